@@ -1,0 +1,170 @@
+"""Artifact folders: written whole or not at all, read only if every file still has the hash it was written with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench import jsonio
+from edgebench.errors import BadFile
+from edgebench.specs import SCHEMA, Artifact, Preprocessing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+REFERENCE = "reference.npz"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Held-out test images and what torch answers to them, so that a board without torch can check an artifact.
+
+    images: uint8 (n, height, width, 3), already resized; labels: int64 (n,); logits: float32 (n, classes).
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+
+
+def manifest_name(format: str) -> str:
+    return "checkpoint.json" if format == "checkpoint" else "artifact.json"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file) -> str:  # Python 3.10 has no hashlib.file_digest
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A scratch folder beside `out` that takes its place when the block ends well and vanishes when it does not."""
+    if (
+        out.exists()
+        and not any((out / manifest_name(f)).exists() for f in ("checkpoint", "onnx"))
+        and any(out.iterdir())
+    ):
+        raise BadFile(f"{out} exists and is not an edgebench folder", "choose another --out, or empty it yourself")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = out.parent / f".{out.name}.{os.getpid()}.partial"
+    scratch.mkdir()
+    try:
+        yield scratch
+        old = out.parent / f".{out.name}.{os.getpid()}.old"
+        if out.exists():
+            out.rename(old)
+        scratch.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_manifest(folder: Path, artifact: Artifact) -> Artifact:
+    """Hash the files that lie in `folder`, write the manifest beside them and return the artifact as it can be read."""
+    manifest = manifest_name(artifact.format)
+    files = {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != manifest}
+    artifact = replace(artifact, files=files, path=folder)
+    for name in files:
+        (folder / name).chmod(0o644)  # some libraries write files for their owner alone
+    jsonio.write(folder / manifest, artifact)
+    return artifact
+
+
+def read(path: Path, verify: bool = True) -> Artifact:
+    """Read an artifact or checkpoint folder. Raises BadFile if it is missing, not ours, too new or changed."""
+    if path.name in ("checkpoint.json", "artifact.json"):
+        path = path.parent
+    if not path.exists():
+        raise BadFile(f"{path} does not exist", "`edgebench train` makes a checkpoint, `edgebench export` an artifact")
+    manifest = next((m for m in (path / "artifact.json", path / "checkpoint.json") if m.is_file()), None)
+    if manifest is None:
+        raise BadFile(
+            f"{path} is not an artifact folder: it holds neither artifact.json nor checkpoint.json",
+            "name the folder that `edgebench train` or `edgebench export` printed",
+        )
+    artifact = replace(jsonio.read(Artifact, manifest), path=path)
+    if artifact.schema > SCHEMA:
+        raise BadFile(
+            f"{manifest} has schema {artifact.schema}; this edgebench reads up to {SCHEMA}", "upgrade edgebench"
+        )
+    if manifest.name != manifest_name(artifact.format):
+        raise BadFile(f"{manifest} says format {artifact.format!r}, which is kept in {manifest_name(artifact.format)}")
+    for name, digest in artifact.files.items():
+        file = file_in(artifact, name)
+        if not file.is_file():
+            raise BadFile(f"{file} is missing", "copy the whole folder again, or export anew")
+        if verify and sha256_of(file) != digest:
+            raise BadFile(
+                f"{file} was changed or damaged after it was written (its sha256 is not the one in {manifest.name})",
+                "copy the folder again from where it was made, or make it anew",
+            )
+    return artifact
+
+
+def file_in(artifact: Artifact, name: str) -> Path:
+    """The path of one of the artifact's own files; a name that would leave the folder is refused."""
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+        raise BadFile(f"{artifact.path}: the file name {name!r} leaves the artifact's folder")
+    if (artifact.path / name).is_symlink():
+        raise BadFile(f"{artifact.path / name} is a symbolic link", "copy the file itself into the folder")
+    return artifact.path / name
+
+
+def model_file(artifact: Artifact, suffix: str) -> Path:
+    """The artifact's one file with this suffix. Raises BadFile if there is none or more than one."""
+    found = [name for name in artifact.files if name.endswith(suffix)]
+    if len(found) != 1:
+        raise BadFile(f"{artifact.path} holds {len(found)} {suffix} files where one is expected")
+    return file_in(artifact, found[0])
+
+
+def write_reference(folder: Path, reference: Reference) -> None:
+    """Write the reference as `reference.npz`, compressed."""
+    import numpy as np
+
+    np.savez_compressed(folder / REFERENCE, images=reference.images, labels=reference.labels, logits=reference.logits)
+
+
+def read_reference(artifact: Artifact) -> Reference:
+    """Read and check the reference images and logits of an artifact. Raises BadFile; never unpickles."""
+    import zipfile
+
+    import numpy as np
+
+    path = file_in(artifact, REFERENCE)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            reference = Reference(data["images"], data["labels"], data["logits"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise BadFile(f"{path} cannot be read: {error}", "export the artifact anew") from None
+    n, size = len(reference.labels), (artifact.preprocessing.height, artifact.preprocessing.width)
+    if (
+        n == 0
+        or reference.images.shape != (n, *size, 3)
+        or reference.images.dtype != np.uint8
+        or len(reference.logits) != n
+    ):
+        raise BadFile(f"{path} does not fit the artifact: images {reference.images.shape}", "export the artifact anew")
+    return reference
+
+
+def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
+    """uint8 (n, h, w, 3) → float32 (n, 3, h, w), normalised. Plain numpy, so that every machine gets the same bits."""
+    import numpy as np
+
+    mean, std = np.float32(spec.mean), np.float32(spec.std)
+    scaled = (images.astype(np.float32) / np.float32(255) - mean) / std
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))

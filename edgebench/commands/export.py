@@ -1,0 +1,69 @@
+"""`edgebench export`: a checkpoint or artifact to another format, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebench.commands import options
+
+if TYPE_CHECKING:
+    from edgebench.workspace import Workspace
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench export --target onnx
+  edgebench export runs/checkpoints/NAME --target openvino --target onnx
+  edgebench export NAME-onnx --target trt        (on the board: needs neither torch nor the checkpoint)"""
+)
+@click.argument("source", metavar="[CHECKPOINT]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--target", "targets", multiple=True, required=True, metavar="onnx|openvino|trt",
+    shell_complete=options.complete_targets, help="Format to export to; may be given several times.",
+)  # fmt: skip
+@click.option(
+    "--max-batch",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Largest batch a TensorRT engine is built for.",
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact (with one --target)."
+)
+@options.workspace
+@options.as_json
+def command(
+    source: Path | None, targets: tuple[str, ...], max_batch: int, out: Path | None, workspace: Workspace, as_json: bool
+) -> None:
+    """Export a checkpoint (by default the newest) and prove that the artifact still gives the right answers.
+
+    Each artifact is opened by its own runtime and compared with torch on held-out images, at batch sizes 1 and 3. One
+    that differs is an error, and is not kept. Exports chain: openvino and trt are made from the ONNX artifact.
+    """
+    from rich.console import Console
+
+    from edgebench import artifact, evaluate, export, jsonio, registry
+    from edgebench.errors import UsageError
+
+    names = list(dict.fromkeys(registry.canonical("exporters", target) for target in targets))
+    if out and len(names) > 1:
+        raise UsageError("--out names one folder, but there are several targets", "one --target, or no --out")
+    start = artifact.read(source) if source else workspace.newest_checkpoint()
+    console, made = Console(stderr=True), []
+    for name in names:
+        with console.status(f"exporting {start.path.name} to {name}") as status:
+            done = export.export(start, name, workspace, out=out, max_batch=max_batch, tell=lambda s: status.update(s))
+        made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
+        if not as_json:
+            size_mb = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
+            click.echo(f"{name}: {done.artifact.path} ({size_mb:.1f} MB)")
+            click.echo(f"  verified: {evaluate.explain(done.parity)}")
+    if as_json:
+        click.echo(jsonio.dumps(made, indent=1))
+    else:
+        click.echo("next: edgebench run")

@@ -1,0 +1,60 @@
+"""The errors a user can meet: each says what is wrong and how to mend it, and knows its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+
+class EdgebenchError(click.ClickException):
+    """Something failed in a way we foresaw; shown as one message, never as a traceback (exit code 1).
+
+    `message` says what is wrong and where, `fix` what the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+
+    def format_message(self) -> str:
+        return str(self)
+
+
+class UsageError(EdgebenchError):
+    """The command was asked for something that cannot be meant: an unknown name, an impossible number (exit code 2)."""
+
+    exit_code = 2
+
+
+class Unsupported(EdgebenchError):
+    """This machine, runtime or version cannot do what was asked; a measurement so refused has status `unsupported`."""
+
+
+class BadFile(EdgebenchError):
+    """A file or folder from outside is missing, damaged or not what it should be."""
+
+
+class VerificationFailed(EdgebenchError):
+    """An artifact opened, but its answers differ from the checkpoint's."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
+    """A usage error that offers the closest of the known names. `where` names the command that lists them all."""
+    import difflib
+
+    known = sorted(known)
+    close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    close = close or [other for other in known if name.lower() in other][:3]
+    if close:
+        fix = f"did you mean {' or '.join(close)}?"
+    else:
+        fix = f"choose one of {', '.join(known)}" if len(known) <= 20 else ""
+    if where:
+        fix = f"{fix} {where} lists all" if fix else f"{where} lists all"
+    return UsageError(f"unknown {kind} {name!r}", fix)

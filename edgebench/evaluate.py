@@ -1,0 +1,99 @@
+"""Accuracy and parity from logits: are an artifact's answers torch's answers?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebench.artifact import Reference, preprocess
+from edgebench.protocols import Session
+from edgebench.specs import Artifact, Parity
+
+if TYPE_CHECKING:
+    import torch
+
+# Largest relative error of the logits that an export may cost. fp32 against fp32 differs by rounding alone, about
+# 1e-6 on every backbone we tried; 1e-3 leaves room for fused kernels and still sees a swapped channel or a wrong mean.
+TOLERANCE = {"fp32": 1e-3}
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images, in [0, 1], whose largest logit is the label's. logits (n, classes), labels (n,)."""
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def torch_logits(
+    model: torch.nn.Module, normalised: Callable[[torch.Tensor], torch.Tensor], batch_size: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from uint8 images (n, h, w, 3) to the model's logits (n, classes), in eval mode and in batches."""
+    import torch
+
+    def logits(images: np.ndarray) -> np.ndarray:
+        model.eval()
+        device = next(model.parameters()).device
+        with torch.no_grad():
+            batches = torch.from_numpy(images).permute(0, 3, 1, 2).split(batch_size)
+            return torch.cat([model(normalised(batch.to(device))).cpu() for batch in batches]).numpy()
+
+    return logits
+
+
+def run_batches(session: Session, artifact: Artifact, images: np.ndarray, batch: int) -> np.ndarray:
+    """The session's logits (n, classes) for uint8 images (n, h, w, 3), `batch` at a time; the rest is filled up."""
+    (input_spec,), output = artifact.inputs, artifact.outputs[0].name
+    logits = []
+    for start in range(0, len(images), batch):
+        chunk = images[start : start + batch]
+        filled = np.resize(chunk, (batch, *chunk.shape[1:]))  # np.resize repeats the chunk to fill the batch
+        logits.append(session.run({input_spec.name: preprocess(filled, artifact.preprocessing)})[output][: len(chunk)])
+    return np.concatenate(logits)
+
+
+def check_parity(session: Session, artifact: Artifact, reference: Reference, batches: Sequence[int]) -> Parity:
+    """Compare a session with torch on the reference images, at each of the batch sizes.
+
+    relative_error is max |a − b| / max |b| over all logits: absolute errors say nothing, since untrained networks put
+    out logits of 1e6. An image disagrees when the class that the session puts first has, in torch's logits, less than
+    the best by more than the tolerance explains: a tie between two classes is no disagreement.
+    """
+    tolerance = TOLERANCE[artifact.precision]
+    expected = reference.logits
+    scale = float(np.abs(expected).max()) or 1.0
+    worst, disagreeing, non_finite, correct = 0.0, 0, 0, 0
+    rows = np.arange(len(expected))
+    for batch in batches:
+        actual = run_batches(session, artifact, reference.images, batch)
+        if actual.shape != expected.shape:
+            return Parity(tuple(batches), len(expected), None, 0.0, 0, 0.0, tolerance, passed=False)
+        non_finite += int((~np.isfinite(actual)).sum())
+        worst = max(worst, float(np.abs(actual - expected).max()) / scale)
+        first = actual.argmax(axis=1)
+        disagreeing += int((expected[rows, first] < expected.max(axis=1) - 2 * tolerance * scale).sum())
+        correct += int((first == reference.labels).sum())
+    compared = len(expected) * len(batches)
+    finite = non_finite == 0
+    return Parity(
+        batches=tuple(batches),
+        images=len(expected),
+        relative_error=worst if finite else None,
+        top1_agreement=1 - disagreeing / compared,
+        non_finite=non_finite,
+        accuracy=correct / compared,
+        tolerance=tolerance,
+        passed=finite and worst <= tolerance and disagreeing == 0,
+    )
+
+
+def explain(parity: Parity) -> str:
+    """One line on how far an artifact's answers are from torch's."""
+    if parity.non_finite:
+        return f"{parity.non_finite} of its logits are NaN or infinite"
+    if parity.relative_error is None:
+        return "its outputs do not have the shape of torch's"
+    return (
+        f"relative error {parity.relative_error:.2g} (bound {parity.tolerance:g}), top-1 agreement "
+        f"{parity.top1_agreement:.1%} on {parity.images} held-out images at batch "
+        f"{' and '.join(map(str, parity.batches))}"
+    )

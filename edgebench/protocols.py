@@ -1,0 +1,57 @@
+"""What an exporter and a runtime must offer. Write one: exporters/README.md, runtimes/README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from edgebench.specs import Artifact, Effective, Exported, SessionOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Exporter(Protocol):
+    """Turns an artifact of one format into another. `accepts` lets exports chain: checkpoint → onnx → tensorrt."""
+
+    accepts: str
+    produces: str
+    verify_with: str  # the runtime that opens the product to compare it with torch …
+    verify_on: str  # … and the compute device it does so on: "cpu" or "cuda"
+
+    def check(self) -> None:
+        """Raise Unsupported, with the fix, if this machine lacks what the export needs. Cheap; called before work."""
+
+    def export(self, source: Artifact, out: Path, options: SessionOptions) -> Exported:
+        """Write the model's files into the empty folder `out`. Raises EdgebenchError with the fix."""
+
+
+class Session(Protocol):
+    """An opened model; a context manager. The harness alone reads the clock."""
+
+    effective: Effective
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One inference, done on return: the outputs lie in host memory, and a later run does not change them."""
+
+    def close(self) -> None:
+        """Give everything back; may be called twice."""
+
+    def __enter__(self) -> Session: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Runtime(Protocol):
+    """Opens artifacts of the formats in `accepts` on a compute device such as "cpu" or "cuda"."""
+
+    accepts: frozenset[str]
+
+    def version(self) -> str:
+        """The version of the library underneath."""
+
+    def devices(self) -> tuple[str, ...]:
+        """The compute devices that would work here and now, best first; empty if there is none."""
+
+    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> Session:
+        """Load the model, ready to run. Never falls back: what cannot be had raises Unsupported with the fix."""

@@ -1,0 +1,288 @@
+"""The data that flows between the parts: frozen dataclasses, and the version of their JSON.
+
+Schema history
+    1  first release
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebench.jsonio import dumps
+
+SCHEMA = 1
+
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
+# `measured` on the named device; `emulated` elsewhere under its limits; `scripted` by the fake runtime.
+Evidence = Literal["measured", "emulated", "scripted"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a model. A dimension given by a name ("batch") may vary."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From an image to the model's input: resize to height × width, RGB / 255, minus mean, over std, NCHW."""
+
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The whole recipe of a training run. `subset`: "full", a number of images ("500") or a share ("0.1")."""
+
+    model: str
+    dataset: str
+    subset: str
+    image_size: int
+    epochs: int
+    batch_size: int
+    lr: float
+    seed: int
+    weight_decay: float
+    label_smoothing: float
+    threads: int
+
+
+@dataclass(frozen=True)
+class DataSplit:
+    """What was trained on: the sizes of the splits, and a hash of exactly which images they hold."""
+
+    dataset: str
+    classes: tuple[str, ...]
+    train: int
+    validation: int
+    test: int
+    indices_sha256: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A network and its cost for one image. macs = multiply-accumulates; flops = 2 × macs, as the field counts them."""
+
+    name: str
+    timm_name: str
+    arguments: dict[str, Any]
+    parameters: int
+    macs: int
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.macs
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a checkpoint came to be and how well it does. Accuracies are shares in [0, 1] of the named split."""
+
+    config: TrainConfig
+    data: DataSplit
+    best_epoch: int
+    validation_accuracy: float
+    test_accuracy: float
+    seconds: float
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model in a folder of its own, in one format: "checkpoint", "onnx", "openvino" or "tensorrt".
+
+    `files` maps each file's name in the folder to its sha256; `source` is the identity of the artifact that this one
+    was exported from, `origin` that of the checkpoint at the head of the chain (empty for the checkpoint itself).
+    """
+
+    format: str
+    precision: Precision
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocessing: Preprocessing
+    model: ModelInfo
+    training: Training
+    files: dict[str, str]
+    tools: dict[str, str]
+    created: str
+    source: str = ""
+    origin: str = ""
+    schema: int = SCHEMA
+    path: Path = field(default=Path(), metadata={"json": False}, compare=False)
+
+    @property
+    def identity(self) -> str:
+        """sha256 of the content: the format, the precision and every file but the training log."""
+        content = {name: digest for name, digest in self.files.items() if name != "history.jsonl"}
+        return hashlib.sha256(dumps([self.format, self.precision, content]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an exporter made in the folder it was given; edgebench adds the hashes, the reference and the manifest."""
+
+    files: tuple[str, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    tools: dict[str, str]
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a runtime is asked for. `extra` holds `--runtime-option key=value` pairs, meant for one runtime."""
+
+    threads: int | None = None
+    precision: Precision = "fp32"
+    max_batch: int = 1
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What a session really runs, read back from the runtime, not what it was asked for; None where it cannot tell."""
+
+    provider: str
+    precision: Precision | None
+    threads: int | None
+    version: str
+    evidence: Literal["measured", "scripted"] = "measured"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a measurement depends on; the hash of its content is its identity.
+
+    `scenario`: "latency" (one request at a time) or "verify" (answers only, nothing timed). `cores` and
+    `memory_limit_mb` bound the worker process; `compute` is the runtime's device ("cpu", "cuda").
+    """
+
+    artifact: str
+    runtime: str
+    device: str
+    compute: str
+    evidence: Evidence = "measured"
+    scenario: Literal["latency", "verify"] = "latency"
+    batch: int = 1
+    precision: Precision = "fp32"
+    threads: int | None = None
+    warmup_s: float = 0.5
+    duration_s: float = 3.0
+    max_iterations: int = 100_000
+    time_limit_s: float = 120.0
+    memory_limit_mb: int | None = None
+    cores: int | None = None
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        return hashlib.sha256(dumps(self).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw times of every request, in order, none dropped; `wall_ns` spans the timed loop from its start to its end."""
+
+    latency_ns: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+    wall_ns: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a set of samples. A percentile that n does not support is None (see `stats.min_samples`)."""
+
+    n: int
+    median_ns: float
+    median_ci95_ns: tuple[float, ...] | None
+    p90_ns: int | None
+    p99_ns: int | None
+    mean_ns: float
+    min_ns: int
+    max_ns: int
+    throughput_per_s: float
+    percentile_method: str = "nearest-rank"
+
+
+@dataclass(frozen=True)
+class MemoryPeaks:
+    """Peak resident memory of the worker in each phase, in bytes; None with a `reason` where it cannot be read."""
+
+    load_bytes: int | None
+    first_inference_bytes: int | None
+    steady_bytes: int | None
+    source: str
+    reason: str = ""
+
+    @property
+    def peak_bytes(self) -> int | None:
+        known = [v for v in (self.load_bytes, self.first_inference_bytes, self.steady_bytes) if v is not None]
+        return max(known, default=None)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """An artifact's answers against torch's on held-out images. `relative_error` = max |a − b| / max |b|."""
+
+    batches: tuple[int, ...]
+    images: int
+    relative_error: float | None
+    top1_agreement: float
+    non_finite: int
+    accuracy: float
+    tolerance: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A typed warning with its remedy; it travels with the result."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device."""
+
+    job: Job
+    artifact: Artifact
+    status: Status
+    evidence: Evidence
+    created: str
+    message: str = ""
+    effective: Effective | None = None
+    samples: Samples | None = None
+    summary: Summary | None = None
+    memory: MemoryPeaks | None = None
+    parity: Parity | None = None
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    log_tail: str = ""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a runtime says of itself on this machine; `error` and `fix` where it does not load."""
+
+    name: str
+    accepts: tuple[str, ...] = ()
+    version: str = ""
+    devices: tuple[str, ...] = ()
+    error: str = ""
+    fix: str = ""

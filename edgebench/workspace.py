@@ -1,0 +1,71 @@
+"""Where things lie on disk, and which of them is the newest."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebench import artifact
+from edgebench.errors import BadFile, EdgebenchError
+from edgebench.specs import Artifact
+
+
+def now() -> str:
+    """The present moment as ISO 8601 in UTC; text order is time order."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds checkpoints/, artifacts/ and results/ (`--workspace`, by default ./runs)."""
+
+    root: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    def newest_checkpoint(self) -> Artifact:
+        """The checkpoint trained last. Raises EdgebenchError if there is none."""
+        found = _manifests(self.checkpoints)
+        if not found:
+            raise EdgebenchError(f"there is no checkpoint in {self.checkpoints}", "make one: `edgebench train`")
+        return artifact.read(found[-1].path)
+
+    def newest_artifacts(self) -> list[Artifact]:
+        """The newest checkpoint and what was exported from it; failing that, all artifacts here.
+
+        Raises EdgebenchError if there is none. A folder that cannot be read is an error, not a gap in the table.
+        """
+        checkpoints, exported = _manifests(self.checkpoints), _manifests(self.artifacts)
+        if not (checkpoints or exported):
+            raise EdgebenchError(
+                f"there is nothing to run in {self.root}", "`edgebench train`, then `edgebench export --target onnx`"
+            )
+        origin = max(checkpoints + exported, key=lambda found: found.created)
+        origin_id = origin.origin or origin.identity
+        chain = [c for c in checkpoints if c.identity == origin_id] + [e for e in exported if e.origin == origin_id]
+        return [artifact.read(found.path) for found in chain]
+
+
+def _manifests(folder: Path) -> list[Artifact]:
+    """The artifacts in the folder by age; hashes are checked when one is really used."""
+    if not folder.is_dir():
+        return []
+    inside = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = []
+    for path in inside:
+        try:
+            found.append(artifact.read(path, verify=False))
+        except BadFile as error:
+            raise BadFile(f"{error.message}", f"{error.fix or 'repair it'}, or delete the folder {path}") from None
+    return sorted(found, key=lambda item: item.created)

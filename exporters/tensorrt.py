@@ -1,0 +1,139 @@
+"""ONNX → a TensorRT plan, built on the board that will run it."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import tensorrt as trt
+
+from edgebench import cuda
+from edgebench.artifact import model_file
+from edgebench.errors import EdgebenchError, Unsupported, UsageError, unknown_name
+from edgebench.specs import Artifact, Exported, SessionOptions, TensorSpec
+
+FILE = "model.engine"
+# Exports are verified at batch sizes 1 and 3, and a plan refuses what lies beyond its profile.
+MAX_BATCH = 8
+
+
+class TensorRtExporter:
+    """One recipe for TensorRT 10.3 to 11: the network is strongly typed, so its precision is that of the ONNX file.
+
+    Options: `workspace_mb`, the scratch memory that a layer may take; without it TensorRT may take all of the GPU's.
+    """
+
+    accepts = "onnx"
+    produces = "tensorrt"
+    verify_with = "tensorrt"
+
+    def check(self) -> None:
+        cuda.require_gpu()
+
+    def export(self, source: Artifact, out: Path, options: SessionOptions) -> Exported:
+        if options.precision != source.precision:
+            raise Unsupported(
+                f"TensorRT keeps the precision of the ONNX file, which is {source.precision}, not {options.precision}",
+                f"--precision {source.precision}, or an ONNX artifact in {options.precision}",
+            )
+        workspace = _workspace_bytes(options.extra)
+        logger = _Logger()
+        try:
+            builder = trt.Builder(logger)
+        except TypeError as error:  # so pybind11 tells of a null pointer
+            raise _error("does not start", list(logger.lines), "check the driver with `nvidia-smi`") from error
+        # Flags are positions of bits, and STRONGLY_TYPED is another in TensorRT 11 than in 10.
+        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        parser = trt.OnnxParser(network, logger)  # owns the weights: it has to live until the plan is built
+        # By path, not by content: weights kept outside the ONNX file are found beside it.
+        if not parser.parse_from_file(str(model_file(source, ".onnx"))):
+            reasons = [_parse_error(parser.get_error(i)) for i in range(parser.num_errors)]
+            raise _error(
+                "cannot read the ONNX file",
+                reasons or list(logger.lines),
+                "a newer TensorRT knows more operators; or export the ONNX anew, or take another backbone",
+            )
+        config = builder.create_builder_config()
+        # On by default, it would compute fp32 with ten bits of mantissa and still call it fp32.
+        config.clear_flag(trt.BuilderFlag.TF32)
+        if workspace:
+            config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
+        _add_profile(builder, network, config, options.max_batch)
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise _error(
+                "cannot build the engine",
+                list(logger.lines),
+                "if memory ran out, close other programs or set the option workspace_mb=512; "
+                "otherwise take another TensorRT or backbone",
+            )
+        with (out / FILE).open("wb") as file:
+            file.write(plan)  # a buffer, not bytes
+        return Exported(
+            files=(FILE,),
+            inputs=tuple(_spec(network.get_input(i)) for i in range(network.num_inputs)),
+            outputs=tuple(_spec(network.get_output(i)) for i in range(network.num_outputs)),
+            # A plan runs on this TensorRT and this GPU only; the runtime compares.
+            tools={"tensorrt": trt.__version__, **cuda.gpu()},
+            precision=source.precision,
+        )
+
+
+class _Logger(trt.ILogger):
+    """Keeps TensorRT's last warnings and errors, which say why something came back as None or False."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=12)
+
+    def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+        if severity <= trt.ILogger.Severity.WARNING:
+            self.lines.append(f"  [{severity.name}] {msg}")
+
+
+def _workspace_bytes(extra: dict[str, str]) -> int | None:
+    for key in extra:
+        if key != "workspace_mb":
+            raise unknown_name("TensorRT export option", key, ["workspace_mb"])
+    text = extra.get("workspace_mb")
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise UsageError(f"workspace_mb={text} is not a number of MiB", "for instance workspace_mb=1024")
+    return int(text) << 20
+
+
+def _error(what: str, reasons: list[str], fix: str) -> EdgebenchError:
+    return EdgebenchError("\n".join([f"TensorRT {trt.__version__} {what}", *reasons]), fix)
+
+
+def _parse_error(error: trt.ParserError) -> str:
+    node = f"node {error.node()} {error.node_name()!r} ({error.node_operator()}): " if error.node() >= 0 else ""
+    return f"  {node}{error.desc()}"
+
+
+def _add_profile(
+    builder: trt.Builder, network: trt.INetworkDefinition, config: trt.IBuilderConfig, max_batch: int
+) -> None:
+    """Let the batch vary from 1 up, with kernels chosen for the largest that was asked for."""
+    inputs = [network.get_input(i) for i in range(network.num_inputs)]
+    if not any(-1 in tuple(tensor.shape) for tensor in inputs):
+        return
+    profile = builder.create_optimization_profile()
+    for tensor in inputs:
+        batch, *rest = tensor.shape
+        if -1 in rest:
+            raise Unsupported(
+                f"input {tensor.name!r} has the shape {tuple(tensor.shape)}: more than its batch varies",
+                "export the ONNX with a fixed image size",
+            )
+        if batch == -1:
+            profile.set_shape(tensor.name, (1, *rest), (max_batch, *rest), (max(max_batch, MAX_BATCH), *rest))
+    if config.add_optimization_profile(profile) < 0:
+        raise EdgebenchError(f"TensorRT refuses the batch sizes 1 to {max_batch}", "a smaller max_batch")
+
+
+def _spec(tensor: trt.ITensor) -> TensorSpec:
+    shape = tuple("batch" if size == -1 else int(size) for size in tensor.shape)
+    return TensorSpec(tensor.name, np.dtype(trt.nptype(tensor.dtype)).name, shape)

@@ -1,0 +1,74 @@
+"""A runtime with scripted latency: to test the harness and its statistics. Never a fallback, never called measured."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import numpy as np
+
+from edgebench import artifact as folder
+from edgebench.errors import EdgebenchError, UsageError
+from edgebench.specs import Artifact, Effective, SessionOptions
+
+
+class Fake:
+    """Opens an artifact of any format and answers from its reference file.
+
+    `--runtime-option latency_ms=2,2,9` scripts the time of each inference, over and over; the default is 1 ms.
+    """
+
+    accepts = frozenset({"checkpoint", "onnx", "openvino", "tensorrt"})
+
+    def version(self) -> str:
+        return "1"
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", "cuda")
+
+    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> FakeSession:
+        if device not in self.devices():
+            raise UsageError(f"the fake runtime has no device {device!r}", "--compute cpu")
+        script = options.extra.get("latency_ms", "1")
+        try:
+            latencies_s = [float(item) / 1e3 for item in script.split(",")]
+        except ValueError:
+            latencies_s = [-1.0]
+        if not all(0 <= latency < 3600 for latency in latencies_s):
+            raise UsageError(
+                f"latency_ms={script!r} is no list of milliseconds", "write latency_ms=2 or latency_ms=2,2,9"
+            )
+        return FakeSession(artifact, latencies_s, options)
+
+
+class FakeSession:
+    """Knows the answer to each reference image, and waits as it is told before giving it."""
+
+    def __init__(self, artifact: Artifact, latencies_s: list[float], options: SessionOptions) -> None:
+        reference = folder.read_reference(artifact)
+        inputs = folder.preprocess(reference.images, artifact.preprocessing)
+        self._answers = {image.tobytes(): logits for image, logits in zip(inputs, reference.logits, strict=True)}
+        self._unknown = np.zeros_like(reference.logits[0])
+        self._input, self._output = artifact.inputs[0], artifact.outputs[0].name
+        self._latencies_s = itertools.cycle(latencies_s)
+        self._open = True
+        self.effective = Effective("fake", options.precision, options.threads or 1, "1", evidence="scripted")
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        images = inputs[self._input.name]
+        if not self._open:
+            raise EdgebenchError("the fake session is closed")
+        if images.dtype != np.float32 or images.shape[1:] != self._input.shape[1:]:
+            raise EdgebenchError(f"the input {images.dtype}{images.shape} is not {self._input.shape}")
+        if latency_s := next(self._latencies_s):
+            time.sleep(latency_s)
+        return {self._output: np.stack([self._answers.get(image.tobytes(), self._unknown) for image in images])}
+
+    def close(self) -> None:
+        self._open = False
+
+    def __enter__(self) -> FakeSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,83 @@
+"""ONNX Runtime: the CPU and CUDA execution providers, never a silent fallback."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+
+from edgebench.artifact import model_file
+from edgebench.errors import BadFile, EdgebenchError, Unsupported
+from edgebench.specs import Artifact, Effective, SessionOptions
+
+PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+
+
+class OnnxRuntime:
+    """Opens ONNX artifacts."""
+
+    accepts = frozenset({"onnx"})
+
+    def version(self) -> str:
+        return onnxruntime.__version__
+
+    def devices(self) -> tuple[str, ...]:
+        available = onnxruntime.get_available_providers()
+        return tuple(device for device, provider in PROVIDERS.items() if provider in available)
+
+    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> OnnxRuntimeSession:
+        if device not in self.devices():
+            raise Unsupported(
+                f"this onnxruntime has no {PROVIDERS.get(device, device)!r}; "
+                f"it has {', '.join(onnxruntime.get_available_providers())}",
+                "--compute cpu, or install the build with that provider (onnxruntime-gpu)",
+            )
+        if artifact.precision != options.precision:
+            raise Unsupported(
+                f"ONNX Runtime runs an {artifact.precision} file as {artifact.precision}, not as {options.precision}",
+                f"--precision {artifact.precision}, or export at {options.precision}",
+            )
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3  # its warnings go to stderr; what matters is read back below
+        if options.threads:
+            settings.intra_op_num_threads = options.threads
+        path = model_file(artifact, ".onnx")
+        try:
+            session = onnxruntime.InferenceSession(str(path), settings, providers=[PROVIDERS[device]])
+        except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
+            raise BadFile(f"ONNX Runtime cannot open {path}: {error}", "export the artifact anew") from error
+        return OnnxRuntimeSession(session, device, options)
+
+
+class OnnxRuntimeSession:
+    """An InferenceSession; with CUDA the copies to and from the GPU are part of `run`, as in ONNX Runtime itself."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, device: str, options: SessionOptions) -> None:
+        provider = session.get_providers()[0]
+        if provider != PROVIDERS[device]:  # a CUDA provider whose libraries are missing is dropped with a mere warning
+            raise Unsupported(
+                f"ONNX Runtime fell back to {provider}: its {PROVIDERS[device]} did not load",
+                "install the CUDA and cuDNN versions that this onnxruntime-gpu was built for, or --compute cpu",
+            )
+        self._session: onnxruntime.InferenceSession | None = session
+        self._names = [output.name for output in session.get_outputs()]
+        threads = session.get_session_options().intra_op_num_threads
+        self.effective = Effective(
+            provider=provider,
+            precision=options.precision,
+            threads=(threads or None) if device == "cpu" else None,  # 0: its own choice, which it does not tell
+            version=onnxruntime.__version__,
+        )
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self._session is None:
+            raise EdgebenchError("the ONNX Runtime session is closed")
+        return dict(zip(self._names, self._session.run(None, inputs), strict=True))
+
+    def close(self) -> None:
+        self._session = None
+
+    def __enter__(self) -> OnnxRuntimeSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,84 @@
+"""OpenVINO: IR and ONNX files on the CPU, in the precision that was asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino
+from openvino import properties
+from openvino.properties import hint
+
+from edgebench.artifact import model_file
+from edgebench.errors import BadFile, EdgebenchError, Unsupported
+from edgebench.specs import Artifact, Effective, SessionOptions
+
+TYPES = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16, "fp16": openvino.Type.f16}
+DEVICES = {"cpu": "CPU"}
+
+
+class OpenVino:
+    """Opens OpenVINO IR, and ONNX files directly."""
+
+    accepts = frozenset({"openvino", "onnx"})
+
+    def version(self) -> str:
+        return openvino.__version__
+
+    def devices(self) -> tuple[str, ...]:
+        available = openvino.Core().available_devices
+        return tuple(device for device, plugin in DEVICES.items() if plugin in available)
+
+    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> OpenVinoSession:
+        if device not in DEVICES:
+            raise Unsupported(f"OpenVINO does not run on {device!r} here", f"--compute {' or '.join(DEVICES)}")
+        if options.precision not in TYPES:
+            raise Unsupported(f"OpenVINO has no precision hint for {options.precision}", f"one of {', '.join(TYPES)}")
+        path = model_file(artifact, ".xml" if artifact.format == "openvino" else ".onnx")
+        settings = {
+            hint.performance_mode: hint.PerformanceMode.LATENCY,
+            # On CPUs with AVX512-BF16 or AMX it would run fp32 models in bf16 unless told otherwise.
+            hint.inference_precision: TYPES[options.precision],
+        }
+        if options.threads:
+            settings[properties.inference_num_threads] = options.threads
+        core = openvino.Core()
+        try:
+            model = core.read_model(str(path))
+        except RuntimeError as error:
+            raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact anew") from error
+        return OpenVinoSession(core.compile_model(model, DEVICES[device], settings), options)
+
+
+class OpenVinoSession:
+    """A compiled model with one inference request, as `benchmark_app -hint latency -api sync` runs it."""
+
+    def __init__(self, model: openvino.CompiledModel, options: SessionOptions) -> None:
+        effective = model.get_property(hint.inference_precision)
+        precision = next((name for name, kind in TYPES.items() if kind == effective), None)
+        if precision != options.precision:
+            raise Unsupported(
+                f"this CPU does not run {options.precision} in OpenVINO: it chose {effective}", "--precision fp32"
+            )
+        self._request: openvino.InferRequest | None = model.create_infer_request()
+        self._names = [output.any_name for output in model.outputs]
+        self.effective = Effective(
+            provider=f"OpenVINO {', '.join(model.get_property(properties.execution_devices))}",
+            precision=precision,
+            threads=model.get_property(properties.inference_num_threads),
+            version=openvino.__version__,
+        )
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self._request is None:
+            raise EdgebenchError("the OpenVINO session is closed")
+        # share_inputs saves a copy of the input; the outputs are copied, since the request writes over them next time.
+        outputs = self._request.infer(inputs, share_inputs=True, share_outputs=False)
+        return dict(zip(self._names, outputs.values(), strict=True))
+
+    def close(self) -> None:
+        self._request = None
+
+    def __enter__(self) -> OpenVinoSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,37 @@
+"""The TensorRT adapters, held against the real Python bindings of every version that is supported.
+
+Each version gets a process of its own (tests/trt/cases.py), since its native module can be imported once only.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FETCH = "scripts/fetch_tensorrt_bindings"
+
+
+@pytest.mark.parametrize("version", ["10.3.0", "10.16.1.11", "11.4.0.106"])
+def test_adapters(version: str) -> None:
+    home = Path(os.environ.get("EDGEBENCH_TRT_DIR", ROOT / ".venv" / "tensorrt"))
+    bindings = home / version
+    if not (bindings / "ready").is_file():
+        message = f"{bindings} holds no TensorRT bindings: {FETCH} {home} fetches them"
+        # Where the suite decides over a release, what was not tested must not pass for tested.
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    libraries = [str(bindings / "stubs"), os.environ.get("LD_LIBRARY_PATH", "")]
+    environment = {
+        **os.environ,
+        "EDGEBENCH_TRT_BINDINGS": str(bindings),
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
+    }
+    command = [sys.executable, "-m", "pytest", "--import-mode=prepend", "-p", "no:cacheprovider", "tests/trt/cases.py"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"TensorRT {version}:\n{done.stdout}\n{done.stderr}"
