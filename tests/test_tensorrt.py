@@ -1,6 +1,6 @@
 """The TensorRT adapters, held against the real Python bindings of every version that is supported.
 
-Each version gets a process of its own (tests/trt/cases.py), since its native module can be imported once only.
+Each version gets a process of its own (tests/trt/cases_*.py), since its native module can be imported once only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+CASES = ROOT / "tests" / "trt"
 FETCH = "scripts/fetch_tensorrt_bindings"
 
 
@@ -29,9 +30,11 @@ def test_adapters(version: str) -> None:
     libraries = [str(bindings / "stubs"), os.environ.get("LD_LIBRARY_PATH", "")]
     environment = {
         **os.environ,
+        "PYTHONPATH": str(CASES),
         "EDGEBENCH_TRT_BINDINGS": str(bindings),
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
     }
-    command = [sys.executable, "-m", "pytest", "--import-mode=prepend", "-p", "no:cacheprovider", "tests/trt/cases.py"]
+    cases = sorted(str(path) for path in CASES.glob("cases_*.py"))
+    command = [sys.executable, "-m", "pytest", "-p", "machine", "-p", "no:cacheprovider", *cases]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"TensorRT {version}:\n{done.stdout}\n{done.stderr}"

@@ -1,0 +1,75 @@
+"""Shared fixtures: one trained checkpoint and its artifacts, made once by the real commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgebench import artifact
+from edgebench.specs import Artifact
+
+REPOSITORY = Path(__file__).parent.parent
+PLUGINS = Path(__file__).parent / "plugins" / "faulty"
+
+Command = Callable[..., subprocess.CompletedProcess]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: whatever trains, exports or starts processes by the dozen is in tests/slow."""
+    items.sort(key=lambda item: "slow" in item.path.parts)
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """This environment without what would change the behaviour under test, plus `extra`."""
+    dropped = ("CI", "EDGEBENCH_WORKSPACE", "PYTHONPATH")
+    return {k: v for k, v in os.environ.items() if k not in dropped} | {"COLUMNS": "200"} | extra
+
+
+@pytest.fixture(scope="session")
+def edgebench() -> Command:
+    """Runs the real command line in a process of its own: edgebench("run", "--json", cwd=..., env=...)."""
+
+    def run(*arguments: str | Path, env: dict[str, str] | None = None, **options) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "edgebench", *map(str, arguments)]
+        options = {"capture_output": True, "text": True, "timeout": 300} | options
+        return subprocess.run(command, env=clean_environment(**(env or {})), **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory, edgebench: Command) -> Path:
+    """A workspace with a checkpoint trained for two epochs and its ONNX and OpenVINO artifacts. Not to be changed."""
+    root = tmp_path_factory.mktemp("workspace")
+    for arguments in (
+        ("train", "--epochs", "2", "--image-size", "32"),
+        ("export", "--target", "onnx", "--target", "openvino"),
+    ):
+        done = edgebench(*arguments, "--workspace", root)
+        assert done.returncode == 0, done.stderr
+    return root
+
+
+def _only(folder: Path, ending: str) -> Artifact:
+    (path,) = folder.glob(f"*{ending}")
+    return artifact.read(path)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(workspace: Path) -> Artifact:
+    return _only(workspace / "checkpoints", "")
+
+
+@pytest.fixture(scope="session")
+def onnx_artifact(workspace: Path) -> Artifact:
+    return _only(workspace / "artifacts", "-onnx")
+
+
+@pytest.fixture(scope="session")
+def openvino_artifact(workspace: Path) -> Artifact:
+    return _only(workspace / "artifacts", "-openvino")

@@ -1,0 +1,159 @@
+"""Small, complete artifacts, results and sessions for the tests: each argument left out has a sensible value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebench import artifact as folder
+from edgebench import stats
+from edgebench.artifact import Reference
+from edgebench.specs import (
+    Artifact,
+    DataSplit,
+    Effective,
+    Job,
+    MemoryPeaks,
+    ModelInfo,
+    Parity,
+    Preprocessing,
+    Result,
+    Samples,
+    TensorSpec,
+    TrainConfig,
+    Training,
+)
+
+MODEL_FILES = {"checkpoint": "weights.safetensors", "onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "m.plan"}
+CREATED = "2026-01-01T00:00:00.000000+00:00"
+# The three channels differ, so that a swap of two of them, or one mean for all, cannot go unseen.
+PREPROCESSING = Preprocessing(8, 8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+def network(inputs: np.ndarray, classes: int = 10) -> np.ndarray:
+    """A linear classifier that sees every pixel: (n, 3, h, w) → float32 (n, classes), always the same weights."""
+    weights = np.random.default_rng(0).normal(size=(int(np.prod(inputs.shape[1:])), classes))
+    return (inputs.reshape(len(inputs), -1).astype(np.float64) @ weights).astype(np.float32)
+
+
+def make_reference(
+    images: int = 8, classes: int = 10, preprocessing: Preprocessing = PREPROCESSING, seed: int = 0
+) -> Reference:
+    """Random images, and what `network` answers to them; the labels are right about three times in four."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (images, preprocessing.height, preprocessing.width, 3), dtype=np.uint8)
+    logits = network(folder.preprocess(pixels, preprocessing), classes)
+    labels = np.where(random.random(images) < 0.75, logits.argmax(axis=1), random.integers(0, classes, images))
+    return Reference(pixels, labels.astype(np.int64), logits)
+
+
+def make_artifact(
+    path: Path | None = None,
+    *,
+    format: str = "onnx",
+    model: str = "mobilenetv3",
+    classes: int = 10,
+    reference: Reference | None = None,
+    content: bytes = b"weights",
+    **changes: Any,
+) -> Artifact:
+    """An artifact; given a `path` that does not exist yet, one whose folder lies there, complete and readable.
+
+    `changes` replace any field of Artifact; `content` is what the model file holds.
+    """
+    preprocessing = changes.get("preprocessing", PREPROCESSING)
+    size = preprocessing.height
+    config = TrainConfig(
+        model=model, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005, seed=0,
+        weight_decay=0.05, label_smoothing=0.1, threads=1,
+    )  # fmt: skip
+    split = DataSplit("digits", tuple(map(str, range(classes))), 1257, 180, 360, "0" * 64)
+    name = MODEL_FILES.get(format, "model.bin")
+    made = Artifact(
+        format=format,
+        precision="fp32",
+        inputs=(TensorSpec("input", "float32", ("batch", 3, size, preprocessing.width)),),
+        outputs=(TensorSpec("logits", "float32", ("batch", classes)),),
+        preprocessing=preprocessing,
+        model=ModelInfo(model, model, {"num_classes": classes}, parameters=4_214_842, macs=216_589_232),
+        training=Training(config, split, 1, validation_accuracy=0.95, test_accuracy=0.94, seconds=1.5),
+        files={name: "1" * 64, folder.REFERENCE: "2" * 64},
+        tools={"torch": "2.0"},
+        created=CREATED,
+        origin="" if format == "checkpoint" else "3" * 64,
+        source="" if format == "checkpoint" else "3" * 64,
+    )
+    made = replace(made, **changes)
+    if path is None:
+        return made
+    path.mkdir(parents=True)
+    (path / name).write_bytes(content)
+    folder.write_reference(path, reference or make_reference(classes=classes, preprocessing=preprocessing))
+    folder.write_manifest(path, made)
+    return folder.read(path)
+
+
+def make_job(artifact: Artifact | None = None, **changes: Any) -> Job:
+    identity = (artifact or make_artifact()).identity
+    return replace(Job(identity, "onnxruntime", "cpu", "cpu", threads=1), **changes)
+
+
+def make_samples(latency_ns: tuple[int, ...] = tuple(range(1_000_000, 1_100_000, 1_000))) -> Samples:
+    """100 requests of 1.000 to 1.099 ms, with nothing between them."""
+    return Samples(latency_ns, (5_000_000, 1_000_000), sum(latency_ns))
+
+
+def make_result(
+    artifact: Artifact | None = None, *, job: Job | None = None, samples: Samples | None = None, **changes: Any
+) -> Result:
+    """A result that is ok; with a `status` other than "ok", one without any figures.
+
+    `changes` replace fields of Result, or of its Job where only a Job has them: `runtime`, `batch`, `threads`, …
+    `evidence` is set in both.
+    """
+    artifact = artifact or make_artifact()
+    of_job = {name: changes.pop(name) for name in list(changes) if name not in Result.__dataclass_fields__}
+    if "evidence" in changes and changes["evidence"] != "scripted":
+        of_job["evidence"] = changes["evidence"]
+    job = replace(job or make_job(artifact), **of_job)
+    bare = Result(job, artifact, changes.get("status", "ok"), job.evidence, CREATED)
+    if bare.status != "ok":
+        return replace(bare, **changes)
+    samples = samples or make_samples()
+    full = replace(
+        bare,
+        effective=Effective("CPUExecutionProvider", "fp32", job.threads, "1.20"),
+        samples=samples,
+        summary=stats.summarise(samples, job.batch),
+        memory=MemoryPeaks(80 * 2**20, 100 * 2**20, 90 * 2**20, "VmHWM"),
+        parity=Parity((1, 3), 8, 1e-6, 1.0, 0, 0.75, 1e-3, passed=True),
+    )
+    return replace(full, **changes)
+
+
+class StubSession:
+    """A session that answers with a function of the input array, and counts its runs."""
+
+    effective = Effective("stub", "fp32", 1, "1", evidence="scripted")
+
+    def __init__(self, answer: Callable[[np.ndarray], np.ndarray] = network) -> None:
+        self._answer = answer
+        self.runs = 0
+        self.closed = False
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.runs += 1
+        return {"logits": self._answer(inputs["input"])}
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> StubSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
