@@ -52,18 +52,16 @@ def _digest(file) -> str:  # Python 3.10 has no hashlib.file_digest
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
     """A scratch folder beside `out` that takes its place when the block ends well and vanishes when it does not."""
-    if (
-        out.exists()
-        and not any((out / manifest_name(f)).exists() for f in ("checkpoint", "onnx"))
-        and any(out.iterdir())
-    ):
+    ours = any((out / manifest_name(format)).exists() for format in ("checkpoint", "onnx"))
+    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise BadFile(f"{out} exists and is not an edgebench folder", "choose another --out, or empty it yourself")
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out.parent / f".{out.name}.{os.getpid()}.partial"
+    scratch, old = (out.parent / f".{out.name}.{os.getpid()}.{suffix}" for suffix in ("partial", "old"))
+    for left in (scratch, old):  # by a killed process of the same number, as is common in containers
+        shutil.rmtree(left, ignore_errors=True)
     scratch.mkdir()
     try:
         yield scratch
-        old = out.parent / f".{out.name}.{os.getpid()}.old"
         if out.exists():
             out.rename(old)
         scratch.rename(out)
@@ -140,25 +138,30 @@ def write_reference(folder: Path, reference: Reference) -> None:
 
 def read_reference(artifact: Artifact) -> Reference:
     """Read and check the reference images and logits of an artifact. Raises BadFile; never unpickles."""
-    import zipfile
-
     import numpy as np
 
     path = file_in(artifact, REFERENCE)
     try:
-        with np.load(path, allow_pickle=False) as data:
-            reference = Reference(data["images"], data["labels"], data["logits"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            images, labels, logits = data["images"], data["labels"], data["logits"]
+    except Exception as error:  # numpy, zipfile and zlib each raise what they like about a damaged file
         raise BadFile(f"{path} cannot be read: {error}", "export the artifact anew") from None
-    n, size = len(reference.labels), (artifact.preprocessing.height, artifact.preprocessing.width)
-    if (
-        n == 0
-        or reference.images.shape != (n, *size, 3)
-        or reference.images.dtype != np.uint8
-        or len(reference.logits) != n
-    ):
-        raise BadFile(f"{path} does not fit the artifact: images {reference.images.shape}", "export the artifact anew")
-    return reference
+    n, size = len(images) if images.ndim else 0, (artifact.preprocessing.height, artifact.preprocessing.width)
+    fits = (
+        n > 0
+        and (images.dtype, images.shape) == (np.uint8, (n, *size, 3))
+        and (labels.dtype.kind, labels.shape) == ("i", (n,))
+        and (logits.dtype.kind, logits.ndim, logits.shape[:1]) == ("f", 2, (n,))
+    )
+    if not fits:
+        raise BadFile(
+            f"{path} does not fit the artifact: images {images.dtype}{images.shape}, labels {labels.dtype}"
+            f"{labels.shape}, logits {logits.dtype}{logits.shape}",
+            "export the artifact anew",
+        )
+    if not np.isfinite(logits).all():
+        raise BadFile(f"{path} holds logits that are NaN or infinite: nothing can be compared with them", "train anew")
+    return Reference(images, labels, logits)
 
 
 def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:

@@ -69,8 +69,11 @@ def decode(kind: Any, data: Any, where: str) -> Any:
         return {key: decode(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
     if dataclasses.is_dataclass(kind) and isinstance(data, dict):
         return _decode_dataclass(kind, data, where)
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
+        with contextlib.suppress(OverflowError):  # an integer of 400 digits is no float
+            if math.isfinite(number := float(data)):  # Python's parser takes NaN and 1e999, JSON has neither
+                return number
+        raise _wrong(where, kind, data)
     if isinstance(kind, type) and isinstance(data, kind) and (kind is bool) == isinstance(data, bool):
         return data
     raise _wrong(where, kind, data)
@@ -104,14 +107,15 @@ def _wrong(where: str, kind: Any, data: Any) -> BadFile:
 
 
 def read(kind: type[T], path: Path) -> T:
-    """Read one dataclass from a JSON file. Raises BadFile if the file is missing, is not JSON or does not fit."""
+    """Read one dataclass from a JSON file. Raises BadFile if the file cannot be read, is not JSON or does not fit."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return decode(kind, json.loads(path.read_text(encoding="utf-8")), str(path))
     except FileNotFoundError:
         raise BadFile(f"{path} does not exist") from None
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise BadFile(f"{path} is not JSON: {error}", "delete the file, or make it anew") from None
-    return decode(kind, data, str(path))
 
 
 def write(path: Path, value: Any) -> None:

@@ -53,7 +53,12 @@ def resolve(name: str) -> str:
     """The timm name that a short name or timm name means. Raises UsageError that offers the closest ones."""
     timm = import_timm()
     timm_name = SHORT_NAMES.get(name, name)
-    if not timm.is_model(timm_name.split(".")[0]):
+    known = timm.is_model(timm_name.split(".")[0])
+    try:
+        timm.get_pretrained_cfg(timm_name)
+    except RuntimeError:  # timm has the network, but not with the weights that the tag after the dot names
+        known = False
+    if not known:
         raise unknown_name("model", name, {*SHORT_NAMES, *timm.list_models()}, where="`edgebench models --all`")
     return timm_name
 

@@ -54,6 +54,8 @@ class TensorRtExporter:
                 reasons or list(logger.lines),
                 "a newer TensorRT knows more operators; or export the ONNX anew, or take another backbone",
             )
+        inputs = tuple(_spec(network.get_input(i)) for i in range(network.num_inputs))
+        outputs = tuple(_spec(network.get_output(i)) for i in range(network.num_outputs))
         config = builder.create_builder_config()
         # On by default, it would compute fp32 with ten bits of mantissa and still call it fp32.
         config.clear_flag(trt.BuilderFlag.TF32)
@@ -72,8 +74,8 @@ class TensorRtExporter:
             file.write(plan)  # a buffer, not bytes
         return Exported(
             files=(FILE,),
-            inputs=tuple(_spec(network.get_input(i)) for i in range(network.num_inputs)),
-            outputs=tuple(_spec(network.get_output(i)) for i in range(network.num_outputs)),
+            inputs=inputs,
+            outputs=outputs,
             # A plan runs on this TensorRT and this GPU only; the runtime compares.
             tools={"tensorrt": trt.__version__, **cuda.gpu()},
             precision=source.precision,
@@ -136,4 +138,9 @@ def _add_profile(
 
 def _spec(tensor: trt.ITensor) -> TensorSpec:
     shape = tuple("batch" if size == -1 else int(size) for size in tensor.shape)
-    return TensorSpec(tensor.name, np.dtype(trt.nptype(tensor.dtype)).name, shape)
+    try:
+        return TensorSpec(tensor.name, np.dtype(trt.nptype(tensor.dtype)).name, shape)
+    except TypeError as error:
+        raise Unsupported(
+            f"{tensor.name!r} is {tensor.dtype.name}, which numpy lacks", "an ONNX file whose input and output are fp32"
+        ) from error

@@ -100,7 +100,7 @@ class TensorRtSession:
             raise EdgebenchError(f"the plan's inputs are {sorted(self._inputs)}, not {sorted(shapes)}", "name them so")
         for name, shape in shapes.items():
             self._inputs[name].check(shape)
-        self._fitted: dict[str, tuple[int, ...]] = {}  # until all has worked
+        self._fitted: dict[str, tuple[int, ...]] | None = None  # until all has worked
         for name, shape in shapes.items():
             if not self._context.set_input_shape(name, shape):
                 raise self._error(f"refuses the shape {shape} for {name!r}", "export again for this shape")

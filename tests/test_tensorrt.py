@@ -21,8 +21,9 @@ FETCH = "scripts/fetch_tensorrt_bindings"
 def test_adapters(version: str) -> None:
     home = Path(os.environ.get("EDGEBENCH_TRT_DIR", ROOT / ".venv" / "tensorrt"))
     bindings = home / version
-    if not (bindings / "ready").is_file():
-        message = f"{bindings} holds no TensorRT bindings: {FETCH} {home} fetches them"
+    ready, tag = bindings / "ready", "cp{}{}".format(*sys.version_info)
+    if not ready.is_file() or ready.read_text().strip() != tag:
+        message = f"{bindings} holds no TensorRT bindings for {tag}: {FETCH} {home} fetches them"
         # Where the suite decides over a release, what was not tested must not pass for tested.
         if os.environ.get("CI") == "true":
             pytest.fail(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from helpers import CLASSES, IMAGE, network, onnx_artifact
 from machine import BINDINGS, CONTROL, TRT, TensorRt, expected, export, images, open_plan
@@ -83,6 +84,13 @@ def test_only_the_batch_may_vary(tmp_path):
     model = network()
     model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
     with pytest.raises(Unsupported, match=r"'image'.*more than its batch"):
+        export(onnx_artifact(tmp_path / "onnx", model), tmp_path / "plan")
+
+
+def test_a_type_that_numpy_lacks_is_refused(tmp_path):
+    model = network()
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.BFLOAT16
+    with pytest.raises(Unsupported, match="'image' is BF16"):
         export(onnx_artifact(tmp_path / "onnx", model), tmp_path / "plan")
 
 

@@ -1,0 +1,212 @@
+"""Datasets: splits that share no image and hold each class in proportion, and sizes that are one clear message."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edgebench import data
+from edgebench.data import Images, Splits, subset_count
+from edgebench.errors import UsageError
+
+DIGITS = 1797
+POOL = 1437  # what is left of the digits when the test split is taken out
+
+
+@cache
+def digits(subset: str = "full", seed: int = 0) -> Splits:
+    return data.load("digits", subset, 8, seed)  # at their own size: nothing is resized
+
+
+def hashes(split: Images) -> list[str]:
+    return [hashlib.sha256(image.tobytes()).hexdigest() for image in split.images]
+
+
+def parts(splits: Splits) -> tuple[Images, Images, Images]:
+    return splits.train, splits.validation, splits.test
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("subset", ["full", "0.1", "500", "20", "1430"])
+def test_no_image_is_in_two_splits_nor_twice_in_one(subset: str, seed: int) -> None:
+    found = [digest for part in parts(digits(subset, seed)) for digest in hashes(part)]
+    assert len(found) == len(set(found))
+
+
+def test_the_full_set_is_all_images() -> None:
+    assert sum(map(len, parts(digits()))) == DIGITS
+    assert len(digits().train) + len(digits().validation) == POOL
+
+
+def per_class(*splits: Images) -> np.ndarray:
+    return np.bincount(np.concatenate([split.labels for split in splits]), minlength=10)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("subset", ["full", "0.1", "500", "20", "33", "1000", "1400"])
+def test_each_class_has_its_share_within_one_image(subset: str, seed: int) -> None:
+    splits, full = digits(subset, seed), digits()
+    used = per_class(splits.train, splits.validation)
+    pool = per_class(full.train, full.validation)
+    cuts = [
+        (per_class(splits.test), per_class(*parts(full))),
+        (used, pool),
+        (per_class(splits.train), used),
+        (per_class(splits.validation), used),
+    ]
+    for part, whole in cuts:  # each cut, against what it was cut from
+        assert np.abs(part - whole / whole.sum() * part.sum()).max() <= 1
+        assert part.min() >= 1
+
+
+@pytest.mark.parametrize("subset", [str(count) for count in range(20, 61, 3)])
+def test_a_tiny_subset_holds_each_class_in_training_and_in_validation(subset: str) -> None:
+    splits = digits(subset)
+    assert per_class(splits.train).min() >= 1
+    assert per_class(splits.validation).min() >= 1
+
+
+@pytest.mark.parametrize("subset", ["full", "0.1", "20", "1430"])
+def test_the_sizes_are_those_asked_for(subset: str) -> None:
+    splits = digits(subset)
+    count = subset_count(subset, POOL, 10)
+    assert len(splits.train) + len(splits.validation) == count
+    assert len(splits.validation) == max(10, round(count / 8))
+    info = splits.info
+    assert (info.train, info.validation, info.test) == tuple(map(len, parts(splits)))
+    assert info.classes == tuple("0123456789") and info.dataset == "digits"
+
+
+@pytest.mark.parametrize("subset", ["0.1", "500", "20"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_seed_and_subset_is_judged_on_the_same_images(subset: str, seed: int) -> None:
+    np.testing.assert_array_equal(digits(subset, seed).test.images, digits().test.images)
+    np.testing.assert_array_equal(digits(subset, seed).test.labels, digits().test.labels)
+
+
+def test_the_hash_tells_which_images_were_used() -> None:
+    again = data.load("digits", "500", 8, 0)
+    assert again.info == digits("500").info
+    for part, same in zip(parts(again), parts(digits("500")), strict=True):
+        np.testing.assert_array_equal(part.images, same.images)
+    known = {digits(subset, seed).info.indices_sha256 for subset in ("full", "0.1", "500", "20") for seed in (0, 1, 2)}
+    assert len(known) == 12
+    assert all(len(digest) == 64 for digest in known)
+
+
+def test_the_hash_does_not_depend_on_the_image_size() -> None:
+    assert data.load("digits", "20", 16, 0).info == digits("20").info
+
+
+def test_a_seed_changes_the_images() -> None:
+    assert set(hashes(digits("100", 0).train)) != set(hashes(digits("100", 1).train))
+
+
+def test_images_are_uint8_rgb_at_the_size_asked_for() -> None:
+    for size in (8, 12, 64):
+        for part in parts(data.load("digits", "20", size, 0)):
+            assert part.images.dtype == np.uint8 and part.images.shape == (len(part), size, size, 3)
+            assert part.labels.dtype == np.int64
+    assert digits().train.images.max() == 255, "16 is white"
+
+
+def test_the_labels_are_those_of_the_images() -> None:
+    """A nearest-neighbour classifier finds the digits, which it could not if labels and images were out of step."""
+    train, test = digits().train, digits().test
+    flat, wanted = (part.images[..., 0].reshape(len(part), -1).astype(np.float32) for part in (train, test))
+    distances = (wanted**2).sum(1)[:, None] - 2 * wanted @ flat.T + (flat**2).sum(1)
+    assert (train.labels[distances.argmin(axis=1)] == test.labels).mean() > 0.97
+
+
+def test_resizing_keeps_the_mean_and_the_orientation() -> None:
+    images = np.zeros((1, 8, 8, 3), np.uint8)
+    images[:, :4, :, 0] = 200  # the upper half is red
+    large = data.resize(images, 32)[0]
+    assert large.dtype == np.uint8
+    assert large[:12, :, 0].min() > 190 and large[20:, :, 0].max() < 10 and large[..., 1:].max() == 0
+    assert abs(float(large.mean()) - float(images.mean())) < 1
+
+
+# subset_count
+
+
+@given(st.integers(20, 10**6))
+def test_full_is_everything(available: int) -> None:
+    assert subset_count("full", available, 10) == available
+
+
+@given(st.integers(20, 10**6), st.data())
+def test_a_number_is_that_many(available: int, drawn: st.DataObject) -> None:
+    count = drawn.draw(st.integers(20, available))
+    assert subset_count(str(count), available, 10) == count
+
+
+@given(st.integers(1000, 10**6), st.floats(0.02, 1.0))
+def test_a_share_is_that_share(available: int, share: float) -> None:
+    assert abs(subset_count(repr(share), available, 10) - share * available) <= 0.5
+
+
+NUMBERS = st.integers().map(str) | st.floats().map(repr) | st.decimals().map(str)
+
+
+@settings(max_examples=400)
+@given(NUMBERS | st.text(max_size=8) | st.text("019.eE+-_ ", max_size=8), st.integers(2, 10**5), st.integers(1, 9))
+@example("1e400", 1000, 2)
+@example("1e5000", 1000, 2)
+@example("9" * 400, 1000, 2)
+@example("9" * 5000, 1000, 2)
+@example("\ud800", 1000, 2)
+@example("１００", 1000, 2)
+@example("1_0", 1000, 2)
+def test_any_text_is_a_possible_size_or_a_usage_error(subset: str, available: int, classes: int) -> None:
+    available = max(available, 2 * classes)
+    try:
+        count = subset_count(subset, available, classes)
+    except UsageError as error:
+        assert error.exit_code == 2 and error.message and error.fix
+        assert "\n" not in error.message or "\n" in subset
+    else:
+        assert type(count) is int and 2 * classes <= count <= available
+
+
+@pytest.mark.parametrize(
+    "subset", ["0", "-5", "1.5", "nan", "inf", "-inf", "many", "", "0.0", "-0.1", "1e3", "10%", "1/2"]
+)
+def test_what_is_no_size(subset: str) -> None:
+    with pytest.raises(UsageError, match="is no size") as caught:
+        data.load("digits", subset, 8, 0)
+    assert repr(subset) in caught.value.message
+    assert all(word in caught.value.fix for word in ("full", "500", "0.1"))
+
+
+@pytest.mark.parametrize("subset", ["1438", "1797", "100000000"])
+def test_more_than_there_are(subset: str) -> None:
+    with pytest.raises(UsageError, match=f"{subset} images is larger than the 1437") as caught:
+        data.load("digits", subset, 8, 0)
+    assert "1437" in caught.value.fix
+
+
+@pytest.mark.parametrize("subset", ["1", "19", "0.001", "1e-9"])
+def test_fewer_than_the_classes_need(subset: str) -> None:
+    with pytest.raises(UsageError, match="too small for 10 classes") as caught:
+        data.load("digits", subset, 8, 0)
+    assert "20" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["digit", "digts", "Digits", "DIGITS"])
+def test_an_unknown_dataset_offers_close_names(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown dataset") as caught:
+        data.find(name)
+    assert "did you mean digits" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["", "imagenet-22k", "../digits", "\ud800"])
+def test_an_unknown_dataset_far_from_any_lists_those_there_are(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown dataset") as caught:
+        data.load(name, "full", 8, 0)
+    assert "digits" in caught.value.fix
