@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported
 
 try:
     from cuda.bindings import runtime as cudart
@@ -27,7 +27,7 @@ def call(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
     if error == cudart.cudaError_t.cudaSuccess:
         return values[0] if values else None
     if error == cudart.cudaError_t.cudaErrorMemoryAllocation:
-        raise EdgebenchError(
+        raise OutOfMemory(
             f"{name} failed: the GPU is out of memory ({error.name})", "close what else uses it, or a smaller batch"
         )
     _, text = cudart.cudaGetErrorString(error)

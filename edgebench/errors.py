@@ -36,6 +36,10 @@ class Unsupported(EdgebenchError):
     """This machine, runtime or version cannot do what was asked; a measurement so refused has status `unsupported`."""
 
 
+class OutOfMemory(EdgebenchError):
+    """The device has no memory left; a measurement that met it has status `out_of_memory`."""
+
+
 class BadFile(EdgebenchError):
     """A file or folder from outside is missing, damaged or not what it should be."""
 

@@ -27,9 +27,7 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
     """A snapshot fit for JSON. What cannot be read is None or left out, never 0; no host name, no user name."""
     load = re.match(r"(\d{1,9}\.?\d*) \S+ \S+ (\d{1,9})/", read(root / "proc/loadavg") or "")
     stat, vm = _table(root / "proc/stat"), _table(root / "proc/vmstat")
-    jiffies = [
-        int(n) for n in re.findall(r"\d{1,19}", stat.get("cpu", ""))[:8]
-    ]  # guest is inside user
+    jiffies = [int(n) for n in re.findall(r"\d{1,19}", stat.get("cpu", ""))[:8]]  # guest is inside user
     swap, swap_free = memory_bytes(root, "SwapTotal"), memory_bytes(root, "SwapFree")
     limit = _int(read(root / "sys/fs/cgroup/memory.max") or read(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"))
     driver = re.search(r"Kernel Module\D*?([\d.]+)", read(root / "proc/driver/nvidia/version") or "")
@@ -65,6 +63,7 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
 
 def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
     """What happened around a measurement that makes its figures doubtful, each with a remedy."""
+
     def grew(key: str) -> int:
         return 0 if None in (before.get(key), after.get(key)) else max(0, after[key] - before[key])
 

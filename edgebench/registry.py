@@ -44,6 +44,8 @@ def load(kind: Kind, name: str) -> Any:
         module = (error.name or "").split(".")[0]
         extra = EXTRAS.get(module)
         fix = f"pip install 'edgebench[{extra}]'" if extra else f"install the module {module!r}"
+        if extra == "tensorrt":
+            fix += " (a Jetson has TensorRT from JetPack: make the environment with --system-site-packages there)"
         raise Unsupported(f"{name} needs the Python module {module!r}, which is not installed", fix) from None
     except Unsupported:
         raise

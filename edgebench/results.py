@@ -18,7 +18,7 @@ def save(result: Result, folder: Path) -> Path:
 
 
 def load(folder: Path) -> tuple[list[Result], list[BadFile]]:
-    """All results in the folder, oldest first, and an error for each file that is none: no bad file hides a good one."""
+    """All results in the folder, oldest first, and an error for each other file: no bad file hides a good one."""
     found, problems = [], []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         try:

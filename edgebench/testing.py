@@ -60,7 +60,7 @@ def _describes_itself(runtime: Runtime, artifact: Artifact, device: str) -> None
     assert isinstance(runtime.accepts, frozenset), "`accepts` must be a frozenset, so that nobody changes it"
     assert artifact.format in runtime.accepts, f"the artifact's format {artifact.format!r} is not in `accepts`"
     assert isinstance(runtime.version(), str) and runtime.version(), "`version()` must give the library's version"
-    assert device in runtime.devices(), f"`devices()` must name {device!r} if it works here; it gives {runtime.devices()}"
+    assert device in runtime.devices(), f"`devices()` gives {runtime.devices()}, without {device!r}"
 
 
 def _refuses_unknown_device(runtime: Runtime, artifact: Artifact) -> None:
@@ -73,7 +73,7 @@ def _says_what_it_runs(session: Session, artifact: Artifact) -> None:
     effective = session.effective
     assert isinstance(effective, Effective), "`effective` must be an Effective"
     assert effective.provider, "`effective.provider` must say what really runs the model"
-    assert effective.precision in (artifact.precision, None), "another precision than was asked for is a silent fallback"
+    assert effective.precision in (artifact.precision, None), "another precision than asked for: a silent fallback"
     assert effective.threads is None or effective.threads >= 1, "unknown threads are None, never 0"
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from edgebench import artifact as folder
 from edgebench import evaluate, jsonio, measure, registry, stats
-from edgebench.errors import BadFile, EdgebenchError, Unsupported
+from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.fingerprint import fingerprint, notices
 from edgebench.memory import PeakMemory
 from edgebench.specs import Artifact, Effective, Evidence, Job, MemoryPeaks, Notice, Probe, Result, SessionOptions
@@ -54,6 +54,8 @@ def run_job(job: Job, artifact: Artifact, tell: Callable[[str], None] = lambda p
         result = replace(result, status="unsupported", message=str(error))
     except MemoryError:
         result = replace(result, status="out_of_memory", message="an allocation failed (MemoryError)")
+    except OutOfMemory as error:
+        result = replace(result, status="out_of_memory", message=str(error))
     except EdgebenchError as error:
         result = replace(result, message=str(error))
     except Exception as error:  # an adapter from elsewhere may fail in any way; the traceback is kept

@@ -27,6 +27,7 @@ class TensorRtExporter:
     accepts = "onnx"
     produces = "tensorrt"
     verify_with = "tensorrt"
+    verify_on = "cuda"
 
     def check(self) -> None:
         cuda.require_gpu()
@@ -118,7 +119,7 @@ def _parse_error(error: trt.ParserError) -> str:
 def _add_profile(
     builder: trt.Builder, network: trt.INetworkDefinition, config: trt.IBuilderConfig, max_batch: int
 ) -> None:
-    """Let the batch vary from 1 up, with kernels chosen for the largest that was asked for."""
+    """Let the batch vary from 1 up, with kernels chosen for the single image that a camera gives."""
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     if not any(-1 in tuple(tensor.shape) for tensor in inputs):
         return
@@ -131,7 +132,7 @@ def _add_profile(
                 "export the ONNX with a fixed image size",
             )
         if batch == -1:
-            profile.set_shape(tensor.name, (1, *rest), (max_batch, *rest), (max(max_batch, MAX_BATCH), *rest))
+            profile.set_shape(tensor.name, (1, *rest), (1, *rest), (max(max_batch, MAX_BATCH), *rest))
     if config.add_optimization_profile(profile) < 0:
         raise EdgebenchError(f"TensorRT refuses the batch sizes 1 to {max_batch}", "a smaller max_batch")
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from edgebench import models
-from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported
 from edgebench.specs import Artifact, Effective, SessionOptions
 
 
@@ -57,8 +57,10 @@ class TorchSession:
         if images.shape[1:] != self._input.shape[1:]:  # a convolution would take any size without a word
             raise EdgebenchError(f"the input has shape {images.shape}, the model takes {self._input.shape}")
         with torch.inference_mode():
-            # .cpu() waits for the GPU; numpy() shares memory with a tensor that nobody else holds.
-            logits = self._model(torch.from_numpy(images).to(self._device)).cpu()
+            try:  # .cpu() waits for the GPU; numpy() shares memory with a tensor that nobody else holds
+                logits = self._model(torch.from_numpy(images).to(self._device)).cpu()
+            except torch.OutOfMemoryError as error:
+                raise OutOfMemory(f"torch: {error}", "a smaller --batch") from error
         return {self._output: logits.numpy()}
 
     def close(self) -> None:

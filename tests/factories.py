@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def make_artifact(
     path: Path | None = None,
     *,
     format: str = "onnx",
-    model: str = "mobilenetv3",
+    model: str | ModelInfo = "mobilenetv3",
     classes: int = 10,
     reference: Reference | None = None,
     content: bytes = b"weights",
@@ -65,10 +66,12 @@ def make_artifact(
 
     `changes` replace any field of Artifact; `content` is what the model file holds.
     """
+    if isinstance(model, str):
+        model = ModelInfo(model, model, {"num_classes": classes}, parameters=4_214_842, macs=216_589_232)
     preprocessing = changes.get("preprocessing", PREPROCESSING)
     size = preprocessing.height
     config = TrainConfig(
-        model=model, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005, seed=0,
+        model=model.name, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005, seed=0,
         weight_decay=0.05, label_smoothing=0.1, threads=1,
     )  # fmt: skip
     split = DataSplit("digits", tuple(map(str, range(classes))), 1257, 180, 360, "0" * 64)
@@ -79,9 +82,9 @@ def make_artifact(
         inputs=(TensorSpec("input", "float32", ("batch", 3, size, preprocessing.width)),),
         outputs=(TensorSpec("logits", "float32", ("batch", classes)),),
         preprocessing=preprocessing,
-        model=ModelInfo(model, model, {"num_classes": classes}, parameters=4_214_842, macs=216_589_232),
+        model=model,
         training=Training(config, split, 1, validation_accuracy=0.95, test_accuracy=0.94, seconds=1.5),
-        files={name: "1" * 64, folder.REFERENCE: "2" * 64},
+        files={name: sha256(repr(model).encode() + content).hexdigest(), folder.REFERENCE: "2" * 64},
         tools={"torch": "2.0"},
         created=CREATED,
         origin="" if format == "checkpoint" else "3" * 64,

@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from edgebench.runtimes.fake import Fake, FakeSession
 
 from edgebench import registry
 from edgebench.errors import Unsupported
-from edgebench.runtimes.fake import Fake, FakeSession
 from edgebench.specs import Artifact
 from edgebench.testing import check_runtime
 

@@ -114,7 +114,7 @@ def test_arbitrary_json_raises_nothing_but_badfile(kind: type, data: Any) -> Non
         assert isinstance(value, kind)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_one_wrong_value_raises_nothing_but_badfile(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))

@@ -88,7 +88,7 @@ def test_the_warm_up_is_kept_apart() -> None:
     assert samples.wall_ns == 26
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(st.integers(0, 999).map(random.Random), st.integers(0, 90), st.integers(1, 90))
 def test_every_request_is_one_sample_in_order(source: random.Random, warmup_ns: int, duration_ns: int) -> None:
     script = [source.randint(1, 50) for _ in range(200)]

@@ -17,8 +17,8 @@ Examples:
 @click.argument("shell", type=click.Choice(list(FILES)))
 def command(shell: str) -> None:
     """Print the completion script for a shell; it completes commands, options, devices, runtimes and targets."""
-    from edgebench.cli import cli
-
     completer = get_completion_class(shell)
     assert completer is not None  # click has all three
-    click.echo(completer(cli, {}, "edgebench", "_EDGEBENCH_COMPLETE").source())
+    click.echo(
+        completer(click.get_current_context().find_root().command, {}, "edgebench", "_EDGEBENCH_COMPLETE").source()
+    )

@@ -70,7 +70,7 @@ def _cells(row: Row) -> list[str]:
 
 def _failures(rows: Sequence[Row]) -> list[str]:
     return [
-        f"{row.model} ({row.format}) on {row.runtime}: {row.status}: {row.message}"
+        f"{row.status}: {row.model} ({row.format}) on {row.runtime}: {row.message}"
         for row in rows
         if row.status != "ok"
     ]
@@ -97,15 +97,20 @@ def terminal(rows: Sequence[Row]) -> Table:
     }
     common = {i for i, heading in enumerate(headings) if heading in told_once and len({line[i] for line in cells}) == 1}
     lines = [", ".join(f"{headings[i]} {cells[0][i]}" for i in sorted(common)), *_failures(rows)]
-    caption = escape("\n".join(line for line in lines if line))
+    caption = escape(_printable("\n".join(line for line in lines if line)))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)
     for i, heading in enumerate(headings):
         if i not in common:
             figures = any(line[i][:1].isdigit() for line in cells)
             table.add_column(heading, justify="right" if figures else "left", no_wrap=heading != "model")
     for line in cells:
-        table.add_row(*(escape(cell) for i, cell in enumerate(line) if i not in common))
+        table.add_row(*(escape(_printable(cell)) for i, cell in enumerate(line) if i not in common))
     return table
+
+
+def _printable(text: str) -> str:
+    """Names come from outside: none may move the cursor or set the terminal's title."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -134,8 +139,11 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def _csv_safe(value: Any) -> Any:
-    """A spreadsheet takes text that begins with one of these for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+    """Text that a spreadsheet takes for no formula and, since csv does not quote a lone \\r, for no new row."""
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{value}" if value.startswith(tuple("=+-@\t\n")) else value
 
 
 def as_json(rows: Sequence[Row]) -> str:

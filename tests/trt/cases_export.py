@@ -30,7 +30,7 @@ def test_network_is_strongly_typed_and_fp32_is_fp32(plan):
     assert CONTROL.configs[0]._flags == set()
 
 
-@pytest.mark.parametrize(("max_batch", "profile"), [(1, (1, 1, 8)), (4, (1, 4, 8)), (32, (1, 32, 32))])
+@pytest.mark.parametrize(("max_batch", "profile"), [(1, (1, 1, 8)), (4, (1, 1, 8)), (32, (1, 1, 32))])
 def test_profile_follows_max_batch(source, tmp_path, max_batch, profile):
     export(source, tmp_path / "plan", max_batch=max_batch)
     assert CONTROL.configs[0]._profiles == [{"image": tuple((n, *IMAGE) for n in profile)}]

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from edgebench.runtimes.fake import FakeSession
+
 from edgebench.artifact import file_in, read_reference
 from edgebench.errors import Unsupported
-from edgebench.runtimes.fake import FakeSession
 from edgebench.specs import Artifact, Exported, SessionOptions
 
 

@@ -1,0 +1,252 @@
+"""The commands as a user types them, with bad input above all: one clear message, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+from edgebench import artifact
+from edgebench.specs import Artifact
+
+FAST = ("--duration", "0.2", "--warmup", "0")
+
+
+def refused(done, code: int, *says: str) -> None:
+    """The command ended with this code and one message that holds all of `says`, and no traceback."""
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("Error: ") == 1
+    message = " ".join(done.stderr.split())
+    for text in says:
+        assert text in message, f"{text!r} is not in {message!r}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("trian",), 2, ["unknown command 'trian'", "did you mean train"]),
+        (("train", "--model", "resnet51"), 2, ["unknown model 'resnet51'", "resnet50", "edgebench models --all"]),
+        (("train", "--dataset", "digit"), 2, ["unknown dataset 'digit'", "did you mean digits"]),
+        (("train", "--subset", "5000"), 2, ["larger than the 1437", "--subset full"]),
+        (("train", "--subset", "9"), 2, ["too small for 10 classes", "--subset 20"]),
+        (("train", "--subset", "many"), 2, ["'many' is no size"]),
+        (("train", "--epochs", "0"), 2, ["--epochs is 0"]),
+        (("train", "--lr", "nan"), 2, ["--lr is nan"]),
+        (("train", "--image-size", "9", "--model", "vit_base"), 2, ["9 × 9 pixels", "--image-size"]),
+        (("export", "--target", "onxx", "x"), 2, ["unknown target 'onxx'", "did you mean onnx"]),
+        (("export", "--target", "onnx"), 1, ["there is no checkpoint", "edgebench train"]),
+        (("export", "--target", "onnx", "nowhere"), 1, ["nowhere does not exist", "edgebench train"]),
+        (("run",), 1, ["there is nothing to run", "edgebench train"]),
+        (("run", "--device", "jetson_orinn"), 2, ["unknown device 'jetson_orinn'", "jetson_orin"]),
+        (("run", "nowhere"), 1, ["nowhere does not exist"]),
+        (("run", "--duration", "0"), 2, ["--duration is 0", "positive"]),
+        (("run", "--batch", "0"), 2, ["--batch is 0"]),
+        (("run", "--time-limit", "2"), 2, ["leaves no room", "--time-limit"]),
+        (("run", "--runtime-option", "fast"), 2, ["is not KEY=VALUE"]),
+        (("report",), 1, ["there are no results", "edgebench run"]),
+        (("report", "--out", "report.doc"), 2, ["does not say which format", ".md"]),
+        (("devices", "../../etc/passwd"), 2, ["../../etc/passwd"]),
+        (("models", "zzz*"), 1, ["no model fits"]),
+    ],
+)
+def test_bad_input_gets_one_clear_message(
+    edgebench: Command, tmp_path: Path, arguments: tuple[str, ...], code: int, says: list[str]
+) -> None:
+    where = () if arguments[0] in ("trian", "devices", "models") else ("--workspace", str(tmp_path))
+    refused(edgebench(*arguments, *where, cwd=tmp_path), code, *says)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()], "a refused command left files"
+
+
+def test_an_unknown_runtime_is_named_before_anything_runs(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
+    done = edgebench("run", onnx_artifact.path, "--runtime", "onnxrutime", "--workspace", tmp_path)
+    refused(done, 2, "unknown runtime 'onnxrutime'", "did you mean onnxruntime")
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut in half", "one byte", "gone", "manifest cut", "manifest is a list", "empty folder"]
+)
+def test_a_damaged_artifact_is_refused_by_run_and_export(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path, damage: str
+) -> None:
+    folder = Path(shutil.copytree(onnx_artifact.path, tmp_path / "damaged"))
+    model, manifest = folder / "model.onnx", folder / "artifact.json"
+    content = bytearray(model.read_bytes())
+    if damage == "cut in half":
+        model.write_bytes(content[: len(content) // 2])
+    elif damage == "one byte":
+        content[len(content) // 2] ^= 1
+        model.write_bytes(content)
+    elif damage == "gone":
+        model.unlink()
+    elif damage == "manifest cut":
+        manifest.write_text(manifest.read_text()[:200])
+    elif damage == "manifest is a list":
+        manifest.write_text("[1, 2]")
+    else:
+        for file in folder.iterdir():
+            file.unlink()
+    for command in (("run", folder, *FAST), ("export", folder, "--target", "openvino")):
+        refused(edgebench(*command, "--workspace", tmp_path / "runs"), 1, "damaged", "fix:")
+    assert not list(tmp_path.glob("runs/*/*")), "nothing was measured or exported"
+
+
+def test_an_onnx_file_cut_in_half_behind_a_fitting_hash_is_a_failed_result(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
+    """Damaged before it was hashed: the runtimes themselves have to refuse it."""
+    folder = Path(shutil.copytree(onnx_artifact.path, tmp_path / "cut"))
+    content = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(content[: len(content) // 2])
+    artifact.write_manifest(folder, onnx_artifact)
+    done = edgebench("run", folder, *FAST, "--workspace", tmp_path, "--json")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    rows = json.loads(done.stdout)
+    assert {row["runtime"] for row in rows} == {"onnxruntime", "openvino"}
+    assert {row["status"] for row in rows} == {"failed"}
+    assert all(str(folder) in row["message"] for row in rows)
+
+
+def test_a_checkpoint_with_a_changed_byte_is_refused(edgebench: Command, checkpoint: Artifact, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint.path, tmp_path / "changed"))
+    weights = bytearray((folder / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "weights.safetensors").write_bytes(weights)
+    done = edgebench("export", folder, "--target", "onnx", "--workspace", tmp_path)
+    refused(done, 1, "changed or damaged", "sha256")
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").exists(), reason="root may write anywhere")
+def test_an_unwritable_workspace_is_named(edgebench: Command, onnx_artifact: Artifact) -> None:
+    """/proc takes no new folders, not even root's."""
+    for command in (("train", "--epochs", "1", "--subset", "100", "--image-size", "32"), ("run", onnx_artifact.path)):
+        refused(edgebench(*command, "--workspace", "/proc/edgebench"), 1, "/proc/edgebench", "fix:", "--workspace")
+
+
+def test_a_workspace_that_is_a_file(edgebench: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = edgebench("train", "--workspace", tmp_path / "file", "--epochs", "1")
+    assert done.returncode == 2 and "is a file" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_out_does_not_overwrite_a_foreign_folder(edgebench: Command, checkpoint: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("mine")
+    done = edgebench("export", checkpoint.path, "--target", "onnx", "--out", tmp_path / "thesis")
+    refused(done, 1, "is not an edgebench folder", "--out")
+    assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "mine"
+
+
+def test_run_measures_everything_newest_on_every_runtime(edgebench: Command, workspace: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(workspace, tmp_path / "runs")
+    done = edgebench("run", *FAST, "--threads", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = edgebench("report", "--json", cwd=tmp_path)
+    rows = {(row["format"], row["runtime"]): row for row in json.loads(shown.stdout)}
+    assert set(rows) >= {
+        ("checkpoint", "torch"), ("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "openvino"),
+    }  # fmt: skip
+    assert not {runtime for _, runtime in rows} & {"fake"}, "a scripted runtime was run without being named"
+    for row in rows.values():
+        assert row["status"] == "ok" and row["evidence"] == "measured" and row["precision"] == "fp32"
+        assert row["median_ms"] > 0 and row["throughput_per_s"] > 0 and row["peak_memory_mb"] > 20
+        assert row["threads"] == 2 and row["gflops"] == pytest.approx(2 * row["gmacs"])
+    assert len(list((copied / "results").glob("*.json"))) == len(rows)
+    for form, start in (("markdown", "| model |"), ("csv", "model,parameters_m,"), ("table", "")):
+        shown = edgebench("report", "--format", form, cwd=tmp_path)
+        assert shown.returncode == 0 and shown.stdout.startswith(start)
+        assert "mobilenetv3" in shown.stdout and "NaN" not in shown.stdout
+
+
+def test_the_fake_runtime_takes_the_time_it_is_told(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
+    done = edgebench(
+        "run", onnx_artifact.path, "--runtime", "fake", "--runtime-option", "latency_ms=3,3,30", "--duration", "1",
+        "--workspace", tmp_path, "--json",
+    )  # fmt: skip
+    (row,) = json.loads(done.stdout)
+    assert row["evidence"] == "scripted"
+    assert 3 <= row["median_ms"] < 20 < row["p90_ms"]
+    assert row["p99_ms"] is None, "about 80 requests do not support a 99th percentile"
+
+
+def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
+    done = edgebench(
+        "run", onnx_artifact.path, "--runtime", "ort", "--batch", "5", *FAST, "--workspace", tmp_path, "--json"
+    )
+    (row,) = json.loads(done.stdout)
+    assert row["batch"] == 5
+    assert row["throughput_per_s"] == pytest.approx(5000 / row["median_ms"], rel=0.9)
+    (result,) = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
+    assert result["parity"]["batches"] == [1, 3, 5]
+    assert len(result["samples"]["latency_ns"]) == result["summary"]["n"]
+
+
+def test_a_jetson_profile_elsewhere_is_emulated_loudly(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
+    command = ("run", onnx_artifact.path, "--device", "jetson_orin", *FAST, "--workspace", tmp_path, "--json")
+    done = edgebench(*command)
+    assert done.returncode == 0, done.stderr
+    assert {row["evidence"] for row in json.loads(done.stdout)} == {"emulated"}
+    assert "emulated" in done.stderr
+    for refusal in (edgebench(*command, "--require-device"), edgebench(*command, env={"CI": "true"})):
+        refused(refusal, 1, "jetson_orin", "fix:")
+
+
+def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
+    profile = tmp_path / "one_core.toml"
+    profile.write_text(
+        'schema = 1\ntitle = "A board with one core"\ncompute = "cpu"\nruntimes = ["onnxruntime"]\n'
+        'precisions = ["fp32"]\n[match]\ndevice_tree = ["acme,one"]\n[cpu]\ncores = 1\n[memory]\ntotal_mb = 2048\n'
+    )
+    done = edgebench("run", onnx_artifact.path, "--device", profile, *FAST, "--workspace", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    for path in (tmp_path / "results").glob("*.json"):
+        result = json.loads(path.read_text())
+        assert result["evidence"] == "emulated"
+        assert result["job"]["cores"] == result["job"]["threads"] == result["effective"]["threads"] == 1
+        assert result["job"]["memory_limit_mb"] == 2048
+
+
+def test_a_corrupt_result_file_hides_no_good_one(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
+    assert edgebench("run", onnx_artifact.path, "--runtime", "ort", *FAST, "--workspace", tmp_path).returncode == 0
+    (tmp_path / "results" / "00000-broken.json").write_text('{"half": ')
+    done = edgebench("report", "--json", "--workspace", tmp_path)
+    assert done.returncode == 0 and len(json.loads(done.stdout)) == 1
+    assert "00000-broken.json" in done.stderr
+
+
+def test_doctor_says_what_works_and_the_fix(edgebench: Command) -> None:
+    done = edgebench("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    findings = {(f["kind"], f["name"]): f for f in json.loads(done.stdout)["findings"]}
+    assert findings["runtime", "onnxruntime"]["works"] and findings["exporter", "openvino"]["works"]
+    if "tensorrt" not in sys.modules and not findings["runtime", "tensorrt"]["works"]:
+        assert findings["runtime", "tensorrt"]["fix"]
+
+
+def test_completion_offers_devices(edgebench: Command) -> None:
+    environment = {
+        "_EDGEBENCH_COMPLETE": "bash_complete",
+        "COMP_WORDS": "edgebench run --device jetson_o",
+        "COMP_CWORD": "3",
+    }
+    done = edgebench(env=environment)
+    assert {line.split(",")[1] for line in done.stdout.splitlines()} == {
+        "jetson_orin",
+        "jetson_orin_nano",
+        "jetson_orin_nx",
+    }
+    assert "_EDGEBENCH_COMPLETE=bash_complete" in edgebench("completion", "bash").stdout

@@ -1,0 +1,82 @@
+"""The documentation is true: every command, option and file that it names exists, and every one is documented."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from conftest import REPOSITORY
+
+from edgebench import registry
+from edgebench.cli import COMMANDS, cli
+from edgebench.device import profile_names
+
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles")]
+COMMAND_LINE = re.compile(r"(?:^|[`$] ?|\n)(edgebench [a-z][^`\n#]*)")
+
+
+def command(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    return found
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_command_lines_in_the_documentation_parse(page: Path) -> None:
+    for line in COMMAND_LINE.findall(page.read_text()):
+        words = shlex.split(line.strip().rstrip(".;:,)"))[1:]
+        assert words[0] in COMMANDS, f"{page.name}: {line!r} is no command"
+        known = {option for parameter in command(words[0]).params for option in parameter.opts} | {"--help", "-h"}
+        for word in words[1:]:
+            if word.startswith("--"):
+                assert word.split("=")[0] in known, f"{page.name}: {line!r}: {word} is no option"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_and_paths_in_the_documentation_exist(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for path in re.findall(r"`((?:scripts|docs|edgebench|exporters|runtimes|device_profiles|tests)/[\w./-]+)`", text):
+        assert (REPOSITORY / path).exists(), f"{page.name} names {path}"
+
+
+def test_every_command_and_option_is_documented() -> None:
+    guide = (REPOSITORY / "docs" / "guide.md").read_text()
+    for name in COMMANDS:
+        assert f"edgebench {name}" in guide, f"docs/guide.md does not tell of `edgebench {name}`"
+        for parameter in command(name).params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or option in guide, f"docs/guide.md: {name} {option}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(name: str) -> None:
+    made = command(name)
+    text = made.get_help(click.Context(made, info_name=f"edgebench {name}"))
+    assert "Examples:" in text and f"edgebench {name}" in text
+    for parameter in made.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help or parameter.name in ("epochs", "batch_size", "weight_decay", "label_smoothing")
+
+
+def test_adapters_and_profiles_are_documented() -> None:
+    for kind in ("runtimes", "exporters"):
+        text = (REPOSITORY / kind / "README.md").read_text()
+        for name in registry.names(kind):
+            assert f"`{name}`" in text, f"{kind}/README.md does not tell of {name}"
+    guide = (REPOSITORY / "docs" / "guide.md").read_text() + (REPOSITORY / "device_profiles" / "README.md").read_text()
+    for name in profile_names():
+        assert f"`{name}`" in guide, f"neither the guide nor device_profiles/README.md tells of {name}"
+
+
+def test_tensorrt_is_marked_unverified_until_it_ran_on_hardware() -> None:
+    assert "unverified on hardware" in (REPOSITORY / "README.md").read_text()

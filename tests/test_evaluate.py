@@ -1,0 +1,184 @@
+"""Accuracy and parity: exact answers pass, each known way for an export to go wrong fails and is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from factories import PREPROCESSING, StubSession, make_artifact, make_reference, network
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebench import evaluate
+from edgebench.artifact import Reference
+from edgebench.specs import Parity
+
+ARTIFACT, REFERENCE = make_artifact(), make_reference(images=8)
+Answer = Callable[[np.ndarray], np.ndarray]
+
+
+def parity(answer: Answer, batches: tuple[int, ...] = (1, 3), reference: Reference = REFERENCE) -> Parity:
+    return evaluate.check_parity(StubSession(answer), ARTIFACT, reference, batches)
+
+
+def normalised_otherwise(inputs: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """The input as it would be with another mean and deviation."""
+
+    def column(values: tuple[float, ...]) -> np.ndarray:
+        return np.array(values, np.float32).reshape(1, 3, 1, 1)
+
+    pixels = inputs * column(PREPROCESSING.std) + column(PREPROCESSING.mean)
+    return (pixels - column(mean)) / column(std)
+
+
+def with_one(value: float) -> Answer:
+    def answer(inputs: np.ndarray) -> np.ndarray:
+        logits = network(inputs)
+        logits[0, 3] = value
+        return logits
+
+    return answer
+
+
+@pytest.mark.parametrize("batches", [(1,), (3,), (1, 3), (8,), (5, 7), (64,)])
+def test_exact_answers_pass(batches: tuple[int, ...]) -> None:
+    found = parity(network, batches)
+    assert found.passed
+    assert found.relative_error < 1e-6
+    assert (found.top1_agreement, found.non_finite) == (1.0, 0)
+    assert (found.batches, found.images) == (batches, 8)
+    assert found.accuracy == evaluate.accuracy(REFERENCE.logits, REFERENCE.labels)
+    assert "relative error" in evaluate.explain(found) and "8 held-out images" in evaluate.explain(found)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-6, 1e6, 1e30])
+def test_the_size_of_the_logits_does_not_matter(size: float) -> None:
+    scaled = replace(REFERENCE, logits=(REFERENCE.logits * size).astype(np.float32))
+    assert parity(lambda inputs: network(inputs) * np.float32(size), reference=scaled).passed
+    assert not parity(lambda inputs: network(inputs) * np.float32(size * 1.01), reference=scaled).passed
+
+
+def test_rounding_passes() -> None:
+    noise = np.random.default_rng(1)
+
+    def answer(inputs: np.ndarray) -> np.ndarray:
+        logits = network(inputs)
+        return logits + np.abs(logits).max() * 1e-5 * noise.uniform(-1, 1, logits.shape).astype(np.float32)
+
+    found = parity(answer)
+    assert found.passed and 1e-7 < found.relative_error < 1e-4
+
+
+WRONG: dict[str, tuple[Answer, str]] = {
+    "channels swapped": (lambda inputs: network(inputs[:, ::-1]), "relative error"),
+    "height and width swapped": (lambda inputs: network(inputs.transpose(0, 1, 3, 2)), "relative error"),
+    "upside down": (lambda inputs: network(inputs[:, :, ::-1]), "relative error"),
+    "mean of another data set": (
+        lambda inputs: network(normalised_otherwise(inputs, (0.5, 0.5, 0.5), PREPROCESSING.std)),
+        "relative error",
+    ),
+    "deviation of another data set": (
+        lambda inputs: network(normalised_otherwise(inputs, PREPROCESSING.mean, (0.5, 0.5, 0.5))),
+        "relative error",
+    ),
+    "not normalised": (
+        lambda inputs: network(normalised_otherwise(inputs, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),
+        "relative error",
+    ),
+    "probabilities in place of logits": (
+        lambda inputs: np.exp(network(inputs) - 99) / np.exp(network(inputs) - 99).sum(axis=1, keepdims=True),
+        "relative error",
+    ),
+    "all zero": (lambda inputs: network(inputs) * 0, "relative error"),
+    "other weights": (lambda inputs: network(inputs[:, :, ::-1, ::-1]), "relative error"),
+    "one per cent too large": (lambda inputs: network(inputs) * np.float32(1.01), "relative error 0.01"),
+    "classes shifted by one": (lambda inputs: np.roll(network(inputs), 1, axis=1), "relative error"),
+    "images out of order": (lambda inputs: np.roll(network(inputs), 1, axis=0), "relative error"),
+    "first row repeated": (lambda inputs: network(inputs)[:1].repeat(len(inputs), axis=0), "relative error"),
+    "only the first row filled": (
+        lambda inputs: network(inputs) * (np.arange(len(inputs)) == 0)[:, None],
+        "relative error",
+    ),
+    "one row for the whole batch": (lambda inputs: network(inputs)[:1], "shape"),
+    "one class too many": (lambda inputs: network(inputs, classes=11), "shape"),
+    "one class too few": (lambda inputs: network(inputs)[:, :9], "shape"),
+    "an axis too many": (lambda inputs: network(inputs)[:, :, None, None], "shape"),
+    "an axis too few": (lambda inputs: network(inputs).max(axis=1), "shape"),
+    "a feature map": (lambda inputs: inputs, "shape"),
+    "NaN": (with_one(np.nan), "NaN or infinite"),
+    "infinity": (with_one(np.inf), "NaN or infinite"),
+    "negative infinity": (with_one(-np.inf), "NaN or infinite"),
+    "NaN everywhere": (lambda inputs: network(inputs) * np.nan, "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_fails_and_is_explained(wrong: str) -> None:
+    answer, says = WRONG[wrong]
+    found = parity(answer)
+    assert not found.passed
+    assert says in evaluate.explain(found)
+    assert "\n" not in evaluate.explain(found)
+
+
+@pytest.mark.parametrize("wrong", ["first row repeated", "images out of order", "one row for the whole batch"])
+def test_what_goes_wrong_only_in_a_batch_passes_at_batch_one_alone(wrong: str) -> None:
+    answer, _ = WRONG[wrong]
+    assert parity(answer, (1,)).passed
+    assert not parity(answer, (1, 3)).passed
+
+
+def test_non_finite_answers_are_counted_and_no_error_is_made_of_them() -> None:
+    found = parity(with_one(np.nan), (1, 4))
+    assert found.non_finite == 8 + 2  # one in each run: eight of batch 1, two of batch 4
+    assert found.relative_error is None
+
+
+def test_a_swap_of_the_first_two_classes_is_a_disagreement() -> None:
+    def answer(inputs: np.ndarray) -> np.ndarray:
+        logits = network(inputs)
+        order = logits.argsort(axis=1)
+        rows = np.arange(len(logits))
+        logits[rows, order[:, -1]], logits[rows, order[:, -2]] = (
+            logits[rows, order[:, -2]],
+            logits[rows, order[:, -1]],
+        )
+        return logits
+
+    found = parity(answer)
+    assert not found.passed and found.top1_agreement == 0.0
+
+
+def test_a_tie_between_two_classes_is_no_disagreement() -> None:
+    """Two classes with the same best logit: rounding decides which comes first, here one way, there the other."""
+    logits = REFERENCE.logits.copy()
+    logits[:, 2] = logits[:, 7] = logits.max() + 1
+    tied = replace(REFERENCE, logits=logits)
+    rounding = logits.max() * 1e-6
+    answers = iter(logits + rounding * np.eye(10, dtype=np.float32)[7])
+    assert tied.logits.argmax(axis=1).tolist() == [2] * 8
+
+    found = parity(lambda inputs: next(answers)[None], (1,), tied)
+    assert found.passed and found.top1_agreement == 1.0
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8, 13])
+def test_an_incomplete_last_batch_is_filled_and_its_filling_is_dropped(batch: int) -> None:
+    seen: list[int] = []
+
+    def answer(inputs: np.ndarray) -> np.ndarray:
+        seen.append(len(inputs))
+        return network(inputs)
+
+    logits = evaluate.run_batches(StubSession(answer), ARTIFACT, REFERENCE.images, batch)
+    np.testing.assert_allclose(logits, REFERENCE.logits, rtol=1e-5, atol=1e-4)
+    assert seen == [batch] * -(-8 // batch), "every run has the batch size that was asked for"
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=50))
+def test_accuracy_is_the_share_of_right_answers(pairs: list[tuple[int, int]]) -> None:
+    answers, labels = np.array(pairs).T
+    share = evaluate.accuracy(np.eye(10)[answers], labels)
+    assert share == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))

@@ -1,0 +1,118 @@
+"""Who may import whom, and what `edgebench --help` may load."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, Command
+
+# From the top down: a file imports only what stands in a lower layer, or in its own.
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("commands.*",),
+    ("doctor", "testing"),
+    ("train", "export", "run", "report.*"),
+    ("worker", "engines.*"),
+    ("measure", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "data", "models", "cuda"),
+    ("artifact", "stats", "registry"),
+    ("specs", "protocols", "errors", "jsonio", "__init__"),
+)
+# An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
+ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}
+HEAVY = ("torch", "timm", "sklearn", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt")
+# The files that need torch or timm; nothing else in the core may import them, not even inside a function.
+TRAINING = {"data", "models", "train", "evaluate", "commands.train", "commands.models"}
+
+
+def modules() -> dict[str, Path]:
+    files = (REPOSITORY / "edgebench").rglob("*.py")
+    return {".".join(p.relative_to(REPOSITORY / "edgebench").with_suffix("").parts): p for p in files}
+
+
+def layer(name: str) -> int:
+    for i, names in enumerate(LAYERS):
+        if name in names or any(n.endswith(".*") and name.startswith(n[:-1]) for n in names):
+            return i
+    raise AssertionError(f"edgebench/{name} has no layer: say in LAYERS where it stands")
+
+
+def imported(path: Path) -> set[str]:
+    """All modules that a file imports anywhere, in full, with those that only type checkers see."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    """The edgebench modules that a file imports, without the package's name."""
+    known = set(modules())
+    names = {name.removeprefix("edgebench.") for name in imported(path) if name.startswith("edgebench.")}
+    return {name for name in names if name in known or name.split(".")[0] in ("exporters", "runtimes")}
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_imports_point_downward(name: str) -> None:
+    for other in ours(modules()[name]):
+        assert not other.startswith(("exporters", "runtimes")), f"{name} imports an adapter by name: use the registry"
+        assert layer(other) >= layer(name), f"{name} imports {other}, which stands above it"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "exporters").glob("*.py")) + sorted((REPOSITORY / "runtimes").glob("*.py"))
+)
+def test_an_adapter_sees_the_contract_alone(path: Path) -> None:
+    assert ours(path) <= ADAPTERS, f"{path.name} imports {sorted(ours(path) - ADAPTERS)}"
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_the_core_needs_no_heavy_library(name: str) -> None:
+    heavy = {n.split(".")[0] for n in imported(modules()[name])} & set(HEAVY)
+    assert not heavy or name in TRAINING, f"{name} imports {sorted(heavy)}"
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"{code}\nimport sys, json; sys.stderr.write(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    return {name.split(".")[0] for name in json.loads(done.stderr.splitlines()[-1])}
+
+
+def test_help_loads_click_and_little_else() -> None:
+    code = "import sys, edgebench.cli as c\nsys.argv = ['edgebench', '--help']\ntry: c.main()\nexcept SystemExit: pass"
+    loaded = loaded_by(code)
+    assert "click" in loaded
+    assert not loaded & {*HEAVY, "numpy", "rich", "psutil"}
+
+
+def test_devices_is_light() -> None:
+    code = "import sys, edgebench.cli as c\nsys.argv = ['edgebench', 'devices']\ntry: c.main()\nexcept SystemExit: pass"
+    assert not loaded_by(code) & {*HEAVY}
+
+
+def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact, tmp_path: Path) -> None:
+    """A runtime in the parent would take memory and threads from the worker that is being measured."""
+    arguments = ["edgebench", "run", str(onnx_artifact.path), "--runtime", "ort", "--duration", "0.1"]
+    arguments += ["--workspace", str(tmp_path)]
+    code = f"import sys, edgebench.cli as c\nsys.argv = {arguments!r}\ntry: c.main()\nexcept SystemExit: pass"
+    assert not loaded_by(code) & {*HEAVY}
+
+
+def test_every_module_imports_without_the_optional_libraries() -> None:
+    """As on a board: everything but the files about training and the adapters imports with the base install alone."""
+    names = [
+        f"edgebench.{name}".removesuffix(".__init__")
+        for name in sorted(modules())
+        if name not in TRAINING - {"evaluate", "commands.train", "commands.models"}
+    ]
+    names = [name for name in names if name not in ("edgebench.__main__", "edgebench.cuda")]
+    blocked = f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
+    loaded_by(blocked + "\n".join(f"import {name}" for name in names))

@@ -1,0 +1,104 @@
+"""The shape of the house: top level, line budgets, first lines, packaging."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDERS = {
+    "edgebench",
+    "exporters",
+    "runtimes",
+    "device_profiles",
+    "tests",
+    "scripts",
+    "docs",
+    "notebooks",
+    ".ci",
+    ".github",
+}
+FILES = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", ".gitignore"}
+ADAPTER_LINES, OTHER_LINES = 160, 300
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("this is no git checkout, so what belongs to the repository is unknown")
+    return [Path(line) for line in listed.stdout.splitlines() if (REPOSITORY / line).is_file()]
+
+
+def product() -> list[Path]:
+    roots = ("edgebench", "exporters", "runtimes", "device_profiles")
+    return sorted(p.relative_to(REPOSITORY) for root in roots for p in (REPOSITORY / root).rglob("*.py"))
+
+
+def test_the_top_level_holds_what_was_agreed() -> None:
+    tops = {path.parts[0] for path in tracked()}
+    assert tops <= FOLDERS | FILES, f"unexpected at the top: {sorted(tops - FOLDERS - FILES)}"
+    assert tops >= FILES | {"edgebench", "exporters", "runtimes", "device_profiles", "tests", "scripts", "docs", ".ci"}
+
+
+@pytest.mark.parametrize("path", product(), ids=str)
+def test_line_budget(path: Path) -> None:
+    lines = len((REPOSITORY / path).read_text().splitlines())
+    budget = ADAPTER_LINES if path.parts[0] in ("exporters", "runtimes") else OTHER_LINES
+    assert lines <= budget, f"{path} has {lines} lines, its budget is {budget}: split it by what it owns"
+
+
+@pytest.mark.parametrize("path", product(), ids=str)
+def test_the_first_line_says_what_the_file_owns(path: Path) -> None:
+    text = (REPOSITORY / path).read_text()
+    assert text.startswith('"""'), f"{path} begins without a docstring"
+    assert ast.get_docstring(ast.parse(text)).splitlines()[0].rstrip().endswith((".", "?", ":")), path
+
+
+@pytest.mark.parametrize("path", product(), ids=str)
+def test_no_pickle_no_shell_no_swallowed_errors(path: Path) -> None:
+    tree = ast.parse((REPOSITORY / path).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            assert not names & {"pickle", "dill", "cloudpickle", "joblib"}, f"{path}:{node.lineno} imports pickle"
+        if isinstance(node, ast.keyword) and node.arg in ("shell", "allow_pickle"):
+            assert isinstance(node.value, ast.Constant) and node.value.value is False, f"{path}:{node.value.lineno}"
+        if isinstance(node, ast.ExceptHandler):
+            bare = node.type is None
+            swallows = len(node.body) == 1 and isinstance(node.body[0], ast.Pass)
+            assert not bare and not swallows, f"{path}:{node.lineno} swallows an error"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "torch.load",
+            "os.system",
+            "eval",
+            "exec",
+            "sys.exit",
+        ):
+            allowed = ast.unparse(node.func) == "sys.exit" and (path.parts[1] == "commands" or path.name == "worker.py")
+            assert allowed, f"{path}:{node.lineno} calls {ast.unparse(node.func)}"
+
+
+def test_packaging_lists_every_folder_with_code() -> None:
+    config = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    listed = set(config["tool"]["setuptools"]["packages"])
+    folders = {".".join(path.parent.parts) for path in product()}
+    assert listed == {name if name.startswith("edgebench") else f"edgebench.{name}" for name in folders}
+
+
+def test_every_adapter_file_is_registered() -> None:
+    config = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    for kind in ("runtimes", "exporters"):
+        entries = {value.split(":")[0] for value in config["project"]["entry-points"][f"edgebench.{kind}"].values()}
+        files = {f"edgebench.{kind}.{path.stem}" for path in (REPOSITORY / kind).glob("[!_]*.py")}
+        assert entries == files

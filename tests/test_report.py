@@ -1,0 +1,332 @@
+"""Tables: what is in a row, what was not measured, and names from outside that break no table and run no code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from html import unescape
+from typing import Any
+
+import pytest
+from factories import make_artifact, make_result, make_samples
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from edgebench.report import formats
+from edgebench.report.rows import Row, rows
+from edgebench.specs import Effective, MemoryPeaks, ModelInfo, Result
+
+EARLY, LATE = "2026-01-01T00:00:00.000000+00:00", "2026-01-02T00:00:00.000000+00:00"
+FAST, SLOW = make_samples((1_000_000,) * 40), make_samples((2_000_000,) * 40)
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "a|b",
+    "a\\|b",
+    "a\\",
+    "`code`",
+    "**bold** _it_",
+    "[click](https://example.org)",
+    "![x](https://example.org/x.png)",
+    "<https://example.org>",
+    "line\nbreak\r\n| new | row |",
+    "&lt;b&gt; &amp;",
+    "# heading",
+    "- item",
+    "[red]rich[/red]",
+    "[/]",
+    "=1+1",
+]
+
+
+def named(name: str, **changes: Any) -> Result:
+    return make_result(make_artifact(model=name), **changes)
+
+
+def parsed(markdown: str) -> tuple[list[list[str]], list[Any]]:
+    """The cells of the table as a Markdown reader sees them, and everything that is not plain text."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    table: list[list[str]] = []
+    other = []
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.type == "tr_open":
+            table.append([])
+        if token.type == "inline":
+            other += [child for child in token.children if child.type not in ("text", "text_special", "softbreak")]
+            if before.type in ("td_open", "th_open"):
+                table[-1].append("".join(child.content for child in token.children))
+        elif token.type.startswith(("html", "code", "fence", "heading", "blockquote")):
+            other.append(token)
+    return table, other
+
+
+def printed(results: list[Result], width: int = 300) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(formats.terminal(rows(results)))
+    return console.file.getvalue()
+
+
+# rows
+
+
+def test_the_newest_result_of_a_cell_stands_for_it() -> None:
+    old, new = make_result(samples=SLOW, created=EARLY), make_result(samples=FAST, created=LATE)
+    for order in ([old, new], [new, old]):
+        (row,) = rows(order)
+        assert (row.median_ms, row.created) == (1.0, LATE)
+
+
+def test_a_newest_result_that_failed_stands_too() -> None:
+    (row,) = rows([make_result(created=EARLY), make_result(created=LATE, status="timeout", message="too slow")])
+    assert (row.status, row.message, row.median_ms) == ("timeout", "too slow", None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"runtime": "openvino"}, {"device": "jetson_orin"}, {"compute": "cuda"}, {"batch": 2}, {"precision": "fp16"},
+        {"threads": 2}, {"evidence": "emulated"},
+    ],
+)  # fmt: skip
+def test_what_is_another_measurement_has_a_row_of_its_own(change: dict[str, Any]) -> None:
+    assert len(rows([make_result(created=EARLY), make_result(created=LATE, **change)])) == 2
+
+
+def test_another_artifact_has_a_row_of_its_own() -> None:
+    assert len(rows([make_result(), make_result(make_artifact(files={"model.onnx": "9" * 64}))])) == 2
+
+
+def test_emulated_and_scripted_come_after_measured() -> None:
+    made = rows(
+        [
+            make_result(evidence="emulated", samples=FAST),
+            make_result(evidence="scripted", samples=FAST, runtime="fake"),
+            make_result(evidence="measured", samples=SLOW),
+            named("zzz", evidence="measured", samples=SLOW),
+        ]
+    )
+    assert [row.evidence for row in made] == ["measured", "measured", "emulated", "scripted"]
+
+
+def test_the_fastest_of_a_model_comes_first_and_what_failed_last() -> None:
+    made = rows(
+        [
+            make_result(runtime="torch", status="crashed"),
+            make_result(runtime="openvino", samples=SLOW),
+            make_result(runtime="onnxruntime", samples=FAST),
+        ]
+    )
+    assert [row.runtime for row in made] == ["onnxruntime", "openvino", "torch"]
+
+
+def test_the_figures_of_a_row() -> None:
+    artifact = make_artifact(model=ModelInfo("resnet50", "resnet50", {}, parameters=25_557_032, macs=4_089_184_256))
+    result = make_result(artifact, batch=4, threads=2, samples=make_samples((4_000_000,) * 400))
+    (row,) = rows([result])
+    assert row.parameters_m == pytest.approx(25.557032)
+    assert row.gmacs == pytest.approx(4.089184256)
+    assert row.gflops == 2 * row.gmacs
+    assert (row.median_ms, row.p90_ms, row.p99_ms) == (4.0, 4.0, 4.0)
+    assert row.throughput_per_s == pytest.approx(1000)
+    assert row.peak_memory_mb == 100.0
+    assert (row.model, row.batch, row.threads, row.format) == ("resnet50", 4, 2, "onnx")
+    assert (row.test_accuracy, row.relative_error) == (0.94, 1e-6)
+
+
+def test_the_precision_is_the_effective_one_or_doubted() -> None:
+    ran = Effective("GPU", "fp16", 1, "1")
+    assert rows([make_result(effective=ran)])[0].precision == "fp16"
+    assert rows([make_result(effective=replace(ran, precision=None))])[0].precision == "fp32?"
+    assert rows([make_result(status="crashed")])[0].precision == "fp32?"
+
+
+def test_no_results_make_an_empty_table() -> None:
+    assert rows([]) == []
+    assert formats.as_json([]) == "[]\n"
+    assert len(formats.as_csv([]).splitlines()) == 1
+    assert "| model |" in formats.markdown([])
+    assert "model" in printed([])
+
+
+# what was not measured
+
+UNMEASURED = ("median_ms", "p90_ms", "p99_ms", "throughput_per_s", "peak_memory_mb", "threads", "relative_error")
+
+
+def test_what_was_not_measured_is_a_dash_and_never_zero() -> None:
+    made = rows([make_result(status="timeout", message="stopped")])
+    for name in UNMEASURED:
+        assert getattr(made[0], name) is None
+    (_, cells), _ = parsed(formats.markdown(made))
+    shown = dict(zip(formats.COLUMNS, cells, strict=True))
+    for heading in ("median ms", "p90 ms", "p99 ms", "images/s", "peak MB", "thr."):
+        assert shown[heading] == "–"
+    assert "0" not in {cell.strip() for cell in cells} and "0.00" not in cells
+    (read,) = csv.DictReader(io.StringIO(formats.as_csv(made)))
+    assert all(read[name] == "" for name in UNMEASURED)
+    (read,) = json.loads(formats.as_json(made))
+    assert all(read[name] is None for name in UNMEASURED)
+    assert " 0 " not in printed([make_result(status="timeout")])
+
+
+def test_a_percentile_without_samples_enough_is_a_dash() -> None:
+    (row,) = rows([make_result(samples=make_samples((1_000_000,) * 28))])
+    assert (row.median_ms, row.p90_ms, row.p99_ms) == (1.0, None, None)
+
+
+def test_memory_that_could_not_be_read_is_a_dash() -> None:
+    (row,) = rows([make_result(memory=MemoryPeaks(None, None, None, "VmHWM", "no /proc"))])
+    assert row.peak_memory_mb is None
+    (row,) = rows([make_result(memory=MemoryPeaks(None, 2**20, None, "VmHWM", "reset forbidden"))])
+    assert row.peak_memory_mb == 1.0
+
+
+def test_a_failure_says_what_and_why_in_each_table_for_people() -> None:
+    failed = make_result(status="out_of_memory", message="stopped at 512 MB", runtime="torch")
+    for text in (formats.markdown(rows([failed])), printed([failed])):
+        flat = " ".join(text.replace("\\", "").split())
+        assert "out_of_memory: mobilenetv3 (onnx) on torch: stopped at 512 MB" in flat
+
+
+# figures as text
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "shown"),
+    [(1_234_567, "1.23"), (12_345_678, "12.3"), (123_456_789, "123"), (1_234_567_890, "1,235"), (1_234, "0.00123")],
+)
+def test_three_digits_count(nanoseconds: int, shown: str) -> None:
+    made = rows([make_result(samples=make_samples((nanoseconds,) * 6))])
+    (_, cells), _ = parsed(formats.markdown(made))
+    assert dict(zip(formats.COLUMNS, cells, strict=True))["median ms"] == shown
+
+
+@given(st.floats(1e-5, 1e9))
+def test_a_shown_figure_is_the_figure_to_three_digits(value: float) -> None:
+    _, show = formats.COLUMNS["median ms"]
+    assert float(show(value).replace(",", "")) == pytest.approx(value, rel=0.006, abs=6e-7)
+
+
+def test_the_tables_say_what_a_flop_is() -> None:
+    made = rows([make_result()])
+    assert made[0].gflops == 2 * made[0].gmacs
+    (heading, cells), _ = parsed(formats.markdown(made))
+    assert (cells[heading.index("GMACs")], cells[heading.index("GFLOPs")]) == ("0.217", "0.433")
+    assert "GFLOPs = 2 × GMACs" in formats.markdown(made)
+
+
+# Markdown
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30))
+@example("")
+def test_any_name_is_one_cell_of_plain_text(name: str) -> None:
+    check_markdown(name)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_one_cell_of_plain_text(name: str) -> None:
+    check_markdown(name)
+
+
+def check_markdown(name: str) -> None:
+    table, other = parsed(formats.markdown(rows([named(name), named(name, status="failed", message=name, batch=2)])))
+    assert len(table) == 3 and {len(line) for line in table} == {len(formats.COLUMNS)}
+    for line in table[1:]:
+        assert line[0] == (" ".join(name.split()) if name else "–")
+    assert other == [], "a name became something else than text"
+
+
+def test_html_in_a_name_stays_text_for_a_browser() -> None:
+    text = formats.markdown(rows([named("<img src=x onerror=alert(1)>", status="failed", message="<b onclick=x>")]))
+    assert "<" not in text and "&lt;img" in text
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<img" not in html and "<b " not in html and "<img src=x onerror=alert(1)>" in unescape(html)
+
+
+# CSV
+
+
+@pytest.mark.parametrize("first", list("=+-@\t\r\n"))
+def test_a_spreadsheet_takes_no_name_for_a_formula(first: str) -> None:
+    name = f"{first}cmd|'/c calc'!A1"
+    made = rows([named(name, status="failed", message=f"{first}HYPERLINK(1)", device=name, runtime=name)])
+    (read,) = csv.DictReader(io.StringIO(formats.as_csv(made), newline=""))
+    for field in ("model", "message", "device", "runtime"):
+        assert read[field].startswith("'" + first.replace("\r", "\n"))
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_no_name_begins_a_new_line_of_csv(end: str) -> None:
+    text = formats.as_csv(rows([named(f"a{end}=1+1")]))
+    (read,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert read["model"] == "a\n=1+1"
+    assert "\r" not in text
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=20))
+def test_any_name_reads_back_from_csv(name: str) -> None:
+    (read,) = csv.DictReader(io.StringIO(formats.as_csv(rows([named(name)])), newline=""))
+    assert read["model"].removeprefix("'") == name.removeprefix("'")
+    assert len(read) == len(Row.__dataclass_fields__) and None not in read
+
+
+def test_numbers_in_csv_are_whole_and_unrounded() -> None:
+    made = rows([make_result(samples=make_samples((1_234_567,) * 29))])
+    (read,) = csv.DictReader(io.StringIO(formats.as_csv(made)))
+    assert float(read["median_ms"]) == 1.234567
+    assert float(read["gmacs"]) == made[0].gmacs and read["batch"] == "1"
+
+
+# JSON
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=20))
+def test_json_reads_back_as_the_rows(name: str) -> None:
+    made = rows([named(name), named(name, status="failed", message=name, batch=2)])
+    assert [Row(**item) for item in json.loads(formats.as_json(made))] == made
+
+
+# terminal
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if "\n" not in name])
+def test_a_terminal_shows_a_name_as_it_is(name: str) -> None:
+    assert name in printed([named(name), named("other")])
+
+
+@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "[link=https://example.org]x[/link]", "[bold"])
+def test_rich_markup_is_shown_and_not_obeyed(text: str) -> None:
+    # Different devices have a column; the same device in each row goes into the caption.
+    for devices in ((text, "cpu"), (text, text)):
+        results = [make_result(device=device, batch=n, created=EARLY) for n, device in enumerate(devices, 1)]
+        assert text in printed(results)
+    assert text in printed([make_result(status="failed", message=text)])
+
+
+@pytest.mark.parametrize("control", ["\x1b[31m", "\x1b]0;title\x07", "\x1b[2J", "\x9b2J", "\r", "\b\b\b", "\x00"])
+def test_a_name_sends_no_control_characters_to_the_terminal(control: str) -> None:
+    text = f"a{control}b"
+    for results in ([named(text), named("other")], [named("x", status="failed", message=text, device=text)]):
+        shown = printed(results)
+        assert not {character for character in shown if not (character.isprintable() or character == "\n")}
+
+
+def test_what_is_the_same_in_every_row_is_told_once() -> None:
+    shown = printed([make_result(device="jetson_orin", batch=n) for n in (1, 2, 3)])
+    assert shown.count("jetson_orin") == 1
+    shown = printed([make_result(device=device) for device in ("jetson_orin", "cpu")])
+    assert "device" in shown and shown.count("jetson_orin") == 1
+
+
+def test_eighty_columns_are_enough_for_what_differs_between_models() -> None:
+    shown = printed([named(f"m{n}") for n in range(5)], width=80)
+    assert all(f"m{n}" in shown for n in range(5))
+    assert shown.count(" 1.05 ") == shown.count(" 1.09 ") == 5
