@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,13 +50,19 @@ def _digest(file) -> str:  # Python 3.10 has no hashlib.file_digest
     return digest.hexdigest()
 
 
-@contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """A scratch folder beside `out` that takes its place when the block ends well and vanishes when it does not."""
+def ensure_writable(out: Path) -> None:
+    """Raise now, before hours of work, if the folder `out` could not be written later: BadFile, or the OSError."""
     ours = any((out / manifest_name(format)).exists() for format in ("checkpoint", "onnx"))
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise BadFile(f"{out} exists and is not an edgebench folder", "choose another --out, or empty it yourself")
     out.parent.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryDirectory(dir=out.parent, prefix=".").cleanup()
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A scratch folder beside `out` that takes its place when the block ends well and vanishes when it does not."""
+    ensure_writable(out)
     scratch, old = (out.parent / f".{out.name}.{os.getpid()}.{suffix}" for suffix in ("partial", "old"))
     for left in (scratch, old):  # by a killed process of the same number, as is common in containers
         shutil.rmtree(left, ignore_errors=True)

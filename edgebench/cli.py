@@ -40,6 +40,7 @@ class Commands(click.Group):
             fix = {
                 errno.EACCES: "choose a folder that you may write to (--workspace or --out), or mend its permissions",
                 errno.EPERM: "choose a folder that you may write to (--workspace or --out), or mend its permissions",
+                errno.ENOENT: "no folder can be made there: choose another --workspace or --out",
                 errno.EROFS: "choose a folder on a disk that is not read-only (--workspace or --out)",
                 errno.ENOSPC: "free some space, or choose another disk (--workspace or --out)",
                 errno.ENOTDIR: "a part of the path is a file: choose another --workspace or --out",

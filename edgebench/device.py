@@ -62,9 +62,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Memory:
-    """total_mb is the nominal size in MiB; `shared`: the GPU works in it too."""
+    """total_mib is the nominal size in MiB; `shared`: the GPU works in it too."""
 
-    total_mb: int | None = None
+    total_mib: int | None = None
     shared: bool = False
     bandwidth_gb_s: float | None = None
 
@@ -127,7 +127,7 @@ class Placement:
     evidence: Literal["measured", "emulated"]
     compute: str
     cores: int | None = None
-    memory_limit_mb: int | None = None
+    memory_limit_mib: int | None = None
     notice: str = ""
 
 
@@ -270,14 +270,14 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
     if matches(profile, root):
         return Placement("measured", profile.compute, notice=_other_variant(profile, root))
     found = f"{profile.name} ({profile.title}) was asked for, but what is here is {describe_machine(root)}"
-    if profile.cpu.cores is None and profile.memory.total_mb is None:
+    if profile.cpu.cores is None and profile.memory.total_mib is None:
         raise EdgebenchError(found, "run where that hardware is, or use --device cpu: there is nothing to emulate")
     in_ci = environ.get("CI", "").lower() not in ("", "0", "false")
     if require_device or in_ci:
         drop = " and ".join(["drop --require-device"] * require_device + ["unset CI"] * in_ci)
         board = "the board itself (in a container: docker run --security-opt systempaths=unconfined)"
         raise EdgebenchError(found, f"run on {board}; for an emulated run, {drop}")
-    wanted, limit, total = profile.cpu.cores, profile.memory.total_mb, memory_bytes(root, "MemTotal")
+    wanted, limit, total = profile.cpu.cores, profile.memory.total_mib, memory_bytes(root, "MemTotal")
     cores = min(wanted or sys.maxsize, available_cores(root))
     bounds = f"{cores} cores" + (f" (the board has {wanted})" if wanted and wanted > cores else "")
     if limit is not None:
@@ -291,7 +291,7 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
 
 
 def _other_variant(profile: Profile, root: Path) -> str:
-    nominal, total = profile.memory.total_mb, memory_bytes(root, "MemTotal")
+    nominal, total = profile.memory.total_mib, memory_bytes(root, "MemTotal")
     if not nominal or not total or SAME_VARIANT * nominal <= total / 2**20 <= nominal:
         return ""
     return (

@@ -48,6 +48,14 @@ class VerificationFailed(EdgebenchError):
     """An artifact opened, but its answers differ from the checkpoint's."""
 
 
+def refuse_unknown_options(adapter: str, given: Iterable[str], known: Iterable[str] = ()) -> None:
+    """Raise UsageError for an option that the adapter does not have: one that is ignored would deceive."""
+    known = list(known)
+    for key in given:
+        if key not in known:
+            raise UsageError(f"{adapter} has no option {key!r}", f"it has {', '.join(known) or 'none'}")
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
     """A usage error that offers the closest of the known names. `where` names the command that lists them all."""
     import difflib

@@ -13,7 +13,7 @@ from edgebench import artifact as folder
 from edgebench import evaluate, registry
 from edgebench.engines import local
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
-from edgebench.specs import Artifact, Job, Parity, SessionOptions
+from edgebench.specs import Artifact, ExportOptions, Job, Parity
 from edgebench.workspace import Workspace, now
 
 PORTABLE = "onnx"  # the format that any machine can finish from
@@ -49,13 +49,14 @@ def export(
     *,
     out: Path | None = None,
     max_batch: int = 32,
+    extra: dict[str, str] | None = None,
     tell: Told = lambda stage: None,
 ) -> Export:
     """Export `source` to `target`, through the formats between, and verify each artifact on its own runtime.
 
-    The artifact lies in `out`, by default in the workspace under a name that tells model, checkpoint and target.
-    Raises VerificationFailed, and leaves nothing behind, if an answer differs; Unfinished if only another machine can
-    build the target; Unsupported if a library is missing.
+    `max_batch` and `extra` are for the target's own exporter. The artifact lies in `out`, by default in the workspace
+    under a name that tells model, checkpoint and target. Raises VerificationFailed, and leaves nothing behind, if an
+    answer differs; Unfinished if only another machine can build the target; Unsupported if a library is missing.
     """
     target = registry.canonical("exporters", target)
     try:
@@ -68,13 +69,14 @@ def export(
     if source.format == target:
         raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
     source = _obtain(source, exporter.accepts, workspace, tell)
-    return _make(exporter, source, target, out or workspace.artifacts / _name(source, target), max_batch, tell)
+    options = ExportOptions(source.precision, max_batch, extra or {})
+    return _make(exporter, source, target, out or workspace.artifacts / _name(source, target), options, tell)
 
 
-def _make(exporter: Any, source: Artifact, target: str, out: Path, max_batch: int, tell: Told) -> Export:
+def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> Export:
     tell(f"exporting to {target}")
     with folder.staged(out) as scratch:
-        made = exporter.export(source, scratch, SessionOptions(precision=source.precision, max_batch=max_batch))
+        made = exporter.export(source, scratch, options)
         if missing := [name for name in made.files if not (scratch / name).is_file()]:
             raise EdgebenchError(f"the {target} exporter did not write {missing[0]}", "report it to its author")
         shutil.copy(folder.file_in(source, folder.REFERENCE), scratch)

@@ -110,6 +110,8 @@ def read(kind: type[T], path: Path) -> T:
     """Read one dataclass from a JSON file. Raises BadFile if the file cannot be read, is not JSON or does not fit."""
     try:
         return decode(kind, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except BadFile as error:
+        raise BadFile(error.message, error.fix or "it was damaged or edited: copy it again, or make it anew") from None
     except FileNotFoundError:
         raise BadFile(f"{path} does not exist") from None
     except OSError as error:

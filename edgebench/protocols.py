@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edgebench.specs import Artifact, Effective, Exported, SessionOptions
+from edgebench.specs import Artifact, Effective, Exported, ExportOptions, SessionOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ class Exporter(Protocol):
     def check(self) -> None:
         """Raise Unsupported, with the fix, if this machine lacks what the export needs. Cheap; called before work."""
 
-    def export(self, source: Artifact, out: Path, options: SessionOptions) -> Exported:
+    def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         """Write the model's files into the empty folder `out`. Raises EdgebenchError with the fix."""
 
 

@@ -29,8 +29,10 @@ def names(kind: Kind) -> list[str]:
 
 def canonical(kind: Kind, name: str) -> str:
     """The registered name for what the user typed. Raises UsageError that offers the closest ones."""
-    name = ALIASES.get(name.lower(), name.lower())
-    if name not in (known := names(kind)):
+    known = names(kind)
+    if name not in known:
+        name = ALIASES.get(name.lower(), name.lower())
+    if name not in known:
         raise unknown_name({"runtimes": "runtime", "exporters": "target"}[kind], name, known)
     return name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -30,13 +30,13 @@ class RunOptions:
     warmup_s: float = 0.5
     duration_s: float = 3.0
     time_limit_s: float = 120.0
-    memory_limit_mb: int | None = None
-    runtime_options: tuple[tuple[str, str], ...] = ()
+    memory_limit_mib: int | None = None
+    runtime_options: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise UsageError for what cannot be run."""
         for name, value, least in (
-            ("--batch", self.batch, 1), ("--threads", self.threads, 1), ("--memory-limit", self.memory_limit_mb, 1),
+            ("--batch", self.batch, 1), ("--threads", self.threads, 1), ("--memory-limit", self.memory_limit_mib, 1),
         ):  # fmt: skip
             if value is not None and value < least:
                 raise UsageError(f"{name} is {value}", f"give at least {least}")
@@ -45,6 +45,8 @@ class RunOptions:
                 raise UsageError(f"{name} is {value}", "give a positive number of seconds")
         if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
             raise UsageError(f"--warmup is {self.warmup_s}", "give a number of seconds, 0 for none")
+        if self.runtime_options and len(self.runtimes) != 1:
+            raise UsageError("--runtime-option is meant for one runtime", "say which: --runtime NAME")
         if self.time_limit_s <= self.warmup_s + self.duration_s:
             raise UsageError(
                 f"--time-limit {self.time_limit_s:g} s leaves no room for {self.warmup_s:g} s of warm-up and "
@@ -64,18 +66,20 @@ class Planned:
 def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, options: RunOptions) -> list[Planned]:
     """Every artifact on every runtime that can open it here; on the runtimes that are named, if any are.
 
-    A named runtime is always planned, so that what is wrong with it is on record as a result. Raises EdgebenchError if
-    there is nothing to measure.
+    A named runtime that does not work here is planned all the same, so that what is wrong with it is on record as a
+    result. Raises EdgebenchError if there is nothing to measure.
     """
     options.check()
     named = [registry.canonical("runtimes", name) for name in options.runtimes]
     asked = named or [name for name in registry.names("runtimes") if name not in ONLY_BY_NAME]
     probes = local.probe_all(asked)
     compute = options.compute or placement.compute
+    if placement.evidence == "emulated" and compute != placement.compute:
+        raise UsageError(f"an emulated {profile.name} runs on {placement.compute}, not on {compute}", "drop --compute")
     cores = placement.cores or available_cores()
     threads = options.threads or min(cores, psutil.cpu_count(logical=False) or cores)
-    physical_mb = psutil.virtual_memory().total // 2**20
-    limits = [mb for mb in (options.memory_limit_mb, placement.memory_limit_mb, int(physical_mb * 0.9)) if mb]
+    physical_mib = psutil.virtual_memory().total // 2**20
+    limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
     planned = [
         Planned(
             Job(
@@ -90,23 +94,27 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 warmup_s=options.warmup_s,
                 duration_s=options.duration_s,
                 time_limit_s=options.time_limit_s,
-                memory_limit_mb=min(limits),
+                memory_limit_mib=min(limits),
                 cores=placement.cores,
-                options=dict(options.runtime_options),
+                options=options.runtime_options,
             ),
             artifact,
         )
         for artifact in artifacts
         for probe in probes
-        if named or _fits(probe, artifact, compute)
+        if _opens(probe, artifact) and (named or _works(probe, compute))
     ]
     if not planned:
         raise EdgebenchError(_nothing(artifacts, probes, compute), "`edgebench doctor` says what each runtime lacks")
     return planned
 
 
-def _fits(probe: Probe, artifact: Artifact, compute: str) -> bool:
-    return not probe.error and artifact.format in probe.accepts and compute in probe.devices
+def _opens(probe: Probe, artifact: Artifact) -> bool:
+    return bool(probe.error) or artifact.format in probe.accepts  # what does not load cannot tell what it would open
+
+
+def _works(probe: Probe, compute: str) -> bool:
+    return not probe.error and compute in probe.devices
 
 
 def _nothing(artifacts: Sequence[Artifact], probes: Sequence[Probe], compute: str) -> str:

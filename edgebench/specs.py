@@ -141,11 +141,21 @@ class Exported:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a runtime is asked for. `extra` holds `--runtime-option key=value` pairs, meant for one runtime."""
+    """What a runtime is asked for. It opens for requests of `batch` images, though others may come; `extra` holds
+    `--runtime-option KEY=VALUE` pairs, and an unknown one is a UsageError."""
 
     threads: int | None = None
     precision: Precision = "fp32"
-    max_batch: int = 1
+    batch: int = 1
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What an exporter is asked for. `extra`: `--exporter-option KEY=VALUE` pairs; an unknown one is a UsageError."""
+
+    precision: Precision = "fp32"
+    max_batch: int = 32
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -165,7 +175,7 @@ class Job:
     """Everything that a measurement depends on; the hash of its content is its identity.
 
     `scenario`: "latency" (one request at a time) or "verify" (answers only, nothing timed). `cores` and
-    `memory_limit_mb` bound the worker process; `compute` is the runtime's device ("cpu", "cuda").
+    `memory_limit_mib` bound the worker process; `compute` is the runtime's device ("cpu", "cuda").
     """
 
     artifact: str
@@ -181,7 +191,7 @@ class Job:
     duration_s: float = 3.0
     max_iterations: int = 100_000
     time_limit_s: float = 120.0
-    memory_limit_mb: int | None = None
+    memory_limit_mib: int | None = None
     cores: int | None = None
     options: dict[str, str] = field(default_factory=dict)
 

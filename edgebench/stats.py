@@ -13,7 +13,7 @@ def percentile(ordered: Sequence[int], share: float) -> int:
 
     The definition of OpenVINO's benchmark_app; always one of the samples, never an interpolation.
     """
-    # 1e-9: 100 · 0.99 is 99.00000000000001 or 98.99999999999999 at the whim of binary fractions
+    # 1e-9: as binary fractions, 100 · 0.07 is 7.000000000000001, and its ceiling would be the next rank
     return ordered[max(0, math.ceil(len(ordered) * share - 1e-9) - 1)]
 
 

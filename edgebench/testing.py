@@ -39,7 +39,7 @@ def check_runtime(name: str, artifact: Artifact, device: str = "cpu") -> None:
 
 
 def _open(runtime: Runtime, artifact: Artifact, device: str) -> Session:
-    return runtime.open(artifact, device, SessionOptions(threads=1, precision=artifact.precision, max_batch=MAX_BATCH))
+    return runtime.open(artifact, device, SessionOptions(threads=1, precision=artifact.precision, batch=MAX_BATCH))
 
 
 def _inputs(artifact: Artifact, batch: int, start: int = 0) -> dict[str, np.ndarray]:

@@ -58,6 +58,7 @@ def train(config: TrainConfig, out: Path, on_step: Callable[[Step], None] = lamb
     an epoch ends the run early and keeps the best checkpoint so far, marked `interrupted`.
     """
     check(config)
+    artifact.ensure_writable(out)
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)  # some CUDA kernels have no deterministic form

@@ -13,8 +13,8 @@ import onnxsim
 import torch
 
 from edgebench import models
-from edgebench.errors import EdgebenchError
-from edgebench.specs import Artifact, Exported, SessionOptions
+from edgebench.errors import EdgebenchError, refuse_unknown_options
+from edgebench.specs import Artifact, Exported, ExportOptions
 
 # LayerNormalization is one operator from 17 on, and JetPack 6's TensorRT 10.3 reads it.
 OPSET = 17
@@ -33,7 +33,8 @@ class OnnxExporter:
     def check(self) -> None:
         """Nothing beyond the imports above is needed."""
 
-    def export(self, source: Artifact, out: Path, options: SessionOptions) -> Exported:
+    def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
+        refuse_unknown_options("the ONNX exporter", options.extra)
         model = models.restore(source)
         # Batch 2, since an exporter may take a batch of one for a constant.
         example = torch.zeros(2, *source.inputs[0].shape[1:])

@@ -7,8 +7,8 @@ from pathlib import Path
 import openvino
 
 from edgebench.artifact import model_file
-from edgebench.errors import EdgebenchError
-from edgebench.specs import Artifact, Exported, SessionOptions
+from edgebench.errors import EdgebenchError, refuse_unknown_options
+from edgebench.specs import Artifact, Exported, ExportOptions
 
 
 class OpenVinoExporter:
@@ -22,7 +22,8 @@ class OpenVinoExporter:
     def check(self) -> None:
         """Nothing beyond the import above is needed."""
 
-    def export(self, source: Artifact, out: Path, options: SessionOptions) -> Exported:
+    def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
+        refuse_unknown_options("the OpenVINO exporter", options.extra)
         try:
             model = openvino.convert_model(str(model_file(source, ".onnx")))
         except Exception as error:  # OpenVINO's frontends raise many kinds

@@ -10,8 +10,8 @@ import tensorrt as trt
 
 from edgebench import cuda
 from edgebench.artifact import model_file
-from edgebench.errors import EdgebenchError, Unsupported, UsageError, unknown_name
-from edgebench.specs import Artifact, Exported, SessionOptions, TensorSpec
+from edgebench.errors import EdgebenchError, Unsupported, UsageError, refuse_unknown_options
+from edgebench.specs import Artifact, Exported, ExportOptions, TensorSpec
 
 FILE = "model.engine"
 # Exports are verified at batch sizes 1 and 3, and a plan refuses what lies beyond its profile.
@@ -32,11 +32,11 @@ class TensorRtExporter:
     def check(self) -> None:
         cuda.require_gpu()
 
-    def export(self, source: Artifact, out: Path, options: SessionOptions) -> Exported:
+    def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         if options.precision != source.precision:
             raise Unsupported(
                 f"TensorRT keeps the precision of the ONNX file, which is {source.precision}, not {options.precision}",
-                f"--precision {source.precision}, or an ONNX artifact in {options.precision}",
+                f"an ONNX artifact in {options.precision}",
             )
         workspace = _workspace_bytes(options.extra)
         logger = _Logger()
@@ -68,7 +68,7 @@ class TensorRtExporter:
             raise _error(
                 "cannot build the engine",
                 list(logger.lines),
-                "if memory ran out, close other programs or set the option workspace_mb=512; "
+                "if memory ran out, close other programs or give --exporter-option workspace_mb=512; "
                 "otherwise take another TensorRT or backbone",
             )
         with (out / FILE).open("wb") as file:
@@ -96,9 +96,7 @@ class _Logger(trt.ILogger):
 
 
 def _workspace_bytes(extra: dict[str, str]) -> int | None:
-    for key in extra:
-        if key != "workspace_mb":
-            raise unknown_name("TensorRT export option", key, ["workspace_mb"])
+    refuse_unknown_options("the TensorRT exporter", extra, ["workspace_mb"])
     text = extra.get("workspace_mb")
     if text is None:
         return None

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import EdgebenchError, UsageError, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, SessionOptions
 
 
@@ -29,6 +29,7 @@ class Fake:
     def open(self, artifact: Artifact, device: str, options: SessionOptions) -> FakeSession:
         if device not in self.devices():
             raise UsageError(f"the fake runtime has no device {device!r}", "--compute cpu")
+        refuse_unknown_options("the fake runtime", options.extra, ["latency_ms"])
         script = options.extra.get("latency_ms", "1")
         try:
             latencies_s = [float(item) / 1e3 for item in script.split(",")]

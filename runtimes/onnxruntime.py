@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from edgebench.artifact import model_file
-from edgebench.errors import BadFile, EdgebenchError, Unsupported
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, SessionOptions
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
@@ -25,6 +25,7 @@ class OnnxRuntime:
         return tuple(device for device, provider in PROVIDERS.items() if provider in available)
 
     def open(self, artifact: Artifact, device: str, options: SessionOptions) -> OnnxRuntimeSession:
+        refuse_unknown_options("ONNX Runtime", options.extra)
         if device not in self.devices():
             raise Unsupported(
                 f"this onnxruntime has no {PROVIDERS.get(device, device)!r}; "
@@ -34,7 +35,7 @@ class OnnxRuntime:
         if artifact.precision != options.precision:
             raise Unsupported(
                 f"ONNX Runtime runs an {artifact.precision} file as {artifact.precision}, not as {options.precision}",
-                f"--precision {artifact.precision}, or export at {options.precision}",
+                f"export at {options.precision}",
             )
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 3  # its warnings go to stderr; what matters is read back below

@@ -11,7 +11,7 @@ import tensorrt as trt
 
 from edgebench import cuda
 from edgebench.artifact import model_file
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, SessionOptions
 
 ANEW = "a plan runs only on the TensorRT and the GPU it was built with: on this board, `edgebench export --target trt`"
@@ -34,10 +34,9 @@ class TensorRt:
         if options.precision != artifact.precision:
             raise Unsupported(
                 f"this plan was built in {artifact.precision} and cannot run in {options.precision}",
-                f"--precision {artifact.precision}, or export from an ONNX artifact in {options.precision}",
+                f"export from an ONNX artifact in {options.precision}",
             )
-        if options.extra:
-            raise UsageError(f"TensorRT has no runtime option {next(iter(options.extra))!r}", "it has none at all")
+        refuse_unknown_options("TensorRT", options.extra)
         cuda.require_gpu()
         for tool, value in {"tensorrt": trt.__version__, **cuda.gpu()}.items():
             if (built := artifact.tools.get(tool, value)) != value:
@@ -67,7 +66,7 @@ class TensorRtSession:
                 self._owned.callback(tensor.buffer.free)
                 (self._inputs if tensor.is_input else self._outputs)[name] = tensor
             # Room for the largest batch now: lacking memory shows here, and the first request allocates nothing.
-            self._fit({name: tensor.at(options.max_batch) for name, tensor in self._inputs.items()})
+            self._fit({name: tensor.at(options.batch) for name, tensor in self._inputs.items()})
         except BaseException:
             self.close()
             raise

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from edgebench import models
-from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported
+from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, SessionOptions
 
 
@@ -22,13 +22,14 @@ class Torch:
         return ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",)
 
     def open(self, artifact: Artifact, device: str, options: SessionOptions) -> TorchSession:
+        refuse_unknown_options("torch", options.extra)
         if device not in self.devices():
             raise Unsupported(
                 f"this torch ({torch.__version__}) has no device {device!r}",
                 "--compute cpu, or a torch built for the GPU of this machine",
             )
         if options.precision != "fp32":
-            raise Unsupported(f"torch eager runs fp32 here, not {options.precision}", "--precision fp32")
+            raise Unsupported(f"torch eager runs fp32 here, not {options.precision}", "an fp32 checkpoint")
         if options.threads:
             torch.set_num_threads(options.threads)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32

@@ -96,7 +96,7 @@ def test_built_in_profile_loads_and_goes_through_json(name):
 @pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda"}))
 def test_board_profiles_have_the_limits_that_emulation_needs(name):
     profile = device.load_profile(name)
-    assert profile.cpu.cores and profile.memory.total_mb and profile.match.device_tree
+    assert profile.cpu.cores and profile.memory.total_mib and profile.match.device_tree
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda"])
@@ -237,7 +237,7 @@ def test_another_variant_of_the_board_is_measured_with_a_notice(tmp_path):
 def test_elsewhere_it_is_emulated_and_says_so_loudly(tmp_path, monkeypatch):
     monkeypatch.setattr(device, "available_cores", lambda root: 64)
     placed = place("jetson_orin_nano", machine(tmp_path / "root"), CI="false")
-    assert (placed.evidence, placed.compute, placed.cores, placed.memory_limit_mb) == ("emulated", "cpu", 6, 8192)
+    assert (placed.evidence, placed.compute, placed.cores, placed.memory_limit_mib) == ("emulated", "cpu", 6, 8192)
     for word in ("EMULATED", "ISA", "caches", "bandwidth", "TensorRT tactics", "DVFS", "thermals", "never ranked"):
         assert word in placed.notice
 

@@ -42,6 +42,12 @@ def with_one(value: float) -> Answer:
     return answer
 
 
+def best_class_becomes(logits: np.ndarray, value: float) -> np.ndarray:
+    """So that the first class stays the first: numpy takes NaN for the largest of all."""
+    logits[np.arange(len(logits)), logits.argmax(axis=1)] = value
+    return logits
+
+
 @pytest.mark.parametrize("batches", [(1,), (3,), (1, 3), (8,), (5, 7), (64,)])
 def test_exact_answers_pass(batches: tuple[int, ...]) -> None:
     found = parity(network, batches)
@@ -110,6 +116,8 @@ WRONG: dict[str, tuple[Answer, str]] = {
     "NaN": (with_one(np.nan), "NaN or infinite"),
     "infinity": (with_one(np.inf), "NaN or infinite"),
     "negative infinity": (with_one(-np.inf), "NaN or infinite"),
+    "NaN for the best class": (lambda inputs: best_class_becomes(network(inputs), np.nan), "NaN or infinite"),
+    "infinity for the best class": (lambda inputs: best_class_becomes(network(inputs), np.inf), "NaN or infinite"),
     "NaN everywhere": (lambda inputs: network(inputs) * np.nan, "NaN or infinite"),
 }
 
@@ -151,15 +159,19 @@ def test_a_swap_of_the_first_two_classes_is_a_disagreement() -> None:
     assert not found.passed and found.top1_agreement == 0.0
 
 
-def test_a_tie_between_two_classes_is_no_disagreement() -> None:
-    """Two classes with the same best logit: rounding decides which comes first, here one way, there the other."""
+@pytest.mark.parametrize("apart", [0.0, 1e-6])
+def test_a_tie_between_two_classes_is_no_disagreement(apart: float) -> None:
+    """Two classes with the same best logit, but for rounding, which puts torch's first here and the other there."""
     logits = REFERENCE.logits.copy()
-    logits[:, 2] = logits[:, 7] = logits.max() + 1
+    logits[:, 2] = logits.max() + 1
+    logits[:, 7] = logits[:, 2] * (1 - apart)
     tied = replace(REFERENCE, logits=logits)
-    rounding = logits.max() * 1e-6
-    answers = iter(logits + rounding * np.eye(10, dtype=np.float32)[7])
-    assert tied.logits.argmax(axis=1).tolist() == [2] * 8
+    assert logits.argmax(axis=1).tolist() == [2] * 8
+    swapped = logits.copy()
+    swapped[:, 7] = logits[:, 2] * np.float32(1 + 1e-6)
+    assert swapped.argmax(axis=1).tolist() == [7] * 8
 
+    answers = iter(swapped)
     found = parity(lambda inputs: next(answers)[None], (1,), tied)
     assert found.passed and found.top1_agreement == 1.0
 

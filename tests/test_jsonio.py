@@ -202,6 +202,12 @@ def test_nothing_is_guessed_or_coerced(change: dict[str, Any], says: str) -> Non
     assert "job.json" in caught.value.message and says in caught.value.message
 
 
+@pytest.mark.parametrize("item", [True, 2.0, "2", None])
+def test_a_sample_is_an_integer(item: Any) -> None:
+    with pytest.raises(BadFile, match=r"latency_ns\[1\]: expected int"):
+        jsonio.decode(Samples, {"latency_ns": [1, item, 3], "warmup_ns": [], "wall_ns": 6}, "samples")
+
+
 def test_the_place_of_a_wrong_value_is_named() -> None:
     data = jsonio.encode(ARTIFACT)
     data["inputs"][0]["shape"][1] = 0.5

@@ -132,7 +132,7 @@ def test_the_figures_of_a_row() -> None:
     assert row.gflops == 2 * row.gmacs
     assert (row.median_ms, row.p90_ms, row.p99_ms) == (4.0, 4.0, 4.0)
     assert row.throughput_per_s == pytest.approx(1000)
-    assert row.peak_memory_mb == 100.0
+    assert row.peak_memory_mib == 100.0
     assert (row.model, row.batch, row.threads, row.format) == ("resnet50", 4, 2, "onnx")
     assert (row.test_accuracy, row.relative_error) == (0.94, 1e-6)
 
@@ -154,7 +154,7 @@ def test_no_results_make_an_empty_table() -> None:
 
 # what was not measured
 
-UNMEASURED = ("median_ms", "p90_ms", "p99_ms", "throughput_per_s", "peak_memory_mb", "threads", "relative_error")
+UNMEASURED = ("median_ms", "p90_ms", "p99_ms", "throughput_per_s", "peak_memory_mib", "threads", "relative_error")
 
 
 def test_what_was_not_measured_is_a_dash_and_never_zero() -> None:
@@ -163,7 +163,7 @@ def test_what_was_not_measured_is_a_dash_and_never_zero() -> None:
         assert getattr(made[0], name) is None
     (_, cells), _ = parsed(formats.markdown(made))
     shown = dict(zip(formats.COLUMNS, cells, strict=True))
-    for heading in ("median ms", "p90 ms", "p99 ms", "images/s", "peak MB", "thr."):
+    for heading in ("median ms", "p90 ms", "p99 ms", "images/s", "peak MiB", "thr."):
         assert shown[heading] == "–"
     assert "0" not in {cell.strip() for cell in cells} and "0.00" not in cells
     (read,) = csv.DictReader(io.StringIO(formats.as_csv(made)))
@@ -180,9 +180,9 @@ def test_a_percentile_without_samples_enough_is_a_dash() -> None:
 
 def test_memory_that_could_not_be_read_is_a_dash() -> None:
     (row,) = rows([make_result(memory=MemoryPeaks(None, None, None, "VmHWM", "no /proc"))])
-    assert row.peak_memory_mb is None
+    assert row.peak_memory_mib is None
     (row,) = rows([make_result(memory=MemoryPeaks(None, 2**20, None, "VmHWM", "reset forbidden"))])
-    assert row.peak_memory_mb == 1.0
+    assert row.peak_memory_mib == 1.0
 
 
 def test_a_failure_says_what_and_why_in_each_table_for_people() -> None:

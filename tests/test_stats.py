@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 from factories import make_samples
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
@@ -25,6 +25,13 @@ TIMES = st.lists(st.integers(1, 10**12), min_size=1, max_size=300)
 def test_percentile_is_the_nearest_rank_of_benchmark_app(share: float, n: int) -> None:
     # range(n) is n sorted samples whose values are their own 0-based ranks; −(−a // b) is ⌈a / b⌉ in integers.
     assert stats.percentile(range(n), share) == max(0, -(-n * PER_MILLE[share] // 1000) - 1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 999), st.integers(1, 2_000_000))
+@example(70, 100)  # 100 · 0.07 is 7.000000000000001 in binary
+def test_percentile_of_any_share_is_not_at_the_whim_of_binary_fractions(per_mille: int, n: int) -> None:
+    assert stats.percentile(range(n), per_mille / 1000) == max(0, -(-n * per_mille // 1000) - 1)
 
 
 @pytest.mark.parametrize("share", PER_MILLE)

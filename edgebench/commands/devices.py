@@ -36,9 +36,9 @@ def command(name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(jsonio.dumps({"here": here, "profiles": profiles}, indent=1))
         return
-    table = Table("profile", "device", "cores", "memory MB", "compute", "here", header_style="bold", pad_edge=False)
+    table = Table("profile", "device", "cores", "memory MiB", "compute", "here", header_style="bold", pad_edge=False)
     for p in profiles:
-        figures = [str(p.cpu.cores or "–"), str(p.memory.total_mb or "–")]
+        figures = [str(p.cpu.cores or "–"), str(p.memory.total_mib or "–")]
         table.add_row(escape(p.name), escape(p.title), *figures, p.compute, "◀" if p.name == here else "")
     Console().print(table)
     click.echo(f"this machine: {describe_machine()}")

@@ -33,12 +33,26 @@ Examples:
     help="Largest batch a TensorRT engine is built for.",
 )
 @click.option(
+    "--exporter-option",
+    "extra",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=options.pairs,
+    help="Passed to the target's exporter as it is.",
+)
+@click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact (with one --target)."
 )
 @options.workspace
 @options.as_json
 def command(
-    source: Path | None, targets: tuple[str, ...], max_batch: int, out: Path | None, workspace: Workspace, as_json: bool
+    source: Path | None,
+    targets: tuple[str, ...],
+    max_batch: int,
+    extra: dict[str, str],
+    out: Path | None,
+    workspace: Workspace,
+    as_json: bool,
 ) -> None:
     """Export a checkpoint (by default the newest) and prove that the artifact still gives the right answers.
 
@@ -57,11 +71,13 @@ def command(
     console, made = Console(stderr=True), []
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
-            done = export.export(start, name, workspace, out=out, max_batch=max_batch, tell=lambda s: status.update(s))
+            done = export.export(
+                start, name, workspace, out=out, max_batch=max_batch, extra=extra, tell=lambda s: status.update(s)
+            )
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
         if not as_json:
-            size_mb = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
-            click.echo(f"{name}: {done.artifact.path} ({size_mb:.1f} MB)")
+            size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
+            click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
             click.echo(f"  verified: {evaluate.explain(done.parity)}")
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))

@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from edgebench.errors import UsageError
+
 
 def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--workspace`, given to the command as a `Workspace`."""
@@ -47,3 +49,11 @@ def complete_targets(ctx: click.Context, parameter: click.Parameter, incomplete:
     from edgebench.registry import names
 
     return [CompletionItem(name) for name in names("exporters") if name.startswith(incomplete)]
+
+
+def pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE options as a dictionary."""
+    for item in given:
+        if "=" not in item:
+            raise UsageError(f"{parameter.opts[0]} {item!r} is not KEY=VALUE", "for example latency_ms=2")
+    return dict(item.split("=", 1) for item in given)

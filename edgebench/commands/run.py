@@ -54,19 +54,26 @@ Examples:
 )
 @click.option(
     "--memory-limit",
-    "memory_limit_mb",
+    "memory_limit_mib",
     type=int,
-    metavar="MB",
-    help="Stop a measurement beyond this memory.  [default: the device's]",
+    metavar="MiB",
+    help="Stop a measurement beyond this resident memory.  [default: the device's]",
 )
-@click.option("--runtime-option", "extra", multiple=True, metavar="KEY=VALUE", help="Passed to the runtime as it is.")
+@click.option(
+    "--runtime-option",
+    "runtime_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=options.pairs,
+    help="Passed to the one --runtime as it is.",
+)
 @click.option(
     "--require-device", is_flag=True, help="Fail unless this machine is the device (the default where CI is set)."
 )
 @options.workspace
 @options.as_json
 def command(
-    paths: tuple[Path, ...], device: str | None, extra: tuple[str, ...], require_device: bool, workspace: Workspace,
+    paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace,
     as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
@@ -80,14 +87,10 @@ def command(
 
     from edgebench import artifact, jsonio, run
     from edgebench.device import detect, load_profile, place
-    from edgebench.errors import UsageError
     from edgebench.report.formats import terminal
     from edgebench.report.rows import rows
 
-    pairs = [tuple(item.split("=", 1)) for item in extra]
-    if bad := [item for item in extra if "=" not in item]:
-        raise UsageError(f"--runtime-option {bad[0]!r} is not KEY=VALUE", "for example --runtime-option latency_ms=2")
-    asked = run.RunOptions(runtime_options=tuple(pairs), **given)
+    asked = run.RunOptions(**given)
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)
@@ -95,7 +98,7 @@ def command(
 
     console = Console(stderr=True)
     if placement.notice:
-        console.print(placement.notice, style="bold yellow", highlight=False, markup=False)
+        console.print(placement.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     with console.status("asking the runtimes what they can open here"):
         planned = run.plan(artifacts, profile, placement, asked)
     done: list[Result] = []
@@ -117,7 +120,7 @@ def command(
         try:
             for result, path in measuring:
                 done.append(result)
-                console.print(_line(result, path), highlight=False, markup=False)
+                console.print(_line(result, path), highlight=False, markup=False, soft_wrap=True)
         except KeyboardInterrupt:
             console.print(f"Interrupted: {len(done)} of {len(planned)} measurements are kept in {workspace.results}.")
             raise

@@ -33,7 +33,7 @@ class Ending:
 
     returncode: int
     cause: Status | str
-    peak_rss_mb: int
+    peak_rss_mib: int
     log: str
 
 
@@ -44,7 +44,7 @@ def run_job(job: Job, artifact: Artifact, on_phase: Callable[[str], None] = lamb
         job_file, result_file = Path(scratch, "job.json"), Path(scratch, "result.json")
         jsonio.write(job_file, job)
         arguments = ["measure", str(job_file), str(artifact.path.resolve()), str(result_file)]
-        ending = _run_worker(arguments, scratch, job.time_limit_s, job.memory_limit_mb, job.threads, on_phase)
+        ending = _run_worker(arguments, scratch, job.time_limit_s, job.memory_limit_mib, job.threads, on_phase)
         try:
             result = jsonio.read(Result, result_file)
             # A worker that wrote its result and then died in a library's clean-up has still measured.
@@ -58,8 +58,8 @@ def _classify(ending: Ending, job: Job, error: BadFile) -> tuple[Status, str]:
     if ending.cause == "timeout":
         return "timeout", f"stopped after the time limit of {job.time_limit_s:g} s (raise it with --time-limit)"
     if ending.cause == "out_of_memory":
-        limit = f"the limit of {job.memory_limit_mb} MB" if job.memory_limit_mb else "the machine's memory"
-        return "out_of_memory", f"stopped at {ending.peak_rss_mb} MB of resident memory, beyond {limit}"
+        limit = f"the limit of {job.memory_limit_mib} MiB" if job.memory_limit_mib else "the machine's memory"
+        return "out_of_memory", f"stopped at {ending.peak_rss_mib} MiB of resident memory, beyond {limit}"
     if ending.returncode < 0:
         try:
             name = signal.Signals(-ending.returncode).name
@@ -93,7 +93,7 @@ def _run_worker(
     arguments: list[str],
     scratch: str,
     time_limit_s: float,
-    memory_limit_mb: int | None,
+    memory_limit_mib: int | None,
     threads: int | None,
     on_phase: Callable[[str], None],
 ) -> Ending:
@@ -118,7 +118,7 @@ def _run_worker(
     os.close(lifeline_in)
     os.close(phases_out)
     cause: Status | str = ""
-    peak_mb = 0
+    peak_mib = 0
     deadline = time.monotonic() + time_limit_s
     try:
         open_pipe = True
@@ -131,8 +131,8 @@ def _run_worker(
             elif not open_pipe:
                 time.sleep(POLL_S)
             with contextlib.suppress(psutil.Error):  # it may have ended in between
-                peak_mb = max(peak_mb, psutil.Process(process.pid).memory_info().rss // 2**20)
-            if memory_limit_mb and peak_mb > memory_limit_mb:
+                peak_mib = max(peak_mib, psutil.Process(process.pid).memory_info().rss // 2**20)
+            if memory_limit_mib and peak_mib > memory_limit_mib:
                 cause = "out_of_memory"
             elif time.monotonic() > deadline:
                 cause = "timeout"
@@ -147,7 +147,7 @@ def _run_worker(
     if not cause and returncode == -signal.SIGKILL and _oom_kills() != oom_kills:
         cause = "out_of_memory"  # the kernel was faster than we
     log_text = log_path.read_bytes()[-4000:].decode(errors="replace")
-    return Ending(returncode, cause, peak_mb, log_text)
+    return Ending(returncode, cause, peak_mib, log_text)
 
 
 def _oom_kills() -> str:

@@ -48,13 +48,14 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "p90 ms": ("p90_ms", _number(3)),
     "p99 ms": ("p99_ms", _number(3)),
     "images/s": ("throughput_per_s", _number(3)),
-    "peak MB": ("peak_memory_mb", _number(3)),
+    "peak MiB": ("peak_memory_mib", _number(3)),
     "format": ("format", _text),
     "runtime": ("runtime", _text),
     "precision": ("precision", _text),
     "thr.": ("threads", _text),
     "batch": ("batch", _text),
     "device": ("device", _text),
+    "compute": ("compute", _text),
     "evidence": ("evidence", _text),
     "status": ("status", _text),
 }
@@ -92,6 +93,7 @@ def terminal(rows: Sequence[Row]) -> Table:
         "thr.",
         "batch",
         "device",
+        "compute",
         "evidence",
         "status",
     }

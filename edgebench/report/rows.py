@@ -21,7 +21,7 @@ class Row:
     p90_ms: float | None
     p99_ms: float | None
     throughput_per_s: float | None
-    peak_memory_mb: float | None
+    peak_memory_mib: float | None
     format: str
     runtime: str
     provider: str
@@ -29,6 +29,7 @@ class Row:
     threads: int | None
     batch: int
     device: str
+    compute: str
     evidence: str
     relative_error: float | None
     status: str
@@ -41,7 +42,11 @@ def rows(results: Sequence[Result]) -> list[Row]:
 
     Ordered by evidence first, so that emulated figures never stand among measured ones, then model and latency.
     """
-    newest = {_cell(result): result for result in sorted(results, key=lambda result: result.created)}
+    newest: dict[tuple, Result] = {}
+    for result in sorted(results, key=lambda result: result.created):
+        if result.status == "ok":  # mends what failed before it
+            newest.pop((False, *_cell(result)), None)
+        newest[(result.status == "ok", *_cell(result))] = result  # a later failure hides no figure: it has its own row
     made = [_row(result) for result in newest.values()]
     return sorted(
         made, key=lambda r: (r.evidence != "measured", r.evidence, r.device, r.model, r.median_ms or float("inf"))
@@ -50,7 +55,9 @@ def rows(results: Sequence[Result]) -> list[Row]:
 
 def _cell(result: Result) -> tuple:
     job = result.job
-    return (job.artifact, job.runtime, job.device, job.compute, job.evidence, job.batch, job.precision, job.threads)
+    options = tuple(sorted(job.options.items()))
+    asked = (job.runtime, job.device, job.compute, job.evidence, job.batch, job.precision, job.threads, options)
+    return (job.artifact, *asked)
 
 
 def _row(result: Result) -> Row:
@@ -66,7 +73,7 @@ def _row(result: Result) -> Row:
         p90_ms=_ms(summary and summary.p90_ns),
         p99_ms=_ms(summary and summary.p99_ns),
         throughput_per_s=summary and summary.throughput_per_s,
-        peak_memory_mb=None if memory is None else memory / 2**20,
+        peak_memory_mib=None if memory is None else memory / 2**20,
         format=result.artifact.format,
         runtime=result.job.runtime,
         provider=effective.provider if effective else "",
@@ -74,7 +81,8 @@ def _row(result: Result) -> Row:
         threads=effective.threads if effective else None,
         batch=result.job.batch,
         device=result.job.device,
-        evidence=result.evidence,
+        compute=result.job.compute,
+        evidence=result.evidence if result.status == "ok" else "",
         relative_error=result.parity.relative_error if result.parity else None,
         status=result.status,
         message=result.message,

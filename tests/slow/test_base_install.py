@@ -1,4 +1,4 @@
-"""On a board: the base install and one runtime measure an artifact that was made elsewhere, on every Python we claim."""
+"""On a board: the base install and one runtime measure an artifact made elsewhere, on every Python we claim."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -70,9 +69,10 @@ def test_an_unknown_runtime_is_named_before_anything_runs(
     refused(done, 2, "unknown runtime 'onnxrutime'", "did you mean onnxruntime")
 
 
-@pytest.mark.parametrize(
-    "damage", ["cut in half", "one byte", "gone", "manifest cut", "manifest is a list", "empty folder"]
-)
+DAMAGES = ("cut in half", "one byte", "gone", "manifest cut", "manifest is a list", "empty folder")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_artifact_is_refused_by_run_and_export(
     edgebench: Command, onnx_artifact: Artifact, tmp_path: Path, damage: str
 ) -> None:
@@ -123,11 +123,12 @@ def test_a_checkpoint_with_a_changed_byte_is_refused(edgebench: Command, checkpo
     refused(done, 1, "changed or damaged", "sha256")
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").exists(), reason="root may write anywhere")
 def test_an_unwritable_workspace_is_named(edgebench: Command, onnx_artifact: Artifact) -> None:
-    """/proc takes no new folders, not even root's."""
+    """/proc takes no new folders, not even root's; training is not begun for nothing."""
     for command in (("train", "--epochs", "1", "--subset", "100", "--image-size", "32"), ("run", onnx_artifact.path)):
-        refused(edgebench(*command, "--workspace", "/proc/edgebench"), 1, "/proc/edgebench", "fix:", "--workspace")
+        done = edgebench(*command, "--workspace", "/proc/edgebench")
+        refused(done, 1, "/proc/edgebench", "fix:", "--workspace")
+        assert "epoch" not in done.stderr
 
 
 def test_a_workspace_that_is_a_file(edgebench: Command, tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_run_measures_everything_newest_on_every_runtime(edgebench: Command, wor
     assert not {runtime for _, runtime in rows} & {"fake"}, "a scripted runtime was run without being named"
     for row in rows.values():
         assert row["status"] == "ok" and row["evidence"] == "measured" and row["precision"] == "fp32"
-        assert row["median_ms"] > 0 and row["throughput_per_s"] > 0 and row["peak_memory_mb"] > 20
+        assert row["median_ms"] > 0 and row["throughput_per_s"] > 0 and row["peak_memory_mib"] > 20
         assert row["threads"] == 2 and row["gflops"] == pytest.approx(2 * row["gmacs"])
     assert len(list((copied / "results").glob("*.json"))) == len(rows)
     for form, start in (("markdown", "| model |"), ("csv", "model,parameters_m,"), ("table", "")):
@@ -182,9 +183,8 @@ def test_the_fake_runtime_takes_the_time_it_is_told(
 def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
     edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
-    done = edgebench(
-        "run", onnx_artifact.path, "--runtime", "ort", "--batch", "5", *FAST, "--workspace", tmp_path, "--json"
-    )
+    command = ("run", onnx_artifact.path, "--runtime", "ort", "--batch", "5", "--workspace", tmp_path, "--json")
+    done = edgebench(*command, *FAST)
     (row,) = json.loads(done.stdout)
     assert row["batch"] == 5
     assert row["throughput_per_s"] == pytest.approx(5000 / row["median_ms"], rel=0.9)
@@ -200,7 +200,7 @@ def test_a_jetson_profile_elsewhere_is_emulated_loudly(
     done = edgebench(*command)
     assert done.returncode == 0, done.stderr
     assert {row["evidence"] for row in json.loads(done.stdout)} == {"emulated"}
-    assert "emulated" in done.stderr
+    assert "EMULATED" in done.stderr
     for refusal in (edgebench(*command, "--require-device"), edgebench(*command, env={"CI": "true"})):
         refused(refusal, 1, "jetson_orin", "fix:")
 
@@ -217,7 +217,7 @@ def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_arti
         result = json.loads(path.read_text())
         assert result["evidence"] == "emulated"
         assert result["job"]["cores"] == result["job"]["threads"] == result["effective"]["threads"] == 1
-        assert result["job"]["memory_limit_mb"] == 2048
+        assert result["job"]["memory_limit_mib"] == 2048
 
 
 def test_a_corrupt_result_file_hides_no_good_one(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
@@ -238,15 +238,8 @@ def test_doctor_says_what_works_and_the_fix(edgebench: Command) -> None:
 
 
 def test_completion_offers_devices(edgebench: Command) -> None:
-    environment = {
-        "_EDGEBENCH_COMPLETE": "bash_complete",
-        "COMP_WORDS": "edgebench run --device jetson_o",
-        "COMP_CWORD": "3",
-    }
-    done = edgebench(env=environment)
-    assert {line.split(",")[1] for line in done.stdout.splitlines()} == {
-        "jetson_orin",
-        "jetson_orin_nano",
-        "jetson_orin_nx",
-    }
+    typed = {"COMP_WORDS": "edgebench run --device jetson_o", "COMP_CWORD": "3"}
+    done = edgebench(env={"_EDGEBENCH_COMPLETE": "bash_complete"} | typed)
+    offered = {line.split(",")[1] for line in done.stdout.splitlines()}
+    assert offered == {"jetson_orin", "jetson_orin_nano", "jetson_orin_nx"}
     assert "_EDGEBENCH_COMPLETE=bash_complete" in edgebench("completion", "bash").stdout

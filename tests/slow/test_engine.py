@@ -68,9 +68,9 @@ def test_a_hang_is_ended_by_the_time_limit(onnx_artifact: Artifact) -> None:
 
 
 def test_a_leak_is_ended_by_the_memory_limit(onnx_artifact: Artifact) -> None:
-    result = local.run_job(job(onnx_artifact, "leak", duration_s=50, memory_limit_mb=900), onnx_artifact)
+    result = local.run_job(job(onnx_artifact, "leak", duration_s=50, memory_limit_mib=900), onnx_artifact)
     assert result.status == "out_of_memory"
-    assert "limit of 900 MB" in result.message
+    assert "limit of 900 MiB" in result.message
 
 
 def test_garbage_on_stdout_harms_nothing(onnx_artifact: Artifact) -> None:
@@ -96,9 +96,8 @@ def test_after_every_fault_the_next_measurement_runs(
     edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
     done = edgebench(
-        "run", onnx_artifact.path, "--runtime", "faulty", "--runtime", "onnxruntime", "--runtime-option",
-        "fault=segfault", "--duration", "0.3", "--workspace", tmp_path, "--json",
-        env={"PYTHONPATH": str(PLUGINS)},
+        "run", onnx_artifact.path, "--runtime", "faulty", "--runtime", "onnxruntime", "--duration", "0.3",
+        "--workspace", tmp_path, "--json", env={"PYTHONPATH": str(PLUGINS), "FAULTY_FAULT": "segfault"},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert {row["runtime"]: row["status"] for row in json.loads(done.stdout)} == {

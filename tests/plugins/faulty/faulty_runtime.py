@@ -15,7 +15,7 @@ from edgebench.runtimes.fake import FakeSession
 
 from edgebench.artifact import file_in, read_reference
 from edgebench.errors import Unsupported
-from edgebench.specs import Artifact, Exported, SessionOptions
+from edgebench.specs import Artifact, Exported, ExportOptions, SessionOptions
 
 
 class Faulty:
@@ -30,7 +30,7 @@ class Faulty:
         return ("cpu",)
 
     def open(self, artifact: Artifact, device: str, options: SessionOptions) -> FaultySession:
-        fault = options.extra.get("fault", "none")
+        fault = options.extra.get("fault") or os.environ.get("FAULTY_FAULT", "none")
         if fault == "unsupported":
             raise Unsupported("this board has no such accelerator", "use another board")
         if fault == "orphan":  # leaves a grandchild behind
@@ -83,6 +83,6 @@ class WrongExporter:
     def check(self) -> None:
         """Always ready to do harm."""
 
-    def export(self, source: Artifact, out: Path, options: SessionOptions) -> Exported:
+    def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         shutil.copy(file_in(source, "model.onnx"), out / "model.onnx")
         return Exported(("model.onnx",), source.inputs, source.outputs, {"wrong": "1"})
