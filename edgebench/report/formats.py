@@ -104,7 +104,7 @@ def terminal(rows: Sequence[Row]) -> Table:
     for i, heading in enumerate(headings):
         if i not in common:
             figures = any(line[i][:1].isdigit() for line in cells)
-            table.add_column(heading, justify="right" if figures else "left", no_wrap=heading != "model")
+            table.add_column(heading, justify="right" if figures else "left", overflow="fold")  # nothing is cut off
     for line in cells:
         table.add_row(*(escape(_printable(cell)) for i, cell in enumerate(line) if i not in common))
     return table
