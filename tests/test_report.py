@@ -80,16 +80,33 @@ def test_the_newest_result_of_a_cell_stands_for_it() -> None:
         assert (row.median_ms, row.created) == (1.0, LATE)
 
 
-def test_a_newest_result_that_failed_stands_too() -> None:
-    (row,) = rows([make_result(created=EARLY), make_result(created=LATE, status="timeout", message="too slow")])
-    assert (row.status, row.message, row.median_ms) == ("timeout", "too slow", None)
+def test_a_later_failure_hides_no_figure_and_is_told_too() -> None:
+    results = [make_result(created=EARLY), make_result(created=LATE, status="timeout", message="too slow")]
+    for order in (results, results[::-1]):
+        good, bad = rows(order)
+        assert (good.status, good.median_ms) == ("ok", 1.0495)
+        assert (bad.status, bad.message, bad.median_ms) == ("timeout", "too slow", None)
+
+
+def test_a_failure_that_was_mended_is_forgotten() -> None:
+    (row,) = rows([make_result(created=EARLY, status="crashed"), make_result(created=LATE)])
+    assert (row.status, row.created) == ("ok", LATE)
+
+
+def test_of_failures_of_one_cell_the_newest_stands() -> None:
+    (row,) = rows([make_result(created=EARLY, status="crashed"), make_result(created=LATE, status="timeout")])
+    assert row.status == "timeout"
+
+
+def test_what_failed_has_no_evidence() -> None:
+    assert rows([make_result(status="crashed")])[0].evidence == ""
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"runtime": "openvino"}, {"device": "jetson_orin"}, {"compute": "cuda"}, {"batch": 2}, {"precision": "fp16"},
-        {"threads": 2}, {"evidence": "emulated"},
+        {"threads": 2}, {"evidence": "emulated"}, {"options": {"key": "value"}},
     ],
 )  # fmt: skip
 def test_what_is_another_measurement_has_a_row_of_its_own(change: dict[str, Any]) -> None:
@@ -330,3 +347,19 @@ def test_eighty_columns_are_enough_for_what_differs_between_models() -> None:
     shown = printed([named(f"m{n}") for n in range(5)], width=80)
     assert all(f"m{n}" in shown for n in range(5))
     assert shown.count(" 1.05 ") == shown.count(" 1.09 ") == 5
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_terminal_cuts_nothing_off(width: int) -> None:
+    """A figure that is cut from 953 to 9… would be read as another one."""
+    results = [
+        make_result(make_artifact(model="convnext_v2_tiny"), device="jetson_orin_nano", evidence="emulated"),
+        named("mobilenetv3", runtime="tensorrt", status="timeout", message="too slow"),
+    ]
+    shown = printed(results, width)
+    assert "…" not in shown
+    columns = zip(*(line.strip("│").split("│") for line in shown.splitlines() if line.startswith("│")), strict=True)
+    texts = ["".join("".join(parts).split()) for parts in columns]
+    assert any("convnext_v2_tiny" in text and "mobilenetv3" in text for text in texts)
+    for whole in ("1.05", "1.09", "953", "onnxruntime", "tensorrt", "jetson_orin_nano", "emulated", "timeout"):
+        assert any(whole in text for text in texts), whole

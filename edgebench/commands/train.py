@@ -68,6 +68,11 @@ def command(workspace: Workspace, out: Path | None, as_json: bool, **given: Any)
 
     The test split is used once, at the end. Ctrl-C after an epoch keeps the best checkpoint so far.
     """
+    import os
+
+    # OpenMP's threads spin while they wait for each other. Where another program has a core they wait for each other's
+    # turn: seen, 50 times slower. Spinning some 30 µs and sleeping then costs little alone. Read when torch loads.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     _need_training_libraries()
     from edgebench import data, jsonio, train
     from edgebench.device import available_cores
