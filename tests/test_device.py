@@ -341,7 +341,7 @@ def test_own_profile_cannot_pose_as_a_built_in(own_profiles):
         (("[match]", "[cpu]\ncores = 1.5\n[match]"), "cpu.cores: expected int"),
         (("[match]", "[cpu]\ncores = 0\n[match]"), "cpu.cores must be a positive number"),
         (("[match]", "[cpu]\ncroes = 4\n[match]"), "did you mean cores?"),
-        (("[match]", "[memory]\nbandwidth_gb_s = inf\n[match]"), "must be a positive number"),
+        (("[match]", "[memory]\nbandwidth_gb_s = inf\n[match]"), "expected float, found Infinity"),
         (("[match]", "[power]\nscope = 'module'\n[match]"), "total_rails"),
         (("[match]", "[[power_modes]]\nname = 'A'\nwatt = 3\n[match]"), "did you mean watts?"),
         (("[match]", "[[power_modes]]\nname = 'A'\nwatts = -3\n[match]"), "positive"),

@@ -209,7 +209,7 @@ def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_arti
     profile = tmp_path / "one_core.toml"
     profile.write_text(
         'schema = 1\ntitle = "A board with one core"\ncompute = "cpu"\nruntimes = ["onnxruntime"]\n'
-        'precisions = ["fp32"]\n[match]\ndevice_tree = ["acme,one"]\n[cpu]\ncores = 1\n[memory]\ntotal_mb = 2048\n'
+        'precisions = ["fp32"]\n[match]\ndevice_tree = ["acme,one"]\n[cpu]\ncores = 1\n[memory]\ntotal_mib = 2048\n'
     )
     done = edgebench("run", onnx_artifact.path, "--device", profile, *FAST, "--workspace", tmp_path, "--json")
     assert done.returncode == 0, done.stderr

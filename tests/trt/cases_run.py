@@ -22,7 +22,7 @@ def test_numbers(source, plan, n):
 
 
 def test_batches_may_change_and_later_runs_change_nothing(source, plan):
-    with open_plan(plan, max_batch=2) as session:
+    with open_plan(plan, batch=2) as session:
         sizes = [1, 8, 3, 3, 1, 2]
         answers = [session.run({"image": images(n, seed)})["logits"] for seed, n in enumerate(sizes)]
     for seed, (n, answer) in enumerate(zip(sizes, answers, strict=True)):
@@ -36,7 +36,7 @@ def test_input_need_not_be_contiguous(source, plan):
 
 
 def test_a_request_allocates_nothing_and_synchronises_once(plan):
-    with open_plan(plan, max_batch=4) as session:
+    with open_plan(plan, batch=4) as session:
         for n in (4, 2, 4):
             CUDA.calls.clear()
             session.run({"image": images(n)})
@@ -72,7 +72,7 @@ def test_wrong_inputs_are_refused_and_leave_the_session_well(source, plan, input
 
 def test_open_for_more_than_the_plan_takes(plan):
     with pytest.raises(EdgebenchError, match="1 to 8"):
-        open_plan(plan, max_batch=9)
+        open_plan(plan, batch=9)
 
 
 def test_close_frees_everything_and_may_be_repeated(plan):

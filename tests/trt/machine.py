@@ -12,7 +12,7 @@ from fakecuda import FakeCuda
 from helpers import IMAGE, folder, network, onnx_artifact
 from standin import install
 
-from edgebench.specs import SessionOptions
+from edgebench.specs import ExportOptions, SessionOptions
 
 try:
     from cuda.bindings import runtime as real_cuda  # before the stand-in takes its name
@@ -49,7 +49,7 @@ def plan(source, tmp_path):
 
 def export(source, out, **options):
     out.mkdir()
-    return folder(out, "tensorrt", TensorRtExporter().export(source, out, SessionOptions(**options)))
+    return folder(out, "tensorrt", TensorRtExporter().export(source, out, ExportOptions(**{"max_batch": 1, **options})))
 
 
 def open_plan(plan, **options):
