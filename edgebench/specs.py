@@ -55,6 +55,7 @@ class TrainConfig:
     seed: int
     weight_decay: float
     label_smoothing: float
+    shift: float  # augmentation: the share of its size by which an image is moved at most
     threads: int
 
 

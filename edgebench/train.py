@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from edgebench import artifact, data, evaluate, models
+from edgebench import artifact, augment, data, evaluate, models
 from edgebench.artifact import Reference
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.specs import Artifact, Preprocessing, TensorSpec, TrainConfig, Training
@@ -120,8 +120,8 @@ def train(config: TrainConfig, out: Path, on_step: Callable[[Step], None] = lamb
             epoch_started = time.monotonic()
             for step in range(1, steps + 1):
                 chosen = order[(step - 1) * batch_size : step * batch_size].to(device)
-                images, labels = normalised(train_images[chosen]), train_labels[chosen]
-                logits = model(images)
+                images, labels = augment.shift(train_images[chosen], config.shift, shuffle), train_labels[chosen]
+                logits = model(normalised(images))
                 loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
                 optimizer.zero_grad()
                 loss.backward()

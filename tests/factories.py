@@ -72,7 +72,7 @@ def make_artifact(
     size = preprocessing.height
     config = TrainConfig(
         model=model.name, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005, seed=0,
-        weight_decay=0.05, label_smoothing=0.1, threads=1,
+        weight_decay=0.05, label_smoothing=0.1, shift=0.1, threads=1,
     )  # fmt: skip
     split = DataSplit("digits", tuple(map(str, range(classes))), 1257, 180, 360, "0" * 64)
     name = MODEL_FILES.get(format, "model.bin")

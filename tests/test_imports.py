@@ -19,7 +19,8 @@ LAYERS = (
     ("doctor", "testing"),
     ("train", "export", "run", "report.*"),
     ("worker", "engines.*"),
-    ("measure", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "data", "models", "cuda"),
+    ("measure", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
+    ("data", "augment", "models"),
     ("artifact", "stats", "registry"),
     ("specs", "protocols", "errors", "jsonio", "__init__"),
 )
@@ -27,7 +28,7 @@ LAYERS = (
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}
 HEAVY = ("torch", "timm", "sklearn", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt")
 # The files that need torch or timm; nothing else in the core may import them, not even inside a function.
-TRAINING = {"data", "models", "train", "evaluate", "commands.train", "commands.models"}
+TRAINING = {"data", "augment", "models", "train", "evaluate", "commands.train", "commands.models"}
 
 
 def modules() -> dict[str, Path]:
@@ -109,7 +110,7 @@ def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact,
 
 def test_every_module_imports_without_the_optional_libraries() -> None:
     """As on a board: everything but the files about training and the adapters imports with the base install alone."""
-    elsewhere = {"data", "models", "train", "cuda", "__main__"}  # a GPU's board has cuda-python; __main__ would run
+    elsewhere = {"data", "augment", "models", "train", "cuda", "__main__"}  # a GPU's board has cuda-python; __main__ would run
     names = [f"edgebench.{name}".removesuffix(".__init__") for name in sorted(modules()) if name not in elsewhere]
     blocked = f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
     loaded_by(blocked + "\n".join(f"import {name}" for name in names))

@@ -168,7 +168,7 @@ ARTIFACT = Artifact(
     "onnx", "fp32", (TensorSpec("input", "float32", ("batch", 3, 8, 8)),), (), Preprocessing(8, 8, (0.5,), (0.5,)),
     ModelInfo("m", "m", {}, 1, 2),
     specs.Training(
-        specs.TrainConfig("m", "digits", "full", 8, 1, 8, 0.1, 0, 0.0, 0.0, 1),
+        specs.TrainConfig("m", "digits", "full", 8, 1, 8, 0.1, 0, 0.0, 0.0, 0.1, 1),
         DataSplit("digits", ("0", "1"), 1, 1, 1, ""), 1, 0.5, 0.5, 1.0,
     ),
     {}, {}, "now", path=Path("/somewhere"),

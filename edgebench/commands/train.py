@@ -56,6 +56,13 @@ Examples:
 @click.option("--weight-decay", type=float, default=0.02, show_default=True)
 @click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True)
 @click.option(
+    "--shift",
+    type=click.FloatRange(0, 0.5),
+    default=0.1,
+    show_default=True,
+    help="Augmentation: move each image by up to this share of its size.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights, bit for bit."
 )
 @click.option("--image-size", type=int, help="Pixels of the square images.  [default: the dataset's]")

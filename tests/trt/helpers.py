@@ -42,7 +42,7 @@ def network(batch: int | str = "batch", domain: str = "", half: bool = False) ->
 
 def folder(path: Path, format: str, exported: Exported) -> Artifact:
     """Give the files that lie in `path` a manifest, and read the artifact back."""
-    config = TrainConfig("small", "digits", "full", 8, 1, 8, 1e-3, 0, 0.0, 0.0, 1)
+    config = TrainConfig("small", "digits", "full", 8, 1, 8, 1e-3, 0, 0.0, 0.0, 0.1, 1)
     split = DataSplit("digits", tuple("abcde"), 10, 10, 10, "0" * 64)
     made = Artifact(
         format=format,
