@@ -7,10 +7,12 @@ Schema history
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgebench.errors import UsageError
 from edgebench.jsonio import dumps
 
 SCHEMA = 1
@@ -57,6 +59,17 @@ class TrainConfig:
     label_smoothing: float
     shift: float  # augmentation: the share of its size by which an image is moved at most
     threads: int
+
+    def check(self) -> None:
+        """Raise UsageError for numbers that no training run can use."""
+        for name, value, least in (
+            ("--epochs", self.epochs, 1), ("--batch-size", self.batch_size, 2), ("--image-size", self.image_size, 8),
+            ("--threads", self.threads, 1), ("--seed", self.seed, 0),
+        ):  # fmt: skip
+            if value < least:
+                raise UsageError(f"{name} is {value}", f"give at least {least}")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise UsageError(f"--lr is {self.lr}", "give a positive number such as 0.005")
 
 
 @dataclass(frozen=True)

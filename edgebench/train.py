@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from edgebench import artifact, augment, data, evaluate, models
 from edgebench.artifact import Reference
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import EdgebenchError
 from edgebench.specs import Artifact, Preprocessing, TensorSpec, TrainConfig, Training
 from edgebench.workspace import now
 
@@ -37,27 +37,15 @@ class Step:
     seconds_left: float
 
 
-def check(config: TrainConfig) -> None:
-    """Raise UsageError for a recipe that cannot be run, before anything heavy happens."""
-    for name, value, least in (
-        ("--epochs", config.epochs, 1), ("--batch-size", config.batch_size, 2), ("--image-size", config.image_size, 8),
-        ("--threads", config.threads, 1), ("--seed", config.seed, 0),
-    ):  # fmt: skip
-        if value < least:
-            raise UsageError(f"{name} is {value}", f"give at least {least}")
-    if not (math.isfinite(config.lr) and config.lr > 0):
-        raise UsageError(f"--lr is {config.lr}", "give a positive number such as 0.005")
-    models.resolve(config.model)
-    data.find(config.dataset)
-
-
 def train(config: TrainConfig, out: Path, on_step: Callable[[Step], None] = lambda step: None) -> Artifact:
     """Train by `config` and write the checkpoint folder `out`. Same config, same machine: same weights, bit for bit.
 
     The checkpoint is the epoch with the best validation accuracy; the test split is used once, at the end. Ctrl-C after
     an epoch ends the run early and keeps the best checkpoint so far, marked `interrupted`.
     """
-    check(config)
+    config.check()
+    data.find(config.dataset)
+    models.resolve(config.model)
     artifact.ensure_writable(out)
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)

@@ -80,15 +80,17 @@ def command(workspace: Workspace, out: Path | None, as_json: bool, **given: Any)
     # OpenMP's threads spin while they wait for each other. Where another program has a core they wait for each other's
     # turn: seen, 50 times slower. Spinning some 30 µs and sleeping then costs little alone. Read when torch loads.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    _need_training_libraries()
-    from edgebench import data, jsonio, train
+    from edgebench import data, jsonio
     from edgebench.device import available_cores
     from edgebench.specs import TrainConfig
 
     given["image_size"] = given["image_size"] or data.find(given["dataset"]).image_size
     given["threads"] = given["threads"] or available_cores()
     config = TrainConfig(**given)
-    train.check(config)
+    config.check()  # before torch is loaded: a mistyped number is told at once
+    _need_training_libraries()
+    from edgebench import train
+
     out = out or workspace.checkpoints / _name(config)
     with _Progress() as progress:
         checkpoint = train.train(config, out, progress.show)
