@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.artifact import Reference, preprocess
+from edgebench.jobs import Parity
 from edgebench.protocols import Session
-from edgebench.specs import Artifact, Parity
+from edgebench.specs import Artifact
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,8 @@ from edgebench import artifact as folder
 from edgebench import evaluate, registry
 from edgebench.engines import local
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
-from edgebench.specs import Artifact, ExportOptions, Job, Parity
+from edgebench.jobs import Job, Parity
+from edgebench.specs import Artifact, ExportOptions
 from edgebench.workspace import Workspace, now
 
 PORTABLE = "onnx"  # the format that any machine can finish from

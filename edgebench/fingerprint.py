@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgebench.specs import Notice
+from edgebench.jobs import Notice
 
 ROOT = Path("/")
 LIBRARIES = ("edgebench", "numpy", "onnxruntime", "openvino", "torch", "timm", "tensorrt")

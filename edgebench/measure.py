@@ -8,8 +8,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from edgebench.jobs import Samples
 from edgebench.protocols import Session
-from edgebench.specs import Samples
 
 Clock = Callable[[], int]
 

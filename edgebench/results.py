@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgebench import jsonio
 from edgebench.errors import BadFile
-from edgebench.specs import SCHEMA, Result
+from edgebench.jobs import Result
+from edgebench.specs import SCHEMA
 
 
 def save(result: Result, folder: Path) -> Path:

@@ -13,7 +13,8 @@ from edgebench import registry, results
 from edgebench.device import Placement, Profile, available_cores
 from edgebench.engines import local
 from edgebench.errors import EdgebenchError, UsageError
-from edgebench.specs import Artifact, Job, Probe, Result
+from edgebench.jobs import Job, Result
+from edgebench.specs import Artifact, Probe
 
 # Runtimes that only ever run when they are named: their latency is scripted, not measured.
 ONLY_BY_NAME = {"fake"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgebench.specs import Samples, Summary
+from edgebench.jobs import Samples, Summary
 
 
 def percentile(ordered: Sequence[int], share: float) -> int:

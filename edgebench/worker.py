@@ -24,8 +24,9 @@ from edgebench import artifact as folder
 from edgebench import evaluate, jsonio, measure, registry, stats
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.fingerprint import fingerprint, notices
+from edgebench.jobs import Evidence, Job, MemoryPeaks, Notice, Result
 from edgebench.memory import PeakMemory
-from edgebench.specs import Artifact, Effective, Evidence, Job, MemoryPeaks, Notice, Probe, Result, SessionOptions
+from edgebench.specs import Artifact, Effective, Probe, SessionOptions
 from edgebench.workspace import now
 
 VERIFY_BATCHES = (1, 3)  # one, and one that the export did not see

@@ -13,21 +13,8 @@ import numpy as np
 from edgebench import artifact as folder
 from edgebench import stats
 from edgebench.artifact import Reference
-from edgebench.specs import (
-    Artifact,
-    DataSplit,
-    Effective,
-    Job,
-    MemoryPeaks,
-    ModelInfo,
-    Parity,
-    Preprocessing,
-    Result,
-    Samples,
-    TensorSpec,
-    TrainConfig,
-    Training,
-)
+from edgebench.jobs import Job, MemoryPeaks, Parity, Result, Samples
+from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, TrainConfig, Training
 
 MODEL_FILES = {"checkpoint": "weights.safetensors", "onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "m.plan"}
 CREATED = "2026-01-01T00:00:00.000000+00:00"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgebench import evaluate
 from edgebench.artifact import Reference
-from edgebench.specs import Parity
+from edgebench.jobs import Parity
 
 ARTIFACT, REFERENCE = make_artifact(), make_reference(images=8)
 Answer = Callable[[np.ndarray], np.ndarray]

@@ -22,7 +22,7 @@ LAYERS = (
     ("measure", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
     ("data", "augment", "models"),
     ("artifact", "stats", "registry"),
-    ("specs", "protocols", "errors", "jsonio", "__init__"),
+    ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}

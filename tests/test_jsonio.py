@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from edgebench import jsonio, specs
 from edgebench.errors import BadFile
-from edgebench.specs import Artifact, DataSplit, Job, ModelInfo, Preprocessing, Result, Samples, Summary, TensorSpec
+from edgebench.jobs import Job, Result, Samples, Summary
+from edgebench.specs import Artifact, DataSplit, ModelInfo, Preprocessing, TensorSpec
 
 KINDS = sorted(
     (kind for kind in vars(specs).values() if dataclasses.is_dataclass(kind)), key=lambda kind: kind.__name__

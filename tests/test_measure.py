@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgebench.jobs import Samples
 from edgebench.measure import measure_latency
-from edgebench.specs import Effective, Samples
+from edgebench.specs import Effective
 
 MS = 1_000_000
 

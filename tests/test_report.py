@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from edgebench.jobs import MemoryPeaks, Result
 from edgebench.report import formats
 from edgebench.report.rows import Row, rows
-from edgebench.specs import Effective, MemoryPeaks, ModelInfo, Result
+from edgebench.specs import Effective, ModelInfo
 
 EARLY, LATE = "2026-01-01T00:00:00.000000+00:00", "2026-01-02T00:00:00.000000+00:00"
 FAST, SLOW = make_samples((1_000_000,) * 40), make_samples((2_000_000,) * 40)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from edgebench import stats
-from edgebench.specs import Samples
+from edgebench.jobs import Samples
 
 PER_MILLE = {0.5: 500, 0.9: 900, 0.95: 950, 0.99: 990, 0.999: 999}
 TIMES = st.lists(st.integers(1, 10**12), min_size=1, max_size=300)

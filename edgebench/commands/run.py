@@ -11,7 +11,7 @@ import click
 from edgebench.commands import options
 
 if TYPE_CHECKING:
-    from edgebench.specs import Result
+    from edgebench.jobs import Result
     from edgebench.workspace import Workspace
 
 

@@ -20,7 +20,8 @@ import psutil
 
 from edgebench import jsonio, registry
 from edgebench.errors import BadFile
-from edgebench.specs import Artifact, Job, Probe, Result, Status
+from edgebench.jobs import Job, Result, Status
+from edgebench.specs import Artifact, Probe
 from edgebench.workspace import now
 
 POLL_S = 0.1  # how often the memory of a worker is looked at; each look costs it a few microseconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgebench.specs import Result
+from edgebench.jobs import Result
 
 
 @dataclass(frozen=True)

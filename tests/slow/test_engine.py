@@ -17,7 +17,8 @@ from conftest import PLUGINS, Command, clean_environment
 
 from edgebench import jsonio, results
 from edgebench.engines import local
-from edgebench.specs import Artifact, Job, Result
+from edgebench.jobs import Job, Result
+from edgebench.specs import Artifact
 
 
 @pytest.fixture(autouse=True)
