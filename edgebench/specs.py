@@ -55,7 +55,7 @@ class TrainConfig:
     weight_decay: float
     label_smoothing: float
     shift: float  # augmentation: the share of its size by which an image is moved at most
-    threads: int
+    threads: int | None  # None: as many as the network is worth; a checkpoint records how many that was
 
     def check(self) -> None:
         """Raise UsageError for numbers that no training run can use."""
@@ -63,7 +63,7 @@ class TrainConfig:
             ("--epochs", self.epochs, 1), ("--batch-size", self.batch_size, 2), ("--image-size", self.image_size, 8),
             ("--threads", self.threads, 1), ("--seed", self.seed, 0),
         ):  # fmt: skip
-            if value < least:
+            if value is not None and value < least:
                 raise UsageError(f"{name} is {value}", f"give at least {least}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise UsageError(f"--lr is {self.lr}", "give a positive number such as 0.005")

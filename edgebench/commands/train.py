@@ -66,7 +66,7 @@ Examples:
     "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights, bit for bit."
 )
 @click.option("--image-size", type=int, help="Pixels of the square images.  [default: the dataset's]")
-@click.option("--threads", type=int, help="CPU threads.  [default: the cores that this process may use]")
+@click.option("--threads", type=int, help="CPU threads.  [default: as many as the network is worth]")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the checkpoint.")
 @options.workspace
 @options.as_json
@@ -81,11 +81,9 @@ def command(workspace: Workspace, out: Path | None, as_json: bool, **given: Any)
     # turn: seen, 50 times slower. Spinning some 30 µs and sleeping then costs little alone. Read when torch loads.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from edgebench import data, jsonio
-    from edgebench.device import available_cores
     from edgebench.specs import TrainConfig
 
     given["image_size"] = given["image_size"] or data.find(given["dataset"]).image_size
-    given["threads"] = given["threads"] or available_cores()
     config = TrainConfig(**given)
     config.check()  # before torch is loaded: a mistyped number is told at once
     _need_training_libraries()
