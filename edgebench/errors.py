@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import click
@@ -46,6 +47,12 @@ class BadFile(EdgebenchError):
 
 class VerificationFailed(EdgebenchError):
     """An artifact opened, but its answers differ from the checkpoint's."""
+
+
+def positive(option: str, value: float, unit: str = "number of seconds") -> None:
+    """Raise UsageError unless `value` is a finite number above 0."""
+    if not (math.isfinite(value) and value > 0):
+        raise UsageError(f"{option} is {value:g}", f"give a positive {unit}")
 
 
 def refuse_unknown_options(adapter: str, given: Iterable[str], known: Iterable[str] = ()) -> None:

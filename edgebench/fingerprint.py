@@ -61,6 +61,18 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
     }
 
 
+def clocks(root: Path = ROOT) -> tuple[int | None, float | None, bool]:
+    """The fastest core's clock in MHz, the hottest sensor in °C, and whether the machine throttles right now."""
+    mhz = _mhz(root)
+    throttle = _throttle(root)
+    return max(mhz, default=None), max(_temperatures(root).values(), default=None), bool(_throttled(throttle, throttle))
+
+
+def _mhz(root: Path) -> list[int]:
+    paths = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    return [khz // 1000 for path in paths if (khz := _int(read(path)))]
+
+
 def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
     """What happened around a measurement that makes its figures doubtful, each with a remedy."""
 
@@ -78,11 +90,6 @@ def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
     if pages := grew("swapped_in_pages") + grew("swapped_out_pages"):
         found.append(Notice("swapping", f"{pages} pages went to or from swap meanwhile",
             "free memory, or run a smaller model or batch; swap off shows what fits"))  # fmt: skip
-    load, cores, runnable = before.get("load1"), cpu.get("logical_cores"), before.get("runnable")
-    # The load of the last minute may be our own previous job: only what still runs now is foreign.
-    if load and cores and load > 0.5 * cores and (runnable is None or runnable - 1 > 0.5 * cores):
-        found.append(Notice("high_load", f"other programs kept {load:.1f} of {cores} cores busy before the start",
-            "stop them, or wait until the load falls"))  # fmt: skip
     if why := _throttled(before.get("throttle") or {}, after.get("throttle") or {}):
         found.append(Notice("thermal_throttle", f"the machine throttled its clocks: {why}",
             "improve cooling or the power supply, let it cool down, or measure in a lower power mode"))  # fmt: skip
@@ -151,7 +158,7 @@ def _cpu(root: Path) -> dict[str, Any]:
     info, sysfs = _table(root / "proc/cpuinfo"), root / "sys/devices/system/cpu"
     flags = set((info.get("flags") or info.get("Features") or "").split())
     topology = {(read(p / "physical_package_id"), read(p / "core_id")) for p in sysfs.glob("cpu[0-9]*/topology")}
-    mhz = [khz // 1000 for p in sysfs.glob("cpu[0-9]*/cpufreq/scaling_cur_freq") if (khz := _int(read(p)))]
+    mhz = _mhz(root)
     no_turbo, boost = read(sysfs / "intel_pstate/no_turbo"), read(sysfs / "cpufreq/boost")
     return {
         "model": cpu_model(root),

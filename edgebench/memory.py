@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
+
+from edgebench.jobs import MemoryPeaks
 
 PROC_SELF = Path("/proc/self")
 
@@ -25,6 +29,20 @@ class PeakMemory:
             (self._proc / "clear_refs").write_text("5")
         except OSError as error:
             self.reason = f"the peak could not be reset between phases ({error.strerror}): figures are since start"
+
+    def composed(self, peaks: MemoryPeaks) -> MemoryPeaks:
+        """`peaks` with what the memory is made of now, where the kernel tells (smaps_rollup, Linux 4.14+)."""
+        try:
+            text = (self._proc / "smaps_rollup").read_text()
+        except OSError:
+            return peaks
+        kib = {key: int(n) for key, n in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
+        private = [kib[key] for key in ("Private_Clean", "Private_Dirty") if key in kib]
+        return replace(
+            peaks,
+            uss_bytes=sum(private) * 1024 if len(private) == 2 else None,
+            pss_bytes=kib["Pss"] * 1024 if "Pss" in kib else None,
+        )
 
     def peak_bytes(self) -> int | None:
         """The highest resident memory since the phase began, in bytes; None, with `reason` set, if unreadable."""

@@ -27,7 +27,12 @@ class Exporter(Protocol):
 
 
 class Session(Protocol):
-    """An opened model; a context manager. The harness alone reads the clock."""
+    """An opened model; a context manager. The harness alone reads the clock.
+
+    A session may offer two things more. `lanes(count)` returns as many functions like `run`, safe to call at the same
+    time from a thread each: without it the runtime takes no part in `--scenario throughput` beyond one request at a
+    time. `device_time_ns()` returns how long the computing of the last `run` took by the runtime's own account.
+    """
 
     effective: Effective
 

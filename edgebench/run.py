@@ -9,11 +9,12 @@ from pathlib import Path
 
 import psutil
 
-from edgebench import registry, results
+from edgebench import registry, results, search
 from edgebench.device import Placement, Profile, available_cores
 from edgebench.engines import local
-from edgebench.errors import EdgebenchError, UsageError
-from edgebench.jobs import Job, Result
+from edgebench.errors import EdgebenchError, UsageError, positive
+from edgebench.jobs import Job, Policy, Result, Scenario
+from edgebench.repeat import repeat
 from edgebench.specs import Artifact, Probe
 
 # Runtimes that only ever run when they are named: their latency is scripted, not measured.
@@ -22,38 +23,61 @@ ONLY_BY_NAME = {"fake"}
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the user may ask of a run; None means the sensible default for the device."""
+    """What the user may ask of a run; None means the sensible default for the device and the scenario."""
 
     runtimes: tuple[str, ...] = ()
     compute: str | None = None
-    batch: int = 1
+    scenario: Scenario = "latency"
+    batch: int | None = None
+    streams: int | None = None
     threads: int | None = None
+    rate_hz: float = 30.0
+    deadline_ms: float | None = None
+    minutes: float = 10.0
     warmup_s: float = 0.5
-    duration_s: float = 3.0
-    time_limit_s: float = 120.0
+    duration_s: float = 2.0
+    time_limit_s: float | None = None
     memory_limit_mib: int | None = None
     runtime_options: dict[str, str] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
 
     def check(self) -> None:
         """Raise UsageError for what cannot be run."""
-        for name, value, least in (
-            ("--batch", self.batch, 1), ("--threads", self.threads, 1), ("--memory-limit", self.memory_limit_mib, 1),
+        for name, value in (
+            ("--batch", self.batch), ("--streams", self.streams), ("--threads", self.threads),
+            ("--memory-limit", self.memory_limit_mib),
         ):  # fmt: skip
-            if value is not None and value < least:
-                raise UsageError(f"{name} is {value}", f"give at least {least}")
-        for name, value in (("--duration", self.duration_s), ("--time-limit", self.time_limit_s)):
-            if not (math.isfinite(value) and value > 0):
-                raise UsageError(f"{name} is {value}", "give a positive number of seconds")
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}", "give at least 1")
+        positive("--duration", self.duration_s)
+        positive("--minutes", self.minutes, "number of minutes")
+        positive("--rate", self.rate_hz, "number of frames or queries a second")
+        if self.deadline_ms is not None:
+            positive("--deadline-ms", self.deadline_ms, "number of milliseconds")
+        if self.time_limit_s is not None:
+            positive("--time-limit", self.time_limit_s)
         if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
-            raise UsageError(f"--warmup is {self.warmup_s}", "give a number of seconds, 0 for none")
+            raise UsageError(f"--warmup is {self.warmup_s:g}", "give a number of seconds, 0 for none")
+        self.policy.check()
         if self.runtime_options and len(self.runtimes) != 1:
             raise UsageError("--runtime-option is meant for one runtime", "say which: --runtime NAME")
-        if self.time_limit_s <= self.warmup_s + self.duration_s:
+        if self.streams and self.scenario != "throughput":
+            raise UsageError(f"--streams has no meaning in the scenario {self.scenario}", "--scenario throughput")
+        if self.time_limit_s is not None and self.time_limit_s <= self.measured_s:
             raise UsageError(
-                f"--time-limit {self.time_limit_s:g} s leaves no room for {self.warmup_s:g} s of warm-up and "
-                f"{self.duration_s:g} s of measuring",
-                f"give at least --time-limit {self.warmup_s + self.duration_s + 60:g}",
+                f"--time-limit {self.time_limit_s:g} s leaves no room for {self.measured_s:g} s of measuring",
+                f"give at least --time-limit {self.measured_s + 60:g}",
             )
+        if self.scenario == "camera" and self.rate_hz * self.duration_s > Job.max_iterations:
+            raise UsageError(
+                f"--rate {self.rate_hz:g} for {self.duration_s:g} s is more than {Job.max_iterations} frames",
+                "a shorter --duration",
+            )
+
+    @property
+    def measured_s(self) -> float:
+        """Seconds that one process measures for, warm-up included."""
+        return self.warmup_s + (self.minutes * 60 if self.scenario == "sustained" else self.duration_s)
 
 
 @dataclass(frozen=True)
@@ -81,6 +105,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     threads = options.threads or min(cores, psutil.cpu_count(logical=False) or cores)
     physical_mib = psutil.virtual_memory().total // 2**20
     limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
+    scheduled = options.scenario in ("camera", "server")
     planned = [
         Planned(
             Job(
@@ -89,12 +114,16 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 device=profile.name,
                 compute=compute,
                 evidence=placement.evidence,
-                batch=options.batch,
+                scenario=options.scenario,
+                batch=options.batch or 1,
+                streams=options.streams or 1,
                 precision=artifact.precision,
                 threads=threads,
+                rate_hz=options.rate_hz if scheduled else None,
+                deadline_ms=(options.deadline_ms or 1000 / options.rate_hz) if scheduled else None,
                 warmup_s=options.warmup_s,
-                duration_s=options.duration_s,
-                time_limit_s=options.time_limit_s,
+                duration_s=options.measured_s - options.warmup_s,
+                time_limit_s=options.time_limit_s or options.measured_s + 120,
                 memory_limit_mib=min(limits),
                 cores=placement.cores,
                 options=options.runtime_options,
@@ -127,16 +156,35 @@ def _nothing(artifacts: Sequence[Artifact], probes: Sequence[Probe], compute: st
 def run(
     planned: Sequence[Planned],
     folder: Path,
+    options: RunOptions,
     *,
     on_start: Callable[[Planned], None] = lambda planned: None,
     on_phase: Callable[[str], None] = lambda phase: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Result, Path]]:
-    """Make the measurements one by one. Each result is on disk, in `folder`, before the next one starts."""
+    """Make the measurements one by one. Each result is on disk, in `folder`, before the next one starts.
+
+    So is a result in the making, after each of its launches: cut short, it remains with what it has, and says so.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(result: Result) -> Path:
+        return results.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
+
     with local.device_to_ourselves(on_wait):
         for item in planned:
             on_start(item)
-            result = local.run_job(item.job, item.artifact, on_phase)
-            result = replace(result, artifact=replace(result.artifact, path=Path()))
-            yield result, results.save(result, folder)
+            job, points = item.job, ()
+            if job.scenario == "throughput":
+                job, points = search.most_throughput(
+                    job, item.artifact, batch=options.batch, streams=options.streams, on_phase=on_phase
+                )
+            result = repeat(
+                job, item.artifact, options.policy,
+                on_launch=lambda result, points=points: keep(replace(result, search=points)),
+                on_phase=on_phase,
+            )  # fmt: skip
+            result = replace(result, search=points)
+            yield result, keep(result)
+            if result.stop == "interrupted":
+                return

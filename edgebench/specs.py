@@ -152,12 +152,14 @@ class Exported:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a runtime is asked for. It opens for requests of `batch` images, though others may come; `extra` holds
-    `--runtime-option KEY=VALUE` pairs, and an unknown one is a UsageError."""
+    """What a runtime is asked for. It opens for requests of `batch` images, though others may come, and for `streams`
+    of them at once, which share `threads`. `extra` holds `--runtime-option KEY=VALUE` pairs; an unknown one is a
+    UsageError."""
 
     threads: int | None = None
     precision: Precision = "fp32"
     batch: int = 1
+    streams: int = 1
     extra: dict[str, str] = field(default_factory=dict)
 
 

@@ -1,20 +1,15 @@
-"""Percentiles, intervals and how many samples each of them needs."""
+"""Percentiles and their intervals, over launches; how many samples each needs; whether a run was steady."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from edgebench.jobs import Samples, Summary
+import numpy as np
 
+from edgebench.jobs import MIN_LAUNCHES, Camera, Launch, Samples, Summary, Sustained, Window
 
-def percentile(ordered: Sequence[int], share: float) -> int:
-    """The nearest-rank percentile of sorted samples: the element at 0-based index ceil(n · share) − 1.
-
-    The definition of OpenVINO's benchmark_app; always one of the samples, never an interpolation.
-    """
-    # 1e-9: as binary fractions, 100 · 0.07 is 7.000000000000001, and its ceiling would be the next rank
-    return ordered[max(0, math.ceil(len(ordered) * share - 1e-9) - 1)]
+RESAMPLES = 2000
+THINNED = 401  # order statistics that stand for a launch in the bootstrap: a rank is a quarter of a percent
 
 
 def min_samples(share: float) -> int:
@@ -28,49 +23,153 @@ def min_samples(share: float) -> int:
     return n
 
 
-def supported(ordered: Sequence[int], share: float) -> int | None:
-    """The percentile, or None where there are too few samples to say."""
-    return percentile(ordered, share) if len(ordered) >= min_samples(share) else None
+class Pool:
+    """The samples of several launches, sorted, each launch weighing the same whatever its number of samples."""
+
+    def __init__(self, launches: Sequence[Sequence[int]]) -> None:
+        values = np.concatenate([np.asarray(launch, dtype=np.int64) for launch in launches])
+        weights = np.concatenate([np.full(len(launch), 1 / len(launch)) for launch in launches])
+        order = np.argsort(values, kind="stable")
+        self.values = values[order]
+        self._cumulative = np.cumsum(weights[order]) / len(launches)
+
+    def percentile(self, share: float) -> int:
+        """The nearest-rank percentile: the first sample up to which `share` of the weight lies.
+
+        Of n samples of one launch it is the one at 0-based index ceil(n · share) − 1, as in OpenVINO's benchmark_app:
+        always one of the samples, never an interpolation.
+        """
+        # 1e-9: the sum of n times 1/n is not quite 1 in binary fractions, nor is 100 · 0.07 quite 7
+        return int(self.values[min(np.searchsorted(self._cumulative, share - 1e-9), len(self.values) - 1)])
+
+    def supported(self, share: float) -> int | None:
+        """The percentile, or None where there are too few samples to say."""
+        return self.percentile(share) if len(self.values) >= min_samples(share) else None
 
 
-def median(ordered: Sequence[float]) -> float:
-    """The middle of sorted samples, or the mean of the middle two."""
-    half = len(ordered) // 2
-    return float(ordered[half]) if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+def median(samples: Sequence[int]) -> int:
+    """The nearest-rank median of one launch's samples, in any order."""
+    return Pool([samples]).percentile(0.5)
 
 
-def median_ci95(ordered: Sequence[int]) -> tuple[float, float] | None:
-    """The distribution-free 95 % interval of the median of independent samples, from their order statistics.
+def thinned(samples: Sequence[int]) -> np.ndarray:
+    """At most THINNED samples, sorted, evenly spread over the ranks: a launch for the bootstrap."""
+    ordered = np.sort(np.asarray(samples, dtype=np.int64))
+    if len(ordered) <= THINNED:
+        return ordered
+    ranks = (np.arange(THINNED) + 0.5) * len(ordered) / THINNED
+    return ordered[ranks.astype(int)]
 
-    The largest k with P(Binomial(n, ½) < k) ≤ 0.025 gives the interval from the k-th smallest to the k-th largest
-    sample (Conover, Practical Nonparametric Statistics, 3.2). None below 6 samples. Inferences that follow each other
-    are not independent: the interval says how well this launch is known, not how launches differ.
-    """
-    n = len(ordered)
-    if n < min_samples(0.5):
+
+def resampled_medians(launches: Sequence[Sequence[int]], generator: np.random.Generator, resamples: int) -> np.ndarray:
+    """The median of each of `resamples` sets of launches, drawn with replacement (the upper level of the hierarchy)."""
+    kept = [thinned(launch) for launch in launches]
+    values = np.concatenate(kept)
+    owner = np.repeat(np.arange(len(kept)), [len(launch) for launch in kept])
+    weight = 1 / np.array([len(launch) for launch in kept])[owner]
+    order = np.argsort(values, kind="stable")
+    values, owner, weight = values[order], owner[order], weight[order]
+    medians = np.empty(resamples)
+    for start in range(0, resamples, 100):  # a hundred at a time, to bound the memory
+        draws = generator.multinomial(len(kept), [1 / len(kept)] * len(kept), size=min(100, resamples - start))
+        cumulative = np.cumsum(draws[:, owner] * weight, axis=1)
+        first = (cumulative < 0.5 * len(kept) - 1e-9).sum(axis=1)
+        medians[start : start + len(draws)] = values[np.minimum(first, len(values) - 1)]
+    return medians
+
+
+def median_interval(launches: Sequence[Sequence[int]]) -> tuple[float, float] | None:
+    """The launch-level bootstrap 95 % interval of the median; None below MIN_LAUNCHES launches."""
+    if len(launches) < MIN_LAUNCHES:
         return None
-    if n <= 1000:
-        tail, term, k = 0.0, 0.5**n, 0
-        while tail + term <= 0.025:
-            tail += term
-            k += 1
-            term *= (n - k + 1) / k
-    else:  # 0.5ⁿ underflows; the normal approximation is exact to a rank here
-        k = math.floor(n / 2 - 1.959964 * math.sqrt(n) / 2)
-    return float(ordered[k - 1]), float(ordered[n - k])
+    low, high = np.percentile(resampled_medians(launches, np.random.default_rng(0), RESAMPLES), [2.5, 97.5])
+    return float(low), float(high)
 
 
-def summarise(samples: Samples, batch: int) -> Summary:
-    """The figures of one run. Throughput is what went through in the wall time of the loop, never 1 / latency."""
-    ordered = sorted(samples.latency_ns)
+def half_width(summary: Summary) -> float | None:
+    """Half the width of the median's interval as a share of the median; None without an interval."""
+    if summary.median_ci95_ns is None or not summary.median_ns:
+        return None
+    low, high = summary.median_ci95_ns
+    return (high - low) / 2 / summary.median_ns
+
+
+def drift(latency_ns: Sequence[int]) -> float | None:
+    """By how much the last quarter's median differs from the first's, where that is a trend; else None.
+
+    A trend: ten blocks' medians in an order that Kendall's τ calls one (|τ| ≥ 0.6, two-sided p ≈ 0.017 for ten), and
+    more than 2 %. Below 40 samples there is nothing to say.
+    """
+    if len(latency_ns) < 40:
+        return None
+    samples = np.asarray(latency_ns, dtype=np.int64)
+    blocks = [float(np.median(block)) for block in np.array_split(samples, 10)]
+    tau = sum(np.sign(b - a) for i, a in enumerate(blocks) for b in blocks[i + 1 :]) / 45
+    quarter = len(samples) // 4
+    change = float(np.median(samples[-quarter:]) / max(1.0, float(np.median(samples[:quarter]))) - 1)
+    return change if abs(tau) >= 0.6 and abs(change) > 0.02 else None
+
+
+def summarise(launches: Sequence[Launch], batch: int) -> Summary | None:
+    """The figures of a result's launches; None where none of them has samples."""
+    samples = [launch.samples for launch in launches if launch.samples and launch.samples.latency_ns]
+    if not samples:
+        return None
+    latencies = [s.latency_ns for s in samples]
+    pool = Pool(latencies)
+    device = [s.device_ns for s in samples if s.device_ns]
     return Summary(
-        n=len(ordered),
-        median_ns=median(ordered),
-        median_ci95_ns=median_ci95(ordered),
-        p90_ns=supported(ordered, 0.90),
-        p99_ns=supported(ordered, 0.99),
-        mean_ns=sum(ordered) / len(ordered),
-        min_ns=ordered[0],
-        max_ns=ordered[-1],
-        throughput_per_s=len(ordered) * batch / (samples.wall_ns / 1e9),
+        launches=len(samples),
+        n=len(pool.values),
+        median_ns=pool.supported(0.5),
+        median_ci95_ns=median_interval(latencies),
+        p90_ns=pool.supported(0.90),
+        p99_ns=pool.supported(0.99),
+        p999_ns=pool.supported(0.999),
+        mean_ns=float(np.mean([np.mean(latency) for latency in latencies])),
+        min_ns=int(pool.values[0]),
+        max_ns=int(pool.values[-1]),
+        throughput_per_s=len(pool.values) * batch / (sum(s.wall_ns for s in samples) / 1e9),
+        device_median_ns=Pool(device).supported(0.5) if device else None,
     )
+
+
+def camera(samples: Sequence[Samples], rate_hz: float, deadline_ms: float) -> Camera:
+    """Missed frames and jitter of runs on a schedule."""
+    frames = sum(len(s.latency_ns) for s in samples)
+    missed = sum(latency > deadline_ms * 1e6 for s in samples for latency in s.latency_ns)
+    steps = [abs(b - a) for s in samples for a, b in zip(s.latency_ns, s.latency_ns[1:], strict=False)]
+    return Camera(rate_hz, deadline_ms, frames, missed, missed / frames, sum(steps) / max(1, len(steps)))
+
+
+def lag(samples: Samples, rate_hz: float) -> float:
+    """How late the 99th percentile of the frames was sent with nothing before it in the way, as a share of the period.
+
+    That is the sender's fault, not the model's.
+    """
+    period_ns = 1e9 / rate_hz
+    idle = [0]
+    for i, late in enumerate(samples.late_ns):
+        if i == 0 or samples.latency_ns[i - 1] < period_ns:  # the one before was done before this was due
+            idle.append(late)
+    return Pool([idle]).percentile(0.99) / period_ns
+
+
+def sustained(windows: Sequence[Window]) -> Sustained | None:
+    """The last minute against the first, or thirds of a run that is shorter than three; None below six windows."""
+    if len(windows) < 6:
+        return None
+    total_s = windows[-1].start_s
+    span_s = min(60.0, total_s / 3)
+    first = np.array([w.median_ns for w in windows if w.start_s < span_s])
+    last = np.array([w.median_ns for w in windows if w.start_s >= total_s - span_s])
+    generator = np.random.default_rng(0)
+    ratios = np.median(generator.choice(last, (RESAMPLES, len(last))), axis=1) / np.median(
+        generator.choice(first, (RESAMPLES, len(first))), axis=1
+    )
+    low, high = (float(v) for v in np.percentile(ratios, [2.5, 97.5]))
+    verdict = "throttled" if any(w.throttled for w in windows) else "slowed" if low > 1.02 else "steady"
+    if total_s < 120 and verdict == "steady":
+        verdict = "too_short"
+    first_ns, last_ns = int(np.median(first)), int(np.median(last))
+    return Sustained(first_ns, last_ns, last_ns / first_ns, (low, high), verdict)

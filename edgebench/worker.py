@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench import evaluate, jsonio, measure, registry, stats
+from edgebench import evaluate, jsonio, registry, scenarios
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.fingerprint import fingerprint, notices
-from edgebench.jobs import Evidence, Job, MemoryPeaks, Notice, Result
+from edgebench.foreign import ForeignLoad
+from edgebench.jobs import Evidence, Job, Launch, MemoryPeaks, Notice, Result
 from edgebench.memory import PeakMemory
 from edgebench.specs import Artifact, Effective, Probe, SessionOptions
 from edgebench.workspace import now
@@ -44,34 +45,35 @@ def probe(name: str) -> Probe:
         return Probe(name, error=f"{type(error).__name__}: {error}", fix="reinstall its library")
 
 
-def run_job(job: Job, artifact: Artifact, tell: Callable[[str], None] = lambda phase: None) -> Result:
-    """Open the artifact, compare it with torch, then measure it; whatever goes wrong becomes the result's status."""
+def run_job(
+    job: Job, artifact: Artifact, *, verify: bool = True, tell: Callable[[str], None] = lambda phase: None
+) -> Result:
+    """Open the artifact, measure it, then compare it with torch; whatever goes wrong becomes the result's status."""
     if job.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
-    result = Result(job, artifact, "failed", job.evidence, now(), before=fingerprint())
+    result = Result(job, artifact, "failed", job.evidence, now())
     try:
-        result = _measure(job, artifact, result, tell)
+        return _measure(job, artifact, result, verify, tell)
     except Unsupported as error:
-        result = replace(result, status="unsupported", message=str(error))
+        return replace(result, status="unsupported", message=str(error))
     except MemoryError:
-        result = replace(result, status="out_of_memory", message="an allocation failed (MemoryError)")
+        return replace(result, status="out_of_memory", message="an allocation failed (MemoryError)")
     except OutOfMemory as error:
-        result = replace(result, status="out_of_memory", message=str(error))
+        return replace(result, status="out_of_memory", message=str(error))
     except EdgebenchError as error:
-        result = replace(result, message=str(error))
+        return replace(result, message=str(error))
     except Exception as error:  # an adapter from elsewhere may fail in any way; the traceback is kept
         message = f"{type(error).__name__}: {error}"
-        result = replace(result, message=message, log_tail=traceback.format_exc()[-4000:])
-    after = fingerprint()
-    return replace(result, after=after, notices=result.notices + tuple(notices(result.before, after)))
+        return replace(result, message=message, log_tail=traceback.format_exc()[-4000:])
 
 
-def _measure(job: Job, artifact: Artifact, result: Result, tell: Callable[[str], None]) -> Result:
+def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: Callable[[str], None]) -> Result:
     if artifact.identity != job.artifact:
         raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
+    before = fingerprint()
     reference = folder.read_reference(artifact)
     requests = _requests(artifact, reference.images, job.batch)
-    options = SessionOptions(job.threads, job.precision, job.batch, job.options)
+    options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
     peak = PeakMemory()
 
     tell("loading")
@@ -87,32 +89,35 @@ def _measure(job: Job, artifact: Artifact, result: Result, tell: Callable[[str],
         session.run(requests[0])
         first_bytes = peak.peak_bytes()
 
-        samples = None
-        if job.scenario == "latency":
-            tell("measuring")
+        measured = scenarios.Measured()
+        foreign = None
+        if job.scenario != "verify":
             peak.start_phase()
-            samples = measure.measure_latency(
-                session, requests,
-                warmup_s=job.warmup_s, duration_s=job.duration_s, max_iterations=job.max_iterations,
-            )  # fmt: skip
+            watch = ForeignLoad()
+            measured = scenarios.perform(session, requests, job, tell)
+            foreign = watch.notice()
         effective = session.effective
-        memory = MemoryPeaks(load_bytes, first_bytes, peak.peak_bytes(), peak.source, peak.reason)
+        memory = peak.composed(MemoryPeaks(load_bytes, first_bytes, peak.peak_bytes(), peak.source, peak.reason))
+        after = fingerprint()
         # Last, since other batch sizes would add to the memory of this one; wrong answers void what was measured.
-        tell("verifying")
-        parity = evaluate.check_parity(session, artifact, reference, sorted({*VERIFY_BATCHES, job.batch}))
-        samples = samples if parity.passed else None
-    return replace(
-        result,
-        status="ok" if parity.passed else "failed",
-        message="" if parity.passed else f"its answers are not torch's: {evaluate.explain(parity)}",
-        evidence=_evidence(job, effective),
-        effective=effective,
-        samples=samples,
-        summary=stats.summarise(samples, job.batch) if samples else None,
-        memory=memory,
-        parity=parity,
-        notices=_own_notices(job, effective),
+        parity = None
+        if verify:
+            tell("verifying")
+            parity = evaluate.check_parity(session, artifact, reference, sorted({*VERIFY_BATCHES, job.batch}))
+    result = replace(result, evidence=_evidence(job, effective), parity=parity)
+    launch = Launch(effective, memory, before=before, after=after)
+    if parity is not None and not parity.passed:
+        message = f"its answers are not torch's: {evaluate.explain(parity)}"
+        return replace(result, launches=(launch,), message=message)
+    seen = (*measured.notices, foreign, *notices(before, after), *_own_notices(job, effective))
+    launch = replace(
+        launch,
+        samples=measured.samples,
+        windows=measured.windows,
+        loadgen=measured.loadgen,
+        notices=tuple(notice for notice in seen if notice),
     )
+    return replace(result, status="ok", launches=(launch,))
 
 
 def _requests(artifact: Artifact, images: np.ndarray, batch: int) -> list[dict[str, np.ndarray]]:
@@ -152,6 +157,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--phases", type=int, help="file descriptor to write the names of the phases to")
     verbs = parser.add_subparsers(dest="verb", required=True)
     measuring = verbs.add_parser("measure")
+    measuring.add_argument("--no-verify", action="store_true", help="an earlier launch of this job has verified it")
     for name in ("job", "artifact", "result"):
         measuring.add_argument(name, type=Path)
     probing = verbs.add_parser("probe")
@@ -169,7 +175,7 @@ def main(arguments: list[str]) -> int:
         if given.phases is not None:
             os.write(given.phases, phase.encode() + b"\n")
 
-    result = run_job(jsonio.read(Job, given.job), folder.read(given.artifact), tell)
+    result = run_job(jsonio.read(Job, given.job), folder.read(given.artifact), verify=not given.no_verify, tell=tell)
     jsonio.write(given.result, result)
     return 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnxruntime
 
@@ -39,8 +41,8 @@ class OnnxRuntime:
             )
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 3  # its warnings go to stderr; what matters is read back below
-        if options.threads:
-            settings.intra_op_num_threads = options.threads
+        if options.threads:  # of each request: those in flight at once share what there is
+            settings.intra_op_num_threads = max(1, options.threads // options.streams)
         path = model_file(artifact, ".onnx")
         try:
             session = onnxruntime.InferenceSession(str(path), settings, providers=[PROVIDERS[device]])
@@ -65,7 +67,8 @@ class OnnxRuntimeSession:
         self.effective = Effective(
             provider=provider,
             precision=options.precision,
-            threads=(threads or None) if device == "cpu" else None,  # 0: its own choice, which it does not tell
+            # 0: its own choice, which it does not tell
+            threads=(threads * options.streams or None) if device == "cpu" else None,
             version=onnxruntime.__version__,
         )
 
@@ -73,6 +76,9 @@ class OnnxRuntimeSession:
         if self._session is None:
             raise EdgebenchError("the ONNX Runtime session is closed")
         return dict(zip(self._names, self._session.run(None, inputs), strict=True))
+
+    def lanes(self, count: int) -> list[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]:
+        return [self.run] * count  # InferenceSession.run may be called by several threads
 
     def close(self) -> None:
         self._session = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -31,15 +33,15 @@ class Torch:
         if options.precision != "fp32":
             raise Unsupported(f"torch eager runs fp32 here, not {options.precision}", "an fp32 checkpoint")
         if options.threads:
-            torch.set_num_threads(options.threads)
+            torch.set_num_threads(max(1, options.threads // options.streams))
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
-        return TorchSession(models.restore(artifact).to(device), artifact, device)
+        return TorchSession(models.restore(artifact).to(device), artifact, device, options.streams)
 
 
 class TorchSession:
     """A model in eval mode; inputs are copied to the device and outputs back, as a robot would."""
 
-    def __init__(self, model: torch.nn.Module, artifact: Artifact, device: str) -> None:
+    def __init__(self, model: torch.nn.Module, artifact: Artifact, device: str, streams: int) -> None:
         self._model: torch.nn.Module | None = model
         self._input, self._output = artifact.inputs[0], artifact.outputs[0].name
         self._device = torch.device(device)
@@ -47,7 +49,7 @@ class TorchSession:
         self.effective = Effective(
             provider=f"torch eager {provider}",
             precision="fp32",
-            threads=torch.get_num_threads() if device == "cpu" else None,
+            threads=torch.get_num_threads() * streams if device == "cpu" else None,
             version=torch.__version__,
         )
 
@@ -63,6 +65,9 @@ class TorchSession:
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(f"torch: {error}", "a smaller --batch") from error
         return {self._output: logits.numpy()}
+
+    def lanes(self, count: int) -> list[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]:
+        return [self.run] * count  # a model in eval mode may be called by several threads; each has its own pool
 
     def close(self) -> None:
         self._model = None

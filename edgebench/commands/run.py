@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgebench.commands import options
+from edgebench.jobs import Policy, Scenario
 
 if TYPE_CHECKING:
     from edgebench.jobs import Result
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 Examples:
   edgebench run                                       everything newest, on every runtime that can open it, here
   edgebench run --device jetson_orin                  on that board measures; elsewhere emulates, and says so
-  edgebench run ARTIFACT --runtime ort --threads 1 --duration 10"""
+  edgebench run ARTIFACT --runtime ort --threads 1 --max-seconds 300
+  edgebench run --scenario throughput                 the batch and the requests in flight that give most images/s
+  edgebench run --scenario camera --rate 30           frames on a schedule: latency, missed deadlines, jitter
+  edgebench run --scenario server --rate 100 --deadline-ms 15     MLPerf LoadGen: VALID or INVALID"""
 )
 @click.argument("paths", metavar="[ARTIFACT]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
@@ -38,19 +43,53 @@ Examples:
     help="Only this runtime; may be given several times.  [default: all that can open the artifact]",
 )
 @click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
-@click.option("--batch", type=int, default=1, show_default=True, help="Images a request.")
+@click.option(
+    "--scenario",
+    type=click.Choice([s for s in typing.get_args(Scenario) if s != "verify"]),
+    default="latency",
+    show_default=True,
+    help="What is asked of the model; the last four are MLPerf's, run by its own LoadGen.",
+)
+@click.option("--batch", type=int, help="Images a request.  [default: 1; searched by throughput]")
+@click.option("--streams", type=int, help="Requests in flight.  [default: searched by throughput]")
 @click.option("--threads", type=int, help="CPU threads of the runtime.  [default: the device's physical cores]")
+@click.option(
+    "--rate",
+    "rate_hz",
+    type=float,
+    default=30.0,
+    show_default=True,
+    help="Frames (camera) or queries (server) a second.",
+)
+@click.option(
+    "--deadline-ms", type=float, help="When a frame is late, or the server's bound on p99.  [default: one period]"
+)
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="Length of a sustained run.")
 @click.option(
     "--warmup", "warmup_s", type=float, default=0.5, show_default=True, help="Seconds of warm-up, kept apart."
 )
-@click.option("--duration", "duration_s", type=float, default=3.0, show_default=True, help="Seconds of measuring.")
 @click.option(
-    "--time-limit",
-    "time_limit_s",
+    "--duration", "duration_s", type=float, default=2.0, show_default=True, help="Seconds of measuring in each launch."
+)
+@click.option(
+    "--launches", type=int, default=Policy.launches, show_default=True, help="Fresh processes to measure in, at least."
+)
+@click.option(
+    "--precision-target",
     type=float,
-    default=120.0,
+    default=Policy.precision_target,
     show_default=True,
-    help="Seconds a measurement may take in all.",
+    help="Go on until the median is known within ± this share; 0: stop after --launches.",
+)
+@click.option(
+    "--max-seconds",
+    type=float,
+    default=Policy.max_seconds,
+    show_default=True,
+    help="Make no launch that would end after this.",
+)
+@click.option(
+    "--time-limit", "time_limit_s", type=float, help="Seconds a launch may take in all.  [default: measuring + 120]"
 )
 @click.option(
     "--memory-limit",
@@ -74,12 +113,13 @@ Examples:
 @options.as_json
 def command(
     paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace,
-    as_json: bool, **given: Any,
+    as_json: bool, launches: int, precision_target: float, max_seconds: float, **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
-    Each measurement runs in a process of its own with a time limit, and its result is on disk before the next starts.
-    An artifact whose answers are not torch's is not measured. Exit code 1 if any measurement failed.
+    Each measurement is repeated in fresh processes until its median is known to ± 1 % or a minute is over; its result
+    is on disk before the next starts. An artifact whose answers are not torch's is not measured. Exit code 1 if any
+    measurement failed.
     """
     import os
 
@@ -90,7 +130,7 @@ def command(
     from edgebench.report.formats import terminal
     from edgebench.report.rows import rows
 
-    asked = run.RunOptions(**given)
+    asked = run.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds))
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)
@@ -102,43 +142,56 @@ def command(
     with console.status("asking the runtimes what they can open here"):
         planned = run.plan(artifacts, profile, placement, asked)
     done: list[Result] = []
+    interrupted = False
+    current = {"name": ""}
     with console.status("") as status:
 
         def started(item: run.Planned) -> None:
             name = f"[{len(done) + 1}/{len(planned)}] {item.artifact.path.name} on {item.job.runtime}"
             status.update(name)
-            told["name"] = name
+            current["name"] = name
 
-        told = {"name": ""}
         measuring = run.run(
             planned,
             workspace.results,
+            asked,
             on_start=started,
-            on_phase=lambda phase: status.update(f"{told['name']}: {phase}"),
+            on_phase=lambda phase: status.update(f"{current['name']}: {phase}"),
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
         )
         try:
             for result, path in measuring:
                 done.append(result)
                 console.print(_line(result, path), highlight=False, markup=False, soft_wrap=True)
-        except KeyboardInterrupt:
-            console.print(f"Interrupted: {len(done)} of {len(planned)} measurements are kept in {workspace.results}.")
-            raise
+        except KeyboardInterrupt:  # before the first launch of a measurement was done
+            interrupted = True
+    interrupted = interrupted or any(result.stop == "interrupted" for result in done)
+    if interrupted:
+        whole = sum(result.stop != "interrupted" for result in done)
+        click.echo(
+            f"Interrupted: {whole} of {len(planned)} measurements are whole; what is marked interrupted has the "
+            "launches that were finished.",
+            err=True,
+        )
     failed = [result for result in done if result.status != "ok"]
     if as_json:
         click.echo(jsonio.dumps(rows(done), indent=1))
     else:
-        Console(width=None if sys.stdout.isatty() else 200).print(terminal(rows(done)))
+        if done:
+            Console(width=None if sys.stdout.isatty() else 200).print(terminal(rows(done)))
         click.echo(f"results: {workspace.results}")
         click.echo("next: edgebench report")
+    if interrupted:
+        sys.exit(130)  # as a shell tells of SIGINT
     if failed:
         sys.exit(1)
 
 
 def _line(result: Result, path: Path) -> str:
+    from edgebench.report.headline import headline
+
     what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
-    if result.status != "ok" or result.summary is None:
+    if result.status != "ok":
         text = f"{what}: {result.status}: {result.message}"
         return f"{text}\n  the whole story is in {path}" if result.log_tail else text
-    text = f"{what}: median {result.summary.median_ns / 1e6:.3f} ms, {result.summary.n} requests"
-    return "\n".join([text, *(f"  warning: {n.message} ({n.remedy})" for n in result.notices)])
+    return "\n".join([f"{what}: {headline(result)}", *(f"  warning: {n.message} ({n.remedy})" for n in result.notices)])

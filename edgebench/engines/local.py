@@ -38,13 +38,16 @@ class Ending:
     log: str
 
 
-def run_job(job: Job, artifact: Artifact, on_phase: Callable[[str], None] = lambda phase: None) -> Result:
-    """Run a job in a worker of its own. Never raises for what the worker does: each way to fail is a status."""
+def run_job(
+    job: Job, artifact: Artifact, *, verify: bool = True, on_phase: Callable[[str], None] = lambda phase: None
+) -> Result:
+    """Run a job once, in a worker of its own. Never raises for what the worker does: each way to fail is a status."""
     created = now()
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         job_file, result_file = Path(scratch, "job.json"), Path(scratch, "result.json")
         jsonio.write(job_file, job)
-        arguments = ["measure", str(job_file), str(artifact.path.resolve()), str(result_file)]
+        arguments = ["measure", *([] if verify else ["--no-verify"])]
+        arguments += [str(job_file), str(artifact.path.resolve()), str(result_file)]
         ending = _run_worker(arguments, scratch, job.time_limit_s, job.memory_limit_mib, job.threads, on_phase)
         try:
             result = jsonio.read(Result, result_file)

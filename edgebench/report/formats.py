@@ -33,6 +33,10 @@ def _number(digits: int) -> Callable[[Any], str]:
     return show
 
 
+def _share(places: int) -> Callable[[Any], str]:
+    return lambda share: MISSING if share is None else f"{share:.{places}%}"
+
+
 def _text(value: object) -> str:
     return MISSING if value in (None, "") else str(value)
 
@@ -43,30 +47,54 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "params M": ("parameters_m", _number(3)),
     "GMACs": ("gmacs", _number(3)),
     "GFLOPs": ("gflops", _number(3)),
-    "test acc.": ("test_accuracy", lambda share: f"{share:.1%}"),
+    "test acc.": ("test_accuracy", _share(1)),
+    "scenario": ("scenario", _text),
     "median ms": ("median_ms", _number(3)),
+    "±": ("half_width", _share(1)),
     "p90 ms": ("p90_ms", _number(3)),
     "p99 ms": ("p99_ms", _number(3)),
+    "device ms": ("device_median_ms", _number(3)),
     "images/s": ("throughput_per_s", _number(3)),
+    "missed": ("miss_rate", _share(2)),
+    "jitter ms": ("jitter_ms", _number(2)),
+    "verdict": ("verdict", _text),
     "peak MiB": ("peak_memory_mib", _number(3)),
+    "GPU MiB": ("gpu_memory_mib", _number(3)),
     "format": ("format", _text),
     "runtime": ("runtime", _text),
     "precision": ("precision", _text),
     "thr.": ("threads", _text),
     "batch": ("batch", _text),
+    "in flight": ("streams", _text),
     "device": ("device", _text),
     "compute": ("compute", _text),
     "evidence": ("evidence", _text),
     "status": ("status", _text),
+    "stopped": ("stop", _text),
+    "warnings": ("warnings", _text),
 }
+# Left out of a table in which no row has them.
+OPTIONAL = {"±", "device ms", "missed", "jitter ms", "verdict", "GPU MiB", "warnings"}
+# Said once, under the terminal's table, where all rows say the same.
+TOLD_ONCE = {
+    "params M", "GMACs", "GFLOPs", "test acc.", "scenario", "precision", "thr.", "batch", "in flight", "device",
+    "compute", "evidence", "status", "stopped",
+}  # fmt: skip
 NOTE = (
     "GFLOPs = 2 × GMACs, for one image. Accuracy is the checkpoint's, on its test split; each artifact's answers agree "
-    "with it. Latency is host time of one request; images/s is what went through at that. – was not measured."
+    "with it. Latency is host time of one request, device ms the computing alone by the runtime's account; ± is half "
+    "the 95 % interval of the median over launches; images/s is what went through at that. – was not measured."
 )
 
 
-def _cells(row: Row) -> list[str]:
-    return [show(getattr(row, name)) for name, show in COLUMNS.values()]
+def _shown(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """The headings and the cells of a table without the optional columns that would be empty."""
+    kept = {
+        heading: column
+        for heading, column in COLUMNS.items()
+        if heading not in OPTIONAL or any(getattr(row, column[0]) not in (None, "") for row in rows)
+    }
+    return list(kept), [[show(getattr(row, name)) for name, show in kept.values()] for row in rows]
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
@@ -82,22 +110,8 @@ def terminal(rows: Sequence[Row]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    cells = [_cells(row) for row in rows]
-    headings = list(COLUMNS)
-    told_once = {
-        "params M",
-        "GMACs",
-        "GFLOPs",
-        "test acc.",
-        "precision",
-        "thr.",
-        "batch",
-        "device",
-        "compute",
-        "evidence",
-        "status",
-    }
-    common = {i for i, heading in enumerate(headings) if heading in told_once and len({line[i] for line in cells}) == 1}
+    headings, cells = _shown(rows)
+    common = {i for i, heading in enumerate(headings) if heading in TOLD_ONCE and len({line[i] for line in cells}) == 1}
     lines = [", ".join(f"{headings[i]} {cells[0][i]}" for i in sorted(common)), *_failures(rows)]
     caption = escape(_printable("\n".join(line for line in lines if line)))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)
@@ -117,7 +131,8 @@ def _printable(text: str) -> str:
 
 def markdown(rows: Sequence[Row]) -> str:
     """A Markdown table with all columns, then what failed and why."""
-    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *([_markdown_safe(cell) for cell in _cells(row)] for row in rows)]
+    headings, cells = _shown(rows)
+    lines = [headings, ["---"] * len(headings), *([_markdown_safe(cell) for cell in line] for line in cells)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     failures = "".join(f"\n- {_markdown_safe(line)}" for line in _failures(rows))
     return f"{text}\n\n{NOTE}\n{failures}".rstrip() + "\n"

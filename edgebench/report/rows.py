@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgebench import stats
 from edgebench.jobs import Result
 
 
@@ -17,22 +18,34 @@ class Row:
     gmacs: float
     gflops: float
     test_accuracy: float
+    scenario: str
     median_ms: float | None
+    half_width: float | None
     p90_ms: float | None
     p99_ms: float | None
+    device_median_ms: float | None
     throughput_per_s: float | None
+    miss_rate: float | None
+    jitter_ms: float | None
+    verdict: str
     peak_memory_mib: float | None
+    gpu_memory_mib: float | None
     format: str
     runtime: str
     provider: str
     precision: str
     threads: int | None
     batch: int
+    streams: int
     device: str
     compute: str
     evidence: str
     relative_error: float | None
     status: str
+    warnings: str
+    stop: str
+    launches: int
+    requests: int
     message: str
     created: str
 
@@ -56,39 +69,64 @@ def rows(results: Sequence[Result]) -> list[Row]:
 def _cell(result: Result) -> tuple:
     job = result.job
     options = tuple(sorted(job.options.items()))
-    asked = (job.runtime, job.device, job.compute, job.evidence, job.batch, job.precision, job.threads, options)
-    return (job.artifact, *asked)
+    asked = (job.runtime, job.device, job.compute, job.evidence, job.scenario, job.precision, job.threads, options)
+    point = () if result.search else (job.batch, job.streams)  # a search is one measurement, wherever it ends
+    return (job.artifact, *asked, *point, job.rate_hz, job.deadline_ms)
 
 
 def _row(result: Result) -> Row:
     model, summary, effective = result.artifact.model, result.summary, result.effective
-    memory = result.memory.peak_bytes if result.memory else None
+    camera = summary.camera if summary else None
+    gpu = [launch.memory.gpu_bytes for launch in result.launches if launch.memory.gpu_bytes is not None]
     return Row(
         model=model.name,
         parameters_m=model.parameters / 1e6,
         gmacs=model.macs / 1e9,
         gflops=model.flops / 1e9,
         test_accuracy=result.artifact.training.test_accuracy,
-        median_ms=summary and summary.median_ns / 1e6,
+        scenario=result.job.scenario,
+        median_ms=_ms(summary and summary.median_ns),
+        half_width=summary and stats.half_width(summary),
         p90_ms=_ms(summary and summary.p90_ns),
         p99_ms=_ms(summary and summary.p99_ns),
+        device_median_ms=_ms(summary and summary.device_median_ns),
         throughput_per_s=summary and summary.throughput_per_s,
-        peak_memory_mib=None if memory is None else memory / 2**20,
+        miss_rate=camera and camera.miss_rate,
+        jitter_ms=_ms(camera and camera.jitter_ns),
+        verdict=_verdict(result),
+        peak_memory_mib=_mib(result.peak_memory_bytes),
+        gpu_memory_mib=_mib(max(gpu, default=None)),
         format=result.artifact.format,
         runtime=result.job.runtime,
         provider=effective.provider if effective else "",
         precision=(effective and effective.precision) or f"{result.job.precision}?",
         threads=effective.threads if effective else None,
         batch=result.job.batch,
+        streams=result.job.streams,
         device=result.job.device,
         compute=result.job.compute,
         evidence=result.evidence if result.status == "ok" else "",
         relative_error=result.parity.relative_error if result.parity else None,
         status=result.status,
+        warnings=", ".join(notice.code for notice in result.notices),
+        stop=result.stop or "",
+        launches=len(result.launches),
+        requests=summary.n if summary else 0,
         message=result.message,
         created=result.created,
     )
 
 
-def _ms(nanoseconds: int | None) -> float | None:
+def _verdict(result: Result) -> str:
+    for launch in result.launches:
+        if launch.loadgen:
+            return "VALID" if launch.loadgen.valid else "INVALID"
+    return result.summary.sustained.verdict if result.summary and result.summary.sustained else ""
+
+
+def _ms(nanoseconds: float | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e6
+
+
+def _mib(count: int | None) -> float | None:
+    return None if count is None else count / 2**20
