@@ -18,8 +18,8 @@ THRESHOLD_CORES = 0.1  # below it, the system's own housekeeping
 class ForeignLoad:
     """Counts the processor time of everybody else, from its making to `notice`.
 
-    That is the machine's busy time (/proc/stat: all but idle, iowait and steal) less this process's own. On a system
-    that does not tell, there is no notice.
+    That is the machine's busy time (/proc/stat: all but idle, iowait and steal) less this process's own and that
+    of its children that have ended. On a system that does not tell, there is no notice.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -45,7 +45,7 @@ class ForeignLoad:
     def _now(self) -> tuple[float, float, float]:
         jiffies = [int(n) for n in re.findall(r"\d{1,19}", (read(self._root / "proc/stat") or "").partition("\n")[0])]
         busy = sum(jiffies[:8]) - sum(jiffies[3:5]) - sum(jiffies[7:8])
-        return busy / os.sysconf("SC_CLK_TCK"), time.process_time(), time.monotonic()
+        return busy / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4]), time.monotonic()
 
 
 def _cpu_seconds() -> dict[tuple[int, str], float]:

@@ -57,7 +57,7 @@ def loop(
     samples = array("q", bytes(8 * max_iterations))  # allocated and touched now, not inside the loop
     device = array("q", bytes(8 * max_iterations if device_time_ns else 0))
     started = clock_ns()
-    deadline = started + int(duration_s * 1e9)
+    deadline = started + duration_s * 1e9
     n, after = 0, started
     while n < max_iterations and (after < deadline or n < min_iterations):
         request = inputs[n % rotation]

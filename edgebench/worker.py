@@ -2,6 +2,7 @@
 
     python -m edgebench.worker measure JOB.json ARTIFACT_FOLDER RESULT.json
     python -m edgebench.worker probe RUNTIME PROBE.json
+    python -m edgebench.worker bursts JOB.json ARTIFACT_FOLDER SOCKET
 
 Nothing is read from stdin or said on stdout: a runtime may print there what it likes.
 """
@@ -9,6 +10,8 @@ Nothing is read from stdin or said on stdout: a runtime may print there what it 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import os
 import signal
 import sys
@@ -16,13 +19,14 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
 from pathlib import Path
 
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench import evaluate, jsonio, registry, scenarios
-from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
+from edgebench import evaluate, jsonio, measure, registry, scenarios
+from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.fingerprint import fingerprint, notices
 from edgebench.foreign import ForeignLoad
 from edgebench.jobs import Evidence, Job, Launch, MemoryPeaks, Notice, Result
@@ -120,6 +124,31 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
     return replace(result, status="ok", launches=(launch,))
 
 
+def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify: bool) -> None:
+    """Open the artifact, say what it runs, then run bursts for as long as they are asked for (engines/bursts.py)."""
+    reference = folder.read_reference(artifact)
+    requests = _requests(artifact, reference.images, job.batch)
+    options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
+    try:
+        session = registry.load("runtimes", job.runtime).open(artifact, job.compute, options)
+        if verify:
+            parity = evaluate.check_parity(session, artifact, reference, sorted({1, job.batch}))
+            if not parity.passed:
+                raise VerificationFailed(f"its answers are not torch's: {evaluate.explain(parity)}")
+    except EdgebenchError as error:
+        connection.send_bytes(jsonio.dumps({"error": error.message, "fix": error.fix}).encode())
+        return
+    with session, measure.collection_off(), contextlib.suppress(EOFError):  # the other side has closed: done
+        measure.loop(session.run, requests, job.warmup_s, job.max_iterations)
+        connection.send_bytes(jsonio.dumps({"effective": session.effective}).encode())
+        while True:
+            count = int(connection.recv_bytes(20))
+            lead_in = -(-count // 4)
+            measure.loop(session.run, requests, math.inf, lead_in)
+            samples, _, _ = measure.loop(session.run, requests, math.inf, count - lead_in)
+            connection.send_bytes(samples.tobytes())
+
+
 def _requests(artifact: Artifact, images: np.ndarray, batch: int) -> list[dict[str, np.ndarray]]:
     """Prepared inputs of `batch` real held-out images each, no two alike where there are images enough."""
     starts = range(0, max(1, min(len(images) - batch + 1, REQUESTS * batch)), batch)
@@ -163,6 +192,11 @@ def main(arguments: list[str]) -> int:
     probing = verbs.add_parser("probe")
     probing.add_argument("runtime")
     probing.add_argument("result", type=Path)
+    serving = verbs.add_parser("bursts")
+    serving.add_argument("--no-verify", action="store_true", help="an earlier launch has verified it")
+    for name in ("job", "artifact"):
+        serving.add_argument(name, type=Path)
+    serving.add_argument("connection", type=int, help="file descriptor of a socket")
     given = parser.parse_args(arguments)
 
     if given.lifeline is not None:
@@ -171,11 +205,16 @@ def main(arguments: list[str]) -> int:
         jsonio.write(given.result, probe(given.runtime))
         return 0
 
+    job, artifact = jsonio.read(Job, given.job), folder.read(given.artifact)
+    if given.verb == "bursts":
+        serve_bursts(job, artifact, Connection(given.connection), verify=not given.no_verify)
+        return 0
+
     def tell(phase: str) -> None:
         if given.phases is not None:
             os.write(given.phases, phase.encode() + b"\n")
 
-    result = run_job(jsonio.read(Job, given.job), folder.read(given.artifact), verify=not given.no_verify, tell=tell)
+    result = run_job(job, artifact, verify=not given.no_verify, tell=tell)
     jsonio.write(given.result, result)
     return 0
 

@@ -1,0 +1,135 @@
+"""Two workers alive at once, measured in short bursts that alternate, so that the machine's moods hit both alike."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
+from pathlib import Path
+
+from edgebench import jsonio, stats
+from edgebench.errors import EdgebenchError
+from edgebench.jobs import Job
+from edgebench.specs import Artifact, Effective
+
+BURST_NS = 5_000_000  # short beside the moods of a machine; launches then differ by 0.5 to 1.1 % (20 ms: 1.1 to 3.1 %)
+START_LIMIT_S = 120.0
+BURST_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One of the two: how to start its process, which answers on the file descriptor that ends its arguments.
+
+    The protocol, in frames of bytes: the process says what it is once it is ready and warm (JSON); then each frame
+    "n" makes it run n inferences, the first quarter of them (one at least) untimed, and answer with the nanoseconds of
+    the others (int64).
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: dict[str, str]
+
+
+def contestant(
+    job: Job, artifact: Artifact, scratch: Path, *, verify: bool, python: str = sys.executable
+) -> Contestant:
+    """A worker of edgebench that measures `job`, run by `python`, an environment in which edgebench is installed."""
+    job_file = Path(tempfile.mkstemp(dir=scratch, suffix=".json")[1])
+    jsonio.write(job_file, job)
+    command = [python, "-m", "edgebench.worker", "bursts", *([] if verify else ["--no-verify"])]
+    environment = {"OMP_NUM_THREADS": str(job.threads)} if job.threads else {}
+    return Contestant(job.runtime, [*command, str(job_file), str(artifact.path.resolve())], environment)
+
+
+class Worker:
+    """A contestant's process, seen from the side that holds the watch."""
+
+    def __init__(self, contestant: Contestant) -> None:
+        self.name = contestant.name
+        ours, theirs = socket.socketpair()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        self._process = subprocess.Popen(
+            [*contestant.command, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
+            env=os.environ | {"PYTHONSAFEPATH": "1"} | contestant.environment, start_new_session=True,
+        )  # fmt: skip
+        theirs.close()
+        self._connection = Connection(ours.detach())
+
+    def ready(self) -> Effective | None:
+        """Wait until it is warm. Returns what it runs, None for a rival that does not tell."""
+        told = json.loads(self._receive(START_LIMIT_S))
+        if "error" in told:
+            raise EdgebenchError(f"{self.name}: {told['error']}", told.get("fix", ""))
+        return jsonio.decode(Effective, told["effective"], self.name) if "effective" in told else None
+
+    def burst(self, count: int) -> array[int]:
+        """Run `count` inferences; the times of all but the first quarter, which warms the caches, in nanoseconds."""
+        self._connection.send_bytes(str(count).encode())
+        samples = array("q")
+        samples.frombytes(self._receive(BURST_LIMIT_S))
+        return samples
+
+    def close(self) -> None:
+        """End the process; may be called twice."""
+        self._connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, 9)
+        self._process.wait()
+        self._log.close()
+
+    def _receive(self, limit_s: float) -> bytes:
+        if not self._connection.poll(limit_s):
+            raise EdgebenchError(f"{self.name} did not answer within {limit_s:g} s", "a smaller model or batch")
+        try:
+            return self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._log.seek(0)
+            said = self._log.read()[-2000:].decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise EdgebenchError(f"the process of {self.name} ended: {said[-1]}") from None
+
+
+@contextlib.contextmanager
+def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
+    """The two, alive and warm; they load at the same time and never run at the same time after that."""
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for contestant in (one, other):
+            workers.append(Worker(contestant))
+            stack.callback(workers[-1].close)
+        for worker in workers:
+            worker.ready()
+        yield workers[0], workers[1]
+
+
+def alternate(
+    base: Worker, new: Worker, *, pairs: int, until: Callable[[], bool]
+) -> tuple[list[float], list[int], list[int]]:
+    """Bursts by turns, the order swapped each time: the ratios new ÷ base of the pairs' medians, and all the medians.
+
+    Ends after `pairs`, or when `until` says so, but not before three.
+    """
+    counts = [_count(worker) for worker in (base, new)]
+    ratios: list[float] = []
+    medians: tuple[list[int], list[int]] = ([], [])
+    while len(ratios) < pairs and (len(ratios) < 3 or not until()):
+        order = (0, 1) if len(ratios) % 2 == 0 else (1, 0)
+        for side in order:
+            medians[side].append(stats.median((base, new)[side].burst(counts[side])))
+        ratios.append(medians[1][-1] / max(1, medians[0][-1]))
+    return ratios, *medians
+
+
+def _count(worker: Worker) -> int:
+    """How many inferences make a burst: two at least, one that warms the caches and one that is timed."""
+    typical = stats.median(worker.burst(4))
+    return max(2, round(BURST_NS / max(1, typical)))
