@@ -35,6 +35,8 @@ class Comparison:
     verdict: ratio.Verdict
     base_median_ns: int
     new_median_ns: int
+    base_fastest_ns: int  # of a burst's median
+    new_fastest_ns: int
     launches: tuple[tuple[float, ...], ...]
     stop: Stop
     seconds: float
@@ -91,7 +93,7 @@ def compare(
         notice = None if stop == "interrupted" else watch.notice()
     return Comparison(
         sides[0].name, sides[1].name, so_far, so_far.verdict(band),
-        int(np.median(medians[0])), int(np.median(medians[1])),
+        int(np.median(medians[0])), int(np.median(medians[1])), min(medians[0]), min(medians[1]),
         tuple(launches), stop, time.monotonic() - began, (notice,) if notice else (),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 REFERENCE = "reference.npz"
+REQUESTS = 8  # distinct inputs in rotation: enough that no cache holds one answer
 
 
 @dataclass(frozen=True)
@@ -178,3 +179,15 @@ def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
     mean, std = np.float32(spec.mean), np.float32(spec.std)
     scaled = (images.astype(np.float32) / np.float32(255) - mean) / std
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+
+def requests(artifact: Artifact, images: np.ndarray, batch: int) -> list[dict[str, np.ndarray]]:
+    """Prepared inputs of `batch` real held-out images each, no two alike where there are images enough."""
+    import numpy as np
+
+    starts = range(0, max(1, min(len(images) - batch + 1, REQUESTS * batch)), batch)
+    indices = np.arange(batch)
+    return [
+        {artifact.inputs[0].name: preprocess(images[(start + indices) % len(images)], artifact.preprocessing)}
+        for start in starts
+    ]

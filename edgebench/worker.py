@@ -22,8 +22,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
 from pathlib import Path
 
-import numpy as np
-
 from edgebench import artifact as folder
 from edgebench import evaluate, jsonio, measure, registry, scenarios
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
@@ -35,7 +33,6 @@ from edgebench.specs import Artifact, Effective, Probe, SessionOptions
 from edgebench.workspace import now
 
 VERIFY_BATCHES = (1, 3)  # one, and one that the export did not see
-REQUESTS = 8  # distinct inputs in rotation: enough that no cache holds one answer
 
 
 def probe(name: str) -> Probe:
@@ -76,7 +73,7 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
         raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
     before = fingerprint()
     reference = folder.read_reference(artifact)
-    requests = _requests(artifact, reference.images, job.batch)
+    requests = folder.requests(artifact, reference.images, job.batch)
     options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
     peak = PeakMemory()
 
@@ -127,7 +124,7 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
 def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify: bool) -> None:
     """Open the artifact, say what it runs, then run bursts for as long as they are asked for (engines/bursts.py)."""
     reference = folder.read_reference(artifact)
-    requests = _requests(artifact, reference.images, job.batch)
+    requests = folder.requests(artifact, reference.images, job.batch)
     options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
     try:
         session = registry.load("runtimes", job.runtime).open(artifact, job.compute, options)
@@ -147,16 +144,6 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
             measure.loop(session.run, requests, math.inf, lead_in)
             samples, _, _ = measure.loop(session.run, requests, math.inf, count - lead_in)
             connection.send_bytes(samples.tobytes())
-
-
-def _requests(artifact: Artifact, images: np.ndarray, batch: int) -> list[dict[str, np.ndarray]]:
-    """Prepared inputs of `batch` real held-out images each, no two alike where there are images enough."""
-    starts = range(0, max(1, min(len(images) - batch + 1, REQUESTS * batch)), batch)
-    indices = np.arange(batch)
-    return [
-        {artifact.inputs[0].name: folder.preprocess(images[(start + indices) % len(images)], artifact.preprocessing)}
-        for start in starts
-    ]
 
 
 def _evidence(job: Job, effective: Effective) -> Evidence:

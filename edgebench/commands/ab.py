@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from edgebench.ab import Comparison
 
 
-# The runtime that is meant where none is named; any other format is that of a runtime of the same name.
-NATIVE = {"checkpoint": "torch", "onnx": "onnxruntime"}
-
-
 @click.command(
     epilog="""\b
 Examples:
@@ -107,7 +103,7 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
         if shutil.which(python) is None:
             raise UsageError(f"{python} is no program", "give the path of a Python, such as ../next/.venv/bin/python")
         found = artifact.read(path)
-        runtime = given["runtime" + suffix] or given["runtime"] or NATIVE.get(found.format, found.format)
+        runtime = given["runtime" + suffix] or given["runtime"] or options.NATIVE.get(found.format, found.format)
         asked = run.RunOptions(
             runtimes=(runtime,),
             compute=given["compute"],

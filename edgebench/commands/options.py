@@ -11,6 +11,9 @@ from click.shell_completion import CompletionItem
 
 from edgebench.errors import UsageError
 
+# The runtime that is meant where none is named; any other format is that of a runtime of the same name.
+NATIVE = {"checkpoint": "torch", "onnx": "onnxruntime"}
+
 
 def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--workspace`, given to the command as a `Workspace`."""

@@ -1,0 +1,107 @@
+"""`edgebench crosscheck`: do the vendors' own tools agree with our figures on this artifact?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.commands import options
+
+if TYPE_CHECKING:
+    from edgebench.crosscheck import Agreement
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench crosscheck runs/artifacts/NAME-onnx
+  edgebench crosscheck runs/artifacts/NAME-openvino --rival benchmark_app --rounds 15
+  edgebench crosscheck ARTIFACT --runtime openvino --threads 1 --json"""
+)
+@click.argument("path", metavar="ARTIFACT", type=click.Path(path_type=Path))
+@click.option("--runtime", metavar="NAME", shell_complete=options.complete_runtimes, help="[default: the format's own]")
+@click.option(
+    "--rival",
+    "rivals",
+    multiple=True,
+    metavar="NAME",
+    help="onnxruntime-loop, openvino-loop, benchmark_app, benchmark_app-throughput, loadgen or trtexec; may be given "
+    "several times.  [default: those that run this runtime]",
+)
+@click.option("--batch", type=int, default=1, show_default=True, help="Images a request.")
+@click.option("--threads", type=int, help="CPU threads, of both sides.  [default: the physical cores]")
+@click.option(
+    "--rounds", type=int, default=15, show_default=True, help="Turns of whole runs, for tools that only run whole."
+)
+@click.option("--duration", "duration_s", type=float, default=2.0, show_default=True, help="Seconds of a whole run.")
+@click.option(
+    "--max-seconds",
+    type=float,
+    default=60.0,
+    show_default=True,
+    help="For a bare loop, whose bursts alternate with ours.",
+)
+@options.as_json
+def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float, as_json: bool, **given: Any) -> None:
+    """Hold our figures against the vendors' own tools: the same artifact, batch, threads and precision, by turns.
+
+    Prints each figure, the ratio ours ÷ theirs and its 95 % interval. Exit code 1 if nothing could be compared.
+    """
+    from rich.console import Console
+
+    from edgebench import artifact, crosscheck, jsonio, run
+    from edgebench.device import detect, place
+    from edgebench.errors import UsageError, positive, unknown_name
+
+    positive("--max-seconds", max_seconds)
+    if rounds < 2:
+        raise UsageError(f"--rounds is {rounds}", "give at least 2, and 15 for an interval that says something")
+    for rival in rivals:
+        if rival not in crosscheck.RIVALS:
+            raise unknown_name("rival", rival, crosscheck.RIVALS)
+    found, profile = artifact.read(path), detect()
+    runtime = given.pop("runtime") or options.NATIVE.get(found.format, found.format)
+    placement = place(profile, require_device=True, environ={})
+    (planned,) = run.plan([found], profile, placement, run.RunOptions(runtimes=(runtime,), **given))
+    console = Console(stderr=True)
+    with console.status("") as status:
+        made = crosscheck.crosscheck(
+            planned.job, found, rivals or crosscheck.fitting(planned.job),
+            rounds=rounds, max_seconds=max_seconds, tell=status.update,
+            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
+        )  # fmt: skip
+    if as_json:
+        click.echo(jsonio.dumps(made, indent=1))
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(_table(made))
+        for agreement in made:
+            if agreement.reason:
+                click.echo(f"{agreement.rival}: not compared: {agreement.reason}")
+    if all(agreement.reason for agreement in made):
+        sys.exit(1)
+
+
+def _table(made: list[Agreement]) -> Any:
+    from rich.table import Table
+
+    table = Table(header_style="bold", pad_edge=False)
+    for heading in ("rival", "figure"):
+        table.add_column(heading)
+    for heading in ("ours", "theirs", "ours ÷ theirs", "95 % interval", "fastest rounds", "rounds"):
+        table.add_column(heading, justify="right")
+    for one in made:
+        if one.ratio is not None:
+            name, ours, theirs = _shown(one)
+            r = one.ratio
+            interval = f"{r.low:.3f} to {r.high:.3f}"
+            fastest = "–" if one.fastest_ratio is None else f"{one.fastest_ratio:.3f}"
+            table.add_row(one.rival, name, ours, theirs, f"{r.ratio:.3f}", interval, fastest, str(one.rounds))
+    return table
+
+
+def _shown(one: Agreement) -> tuple[str, str, str]:
+    name, divisor = (one.figure.replace("_ns", " ms"), 1e6) if one.figure.endswith("_ns") else ("images/s", 1)
+    return name, f"{one.ours / divisor:,.4g}", f"{one.theirs / divisor:,.4g}"

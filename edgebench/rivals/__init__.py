@@ -1,0 +1,1 @@
+"""The tools that edgebench's figures are held against; a file each."""

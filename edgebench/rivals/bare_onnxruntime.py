@@ -1,0 +1,39 @@
+"""A bare loop over ONNX Runtime, with nothing of edgebench in it, behind the protocol of engines/bursts.py.
+
+python bare_onnxruntime.py MODEL.onnx INPUTS.npy INPUT_NAME THREADS SOCKET
+"""
+
+import contextlib
+import sys
+import time
+from array import array
+from multiprocessing.connection import Connection
+
+import numpy as np
+import onnxruntime
+
+
+def main(model: str, inputs: str, name: str, threads: str, socket: str) -> None:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = int(threads)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    feeds = [{name: one} for one in np.load(inputs, allow_pickle=False)]
+    until = time.perf_counter() + 0.5
+    while time.perf_counter() < until:
+        session.run(None, feeds[0])
+    connection = Connection(int(socket))
+    connection.send_bytes(b"{}")
+    while True:
+        count = int(connection.recv_bytes())
+        times = array("q")
+        for i in range(count):
+            before = time.perf_counter_ns()
+            session.run(None, feeds[i % len(feeds)])
+            times.append(time.perf_counter_ns() - before)
+        connection.send_bytes(times[-(-count // 4) :].tobytes())
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(EOFError):  # the other side has closed: done
+        main(*sys.argv[1:])

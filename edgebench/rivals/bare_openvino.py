@@ -1,0 +1,40 @@
+"""A bare loop over OpenVINO, with nothing of edgebench in it, behind the protocol of engines/bursts.py.
+
+python bare_openvino.py MODEL INPUTS.npy INPUT_NAME THREADS SOCKET
+"""
+
+import contextlib
+import sys
+import time
+from array import array
+from multiprocessing.connection import Connection
+
+import numpy as np
+import openvino
+
+
+def main(path: str, inputs: str, name: str, threads: str, socket: str) -> None:
+    feeds = [{name: one} for one in np.load(inputs, allow_pickle=False)]
+    core = openvino.Core()
+    model = core.read_model(path)
+    model.reshape({name: list(feeds[0][name].shape)})
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
+    until = time.perf_counter() + 0.5
+    while time.perf_counter() < until:
+        request.infer(feeds[0])
+    connection = Connection(int(socket))
+    connection.send_bytes(b"{}")
+    while True:
+        count = int(connection.recv_bytes())
+        times = array("q")
+        for i in range(count):
+            before = time.perf_counter_ns()
+            request.infer(feeds[i % len(feeds)])
+            times.append(time.perf_counter_ns() - before)
+        connection.send_bytes(times[-(-count // 4) :].tobytes())
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(EOFError):  # the other side has closed: done
+        main(*sys.argv[1:])
