@@ -92,7 +92,8 @@ def compare(
         # The two sides are not foreign, but they are other processes than this one.
         notice = None if stop == "interrupted" else watch.notice()
     return Comparison(
-        sides[0].name, sides[1].name, so_far, so_far.verdict(band),
+        sides[0].name, sides[1].name, so_far,
+        so_far.verdict(band) if len(launches) >= min_launches else "inconclusive",
         int(np.median(medians[0])), int(np.median(medians[1])), min(medians[0]), min(medians[1]),
         tuple(launches), stop, time.monotonic() - began, (notice,) if notice else (),
     )  # fmt: skip

@@ -103,9 +103,14 @@ class OpenVinoSession:
         return self._infer(self._last, inputs)
 
     def _infer(self, request: openvino.InferRequest, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        # share_inputs saves a copy of the input; the outputs are copied, since the request writes over them next time.
-        outputs = request.infer(inputs, share_inputs=True, share_outputs=False)
-        return dict(zip(self._names, outputs.values(), strict=True))
+        # Not request.infer(inputs): its way through Python takes 60 µs more, and it computes on the calling thread,
+        # which took six times as long with another program on a core. The request reads the caller's array where it
+        # lies; the outputs are copied, since the request writes over them next time.
+        array = np.ascontiguousarray(inputs[self._input.name])
+        request.set_input_tensor(openvino.Tensor(array, shared_memory=True))
+        request.start_async()
+        request.wait()
+        return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
 
     def device_time_ns(self) -> int:
         return int(self._last.latency * 1e6)  # OpenVINO tells milliseconds

@@ -53,7 +53,7 @@ def _as_before_11(program: str) -> list[str]:
 def parse(text: str) -> dict[str, float]:
     """The figures of `=== Performance summary ===`. Raises EdgebenchError if there is none."""
     summary = text.partition("=== Performance summary ===")[2]
-    latency = re.search(r"\bLatency: min = ([\d.]+) ms, .*?median = ([\d.]+) ms", summary)
+    latency = re.search(r"\] Latency: min = ([\d.]+) ms, .*?median = ([\d.]+) ms", summary)
     compute = re.search(r"GPU Compute Time: min = ([\d.]+) ms, .*?median = ([\d.]+) ms", summary)
     throughput = re.search(r"Throughput: ([\d.]+) qps", summary)
     if not (latency and throughput):

@@ -1,0 +1,108 @@
+"""How often are the verdicts wrong? A thing against itself, and against itself with 5 % planted, under foreign load.
+
+.venv/bin/python scripts/bench_verdicts.py ARTIFACT aa --count 200
+.venv/bin/python scripts/bench_verdicts.py ARTIFACT planted-fake --count 100
+.venv/bin/python scripts/bench_verdicts.py ARTIFACT planted-model --count 100
+.venv/bin/python scripts/bench_verdicts.py ARTIFACT aa-compare --count 200
+
+ARTIFACT is an ONNX one. While it measures, a busy process comes and goes, for some seconds each time, from a seed.
+Prints a line a comparison and the tally at the end: false alarms of `edgebench ab` and `edgebench compare`, or how
+many of the planted slowdowns `edgebench ab` found and how long that took.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+PLUGIN = Path(__file__).parent.parent / "tests" / "plugins" / "slowed"
+sys.path.insert(0, str(PLUGIN))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")]))
+
+from edgebench import ab, artifact, repeat, run, stats  # noqa: E402 (the plugin has to be found first)
+from edgebench.device import detect, place  # noqa: E402
+from edgebench.engines import bursts  # noqa: E402
+from edgebench.jobs import Policy  # noqa: E402
+
+SIDES = {  # runtime, options of A, options of B
+    "aa": ("onnxruntime", {}, {}),
+    "planted-fake": ("fake", {"latency_ms": "2"}, {"latency_ms": "2.1"}),
+    "planted-model": ("slowed", {"by": "0"}, {"by": "0.05"}),
+    "aa-compare": ("onnxruntime", {}, {}),
+}
+
+
+def come_and_go(seed: int, stop: threading.Event) -> None:
+    """Another program that has a core for 1 to 8 seconds, then leaves it for as long."""
+    chance = random.Random(seed)
+    while not stop.is_set():
+        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        stop.wait(chance.uniform(1, 8))
+        busy.kill()
+        busy.wait()
+        stop.wait(chance.uniform(1, 8))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("what", choices=SIDES)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--max-seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+
+    runtime, *options = SIDES[given.what]
+    found, profile = artifact.read(given.artifact), detect()
+    asked = run.RunOptions(runtimes=(runtime,))
+    (planned,) = run.plan([found], profile, place(profile, require_device=True, environ={}), asked)
+    tally, seconds, stop = Counter(), [], threading.Event()
+    load = threading.Thread(target=come_and_go, args=(given.seed, stop))
+    load.start()
+    try:
+        for number in range(1, given.count + 1):
+            began = time.monotonic()
+            if given.what == "aa-compare":
+                verdict, ratio = by_compare(planned, given.max_seconds)
+            else:
+                verdict, ratio = by_ab(planned, options, given.max_seconds)
+            seconds.append(time.monotonic() - began)
+            tally[verdict] += 1
+            print(f"{number:4} {verdict:<13} {ratio} {seconds[-1]:6.1f} s", flush=True)
+    finally:
+        stop.set()
+        load.join()
+        done = sum(tally.values())
+        print(f"{given.what}: {dict(tally)} of {done}")
+        if given.what.startswith("aa"):
+            print(f"called faster or slower: {(tally['faster'] + tally['slower']) / max(1, done):.1%}")
+        else:
+            print(f"called slower: {tally['slower'] / max(1, done):.1%}")
+        print(f"seconds a comparison: median {stats.median([round(s) for s in seconds])}, longest {max(seconds):.0f}")
+
+
+def by_ab(planned: run.Planned, options: list[dict[str, str]], max_seconds: float) -> tuple[str, str]:
+    from dataclasses import replace
+
+    sides = [partial(bursts.contestant, replace(planned.job, options=given), planned.artifact) for given in options]
+    found = ab.compare(*sides, max_seconds=max_seconds)
+    return found.verdict, f"{found.ratio.ratio:.3f} ({found.ratio.low:.3f} to {found.ratio.high:.3f})"
+
+
+def by_compare(planned: run.Planned, max_seconds: float) -> tuple[str, str]:
+    from edgebench import compare
+
+    policy = Policy(max_seconds=max_seconds / 2)
+    base, new = (repeat.repeat(planned.job, planned.artifact, policy) for _ in range(2))
+    (cell,) = compare.compare([base], [new])
+    return cell.verdict, f"{cell.ratio.ratio:.3f}"
+
+
+if __name__ == "__main__":
+    main()

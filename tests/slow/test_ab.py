@@ -1,0 +1,117 @@
+"""`edgebench ab` and `edgebench crosscheck`, as typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Command, clean_environment
+
+from edgebench.specs import Artifact
+
+FAKE = ("--runtime", "fake", "--runtime-option", "latency_ms=2")
+
+
+def alive() -> list[int]:
+    """The worker processes that serve bursts, of anybody's."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if "edgebench.worker bursts" in line]
+
+
+def test_a_planted_slowdown_is_found_and_gates(edgebench: Command, onnx_artifact: Artifact) -> None:
+    done = edgebench(
+        "ab", onnx_artifact.path, *FAKE, "--runtime-option-b", "latency_ms=2.4", "--fail-on", "slower", "--json"
+    )
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "slower" and found["stop"] == "precision"
+    assert 1.05 < found["ratio"]["low"] < found["ratio"]["ratio"] < found["ratio"]["high"] < 1.25
+    assert len(found["launches"]) >= 5 and all(len(pairs) >= 3 for pairs in found["launches"])
+    assert found["base_median_ns"] > 2_000_000 and found["new_median_ns"] > 2_400_000
+    assert not alive(), "no worker outlives the command"
+
+
+def test_two_runtimes_of_one_artifact_are_named(edgebench: Command, onnx_artifact: Artifact) -> None:
+    done = edgebench("ab", onnx_artifact.path, "--runtime-b", "openvino", "--max-seconds", "8")
+    assert done.returncode == 0, done.stderr
+    assert "A: onnxruntime, median" in done.stdout and "B: openvino, median" in done.stdout
+    assert "95 % interval" in done.stdout
+
+
+def test_another_environment_is_given_by_its_python(edgebench: Command, onnx_artifact: Artifact) -> None:
+    done = edgebench("ab", onnx_artifact.path, "--python-b", sys.executable, "--max-seconds", "5", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["launches"]) >= 2
+
+
+def test_ctrl_c_tells_what_there_is_and_leaves_no_worker(onnx_artifact: Artifact) -> None:
+    command = [sys.executable, "-m", "edgebench", "ab", str(onnx_artifact.path), *FAKE, "--json"]
+    command += ["--runtime-option-b", "latency_ms=2,2,3", "--max-seconds", "300", "--band", "0.9"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+        start_new_session=True,
+    ) as process:
+        time.sleep(12)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert not alive()
+    if said:  # the verdict may have come before the signal
+        assert json.loads(said)["stop"] in ("interrupted", "precision")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("nowhere",), 1, "nowhere does not exist"),
+        (("{onnx}", "--runtime", "onnxruntim"), 2, "did you mean onnxruntime"),
+        (("{onnx}", "--runtime", "torch"), 1, "opens onnx"),
+        (("{onnx}", "--python-b", "/nowhere/python"), 2, "/nowhere/python is no program"),
+        (("{onnx}", "--max-seconds", "0"), 2, "--max-seconds is 0"),
+        (("{onnx}", "--band", "7"), 2, "--band is 7"),
+        (("{onnx}", "--batch", "0"), 2, "--batch is 0"),
+        (("{onnx}", "--runtime-option", "fast"), 2, "is not KEY=VALUE"),
+        (("{onnx}", "--runtime-option", "fast=1"), 1, "no option 'fast'"),
+    ],
+)
+def test_bad_input_gets_one_clear_message(
+    edgebench: Command, onnx_artifact: Artifact, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    done = edgebench("ab", *(a.replace("{onnx}", str(onnx_artifact.path)) for a in arguments))
+    assert done.returncode == code and says in " ".join(done.stderr.split()), done.stderr
+    assert done.stderr.count("Error: ") == 1 and "Traceback" not in done.stderr
+
+
+def test_crosscheck_holds_us_against_a_bare_loop_and_a_whole_program(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
+    done = edgebench(
+        "crosscheck", onnx_artifact.path, "--runtime", "openvino", "--rival", "openvino-loop", "--rival", "benchmark_app",
+        "--rival", "trtexec", "--rounds", "2", "--duration", "1", "--max-seconds", "6", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    loop, app, absent = json.loads(done.stdout)
+    for agreement, figure in ((loop, "median_ns"), (app, "median_ns")):
+        assert (agreement["figure"], agreement["reason"]) == (figure, "")
+        assert 0.3 < agreement["ours"] / agreement["theirs"] < 3 and agreement["rounds"] >= 2
+        assert agreement["ratio"]["low"] <= agreement["ratio"]["ratio"] <= agreement["ratio"]["high"]
+    assert absent["ratio"] is None and "trtexec is not installed" in absent["reason"]
+    assert not list(tmp_path.iterdir()), "benchmark_app writes its reports into the folder that it runs in"
+
+
+def test_crosscheck_refuses_what_it_cannot_do(edgebench: Command, onnx_artifact: Artifact) -> None:
+    for arguments, says in (
+        (("--rival", "benchmark_ap"), "did you mean benchmark_app"),
+        (("--rounds", "1"), "--rounds is 1"),
+    ):
+        done = edgebench("crosscheck", onnx_artifact.path, *arguments)
+        assert done.returncode == 2 and says in " ".join(done.stderr.split())
