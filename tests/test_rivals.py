@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,7 @@ def test_a_trtexec_of_11_is_told_to_measure_as_10_did(tmp_path: Path, monkeypatc
         f"import sys\nif '--help' in sys.argv: print({help_text!r}); sys.exit()\n"
         f"open({str(said)!r}, 'w').write(' '.join(sys.argv[1:]))\nprint({SUMMARY!r})\n",
     )  # fmt: skip
-    found = make_artifact(tmp_path / "plan", format="tensorrt", files={"model.engine": ""})
-    (found.path / "model.engine").write_bytes(b"plan")
+    found = replace(make_artifact(format="tensorrt", files={"model.engine": ""}), path=tmp_path)
     assert trtexec.run(make_job(found, runtime="tensorrt", batch=2), found, tmp_path)["median_ns"] == 952300.0
     words = said.read_text().split()
     assert {*help_text.split(), "--shapes=input:2x3x8x8", "--duration=2"} <= set(words)
@@ -81,8 +81,7 @@ def test_a_failing_trtexec_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _pretend(
         tmp_path, monkeypatch, "import sys\nprint('[E] plan of another version')\nsys.exit('--help' not in sys.argv)"
     )
-    found = make_artifact(tmp_path / "plan", format="tensorrt", files={"model.engine": ""})
-    (found.path / "model.engine").write_bytes(b"plan")
+    found = replace(make_artifact(format="tensorrt", files={"model.engine": ""}), path=tmp_path)
     with pytest.raises(EdgebenchError, match="plan of another version"):
         trtexec.run(make_job(found, runtime="tensorrt"), found, tmp_path)
 

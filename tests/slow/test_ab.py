@@ -94,10 +94,9 @@ def test_bad_input_gets_one_clear_message(
 def test_crosscheck_holds_us_against_a_bare_loop_and_a_whole_program(
     edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
-    done = edgebench(
-        "crosscheck", onnx_artifact.path, "--runtime", "openvino", "--rival", "openvino-loop", "--rival", "benchmark_app",
-        "--rival", "trtexec", "--rounds", "2", "--duration", "1", "--max-seconds", "6", "--json", cwd=tmp_path,
-    )  # fmt: skip
+    rivals = ("--rival", "openvino-loop", "--rival", "benchmark_app", "--rival", "trtexec")
+    short = ("--rounds", "2", "--duration", "1", "--max-seconds", "6")
+    done = edgebench("crosscheck", onnx_artifact.path, "--runtime", "openvino", *rivals, *short, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     loop, app, absent = json.loads(done.stdout)
     for agreement, figure in ((loop, "median_ns"), (app, "median_ns")):
