@@ -213,7 +213,7 @@ def hint(job: Job, plan: Plan, parsed: Parsed, queries: int) -> str:
             return (
                 f"about {plan.capacity_per_s:,.3g} a second go through here, not {job.rate_hz:,g}: try --rate {within}"
             )
-        return f"too many answers took longer than {job.deadline_ms:g} ms: a lower --rate or a higher --deadline-ms"
+        return f"too many answers took longer than {job.deadline_ms:.4g} ms: a lower --rate or a higher --deadline-ms"
     if plan.min_queries < MIN_QUERIES[job.scenario]:
         limit_s = math.ceil(job.warmup_s + job.duration_s + 2.5 * (plan.needed_s - job.duration_s))
         faster = " or --batch 8" if job.scenario == "multi-stream" and job.batch < MULTI_STREAM_SAMPLES else ""

@@ -84,10 +84,11 @@ class RunOptions:
             raise UsageError(f"a query of {self.scenario} is one image, not {batch}", "drop --batch")
         if self.scenario == "multi-stream" and MULTI_STREAM_SAMPLES % batch:
             raise UsageError(f"the 8 images of a query do not go into batches of {batch}", "--batch 1, 2, 4 or 8")
-        if self.scenario == "server" and self.rate_hz * self.duration_s > MAX_QUERIES:
+        queries = self.rate_hz * self.duration_s
+        if self.scenario == "server" and not 1 <= queries <= MAX_QUERIES:
             raise UsageError(
-                f"--rate {self.rate_hz:g} for {self.duration_s:g} s is more than {MAX_QUERIES} queries",
-                "a lower --rate or a shorter --duration",
+                f"--rate {self.rate_hz:g} for {self.duration_s:g} s is {queries:g} queries",
+                f"choose --rate and --duration for 1 to {MAX_QUERIES}",
             )
 
     @property
