@@ -21,7 +21,7 @@ LAYERS = (
     ("worker", "engines.*"),
     ("measure", "loadgen", "loadgen_log", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
     ("data", "augment", "models"),
-    ("artifact", "stats", "registry"),
+    ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
