@@ -19,7 +19,7 @@ LAYERS = (
     ("doctor", "testing"),
     ("train", "export", "run", "report.*"),
     ("worker", "engines.*"),
-    ("measure", "loadgen", "loadgen_log", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
+    ("measure", "loadgen", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
     ("data", "augment", "models"),
     ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
