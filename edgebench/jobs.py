@@ -19,6 +19,7 @@ LOADGEN = ("single-stream", "multi-stream", "server", "offline")
 Scenario = Literal[
     "latency", "throughput", "camera", "sustained", "single-stream", "multi-stream", "server", "offline", "verify"
 ]
+MULTI_STREAM_SAMPLES = 8  # in each query of MLPerf's multi-stream
 MIN_LAUNCHES = 5  # fewer say too little about how launches differ (Kalibera & Jones, ISMM 2013)
 # Why no further launch was made.
 Stop = Literal["precision", "launches", "max_seconds", "interrupted", "failed"]
@@ -156,13 +157,23 @@ class Window:
 
 @dataclass(frozen=True)
 class LoadGenVerdict:
-    """What MLPerf's LoadGen says of a run: VALID or INVALID, its reasons, and its summary word for word."""
+    """What MLPerf's LoadGen says of a run: VALID or INVALID, its reasons, and its summary word for word.
+
+    VALID is by the minima here, which are the user's: a submission to MLPerf takes 600 s and more. `hint` is ours.
+    """
 
     valid: bool
     reasons: tuple[str, ...]
     figures: dict[str, float]
     summary: str
     version: str
+    min_duration_s: float
+    min_queries: int
+    hint: str = ""
+
+    @property
+    def word(self) -> str:
+        return "VALID" if self.valid else "INVALID"
 
 
 @dataclass(frozen=True)
@@ -263,6 +274,11 @@ class Result:
     def effective(self) -> Effective | None:
         """What ran, as the first launch read it back."""
         return self.launches[0].effective if self.launches else None
+
+    @property
+    def loadgen(self) -> LoadGenVerdict | None:
+        """LoadGen's verdict, where it ran; it makes one launch."""
+        return next((launch.loadgen for launch in self.launches if launch.loadgen), None)
 
     @property
     def peak_memory_bytes(self) -> int | None:

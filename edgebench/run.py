@@ -13,12 +13,14 @@ from edgebench import registry, results, search
 from edgebench.device import Placement, Profile, available_cores
 from edgebench.engines import local
 from edgebench.errors import EdgebenchError, UsageError, positive
-from edgebench.jobs import Job, Policy, Result, Scenario
+from edgebench.jobs import LOADGEN, MULTI_STREAM_SAMPLES, Job, Policy, Result, Scenario
 from edgebench.repeat import repeat
 from edgebench.specs import Artifact, Probe
 
 # Runtimes that only ever run when they are named: their latency is scripted, not measured.
 ONLY_BY_NAME = {"fake"}
+CROWDED = ("throughput", "server", "offline")  # the scenarios with several requests in flight
+MAX_QUERIES = 1_000_000  # LoadGen makes a server's queries beforehand, at 0.3 KB each
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ class RunOptions:
         self.policy.check()
         if self.runtime_options and len(self.runtimes) != 1:
             raise UsageError("--runtime-option is meant for one runtime", "say which: --runtime NAME")
-        if self.streams and self.scenario != "throughput":
+        if self.streams and self.scenario not in CROWDED:
             raise UsageError(f"--streams has no meaning in the scenario {self.scenario}", "--scenario throughput")
+        if self.scenario in LOADGEN:
+            self._check_loadgen()
         if self.time_limit_s is not None and self.time_limit_s <= self.measured_s:
             raise UsageError(
                 f"--time-limit {self.time_limit_s:g} s leaves no room for {self.measured_s:g} s of measuring",
@@ -72,6 +76,19 @@ class RunOptions:
             raise UsageError(
                 f"--rate {self.rate_hz:g} for {self.duration_s:g} s is more than {Job.max_iterations} frames",
                 "a shorter --duration",
+            )
+
+    def _check_loadgen(self) -> None:
+        batch = self.batch or 1
+        if self.scenario in ("single-stream", "server") and batch > 1:
+            raise UsageError(f"a query of {self.scenario} is one image, not {batch}", "drop --batch")
+        if self.scenario == "multi-stream" and MULTI_STREAM_SAMPLES % batch:
+            raise UsageError(f"the 8 images of a query do not go into batches of {batch}", "--batch 1, 2, 4 or 8")
+        queries = self.rate_hz * self.duration_s
+        if self.scenario == "server" and not 1 <= queries <= MAX_QUERIES:
+            raise UsageError(
+                f"--rate {self.rate_hz:g} for {self.duration_s:g} s is {queries:g} queries",
+                f"choose --rate and --duration for 1 to {MAX_QUERIES}",
             )
 
     @property

@@ -33,7 +33,7 @@ def perform(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell
     if job.scenario in LOADGEN:
         from edgebench import loadgen
 
-        return Measured(loadgen=loadgen.perform(session, requests, job))
+        return Measured(loadgen=loadgen.perform(_lanes(session, job), requests, job))
     if job.scenario == "sustained":
         return _sustained(session, requests, job, tell)
     if job.scenario == "camera":

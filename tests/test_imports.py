@@ -19,9 +19,9 @@ LAYERS = (
     ("doctor", "testing"),
     ("train", "export", "run", "report.*"),
     ("worker", "engines.*"),
-    ("measure", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
+    ("measure", "loadgen", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
     ("data", "augment", "models"),
-    ("artifact", "stats", "registry"),
+    ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.

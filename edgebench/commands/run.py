@@ -119,7 +119,7 @@ def command(
 
     Each measurement is repeated in fresh processes until its median is known to ± 1 % or a minute is over; its result
     is on disk before the next starts. An artifact whose answers are not torch's is not measured. Exit code 1 if any
-    measurement failed.
+    measurement failed, or LoadGen calls one INVALID.
     """
     import os
 
@@ -173,7 +173,7 @@ def command(
             "launches that were finished.",
             err=True,
         )
-    failed = [result for result in done if result.status != "ok"]
+    failed = [r for r in done if r.status != "ok" or (r.loadgen and not r.loadgen.valid)]
     if as_json:
         click.echo(jsonio.dumps(rows(done), indent=1))
     else:
@@ -194,4 +194,8 @@ def _line(result: Result, path: Path) -> str:
     if result.status != "ok":
         text = f"{what}: {result.status}: {result.message}"
         return f"{text}\n  the whole story is in {path}" if result.log_tail else text
-    return "\n".join([f"{what}: {headline(result)}", *(f"  warning: {n.message} ({n.remedy})" for n in result.notices)])
+    lines = [f"{what}: {headline(result)}"]
+    if result.loadgen and not result.loadgen.valid:
+        lines += [*(f"  LoadGen: {reason}" for reason in result.loadgen.reasons), f"  fix: {result.loadgen.hint}"]
+    lines += [f"  warning: {notice.message} ({notice.remedy})" for notice in result.notices]
+    return "\n".join(lines)

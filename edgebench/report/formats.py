@@ -98,10 +98,11 @@ def _shown(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
+    """What failed, and what LoadGen calls INVALID, with the reason."""
     return [
-        f"{row.status}: {row.model} ({row.format}) on {row.runtime}: {row.message}"
+        f"{row.verdict or row.status}: {row.model} ({row.format}) on {row.runtime}: {row.message}"
         for row in rows
-        if row.status != "ok"
+        if row.status != "ok" or row.verdict == "INVALID"
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebench import stats
-from edgebench.jobs import Result, Summary
+from edgebench.jobs import LoadGenVerdict, Result, Summary
 
 STOPPED = {
     "precision": "",
@@ -13,15 +13,32 @@ STOPPED = {
 }
 
 
+MLPERF_S = 600  # that a submission takes at least
+TOLD = {
+    "samples_per_s": "{:,.1f} images/s", "completed_samples_per_s": "{:,.1f} images/s completed",
+    "scheduled_samples_per_s": "{:,.1f} scheduled", "p50_latency_ns": "median {:.3f} ms",
+    "p90_latency_ns": "p90 {:.3f} ms", "p99_latency_ns": "p99 {:.3f} ms", "queries": "{:,.0f} queries",
+}  # fmt: skip
+
+
 def headline(result: Result) -> str:
     """The figures that answer the scenario's question, with how well they are known."""
-    if verdict := next((launch.loadgen for launch in result.launches if launch.loadgen), None):
-        figures = ", ".join(f"{name} {value:,.6g}" for name, value in verdict.figures.items())
-        return f"{'VALID' if verdict.valid else 'INVALID'}: {figures}" + "".join(f"; {why}" for why in verdict.reasons)
+    if result.loadgen:
+        return _loadgen(result.loadgen)
     summary = result.summary
     if summary is None:
         return "nothing was measured"
     return f"{_figures(result, summary)} ({_basis(result, summary)})"
+
+
+def _loadgen(verdict: LoadGenVerdict) -> str:
+    shown = (
+        text.format(verdict.figures[name] / (1e6 if name.endswith("_ns") else 1))
+        for name, text in TOLD.items()
+        if name in verdict.figures
+    )
+    short = f", {MLPERF_S} s in a submission to MLPerf" if verdict.min_duration_s < MLPERF_S else ""
+    return f"{verdict.word} ({verdict.min_duration_s:g} s at least{short}): {', '.join(shown)}"
 
 
 def _figures(result: Result, summary: Summary) -> str:

@@ -77,6 +77,7 @@ def _cell(result: Result) -> tuple:
 def _row(result: Result) -> Row:
     model, summary, effective = result.artifact.model, result.summary, result.effective
     camera = summary.camera if summary else None
+    told = result.loadgen.figures if result.loadgen else {}
     gpu = [launch.memory.gpu_bytes for launch in result.launches if launch.memory.gpu_bytes is not None]
     return Row(
         model=model.name,
@@ -85,12 +86,12 @@ def _row(result: Result) -> Row:
         gflops=model.flops / 1e9,
         test_accuracy=result.artifact.training.test_accuracy,
         scenario=result.job.scenario,
-        median_ms=_ms(summary and summary.median_ns),
+        median_ms=_ms(summary.median_ns if summary else told.get("p50_latency_ns")),
         half_width=summary and stats.half_width(summary),
-        p90_ms=_ms(summary and summary.p90_ns),
-        p99_ms=_ms(summary and summary.p99_ns),
+        p90_ms=_ms(summary.p90_ns if summary else told.get("p90_latency_ns")),
+        p99_ms=_ms(summary.p99_ns if summary else told.get("p99_latency_ns")),
         device_median_ms=_ms(summary and summary.device_median_ns),
-        throughput_per_s=summary and summary.throughput_per_s,
+        throughput_per_s=summary.throughput_per_s if summary else _loadgen_throughput(told),
         miss_rate=camera and camera.miss_rate,
         jitter_ms=_ms(camera and camera.jitter_ns),
         verdict=_verdict(result),
@@ -111,17 +112,29 @@ def _row(result: Result) -> Row:
         warnings=", ".join(notice.code for notice in result.notices),
         stop=result.stop or "",
         launches=len(result.launches),
-        requests=summary.n if summary else 0,
-        message=result.message,
+        requests=summary.n if summary else int(told.get("queries", told.get("samples", 0))),
+        message=result.message or _why_invalid(result),
         created=result.created,
     )
 
 
 def _verdict(result: Result) -> str:
-    for launch in result.launches:
-        if launch.loadgen:
-            return "VALID" if launch.loadgen.valid else "INVALID"
+    if result.loadgen:
+        return result.loadgen.word
     return result.summary.sustained.verdict if result.summary and result.summary.sustained else ""
+
+
+def _why_invalid(result: Result) -> str:
+    """What LoadGen found unsatisfied and what to do; its advice in full is in the result."""
+    if result.loadgen is None or result.loadgen.valid:
+        return ""
+    return "; ".join([*(why for why in result.loadgen.reasons if why.endswith(": NO")), result.loadgen.hint])
+
+
+def _loadgen_throughput(told: dict[str, float]) -> float | None:
+    """Images a second: of offline, of server, of single-stream; LoadGen gives none for multi-stream."""
+    names = ("samples_per_s", "completed_samples_per_s", "queries_per_s")
+    return next((told[name] for name in names if name in told), None)
 
 
 def _ms(nanoseconds: float | None) -> float | None:
