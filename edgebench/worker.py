@@ -27,6 +27,7 @@ from edgebench import evaluate, jsonio, measure, registry, scenarios
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.fingerprint import fingerprint, notices
 from edgebench.foreign import ForeignLoad
+from edgebench.gpu_memory import GpuMemory
 from edgebench.jobs import Evidence, Job, Launch, MemoryPeaks, Notice, Result
 from edgebench.memory import PeakMemory
 from edgebench.specs import Artifact, Effective, Probe, SessionOptions
@@ -76,6 +77,7 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
     requests = folder.requests(artifact, reference.images, job.batch)
     options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
     peak = PeakMemory()
+    gpu = GpuMemory() if job.compute == "cuda" else None
 
     tell("loading")
     peak.start_phase()
@@ -89,6 +91,8 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
         peak.start_phase()
         session.run(requests[0])
         first_bytes = peak.peak_bytes()
+        if gpu:
+            gpu.look()
 
         measured = scenarios.Measured()
         foreign = None
@@ -99,6 +103,9 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
             foreign = watch.notice()
         effective = session.effective
         memory = peak.composed(MemoryPeaks(load_bytes, first_bytes, peak.peak_bytes(), peak.source, peak.reason))
+        if gpu:
+            gpu.look()
+            memory = replace(memory, gpu_bytes=gpu.bytes, gpu_source=gpu.source)
         after = fingerprint()
         # Last, since other batch sizes would add to the memory of this one; wrong answers void what was measured.
         parity = None

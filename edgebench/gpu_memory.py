@@ -1,0 +1,53 @@
+"""Memory on an NVIDIA card that a measurement takes, from NVML (extra `nvidia`)."""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import Any
+
+
+class GpuMemory:
+    """The most that was seen at any `look`, in bytes. NVML keeps no peak, but the runtimes' pools do not shrink.
+
+    Where NVML tells of processes it is this process's; in many containers it does not, and then it is by how much the
+    whole card's use has grown since the start, which is another program's doing as well. `source` says which.
+    """
+
+    def __init__(self, nvml: ModuleType | None = None) -> None:
+        self.bytes: int | None = None
+        self.source = ""
+        try:
+            self._nvml = nvml or _import()
+            self._nvml.nvmlInit()
+            self._card: Any = self._nvml.nvmlDeviceGetHandleByIndex(0)
+            self._used_before = self._nvml.nvmlDeviceGetMemoryInfo(self._card).used
+        except (ModuleNotFoundError, OSError):
+            self._card, self.source = None, "nvidia-ml-py is not installed"
+        except self._nvml.NVMLError as error:  # a Jetson's NVML starts and then answers NotSupported to everything
+            self._card, self.source = None, f"NVML: {error}"
+
+    def look(self) -> None:
+        """Read it once more."""
+        if self._card is None:
+            return
+        try:
+            own = self._own()
+            if own is None:
+                own = self._nvml.nvmlDeviceGetMemoryInfo(self._card).used - self._used_before
+                self.source = "NVML, growth of the card's use"
+            else:
+                self.source = "NVML, this process"
+            self.bytes = max(self.bytes or 0, own)
+        except self._nvml.NVMLError as error:
+            self._card, self.source = None, f"NVML: {error}"
+
+    def _own(self) -> int | None:
+        processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._card)
+        return next((p.usedGpuMemory for p in processes if p.pid == os.getpid()), None)
+
+
+def _import() -> ModuleType:
+    import pynvml
+
+    return pynvml
