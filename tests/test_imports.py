@@ -18,9 +18,12 @@ LAYERS = (
     ("commands.*",),
     ("doctor", "testing"),
     ("train", "export", "run", "report.*"),
+    ("repeat", "search"),
     ("worker", "engines.*"),
+    ("scenarios", "foreign"),
     ("measure", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
     ("data", "augment", "models"),
+    ("ratio",),
     ("artifact", "stats", "registry"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
 )
@@ -103,7 +106,7 @@ def test_devices_is_light() -> None:
 def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact, tmp_path: Path) -> None:
     """A runtime in the parent would take memory and threads from the worker that is being measured."""
     arguments = ["edgebench", "run", str(onnx_artifact.path), "--runtime", "ort", "--duration", "0.1"]
-    arguments += ["--workspace", str(tmp_path)]
+    arguments += ["--launches", "1", "--workspace", str(tmp_path)]
     code = f"import sys, edgebench.cli as c\nsys.argv = {arguments!r}\ntry: c.main()\nexcept SystemExit: pass"
     assert not loaded_by(code) & {*HEAVY}
 
