@@ -196,7 +196,7 @@ def test_the_wall_is_from_the_first_start_to_the_last_end() -> None:
     slow = [ns for ns in samples.latency_ns if ns >= 20 * MS]
     assert len(samples.latency_ns) == 10 and len(slow) >= 5
     assert samples.wall_ns >= 100 * MS, "the slow lane's five requests are inside"
-    assert samples.wall_ns < sum(samples.latency_ns) + 50 * MS
+    assert samples.wall_ns < sum(samples.latency_ns) + 500 * MS
 
 
 def test_each_lane_begins_at_another_input() -> None:

@@ -138,7 +138,7 @@ def test_streams_and_batch_that_are_given_are_run_without_a_search(measure: Meas
 def test_a_runtime_without_lanes_says_so_at_the_points_it_cannot_run(measure: Measure, small: Artifact) -> None:
     row, result, _ = measure(small, *fake("5"), "--scenario", "throughput", "--batch", "1", *QUICK)
     assert (row["status"], row["streams"]) == ("ok", 1)
-    assert row["throughput_per_s"] == pytest.approx(190, rel=0.2)
+    assert 60 < row["throughput_per_s"] <= 200
     refused = [point for point in result.search if point.throughput_per_s is None]
     assert all(point.streams > 1 and "one request at a time" in point.message for point in refused)
     assert len(refused) == len(result.search) - 1
@@ -159,7 +159,7 @@ def test_frames_of_a_model_slower_than_the_period_are_missed(measure: Measure, s
 
 
 def test_one_slow_frame_in_ten_misses_its_deadline_alone(measure: Measure, small: Artifact) -> None:
-    arguments = ("--scenario", "camera", "--rate", "10", "--deadline-ms", "60", "--duration", "2")
+    arguments = ("--scenario", "camera", "--rate", "5", "--deadline-ms", "60", "--duration", "4")
     slow_tenth = "5,5,80,5,5,5,5,5,5,5"
     row, result, _ = measure(small, *fake(slow_tenth), *arguments, "--warmup", "0", "--launches", "1")
     assert (result.summary.camera.frames, result.summary.camera.missed) == (20, 2)
