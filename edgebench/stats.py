@@ -159,7 +159,7 @@ def sustained(windows: Sequence[Window]) -> Sustained | None:
     """The last minute against the first, or thirds of a run that is shorter than three; None below six windows."""
     if len(windows) < 6:
         return None
-    total_s = windows[-1].start_s
+    total_s = windows[-1].start_s * len(windows) / (len(windows) - 1)  # the last one's end: they are equally long
     span_s = min(60.0, total_s / 3)
     first = np.array([w.median_ns for w in windows if w.start_s < span_s])
     last = np.array([w.median_ns for w in windows if w.start_s >= total_s - span_s])

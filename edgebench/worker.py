@@ -72,6 +72,9 @@ def run_job(
 def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: Callable[[str], None]) -> Result:
     if artifact.identity != job.artifact:
         raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
+    fixed = artifact.inputs[0].shape[0]
+    if isinstance(fixed, int) and fixed != job.batch:
+        raise Unsupported(f"the model takes batches of {fixed}, not of {job.batch}", f"--batch {fixed}")
     before = fingerprint()
     reference = folder.read_reference(artifact)
     requests = folder.requests(artifact, reference.images, job.batch)
@@ -111,7 +114,8 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
         parity = None
         if verify:
             tell("verifying")
-            parity = evaluate.check_parity(session, artifact, reference, sorted({*VERIFY_BATCHES, job.batch}))
+            batches = {job.batch} if isinstance(fixed, int) else {*VERIFY_BATCHES, job.batch}
+            parity = evaluate.check_parity(session, artifact, reference, sorted(batches))
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
     launch = Launch(effective, memory, before=before, after=after)
     if parity is not None and not parity.passed:

@@ -11,6 +11,8 @@ from edgebench import artifact as folder
 from edgebench.errors import EdgebenchError, UsageError, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, SessionOptions
 
+REMEMBERED = 32  # input arrays; a measurement has eight in rotation
+
 
 class Fake:
     """Opens an artifact of any format and answers from its reference file.
@@ -51,19 +53,33 @@ class FakeSession:
         self._answers = {image.tobytes(): logits for image, logits in zip(inputs, reference.logits, strict=True)}
         self._unknown = np.zeros_like(reference.logits[0])
         self._input, self._output = artifact.inputs[0], artifact.outputs[0].name
+        self._name = self._input.name
+        self._seen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._latencies_s = itertools.cycle(latencies_s)
         self._open = True
         self.effective = Effective("fake", options.precision, options.threads or 1, "1", evidence="scripted")
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        images = inputs[self._input.name]
+        images = inputs[self._name]
         if not self._open:
             raise EdgebenchError("the fake session is closed")
-        if images.dtype != np.float32 or images.shape[1:] != self._input.shape[1:]:
-            raise EdgebenchError(f"the input {images.dtype}{images.shape} is not {self._input.shape}")
+        _, answer = self._seen.get(id(images)) or self._look_up(images)
         if latency_s := next(self._latencies_s):
             time.sleep(latency_s)
-        return {self._output: np.stack([self._answers.get(image.tobytes(), self._unknown) for image in images])}
+        return {self._output: answer}
+
+    def _look_up(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The answer to an array not seen before, remembered by its identity: looking at its pixels each time would
+        cost more than the loop that this runtime is there to test. The array is kept, so that no other can have its id.
+        """
+        if images.dtype != np.float32 or images.shape[1:] != self._input.shape[1:]:
+            raise EdgebenchError(f"the input {images.dtype}{images.shape} is not {self._input.shape}")
+        answer = np.stack([self._answers.get(image.tobytes(), self._unknown) for image in images])
+        answer.flags.writeable = False  # it is given out again
+        if len(self._seen) == REMEMBERED:
+            self._seen.clear()
+        self._seen[id(images)] = images, answer
+        return images, answer
 
     def close(self) -> None:
         self._open = False

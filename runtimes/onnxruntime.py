@@ -75,7 +75,13 @@ class OnnxRuntimeSession:
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._session is None:
             raise EdgebenchError("the ONNX Runtime session is closed")
-        return dict(zip(self._names, self._session.run(None, inputs), strict=True))
+        try:
+            outputs = self._session.run(None, inputs)
+        except Exception as error:  # of a dozen unrelated kinds, here too
+            raise EdgebenchError(
+                f"ONNX Runtime refused the request: {error}", "a --batch that the model takes"
+            ) from error
+        return dict(zip(self._names, outputs, strict=True))
 
     def lanes(self, count: int) -> list[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]:
         return [self.run] * count  # InferenceSession.run may be called by several threads

@@ -73,6 +73,7 @@ class OpenVinoSession:
         self._input = artifact.inputs[0]
         self._names = [output.any_name for output in model.outputs]
         self._requests: dict[int, openvino.InferRequest] | None = {}
+        self._last: openvino.InferRequest | None = None
         self._compiled = compiled = self._compile(options.batch)
         effective = compiled.get_property(hint.inference_precision)
         precision = next((name for name, kind in TYPES.items() if kind == effective), None)
@@ -88,8 +89,12 @@ class OpenVinoSession:
         )
 
     def _compile(self, batch: int) -> openvino.CompiledModel:
-        self._model.reshape({self._input.name: [batch, *self._input.shape[1:]]})
-        compiled = self._core.compile_model(self._model, self._device, self._settings)
+        try:
+            self._model.reshape({self._input.name: [batch, *self._input.shape[1:]]})
+            compiled = self._core.compile_model(self._model, self._device, self._settings)
+        except RuntimeError as error:
+            message = f"OpenVINO cannot compile this model for batches of {batch}: {error}"
+            raise EdgebenchError(message, "a --batch that the model takes") from error
         self._requests[batch] = compiled.create_infer_request()
         return compiled
 

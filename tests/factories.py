@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from edgebench import artifact as folder
 from edgebench import stats
 from edgebench.artifact import Reference
-from edgebench.jobs import Job, MemoryPeaks, Parity, Result, Samples
+from edgebench.jobs import Job, Launch, MemoryPeaks, Parity, Result, Samples
 from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, TrainConfig, Training
 
 MODEL_FILES = {"checkpoint": "weights.safetensors", "onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "m.plan"}
@@ -97,29 +97,44 @@ def make_samples(latency_ns: tuple[int, ...] = tuple(range(1_000_000, 1_100_000,
     return Samples(latency_ns, (5_000_000, 1_000_000), sum(latency_ns))
 
 
-def make_result(
-    artifact: Artifact | None = None, *, job: Job | None = None, samples: Samples | None = None, **changes: Any
-) -> Result:
-    """A result that is ok; with a `status` other than "ok", one without any figures.
+def make_launch(samples: Samples | None = None, **changes: Any) -> Launch:
+    """One process: 100 requests on one thread, 100 MiB at its peak; `changes` replace any field of Launch."""
+    effective = Effective("CPUExecutionProvider", "fp32", 1, "1.20")
+    memory = MemoryPeaks(80 * 2**20, 100 * 2**20, 90 * 2**20, "VmHWM")
+    return replace(Launch(effective, memory, samples or make_samples()), **changes)
 
-    `changes` replace fields of Result, or of its Job where only a Job has them: `runtime`, `batch`, `threads`, …
+
+def make_result(
+    artifact: Artifact | None = None,
+    *,
+    job: Job | None = None,
+    samples: Samples | Sequence[Samples] | None = None,
+    **changes: Any,
+) -> Result:
+    """A result of one launch that is ok; with a `status` other than "ok", one without any figures.
+
+    `samples` of several launches make as many. `changes` replace fields of Result; those of its Launches where only
+    a Launch has them (`effective`, `memory`, `before`, …), and else those of its Job (`runtime`, `batch`, …).
     `evidence` is set in both.
     """
     artifact = artifact or make_artifact()
-    of_job = {name: changes.pop(name) for name in list(changes) if name not in Result.__dataclass_fields__}
+    outside = [name for name in changes if name not in Result.__dataclass_fields__]
+    of_launch = {name: changes.pop(name) for name in outside if name in Launch.__dataclass_fields__}
+    of_job = {name: changes.pop(name) for name in outside if name in changes}
     if "evidence" in changes and changes["evidence"] != "scripted":
         of_job["evidence"] = changes["evidence"]
     job = replace(job or make_job(artifact), **of_job)
     bare = Result(job, artifact, changes.get("status", "ok"), job.evidence, CREATED)
     if bare.status != "ok":
         return replace(bare, **changes)
-    samples = samples or make_samples()
+    several = samples if isinstance(samples, (list, tuple)) else [samples]
+    of_launch = {"effective": Effective("CPUExecutionProvider", "fp32", job.threads, "1.20")} | of_launch
+    launches = tuple(make_launch(one, **of_launch) for one in several)
     full = replace(
         bare,
-        effective=Effective("CPUExecutionProvider", "fp32", job.threads, "1.20"),
-        samples=samples,
-        summary=stats.summarise(samples, job.batch),
-        memory=MemoryPeaks(80 * 2**20, 100 * 2**20, 90 * 2**20, "VmHWM"),
+        launches=launches,
+        stop="launches",
+        summary=stats.summarise(launches, job.batch),
         parity=Parity((1, 3), 8, 1e-6, 1.0, 0, 0.75, 1e-3, passed=True),
     )
     return replace(full, **changes)

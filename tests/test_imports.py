@@ -17,10 +17,14 @@ LAYERS = (
     ("cli",),
     ("commands.*",),
     ("doctor", "testing"),
-    ("train", "export", "run", "report.*"),
+    ("train", "export", "run", "crosscheck", "report.*"),
+    ("ab",),
+    ("repeat", "search"),
     ("worker", "engines.*"),
-    ("measure", "loadgen", "memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
-    ("data", "augment", "models"),
+    ("scenarios", "foreign"),
+    ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
+    ("rivals.*", "data", "augment", "models"),
+    ("ratio",),
     ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
 )
@@ -103,7 +107,7 @@ def test_devices_is_light() -> None:
 def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact, tmp_path: Path) -> None:
     """A runtime in the parent would take memory and threads from the worker that is being measured."""
     arguments = ["edgebench", "run", str(onnx_artifact.path), "--runtime", "ort", "--duration", "0.1"]
-    arguments += ["--workspace", str(tmp_path)]
+    arguments += ["--launches", "1", "--workspace", str(tmp_path)]
     code = f"import sys, edgebench.cli as c\nsys.argv = {arguments!r}\ntry: c.main()\nexcept SystemExit: pass"
     assert not loaded_by(code) & {*HEAVY}
 

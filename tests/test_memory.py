@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edgebench.jobs import MemoryPeaks
 from edgebench.memory import PeakMemory
 
 MB = 2**20
@@ -99,3 +100,35 @@ def test_nothing_is_wrong_where_all_can_be_read(tmp_path: Path) -> None:
     peak.start_phase()
     assert (peak.peak_bytes(), peak.reason) == (1024, "")
     assert (tmp_path / "clear_refs").read_text() == "5"
+
+
+ROLLUP = """00400000-7ffe5000 ---p 00000000 00:00 0    [rollup]
+Rss:                3000 kB
+Pss:                1500 kB
+Pss_Dirty:           700 kB
+Private_Clean:       200 kB
+Private_Dirty:       800 kB
+Shared_Clean:       2000 kB
+"""
+
+
+def test_what_the_memory_is_made_of(tmp_path: Path) -> None:
+    (tmp_path / "smaps_rollup").write_text(ROLLUP)
+    peaks = MemoryPeaks(1, 2, 3, "VmHWM")
+    made = PeakMemory(tmp_path).composed(peaks)
+    assert (made.uss_bytes, made.pss_bytes) == (1000 * 1024, 1500 * 1024)
+    assert (made.load_bytes, made.first_inference_bytes, made.steady_bytes) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("text", [None, "", "[rollup]\nPrivate_Clean: 200 kB\n"])
+def test_a_kernel_that_does_not_tell_the_composition_gives_none(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "smaps_rollup").write_text(text)
+    peaks = MemoryPeaks(1, 2, 3, "VmHWM")
+    assert PeakMemory(tmp_path).composed(peaks) == peaks, "half of it is no figure"
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux 4.14's smaps_rollup")
+def test_the_composition_of_this_process() -> None:
+    made = PeakMemory().composed(MemoryPeaks(None, None, None, "VmHWM"))
+    assert MB < made.uss_bytes <= made.pss_bytes

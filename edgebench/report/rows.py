@@ -70,7 +70,9 @@ def _cell(result: Result) -> tuple:
     job = result.job
     options = tuple(sorted(job.options.items()))
     asked = (job.runtime, job.device, job.compute, job.evidence, job.scenario, job.precision, job.threads, options)
-    point = () if result.search else (job.batch, job.streams)  # a search is one measurement, wherever it ends
+    # A search is one measurement, wherever it ends; what it was not free to change is part of what was asked.
+    free = [len({(point.batch, point.streams)[i] for point in result.search}) > 1 for i in (0, 1)]
+    point = (not free[0] and job.batch, not free[1] and job.streams)
     return (job.artifact, *asked, *point, job.rate_hz, job.deadline_ms)
 
 

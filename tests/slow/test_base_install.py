@@ -52,7 +52,7 @@ def test_a_base_install_verifies_and_measures(onnx_artifact: Artifact, tmp_path:
         )  # fmt: skip
 
     shutil.copytree(onnx_artifact.path, tmp_path / "made-elsewhere")
-    done = edgebench("run", "made-elsewhere", "--duration", "0.3", "--json")
+    done = edgebench("run", "made-elsewhere", "--duration", "0.3", "--launches", "1", "--json")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
     assert (row["runtime"], row["status"], row["evidence"]) == ("onnxruntime", "ok", "measured")

@@ -13,7 +13,7 @@ from conftest import Command
 from edgebench import artifact
 from edgebench.specs import Artifact
 
-FAST = ("--duration", "0.2", "--warmup", "0")
+FAST = ("--duration", "0.2", "--warmup", "0", "--launches", "1")
 
 
 def refused(done, code: int, *says: str) -> None:
@@ -45,6 +45,17 @@ def refused(done, code: int, *says: str) -> None:
         (("run", "--device", "jetson_orinn"), 2, ["unknown device 'jetson_orinn'", "jetson_orin"]),
         (("run", "nowhere"), 1, ["nowhere does not exist"]),
         (("run", "--duration", "0"), 2, ["--duration is 0", "positive"]),
+        (("run", "--scenario", "camera", "--rate", "-1"), 2, ["--rate is -1", "positive"]),
+        (("run", "--scenario", "camera", "--deadline-ms", "0"), 2, ["--deadline-ms is 0", "positive"]),
+        (("run", "--scenario", "camera", "--rate", "1e6"), 2, ["is more than 100000 frames", "--duration"]),
+        (("run", "--scenario", "throughput", "--streams", "0"), 2, ["--streams is 0", "at least 1"]),
+        (("run", "--streams", "2"), 2, ["no meaning in the scenario latency", "--scenario throughput"]),
+        (("run", "--launches", "0"), 2, ["--launches is 0", "at least 1"]),
+        (("run", "--precision-target", "2"), 2, ["--precision-target is 2", "0.01"]),
+        (("run", "--precision-target", "nan"), 2, ["--precision-target is nan"]),
+        (("run", "--max-seconds", "0"), 2, ["--max-seconds is 0", "positive"]),
+        (("run", "--scenario", "sustained", "--minutes", "0"), 2, ["--minutes is 0", "positive"]),
+        (("run", "--scenario", "sustained", "--minutes", "inf"), 2, ["--minutes is inf"]),
         (("run", "--batch", "0"), 2, ["--batch is 0"]),
         (("run", "--time-limit", "2"), 2, ["leaves no room", "--time-limit"]),
         (("run", "--runtime-option", "fast"), 2, ["is not KEY=VALUE"]),
@@ -148,7 +159,7 @@ def test_out_does_not_overwrite_a_foreign_folder(edgebench: Command, checkpoint:
 
 def test_run_measures_everything_newest_on_every_runtime(edgebench: Command, workspace: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(workspace, tmp_path / "runs")
-    done = edgebench("run", *FAST, "--threads", "2", cwd=tmp_path)
+    done = edgebench("run", *FAST, "--duration", "1", "--threads", "2", cwd=tmp_path)  # torch needs six requests too
     assert done.returncode == 0, done.stderr
     shown = edgebench("report", "--json", cwd=tmp_path)
     rows = {(row["format"], row["runtime"]): row for row in json.loads(shown.stdout)}
@@ -172,7 +183,7 @@ def test_the_fake_runtime_takes_the_time_it_is_told(
 ) -> None:
     done = edgebench(
         "run", onnx_artifact.path, "--runtime", "fake", "--runtime-option", "latency_ms=3,3,30", "--duration", "1",
-        "--workspace", tmp_path, "--json",
+        "--launches", "1", "--workspace", tmp_path, "--json",
     )  # fmt: skip
     (row,) = json.loads(done.stdout)
     assert row["evidence"] == "scripted"
@@ -190,7 +201,7 @@ def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
     assert row["throughput_per_s"] == pytest.approx(5000 / row["median_ms"], rel=0.9)
     (result,) = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
     assert result["parity"]["batches"] == [1, 3, 5]
-    assert len(result["samples"]["latency_ns"]) == result["summary"]["n"]
+    assert len(result["launches"][0]["samples"]["latency_ns"]) == result["summary"]["n"]
 
 
 def test_a_jetson_profile_elsewhere_is_emulated_loudly(
@@ -216,7 +227,8 @@ def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_arti
     for path in (tmp_path / "results").glob("*.json"):
         result = json.loads(path.read_text())
         assert result["evidence"] == "emulated"
-        assert result["job"]["cores"] == result["job"]["threads"] == result["effective"]["threads"] == 1
+        assert result["job"]["cores"] == result["job"]["threads"] == 1
+        assert result["launches"][0]["effective"]["threads"] == 1
         assert result["job"]["memory_limit_mib"] == 2048
 
 

@@ -38,7 +38,8 @@ def test_a_third_partys_runtime_is_found_by_its_entry_point_and_measured(onnx_ar
     result = local.run_job(job(onnx_artifact, "none"), onnx_artifact)
     assert result.status == "ok", result.message
     assert result.evidence == "scripted"
-    assert result.summary is not None and result.summary.n == len(result.samples.latency_ns) > 300
+    (launch,) = result.launches
+    assert len(launch.samples.latency_ns) > 300
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,8 @@ def test_after_every_fault_the_next_measurement_runs(
 ) -> None:
     done = edgebench(
         "run", onnx_artifact.path, "--runtime", "faulty", "--runtime", "onnxruntime", "--duration", "0.3",
-        "--workspace", tmp_path, "--json", env={"PYTHONPATH": str(PLUGINS), "FAULTY_FAULT": "segfault"},
+        "--launches", "1", "--workspace", tmp_path, "--json",
+        env={"PYTHONPATH": str(PLUGINS), "FAULTY_FAULT": "segfault"},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert {row["runtime"]: row["status"] for row in json.loads(done.stdout)} == {
@@ -118,7 +120,7 @@ def test_kill_minus_nine_keeps_every_finished_result(onnx_artifact: Artifact, tm
     """The parent is killed in the middle: what was finished is readable, nothing is half-written, no worker stays."""
     command = [
         sys.executable, "-m", "edgebench", "run", *[str(onnx_artifact.path)] * 30, "--runtime", "onnxruntime",
-        "--duration", "0.2", "--warmup", "0", "--workspace", str(tmp_path),
+        "--duration", "0.2", "--warmup", "0", "--launches", "2", "--workspace", str(tmp_path),
     ]  # fmt: skip
     with subprocess.Popen(
         command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -132,7 +134,9 @@ def test_kill_minus_nine_keeps_every_finished_result(onnx_artifact: Artifact, tm
     assert all(_gone(child.pid) for child in children)
     found, problems = results.load(tmp_path / "results")
     assert found and not problems
-    assert all(result.status == "ok" and result.samples for result in found)
+    assert all(result.status == "ok" and all(launch.samples for launch in result.launches) for result in found)
+    assert [(result.stop, len(result.launches)) for result in found[:-1]] == [("launches", 2)] * (len(found) - 1)
+    assert (found[-1].stop, len(found[-1].launches)) in (("launches", 2), ("interrupted", 1))
     assert {path.suffix for path in (tmp_path / "results").iterdir()} == {".json"}, "a half-written file was left"
 
 
