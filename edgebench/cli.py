@@ -11,7 +11,7 @@ import click
 from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
-COMMANDS = ("train", "export", "run", "report", "devices", "models", "doctor", "completion")
+COMMANDS = ("train", "export", "run", "report", "compare", "devices", "models", "doctor", "completion")
 
 
 class Commands(click.Group):
