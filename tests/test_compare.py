@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 from factories import make_artifact
+from rich.console import Console
 from simulated import ARTIFACT, launch, result
 
 from edgebench import jsonio
@@ -17,6 +19,7 @@ from edgebench.cli import cli
 from edgebench.compare import DISTURBED, Cell, compare
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.jobs import Result
+from edgebench.report.comparison import terminal
 
 HOSTILE = '<b>|`x`](http://e)\x00\x1b[31m\u202e&"]]>\ud800\n'
 
@@ -199,9 +202,12 @@ def test_a_folder_a_workspace_and_a_file_are_all_taken(folders: Path) -> None:
         assert json.loads(invoke(folders, base, "slow", "--json").stdout)["cells"][0]["outcome"] == "slower"
 
 
-def test_the_table_fits_eighty_columns(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = invoke(folders, "base", "slow")
-    assert "slower" in done.stdout and max(map(len, done.stdout.splitlines())) <= 120
+def test_the_table_fits_eighty_columns_and_cuts_nothing_off() -> None:
+    out = io.StringIO()
+    made = compare([result(launches()), result(launches(), batch=2)], [result(launches(scale=1.1))])
+    Console(file=out, width=80).print(terminal(made))
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+    assert "…" not in out.getvalue() and "slower" in out.getvalue() and "only in base" in out.getvalue()
 
 
 def test_junit_is_valid_and_hostile_names_do_no_harm(folders: Path, tmp_path: Path) -> None:
