@@ -11,7 +11,9 @@ import click
 from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
-COMMANDS = ("train", "export", "run", "ab", "crosscheck", "report", "devices", "models", "doctor", "completion")
+COMMANDS = (
+    "train", "export", "run", "report", "compare", "ab", "crosscheck", "devices", "models", "doctor", "completion",
+)  # fmt: skip
 
 
 class Commands(click.Group):

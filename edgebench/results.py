@@ -18,15 +18,20 @@ def save(result: Result, folder: Path) -> Path:
     return path
 
 
+def read(path: Path) -> Result:
+    """One result. Raises BadFile if it is none, or a newer edgebench's."""
+    result = jsonio.read(Result, path)
+    if result.schema > SCHEMA:
+        raise BadFile(f"{path} has schema {result.schema}, newer than {SCHEMA}", "upgrade edgebench")
+    return result
+
+
 def load(folder: Path) -> tuple[list[Result], list[BadFile]]:
     """All results in the folder, oldest first, and an error for each other file: no bad file hides a good one."""
     found, problems = [], []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         try:
-            result = jsonio.read(Result, path)
-            if result.schema > SCHEMA:
-                raise BadFile(f"{path} has schema {result.schema}, newer than {SCHEMA}", "upgrade edgebench")
-            found.append(result)
+            found.append(read(path))
         except BadFile as error:
             problems.append(error)
     return sorted(found, key=lambda result: result.created), problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from edgebench.jobs import MIN_LAUNCHES, Camera, Launch, Samples, Summary, Sustained, Window
 
 RESAMPLES = 2000
+Z_975 = 1.959964  # the 97.5 % quantile of the normal distribution
 THINNED = 401  # order statistics that stand for a launch in the bootstrap: a rank is a quarter of a percent
 
 
@@ -79,11 +81,41 @@ def resampled_medians(launches: Sequence[Sequence[int]], generator: np.random.Ge
 
 
 def median_interval(launches: Sequence[Sequence[int]]) -> tuple[float, float] | None:
-    """The launch-level bootstrap 95 % interval of the median; None below MIN_LAUNCHES launches."""
+    """The launch-level bootstrap 95 % interval of the median, widened for few of them; None below MIN_LAUNCHES."""
     if len(launches) < MIN_LAUNCHES:
         return None
-    low, high = np.percentile(resampled_medians(launches, np.random.default_rng(0), RESAMPLES), [2.5, 97.5])
-    return float(low), float(high)
+    logs = np.log(np.maximum(1, resampled_medians(launches, np.random.default_rng(0), RESAMPLES)))
+    centre = math.log(max(1, Pool(launches).percentile(0.5)))
+    low, high = widened(logs, centre, len(launches), len(launches) - 1)
+    return math.exp(low), math.exp(high)
+
+
+def widened(resampled_logs: np.ndarray, centre: float, launches: int, freedom: int) -> tuple[float, float]:
+    """The percentile bootstrap's 95 % interval, made wider about `centre` for few launches; all are logarithms.
+
+    As it comes it has a normal's quantiles and n where n − 1 belongs: of five launches it held the truth 83 to 88 % of
+    the time. So it is widened by √(n / (n − 1)) · t / z (the idea of Hesterberg's expanded percentile interval, "What
+    Teachers Should Know About the Bootstrap", The American Statistician 69, 2015).
+    """
+    wider = math.sqrt(launches / (launches - 1)) * student_t_975(freedom) / Z_975
+    low, high = (centre + (float(end) - centre) * wider for end in np.percentile(resampled_logs, [2.5, 97.5]))
+    return low, high
+
+
+def student_t_975(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t, to 0.5 %: the tables' values to 4, then Cornish and Fisher's expansion.
+
+    Abramowitz & Stegun, Handbook of Mathematical Functions, 26.7.5.
+    """
+    if freedom <= 4:
+        return (12.706, 4.303, 3.182, 2.776)[freedom - 1]
+    z, n = Z_975, freedom
+    return (
+        z
+        + (z**3 + z) / (4 * n)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
+    )
 
 
 def half_width(summary: Summary) -> float | None:

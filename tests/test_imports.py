@@ -18,13 +18,13 @@ LAYERS = (
     ("commands.*",),
     ("doctor", "testing"),
     ("train", "export", "run", "crosscheck", "report.*"),
-    ("ab",),
+    ("ab", "compare"),
     ("repeat", "search"),
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
     ("rivals.*", "data", "augment", "models"),
-    ("ratio",),
+    ("pairing", "ratio"),
     ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
 )
@@ -116,14 +116,8 @@ def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact,
 
 def test_every_module_imports_without_the_optional_libraries() -> None:
     """As on a board: everything but the files about training and the adapters imports with the base install alone."""
-    elsewhere = {
-        "data",
-        "augment",
-        "models",
-        "train",
-        "cuda",
-        "__main__",
-    }  # a GPU's board has cuda-python; __main__ would run
+    elsewhere = {"data", "augment", "models", "train"} | PROGRAMS
+    elsewhere |= {"cuda", "__main__"}  # a GPU's board has cuda-python; __main__ would run
     names = [f"edgebench.{name}".removesuffix(".__init__") for name in sorted(modules()) if name not in elsewhere]
     blocked = f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
     loaded_by(blocked + "\n".join(f"import {name}" for name in names))

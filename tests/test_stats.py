@@ -117,12 +117,12 @@ def test_too_few_launches_have_no_interval(count: int) -> None:
 
 
 def test_launches_that_agree_leave_no_doubt() -> None:
-    assert stats.median_interval([(5,) * 100] * MIN_LAUNCHES) == (5.0, 5.0)
+    assert stats.median_interval([(5,) * 100] * MIN_LAUNCHES) == pytest.approx((5.0, 5.0))
 
 
-@pytest.mark.parametrize(("count", "least"), [(10, 0.86), (30, 0.90)])
+@pytest.mark.parametrize(("count", "least"), [(5, 0.88), (10, 0.90), (30, 0.90)])
 def test_the_interval_contains_the_truth_about_95_times_in_100(count: int, least: float) -> None:
-    """A percentile bootstrap of few launches is a little too narrow: that is known, and bounded here."""
+    """As it comes, the percentile bootstrap holds the median of five launches 83 times in 100: it has to be widened."""
     source = np.random.default_rng(count)
     trials = 120
     covered = 0
@@ -150,9 +150,11 @@ def test_samples_within_a_launch_do_not_pass_for_launches() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=50), min_size=MIN_LAUNCHES, max_size=8))
-def test_the_interval_lies_within_the_samples_and_repeats(made: list[list[int]]) -> None:
+def test_the_interval_holds_the_median_and_repeats(made: list[list[int]]) -> None:
     low, high = stats.median_interval(made)
-    assert min(map(min, made)) <= low <= high <= max(map(max, made))
+    assert 0 < low <= stats.Pool(made).percentile(0.5) * (1 + 1e-9) and high >= stats.Pool(made).percentile(0.5) * (
+        1 - 1e-9
+    )
     assert stats.median_interval(made) == (low, high), "the same launches gave another interval"
 
 

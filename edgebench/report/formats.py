@@ -114,18 +114,18 @@ def terminal(rows: Sequence[Row]) -> Table:
     headings, cells = _shown(rows)
     common = {i for i, heading in enumerate(headings) if heading in TOLD_ONCE and len({line[i] for line in cells}) == 1}
     lines = [", ".join(f"{headings[i]} {cells[0][i]}" for i in sorted(common)), *_failures(rows)]
-    caption = escape(_printable("\n".join(line for line in lines if line)))
+    caption = escape(printable("\n".join(line for line in lines if line)))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)
     for i, heading in enumerate(headings):
         if i not in common:
             figures = any(line[i][:1].isdigit() for line in cells)
             table.add_column(heading, justify="right" if figures else "left", overflow="fold")  # nothing is cut off
     for line in cells:
-        table.add_row(*(escape(_printable(cell)) for i, cell in enumerate(line) if i not in common))
+        table.add_row(*(escape(printable(cell)) for i, cell in enumerate(line) if i not in common))
     return table
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names come from outside: none may move the cursor or set the terminal's title."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
@@ -133,13 +133,13 @@ def _printable(text: str) -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """A Markdown table with all columns, then what failed and why."""
     headings, cells = _shown(rows)
-    lines = [headings, ["---"] * len(headings), *([_markdown_safe(cell) for cell in line] for line in cells)]
+    lines = [headings, ["---"] * len(headings), *([markdown_safe(cell) for cell in line] for line in cells)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    failures = "".join(f"\n- {_markdown_safe(line)}" for line in _failures(rows))
+    failures = "".join(f"\n- {markdown_safe(line)}" for line in _failures(rows))
     return f"{text}\n\n{NOTE}\n{failures}".rstrip() + "\n"
 
 
-def _markdown_safe(cell: str) -> str:
+def markdown_safe(cell: str) -> str:
     """Names come from outside: no cell may break the table or smuggle in HTML or a link."""
     for character in "\\`*_[]|":
         cell = cell.replace(character, "\\" + character)
