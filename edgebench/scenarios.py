@@ -72,7 +72,7 @@ def _camera(session: Session, requests: Sequence[dict[str, Any]], job: Job) -> M
     samples = measure.on_schedule(session.run, requests, rate_hz=job.rate_hz, frames=frames, warmup_s=job.warmup_s)
     if (lag := stats.lag(samples, job.rate_hz)) > LAG_BOUND:
         raise EdgebenchError(
-            f"the frames could not be sent on time: the 99th percentile left {lag:.0%} of a period late with nothing "
+            f"the frames could not be sent on time: the 95th percentile left {lag:.0%} of a period late with nothing "
             "in its way, so the figures would be the sender's",
             "free a core, or lower --rate",
         )

@@ -100,8 +100,8 @@ def by_compare(planned: run.Planned, max_seconds: float) -> tuple[str, str]:
 
     policy = Policy(max_seconds=max_seconds / 2)
     base, new = (repeat.repeat(planned.job, planned.artifact, policy) for _ in range(2))
-    (cell,) = compare.compare([base], [new])
-    return cell.verdict, f"{cell.ratio.ratio:.3f}"
+    (cell,) = compare.compare([base], [new]).cells
+    return cell.outcome, f"{cell.ratio or 1:.3f} {cell.reason}"
 
 
 if __name__ == "__main__":

@@ -88,6 +88,13 @@ def test_the_newest_result_of_a_cell_stands_for_it() -> None:
         assert (row.median_ms, row.created) == (1.0, LATE)
 
 
+def test_what_was_cut_short_stands_only_where_there_is_nothing_whole() -> None:
+    cut = make_result(created="2026-02-01", stop="interrupted")
+    whole = make_result(created="2026-01-01", stop="precision")
+    assert [row.stop for row in rows([cut])] == ["interrupted"]
+    assert [row.stop for row in rows([whole, cut])] == ["precision"]
+
+
 def test_a_later_failure_hides_no_figure_and_is_told_too() -> None:
     results = [make_result(created=EARLY), make_result(created=LATE, status="timeout", message="too slow")]
     for order in (results, results[::-1]):

@@ -56,7 +56,8 @@ def rows(results: Sequence[Result]) -> list[Row]:
     Ordered by evidence first, so that emulated figures never stand among measured ones, then model and latency.
     """
     newest: dict[tuple, Result] = {}
-    for result in sorted(results, key=lambda result: result.created):
+    # What was cut short stands only where there is nothing whole.
+    for result in sorted(results, key=lambda result: (result.stop != "interrupted", result.created)):
         if result.status == "ok":  # mends what failed before it
             newest.pop((False, *_cell(result)), None)
         newest[(result.status == "ok", *_cell(result))] = result  # a later failure hides no figure: it has its own row
