@@ -27,7 +27,7 @@ Make = Callable[..., Contestant]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of it: new ÷ base, 1.05 is 5 % slower. `pairs` and `launches` are what the interval rests on."""
+    """What came of it: new ÷ base, 1.05 is 5 % slower. `launches`: the ratios of the pairs of bursts in each."""
 
     base: str
     new: str
@@ -89,7 +89,6 @@ def compare(
                 break
             if len(launches) > 1 and now - began + (now - launch_began) > max_seconds:
                 break
-        # The two sides are not foreign, but they are other processes than this one.
         notice = None if stop == "interrupted" else watch.notice()
     return Comparison(
         sides[0].name, sides[1].name, so_far,

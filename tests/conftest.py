@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clean_environment(**extra: str) -> dict[str, str]:
     """This environment without what would change the behaviour under test, plus `extra`."""
     dropped = ("CI", "EDGEBENCH_WORKSPACE", "PYTHONPATH")
-    return {k: v for k, v in os.environ.items() if k not in dropped} | {"COLUMNS": "200"} | extra
+    # A folder for each of xdist's workers, and so a measuring lock: they need not wait for each other.
+    scratch = Path(tempfile.gettempdir(), f"edgebench-tests-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+    scratch.mkdir(exist_ok=True)
+    own = {"COLUMNS": "200", "TMPDIR": str(scratch)}
+    return {k: v for k, v in os.environ.items() if k not in dropped} | own | extra
 
 
 @pytest.fixture(scope="session")

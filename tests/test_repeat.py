@@ -62,7 +62,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Result, Wor
 def test_it_stops_when_the_median_is_known_well_enough(measured) -> None:
     result, _ = measured([launched(10.0)] * 9)
     assert (result.stop, len(result.launches)) == ("precision", 5), "five at least, and here they agree"
-    assert result.summary.launches == 5 and result.summary.median_ci95_ns == (10e6, 10e6)
+    assert result.summary.launches == 5 and result.summary.median_ci95_ns == pytest.approx((10e6, 10e6))
 
 
 def test_it_goes_on_while_the_launches_differ(measured) -> None:

@@ -28,6 +28,7 @@ Examples:
     "rivals",
     multiple=True,
     metavar="NAME",
+    shell_complete=options.complete_rivals,
     help="onnxruntime-loop, openvino-loop, benchmark_app, benchmark_app-throughput, loadgen or trtexec; may be given "
     "several times.  [default: those that run this runtime]",
 )

@@ -48,6 +48,12 @@ def complete_runtimes(ctx: click.Context, parameter: click.Parameter, incomplete
     return [CompletionItem(name) for name in names("runtimes") if name.startswith(incomplete)]
 
 
+def complete_rivals(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from edgebench.crosscheck import RIVALS
+
+    return [CompletionItem(name) for name in RIVALS if name.startswith(incomplete)]
+
+
 def complete_targets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from edgebench.registry import names
 

@@ -18,10 +18,10 @@ from edgebench.specs import Artifact
 FAKE = ("--runtime", "fake", "--runtime-option", "latency_ms=2")
 
 
-def alive() -> list[int]:
-    """The worker processes that serve bursts, of anybody's."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if "edgebench.worker bursts" in line]
+def alive(artifact: Artifact) -> list[str]:
+    """The processes that serve bursts of this artifact, which is this test session's own."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if "edgebench.worker bursts" in line and str(artifact.path) in line]
 
 
 def test_a_planted_slowdown_is_found_and_gates(edgebench: Command, onnx_artifact: Artifact) -> None:
@@ -34,7 +34,7 @@ def test_a_planted_slowdown_is_found_and_gates(edgebench: Command, onnx_artifact
     assert 1.05 < found["ratio"]["low"] < found["ratio"]["ratio"] < found["ratio"]["high"] < 1.25
     assert len(found["launches"]) >= 5 and all(len(pairs) >= 3 for pairs in found["launches"])
     assert found["base_median_ns"] > 2_000_000 and found["new_median_ns"] > 2_400_000
-    assert not alive(), "no worker outlives the command"
+    assert not alive(onnx_artifact), "no worker outlives the command"
 
 
 def test_two_runtimes_of_one_artifact_are_named(edgebench: Command, onnx_artifact: Artifact) -> None:
@@ -64,7 +64,7 @@ def test_ctrl_c_tells_what_there_is_and_leaves_no_worker(onnx_artifact: Artifact
         time.sleep(12)
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=60)
-    assert not alive()
+    assert not alive(onnx_artifact)
     if said:  # the verdict may have come before the signal
         assert json.loads(said)["stop"] in ("interrupted", "precision")
 
