@@ -97,7 +97,7 @@ def test_without_tensorrt_the_portable_artifact_is_left_and_the_way_on_is_told(
     assert str(left) in done.stderr.replace("\n", "")
 
 
-@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "convnextv2_atto", "efficientvit_b0"])
+@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "efficientvit_b0"])
 def test_other_architectures_export_with_a_dynamic_batch(edgebench: Command, tmp_path: Path, name: str) -> None:
     """Windowed attention bakes its batch in where an exporter is careless: batch 3 is compared after export at 2."""
     quick = ("--epochs", "1", "--subset", "20", "--image-size", "32", "--batch-size", "4", "--lr", "1e-4")

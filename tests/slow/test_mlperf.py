@@ -25,7 +25,7 @@ def run(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path):
         assert "Traceback" not in done.stderr
         assert list(empty.iterdir()) == []
         (row,) = json.loads(done.stdout)
-        (file,) = (workspace / "results").glob("*.json")
+        file = max((workspace / "results").glob("*.json"))  # their names sort by time
         launches = json.loads(file.read_text())["launches"]
         return done, row, launches[0]["loadgen"] if launches else None
 
