@@ -17,7 +17,7 @@ from edgebench.engines.bursts import Contestant
 from edgebench.foreign import ForeignLoad
 from edgebench.jobs import Notice, Stop
 
-PAIRS = 120
+PAIRS = 80
 MIN_LAUNCHES = 5
 LAUNCH_S = 4.0  # of bursts in a launch, at most: launches differ more than the bursts within one
 
