@@ -96,6 +96,8 @@ def by_ab(planned: run.Planned, options: list[dict[str, str]], max_seconds: floa
 
     sides = [partial(bursts.contestant, replace(planned.job, options=given), planned.artifact) for given in options]
     found = ab.compare(*sides, max_seconds=max_seconds)
+    if found.stop == "interrupted":
+        raise KeyboardInterrupt
     return found.verdict, f"{found.ratio.ratio:.3f} ({found.ratio.low:.3f} to {found.ratio.high:.3f})"
 
 
