@@ -61,6 +61,8 @@ def crosscheck(
     for rival in rivals:
         tell(rival)
         try:
+            if rival not in fitting(job):
+                raise EdgebenchError(f"it does not run {job.runtime}; {', '.join(fitting(job))} would")
             made.append(_CHECKS[rival](rival, job, found, rounds, max_seconds, tell, on_wait))
         except EdgebenchError as error:
             made.append(Agreement(rival, "", reason=error.message))
@@ -177,8 +179,10 @@ def _loadgen(
     def theirs(scratch: Path) -> dict[str, float]:
         result = local.run_job(query, found, verify=False)
         verdict = result.launches[0].loadgen if result.status == "ok" else None
-        if verdict is None:
-            raise EdgebenchError(f"LoadGen's run came to nothing: {result.message}")
+        if verdict is None or "p90_latency_ns" not in verdict.figures:
+            raise EdgebenchError(
+                f"LoadGen's run has no p90: {result.message or 'too few queries; a longer --duration'}"
+            )
         return {"p90_ns": verdict.figures["p90_latency_ns"]}
 
     return _by_turns("p90_ns", partial(_ours, job, found, "p90_ns"), theirs, rival, rounds, tell, on_wait)

@@ -72,9 +72,7 @@ def run_job(
 def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: Callable[[str], None]) -> Result:
     if artifact.identity != job.artifact:
         raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
-    fixed = artifact.inputs[0].shape[0]
-    if isinstance(fixed, int) and fixed != job.batch:
-        raise Unsupported(f"the model takes batches of {fixed}, not of {job.batch}", f"--batch {fixed}")
+    batches = _batches_to_verify(job, artifact)
     before = fingerprint()
     reference = folder.read_reference(artifact)
     requests = folder.requests(artifact, reference.images, job.batch)
@@ -114,8 +112,7 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
         parity = None
         if verify:
             tell("verifying")
-            batches = {job.batch} if isinstance(fixed, int) else {*VERIFY_BATCHES, job.batch}
-            parity = evaluate.check_parity(session, artifact, reference, sorted(batches))
+            parity = evaluate.check_parity(session, artifact, reference, batches)
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
     launch = Launch(effective, memory, before=before, after=after)
     if parity is not None and not parity.passed:
@@ -138,9 +135,10 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
     requests = folder.requests(artifact, reference.images, job.batch)
     options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
     try:
+        batches = _batches_to_verify(job, artifact)
         session = registry.load("runtimes", job.runtime).open(artifact, job.compute, options)
         if verify:
-            parity = evaluate.check_parity(session, artifact, reference, sorted({1, job.batch}))
+            parity = evaluate.check_parity(session, artifact, reference, batches)
             if not parity.passed:
                 raise VerificationFailed(f"its answers are not torch's: {evaluate.explain(parity)}")
     except EdgebenchError as error:
@@ -155,6 +153,16 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
             measure.loop(session.run, requests, math.inf, lead_in)
             samples, _, _ = measure.loop(session.run, requests, math.inf, count - lead_in)
             connection.send_bytes(samples.tobytes())
+
+
+def _batches_to_verify(job: Job, artifact: Artifact) -> list[int]:
+    """The batch sizes to compare with torch. Raises Unsupported where the model's one size is not the job's."""
+    fixed = artifact.inputs[0].shape[0]
+    if not isinstance(fixed, int):
+        return sorted({*VERIFY_BATCHES, job.batch})
+    if fixed != job.batch:
+        raise Unsupported(f"the model takes batches of {fixed}, not of {job.batch}", f"--batch {fixed}")
+    return [fixed]
 
 
 def _evidence(job: Job, effective: Effective) -> Evidence:

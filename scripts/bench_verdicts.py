@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -92,8 +93,6 @@ def main() -> None:
 
 
 def by_ab(planned: run.Planned, options: list[dict[str, str]], max_seconds: float) -> tuple[str, str]:
-    from dataclasses import replace
-
     sides = [partial(bursts.contestant, replace(planned.job, options=given), planned.artifact) for given in options]
     found = ab.compare(*sides, max_seconds=max_seconds)
     if found.stop == "interrupted":

@@ -43,7 +43,7 @@ def contestant(
     job: Job, artifact: Artifact, scratch: Path, *, verify: bool, python: str = sys.executable
 ) -> Contestant:
     """A worker of edgebench that measures `job`, run by `python`, an environment in which edgebench is installed."""
-    job_file = Path(tempfile.mkstemp(dir=scratch, suffix=".json")[1])
+    job_file = scratch / f"{job.identity}.json"
     jsonio.write(job_file, job)
     command = [python, "-m", "edgebench.worker", "bursts", *([] if verify else ["--no-verify"])]
     environment = {"OMP_NUM_THREADS": str(job.threads)} if job.threads else {}
