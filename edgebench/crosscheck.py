@@ -102,9 +102,7 @@ def _bare_loop(
         bare, partial(bursts.contestant, job, found), max_seconds=max_seconds, on_launch=told, on_wait=on_wait
     )
     fastest = came.new_fastest_ns / max(1, came.base_fastest_ns)
-    return Agreement(
-        rival, "median_ns", came.new_median_ns, came.base_median_ns, came.ratio, fastest, len(came.launches)
-    )
+    return Agreement(rival, "median_ns", came.new_quiet_ns, came.base_quiet_ns, came.ratio, fastest, len(came.launches))
 
 
 def _by_turns(
@@ -124,7 +122,7 @@ def _by_turns(
             for side in (0, 1) if turn % 2 == 0 else (1, 0):
                 found[side].append((ours, theirs)[side](Path(scratch))[figure])
     best = max if figure.endswith("_per_s") else min
-    between = ratio.of_pairs([[a / b] for a, b in zip(*found, strict=True)]) if rounds > 1 else None
+    between = ratio.of_ratios([a / b for a, b in zip(*found, strict=True)]) if rounds > 1 else None
     return Agreement(
         rival, figure, float(np.median(found[0])), float(np.median(found[1])), between,
         best(found[0]) / best(found[1]), rounds,

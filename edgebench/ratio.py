@@ -54,13 +54,12 @@ def of_launches(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> 
     return Ratio(math.exp(centre), math.exp(low), math.exp(high))
 
 
-def of_pairs(launches: Sequence[Sequence[float]]) -> Ratio:
-    """The ratio from bursts that alternated: of each launch, the ratios new ÷ base of its pairs of neighbours in time.
+def of_ratios(ratios: Sequence[float]) -> Ratio:
+    """The mean of independent ratios new ÷ base, such as one a launch, with Student's interval over their logarithms.
 
-    A launch's figure is the median of its pairs; the interval is Student's, over the launches' logarithms, since what
-    differs between launches (where the memory lies, which core) is what a median over pairs cannot see. Needs two.
+    Needs two.
     """
-    logs = np.array([np.log(np.median(pairs)) for pairs in launches])
+    logs = np.log(ratios)
     mean, error = logs.mean(), logs.std(ddof=1) / np.sqrt(len(logs))
     reach = stats.student_t_975(len(logs) - 1) * error
     return Ratio(float(np.exp(mean)), float(np.exp(mean - reach)), float(np.exp(mean + reach)))

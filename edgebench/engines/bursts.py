@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
 from pathlib import Path
+from typing import Any
 
 from edgebench import jsonio, stats
 from edgebench.errors import EdgebenchError
@@ -21,8 +23,11 @@ from edgebench.jobs import Job
 from edgebench.specs import Artifact, Effective
 
 BURST_NS = 10_000_000  # short beside the moods of a machine, long beside the switch between the two
+FEWEST = 3  # bursts of each side in a launch, however slow the model
 START_LIMIT_S = 120.0
 BURST_LIMIT_S = 60.0
+# A process group of its own, in our session: should we be killed, the kernel wakes one that is stopped, and it ends.
+_OWN_GROUP: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,11 @@ def contestant(
 
 
 class Worker:
-    """A contestant's process, seen from the side that holds the watch."""
+    """A contestant's process, seen from the side that holds the watch.
+
+    While it is not its turn it is stopped (SIGSTOP): the threads of ONNX Runtime and OpenVINO spin on after an
+    inference, and two of them on a core of the other side's cost that a whole time slice, twice its inference.
+    """
 
     def __init__(self, contestant: Contestant) -> None:
         self.name = contestant.name
@@ -60,7 +69,7 @@ class Worker:
         self._process = subprocess.Popen(
             [*contestant.command, str(theirs.fileno())],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
-            env=os.environ | {"PYTHONSAFEPATH": "1"} | contestant.environment, start_new_session=True,
+            env=os.environ | {"PYTHONSAFEPATH": "1"} | contestant.environment, **_OWN_GROUP,
         )  # fmt: skip
         theirs.close()
         self._connection = Connection(ours.detach())
@@ -70,22 +79,28 @@ class Worker:
         told = json.loads(self._receive(START_LIMIT_S))
         if "error" in told:
             raise EdgebenchError(f"{self.name}: {told['error']}", told.get("fix", ""))
+        self._signal(signal.SIGSTOP)
         return jsonio.decode(Effective, told["effective"], self.name) if "effective" in told else None
 
     def burst(self, count: int) -> array[int]:
         """Run `count` inferences; the times of all but the first quarter, which warms the caches, in nanoseconds."""
+        self._signal(signal.SIGCONT)
         self._connection.send_bytes(str(count).encode())
         samples = array("q")
         samples.frombytes(self._receive(BURST_LIMIT_S))
+        self._signal(signal.SIGSTOP)
         return samples
 
     def close(self) -> None:
         """End the process; may be called twice."""
         self._connection.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, 9)
+        self._signal(signal.SIGKILL)
         self._process.wait()
         self._log.close()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def _receive(self, limit_s: float) -> bytes:
         if not self._connection.poll(limit_s):
@@ -111,22 +126,14 @@ def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
         yield workers[0], workers[1]
 
 
-def alternate(
-    base: Worker, new: Worker, *, pairs: int, until: Callable[[], bool]
-) -> tuple[list[float], list[int], list[int]]:
-    """Bursts by turns, the order swapped each time: the ratios new ÷ base of the pairs' medians, and all the medians.
-
-    Ends after `pairs`, or when `until` says so, but not before three.
-    """
+def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[list[int], list[int]]:
+    """Bursts by turns, the order swapped each time, until `until` says so: the medians of base's and of new's."""
     counts = [_count(worker) for worker in (base, new)]
-    ratios: list[float] = []
     medians: tuple[list[int], list[int]] = ([], [])
-    while len(ratios) < pairs and (len(ratios) < 3 or not until()):
-        order = (0, 1) if len(ratios) % 2 == 0 else (1, 0)
-        for side in order:
+    while len(medians[0]) < FEWEST or not until():
+        for side in (0, 1) if len(medians[0]) % 2 == 0 else (1, 0):
             medians[side].append(stats.median((base, new)[side].burst(counts[side])))
-        ratios.append(medians[1][-1] / max(1, medians[0][-1]))
-    return ratios, *medians
+    return medians
 
 
 def _count(worker: Worker) -> int:
