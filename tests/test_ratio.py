@@ -165,3 +165,28 @@ def test_a_slowdown_of_five_percent_is_found(monkeypatch: pytest.MonkeyPatch) ->
 def test_student_t_is_the_tables() -> None:
     for freedom, expected in {1: 12.706, 4: 2.776, 5: 2.571, 8: 2.306, 16: 2.120, 38: 2.024}.items():
         assert math.isclose(stats.student_t_975(freedom), expected, rel_tol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("n", "cut"), [(6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (12, 13), (15, 25), (20, 52), (25, 89)]
+)
+def test_the_interval_of_launches_leaves_out_as_many_means_as_the_tables_of_wilcoxon_say(n: int, cut: int) -> None:
+    logs = np.log(launches := 1 + np.random.default_rng(n).normal(0.05, 0.01, n))
+    walsh = sorted((logs[i] + logs[j]) / 2 for i in range(n) for j in range(i, n))
+    found = ratio.of_ratios(launches)
+    assert (found.low, found.high) == pytest.approx((np.exp(walsh[cut]), np.exp(walsh[-1 - cut])))
+
+
+@pytest.mark.parametrize("n", [4, 6, 10])
+def test_the_interval_of_launches_holds_the_truth_as_often_as_it_says(n: int) -> None:
+    random = np.random.default_rng(0)
+    held = [
+        found.low <= 1.05 <= found.high
+        for found in (ratio.of_ratios(1.05 * np.exp(random.normal(0, 0.02, n))) for _ in range(1000))
+    ]
+    assert 0.93 < np.mean(held) < 0.985
+
+
+def test_two_spoiled_launches_do_not_hide_a_slowdown() -> None:
+    quiet = [1.051, 1.047, 1.053, 1.049, 1.05, 1.052, 1.048, 1.046]
+    assert ratio.of_ratios([*quiet, 1.6]).verdict() == ratio.of_ratios([*quiet, 0.7]).verdict() == "slower"
