@@ -167,14 +167,12 @@ def test_student_t_is_the_tables() -> None:
         assert math.isclose(stats.student_t_975(freedom), expected, rel_tol=0.005)
 
 
-@pytest.mark.parametrize(
-    ("n", "cut"), [(6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (12, 13), (15, 25), (20, 52), (25, 89)]
-)
-def test_the_interval_of_launches_leaves_out_as_many_means_as_the_tables_of_wilcoxon_say(n: int, cut: int) -> None:
-    logs = np.log(launches := 1 + np.random.default_rng(n).normal(0.05, 0.01, n))
-    walsh = sorted((logs[i] + logs[j]) / 2 for i in range(n) for j in range(i, n))
+# The tables of the sign test: how many of n lie outside its two-sided 95 % interval for the median on either side.
+@pytest.mark.parametrize(("n", "cut"), [(6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (15, 3), (20, 5), (25, 7)])
+def test_the_interval_of_launches_leaves_out_as_many_as_the_sign_test_does(n: int, cut: int) -> None:
+    ordered = sorted(launches := np.random.default_rng(n).normal(1.05, 0.01, n))
     found = ratio.of_ratios(launches)
-    assert (found.low, found.high) == pytest.approx((np.exp(walsh[cut]), np.exp(walsh[-1 - cut])))
+    assert (found.low, found.high) == (ordered[cut], ordered[-1 - cut])
 
 
 @pytest.mark.parametrize("n", [4, 6, 10])
@@ -184,9 +182,9 @@ def test_the_interval_of_launches_holds_the_truth_as_often_as_it_says(n: int) ->
         found.low <= 1.05 <= found.high
         for found in (ratio.of_ratios(1.05 * np.exp(random.normal(0, 0.02, n))) for _ in range(1000))
     ]
-    assert 0.93 < np.mean(held) < 0.985
+    assert 0.93 < np.mean(held) < 0.99
 
 
-def test_two_spoiled_launches_do_not_hide_a_slowdown() -> None:
-    quiet = [1.051, 1.047, 1.053, 1.049, 1.05, 1.052, 1.048, 1.046]
-    assert ratio.of_ratios([*quiet, 1.6]).verdict() == ratio.of_ratios([*quiet, 0.7]).verdict() == "slower"
+@pytest.mark.parametrize("spoiled", [0.5, 2.0])
+def test_a_spoiled_launch_does_not_hide_a_slowdown(spoiled: float) -> None:
+    assert ratio.of_ratios([1.051, 1.047, 1.053, 1.049, 1.05, 1.052, 1.048, 1.046, spoiled]).verdict() == "slower"
