@@ -7,13 +7,12 @@ Schema history
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebench.errors import UsageError
 from edgebench.jsonio import dumps
+from edgebench.recipe import TrainConfig
 
 SCHEMA = 1
 
@@ -38,35 +37,6 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """The whole recipe of a training run. `subset`: "full", a number of images ("500") or a share ("0.1")."""
-
-    model: str
-    dataset: str
-    subset: str
-    image_size: int
-    epochs: int
-    batch_size: int
-    lr: float
-    seed: int
-    weight_decay: float
-    label_smoothing: float
-    shift: float  # augmentation: the share of its size by which an image is moved at most
-    threads: int | None  # None: as many as the network is worth; a checkpoint records how many that was
-
-    def check(self) -> None:
-        """Raise UsageError for numbers that no training run can use."""
-        for name, value, least in (
-            ("--epochs", self.epochs, 1), ("--batch-size", self.batch_size, 2), ("--image-size", self.image_size, 8),
-            ("--threads", self.threads, 1), ("--seed", self.seed, 0),
-        ):  # fmt: skip
-            if value is not None and value < least:
-                raise UsageError(f"{name} is {value}", f"give at least {least}")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise UsageError(f"--lr is {self.lr}", "give a positive number such as 0.005")
 
 
 @dataclass(frozen=True)
@@ -134,8 +104,8 @@ class Artifact:
 
     @property
     def identity(self) -> str:
-        """sha256 of the content: the format, the precision and every file but the training log."""
-        content = {name: digest for name, digest in self.files.items() if name != "history.jsonl"}
+        """sha256 of the content: the format, the precision and every file but the record of the training."""
+        content = {name: digest for name, digest in self.files.items() if name not in ("history.jsonl", "config.toml")}
         return hashlib.sha256(dumps([self.format, self.precision, content]).encode()).hexdigest()
 
 

@@ -18,6 +18,8 @@ LAYERS = (
     ("commands.*",),
     ("doctor", "testing"),
     ("train", "export", "run", "crosscheck", "report.*"),
+    ("checkpoint", "optimization", "feed"),
+    ("distributed", "gradients", "unfinished", "tracking"),
     ("ab", "compare"),
     ("repeat", "search"),
     ("worker", "engines.*"),
@@ -26,13 +28,16 @@ LAYERS = (
     ("rivals.*", "data", "augment", "models"),
     ("pairing", "ratio"),
     ("artifact", "stats", "registry", "loadgen_log"),
-    ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
+    ("specs", "jobs", "recipe", "protocols", "errors", "jsonio", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}
 HEAVY = ("torch", "timm", "sklearn", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt")
 # The files that need torch or timm; nothing else in the core may import them, not even inside a function.
-TRAINING = {"data", "augment", "models", "train", "evaluate", "commands.train", "commands.models"}
+TRAINING = {
+    "data", "augment", "models", "train", "checkpoint", "optimization", "feed", "distributed", "gradients", "unfinished",
+    "tracking", "evaluate", "commands.train", "commands.models",
+}  # fmt: skip
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
 

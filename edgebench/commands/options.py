@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from edgebench.errors import UsageError
+from edgebench.recipe import flag
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 # The runtime that is meant where none is named; any other format is that of a runtime of the same name.
 NATIVE = {"checkpoint": "torch", "onnx": "onnxruntime"}
@@ -58,6 +67,64 @@ def complete_targets(ctx: click.Context, parameter: click.Parameter, incomplete:
     from edgebench.registry import names
 
     return [CompletionItem(name) for name in names("exporters") if name.startswith(incomplete)]
+
+
+def settings(kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each field of a dataclass like `recipe.TrainConfig`: the field's default, type, help and bounds."""
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        hints = typing.get_type_hints(kind)
+        for field in reversed(dataclasses.fields(kind)):
+            name, hint = flag(field.name), hints[field.name]
+            if type(None) in typing.get_args(hint):  # X | None
+                hint = typing.get_args(hint)[0]
+            shown = field.default is not None and field.default is not False
+            if typing.get_origin(hint) is typing.Literal:
+                made: dict[str, Any] = {"type": click.Choice(typing.get_args(hint))}
+            elif hint is bool and field.default is False:
+                made = {"is_flag": True}
+            elif hint is bool:
+                name, made = f"{name}/--no-{name[2:]}", {"show_default": False}
+            else:
+                made = {"type": hint}
+            made = {"default": field.default, "show_default": shown, "help": field.metadata["help"]} | made
+            function = click.option(name, field.name, **made)(function)
+        return function
+
+    return decorated
+
+
+def config(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--config FILE.toml`: defaults for the command's other options, which a flag overrides."""
+
+    def read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+        if path is None:
+            return
+        from edgebench.errors import BadFile, unknown_name
+
+        try:
+            told = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadFile(f"{path} cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadFile(f"{path} is not TOML: {error}", 'write one setting a line: model = "resnet50"') from None
+        known = {p.name for p in ctx.command.params if isinstance(p, click.Option)} - {"config", "help"}
+        for name, value in told.items():
+            if name not in known:
+                error = unknown_name("setting", name, known)
+                raise UsageError(f"{path}: {error.message}", error.fix)
+            if isinstance(value, (dict, list)):
+                raise UsageError(f"{path}: {name} is no single value", "write one setting a line: epochs = 20")
+        ctx.default_map = {**(ctx.default_map or {}), **told}
+
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=read,
+        help="Settings from a TOML file, named as the options are: batch_size = 32. Flags come first.",
+    )(function)
 
 
 def pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

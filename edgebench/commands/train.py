@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import options
+from edgebench.recipe import TrainConfig
 
 if TYPE_CHECKING:
     from edgebench.train import Step
@@ -35,69 +36,56 @@ def _need_training_libraries() -> None:
     epilog="""\b
 Examples:
   edgebench train
-  edgebench train --model resnet50 --subset 500 --epochs 20
-  edgebench train --model mobilenetv3_small_100 --seed 1 --out runs/checkpoints/second"""
+  edgebench train --model resnet50 --dataset cifar10 --subset 5000 --epochs 20
+  edgebench train --model mobilenetv3 --dataset photos/ --init-weights mobilenetv3.safetensors --freeze
+  edgebench train --config runs/checkpoints/NAME/config.toml --seed 1
+  edgebench train --resume
+  torchrun --nproc-per-node 2 -m edgebench train --model resnet50 --amp bf16"""
 )
-@click.option(
-    "--model",
-    default="mobilenetv3_small_050",
-    show_default=True,
-    help="A short name or a timm name: `edgebench models`.",
-)
-@click.option(
-    "--dataset", default="digits", show_default=True, help="Which images: digits, 1,797 real handwritten ones."
-)
-@click.option(
-    "--subset", default="full", show_default=True, metavar="full|N|SHARE", help="Labelled images to use, stratified."
-)
-@click.option("--epochs", type=int, default=15, show_default=True)
-@click.option("--batch-size", type=int, default=64, show_default=True)
-@click.option("--lr", type=float, default=5e-3, show_default=True, help="Peak learning rate of AdamW.")
-@click.option("--weight-decay", type=float, default=0.02, show_default=True)
-@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True)
-@click.option(
-    "--shift",
-    type=click.FloatRange(0, 0.5),
-    default=0.1,
-    show_default=True,
-    help="Augmentation: move each image by up to this share of its size.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights, bit for bit."
-)
-@click.option("--image-size", type=int, help="Pixels of the square images.  [default: the dataset's]")
-@click.option("--threads", type=int, help="CPU threads.  [default: as many as the network is worth]")
+@options.settings(TrainConfig)
+@click.option("--resume", is_flag=True, help="Go on with this run where it was killed or interrupted.")
+@click.option("--wandb", is_flag=True, help="Log to Weights & Biases too (WANDB_MODE=offline works).")
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in WORKSPACE/logs.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the checkpoint.")
+@options.config
 @options.workspace
 @options.as_json
-def command(workspace: Workspace, out: Path | None, as_json: bool, **given: Any) -> None:
+def command(
+    workspace: Workspace, out: Path | None, as_json: bool, resume: bool, wandb: bool, tensorboard: bool, **given: Any
+) -> None:
     """Train a backbone and keep the checkpoint that is best on validation.
 
-    The test split is used once, at the end. Ctrl-C after an epoch keeps the best checkpoint so far.
+    The validation images are taken from the training images; the test split is used once, at the end. Ctrl-C after an
+    epoch keeps the best checkpoint so far; --resume goes on with it, or with a run that was killed.
     """
     import os
+    from functools import partial
 
     # OpenMP's threads spin while they wait for each other. Where another program has a core they wait for each other's
     # turn: seen, 50 times slower. Spinning some 30 µs and sleeping then costs little alone. Read when torch loads.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from edgebench import data, jsonio
-    from edgebench.specs import TrainConfig
 
-    given["image_size"] = given["image_size"] or data.find(given["dataset"]).image_size
     config = TrainConfig(**given)
-    config.check()  # before torch is loaded: a mistyped number is told at once
+    config.check()  # before torch is loaded: a mistyped number or name is told at once
+    data.find(config.dataset, config.data_dir)
     _need_training_libraries()
-    from edgebench import train
+    from edgebench import tracking, train
 
     out = out or workspace.checkpoints / _name(config)
+    track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
+    if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
+        train.train(config, out, resume=resume)
+        return
     with _Progress() as progress:
-        checkpoint = train.train(config, out, progress.show)
+        listener = train.Listener(progress.show, progress.say, progress.decoding)
+        checkpoint = train.train(config, out, resume=resume, track=track, listener=listener)
     training = checkpoint.training
     if as_json:
         click.echo(jsonio.dumps({"path": str(checkpoint.path), "checkpoint": checkpoint}, indent=1))
         return
     if training.interrupted:
-        click.echo("Interrupted: kept the best checkpoint so far.", err=True)
+        click.echo("Interrupted: kept the best checkpoint so far; --resume goes on with the run.", err=True)
     click.echo(
         f"test accuracy {training.test_accuracy:.4f} (validation {training.validation_accuracy:.4f}, epoch "
         f"{training.best_epoch} of {config.epochs}) in {training.seconds:.1f} s; {training.data.train} training, "
@@ -113,8 +101,11 @@ def _name(config: Any) -> str:
 
     from edgebench import jsonio
 
-    plain = "".join(c if c.isalnum() or c in "_-" else "_" for c in config.model)
-    return f"{plain}-{config.dataset}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"
+    plain = (
+        "".join(c if c.isalnum() or c in "_-" else "_" for c in Path(name.rpartition(":")[0] or name).stem)
+        for name in (config.model, config.dataset)
+    )
+    return f"{'-'.join(plain)}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"
 
 
 class _Progress:
@@ -149,6 +140,15 @@ class _Progress:
             self._bar.update(self._task, total=total, completed=done, description=description, figures=figures)
         elif step.step == step.steps:
             self._console.print(f"epoch {step.epoch}/{step.epochs} {figures}", highlight=False)
+
+    def say(self, sentence: str) -> None:
+        self._console.print(sentence, highlight=False, markup=False)
+
+    def decoding(self, done: int, total: int) -> None:
+        if self._bar:
+            self._bar.update(self._task, total=total, completed=done, description="decoding images")
+        elif done == total:
+            self._console.print(f"decoded {total} images", highlight=False)
 
     def __exit__(self, *exc: object) -> None:
         if self._bar:
