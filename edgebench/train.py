@@ -64,7 +64,7 @@ def train(config: TrainConfig, out: Path, on_step: Callable[[Step], None] = lamb
 
     # Data: uint8 in memory, normalised in batches on the device with the mean and deviation of the training split.
     splits = data.load(config.dataset, config.subset, config.image_size, config.seed)
-    pixels = splits.train.images.reshape(-1, 3).astype("float32") / 255
+    pixels = splits.train.images[:].reshape(-1, 3).astype("float32") / 255
     preprocessing = Preprocessing(
         config.image_size,
         config.image_size,
@@ -75,7 +75,7 @@ def train(config: TrainConfig, out: Path, on_step: Callable[[Step], None] = lamb
     std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
 
     def tensors(split: data.Images) -> tuple[torch.Tensor, torch.Tensor]:
-        images = torch.from_numpy(split.images).permute(0, 3, 1, 2)  # a view: channels stay last in memory
+        images = torch.from_numpy(split.images[:]).permute(0, 3, 1, 2)  # a view: channels stay last in memory
         return images.to(device), torch.from_numpy(split.labels).to(device)
 
     def normalised(images: torch.Tensor) -> torch.Tensor:
@@ -144,7 +144,7 @@ def train(config: TrainConfig, out: Path, on_step: Callable[[Step], None] = lamb
                     )
                 )  # fmt: skip
             seconds = time.monotonic() - epoch_started
-            validation_accuracy = evaluate.accuracy(logits_of(splits.validation.images), splits.validation.labels)
+            validation_accuracy = evaluate.accuracy(logits_of(splits.validation.images[:]), splits.validation.labels)
             history.append(
                 {
                     "epoch": epoch, "loss": loss_sum / steps, "train_accuracy": correct / (steps * batch_size),
@@ -164,7 +164,7 @@ def train(config: TrainConfig, out: Path, on_step: Callable[[Step], None] = lamb
     model.load_state_dict(best_weights)
     model = model.to("cpu", memory_format=torch.contiguous_format)
     mean, std = mean.cpu(), std.cpu()
-    test_accuracy = evaluate.accuracy(logits_of(splits.test.images), splits.test.labels)
+    test_accuracy = evaluate.accuracy(logits_of(splits.test.images[:]), splits.test.labels)
     training = Training(
         config, splits.info, best_epoch, best_accuracy, test_accuracy, round(time.monotonic() - started, 3), interrupted
     )
