@@ -41,7 +41,11 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class DataSplit:
-    """What was trained on: the sizes of the splits, and a hash of exactly which images they hold."""
+    """What was trained on: the sizes of the splits, and a hash of exactly which images they hold.
+
+    `duplicates` counts the images left out of training and validation because they equal one that is used, byte for
+    byte; `skipped` names the files left out because they could not be decoded.
+    """
 
     dataset: str
     classes: tuple[str, ...]
@@ -49,6 +53,8 @@ class DataSplit:
     validation: int
     test: int
     indices_sha256: str
+    duplicates: int = 0
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

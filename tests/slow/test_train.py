@@ -25,7 +25,8 @@ def test_the_default_reaches_95_percent_on_the_test_split(edgebench: Command, tm
     training = json.loads(done.stdout)["checkpoint"]["training"]
     assert training["test_accuracy"] >= 0.95
     assert training["data"] | {"classes": 0, "indices_sha256": 0} == {
-        "dataset": "digits", "classes": 0, "train": 1257, "validation": 180, "test": 360, "indices_sha256": 0,
+        "dataset": "digits", "classes": 0, "train": 1255, "validation": 182, "test": 360, "indices_sha256": 0,
+        "duplicates": 0, "skipped": [],
     }  # fmt: skip
     lines = (tmp_path / "checkpoints").glob("*/history.jsonl")
     history = [json.loads(line) for line in next(lines).read_text().splitlines()]

@@ -1,0 +1,113 @@
+"""Fetch a dataset's official archive: its checksum compared, unpacked safely, there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import tarfile
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from edgebench.errors import BadFile, EdgebenchError
+
+TIMEOUT_S = 60
+MOST_BYTES = 1 << 30  # an archive of 170 MB that unpacks to more is not what it says
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A gzipped tar file at `url` (http, https or file) with one flat folder, `folder`. md5: of the archive, in hex."""
+
+    url: str
+    md5: str
+    folder: str
+
+
+# https://www.cs.toronto.edu/~kriz/cifar.html names the archives and their checksums.
+ARCHIVES = {
+    "cifar10": Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        "c32a1d4ab5d03f1284b67883e8d87530",
+        "cifar-10-batches-bin",
+    ),
+    "cifar100": Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+        "03b5dce01913d631647c71ecec9e9cb8",
+        "cifar-100-binary",
+    ),
+}
+
+
+def fetch(archive: Archive, into: Path, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Path:
+    """Download and unpack an archive; returns its folder below `into`, at once if it is there already.
+
+    `on_progress(done, total)` counts bytes; total is 0 where the server does not say. Raises EdgebenchError if it
+    cannot be fetched, BadFile if it is not what was expected; either way nothing is left behind.
+    """
+    folder = into / archive.folder
+    if folder.is_dir():
+        return folder
+    into.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=into, prefix=".download-"))
+    try:
+        packed, unpacked = scratch / "archive.tar.gz", scratch / archive.folder
+        found = _download(archive.url, packed, on_progress)
+        if found != archive.md5:
+            raise BadFile(
+                f"{archive.url} has the checksum {found}, not {archive.md5}: it was cut short or changed",
+                "try again; behind a proxy, check that it passes the file on as it is",
+            )
+        unpacked.mkdir()
+        _unpack(packed, unpacked)
+        try:
+            os.rename(unpacked, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def _download(url: str, path: Path, on_progress: Callable[[int, int], None]) -> str:
+    """Write what lies at `url` to `path` and return its md5 in hex."""
+    digest, done = hashlib.md5(usedforsecurity=False), 0
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, path.open("wb") as file:
+            total = int(response.headers.get("Content-Length") or 0)
+            while block := response.read(1 << 18):
+                file.write(block)
+                digest.update(block)
+                done += len(block)
+                on_progress(done, total)
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError is an OSError
+        raise EdgebenchError(
+            f"{url} could not be fetched: {getattr(error, 'reason', None) or error}",
+            f"check the network, or fetch it elsewhere and unpack it into {path.parent.parent}",
+        ) from None
+    return digest.hexdigest()
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    """Copy the plain files out, each directly into `folder`; a link, a device or any other path is refused."""
+    left = MOST_BYTES
+    try:
+        with tarfile.open(packed, "r:gz") as archive:
+            for member in archive:
+                parts = PurePosixPath(member.name).parts
+                if member.isdir() and parts in ((folder.name,), ()):
+                    continue
+                left -= member.size
+                if not member.isreg() or parts != (folder.name, parts[-1]) or parts[-1] == ".." or left < 0:
+                    raise BadFile(f"the archive holds {member.name!r}, which does not belong into {folder.name}/")
+                content = archive.extractfile(member)
+                assert content is not None
+                with content, (folder / parts[-1]).open("wb") as file:
+                    shutil.copyfileobj(content, file)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BadFile(f"the archive cannot be unpacked: {error}", "try again") from None

@@ -1,0 +1,87 @@
+"""Pixels: any picture as 8-bit RGB, and the one way in which images are resized."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+AT_ONCE = 256  # items handed to the threads together: Ctrl-C waits for no more than these
+
+
+def in_threads(do: Callable[[int], None], count: int, on_progress: Callable[[int], None] = lambda done: None) -> None:
+    """Call `do` with 0 to count − 1, in a thread for each core that this process may use.
+
+    Pillow decodes and resizes outside Python's lock. The first exception ends the work and is raised.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(min(cores, max(count, 1)), thread_name_prefix="edgebench-pixels") as pool:
+        for start in range(0, count, AT_ONCE):
+            stop = min(start + AT_ONCE, count)
+            list(pool.map(do, range(start, stop)))  # waits, and raises what a thread raised
+            on_progress(stop)
+
+
+def resize(images: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (n, h, w, 3) → uint8 (n, size, size, 3), bilinear with antialiasing, as `Preprocessing` says.
+
+    The whole image is kept, so one that is not square is squeezed.
+    """
+    if images.shape[1:3] == (size, size):
+        return images
+    from PIL import Image
+
+    small = np.empty((len(images), size, size, 3), np.uint8)
+
+    def place(row: int) -> None:
+        small[row] = resized(Image.fromarray(images[row]), size)
+
+    in_threads(place, len(images))
+    return small
+
+
+def resized(image: Image.Image, size: int) -> np.ndarray:
+    """An RGB picture as uint8 (size, size, 3): the one resizing of edgebench."""
+    from PIL import Image
+
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any colour mode as its viewer would show it, in RGB.
+
+    Turned as its EXIF orientation says; 16-bit grey divided by 257, so that 65,535 is white; transparency laid on
+    white; of several frames the first. Raises ValueError for grey values without a known range (floats, 32 bits).
+    """
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, whose range is unknown")
+    if image.mode.startswith("I"):
+        image = _grey_of_16_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _grey_of_16_bits(image: Image.Image) -> Image.Image:
+    """Modes I;16 and I: Pillow's own conversion to 8 bits clips all above 255 to white."""
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise ValueError("its grey values have 32 bits, of which 16 can be read")
+    transparent = image.info.get("transparency")
+    grey = np.rint(values / 257).astype(np.uint8)
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return Image.fromarray(grey)

@@ -1,0 +1,80 @@
+"""Python's pickle format, read without running any of it: plain values and arrays of bytes, nothing else.
+
+CIFAR's "python" archives are pickles, and a pickle may name any function to call. Here each name that those files
+need stands for a small class or function of our own, so that not even numpy's are called, and any other is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebench.errors import BadFile
+
+
+class _DType:
+    """In place of numpy.dtype: uint8 alone."""
+
+    def __init__(self, code: str | bytes, align: int = 0, copy: int = 1) -> None:
+        if code not in ("u1", b"u1"):
+            raise pickle.UnpicklingError(f"an array of {code!r}, where only bytes (u1) are expected")
+
+    def __setstate__(self, state: object) -> None:
+        """The byte order and the like, which a byte does not have."""
+
+
+class _Array:
+    """In place of numpy.ndarray: bytes and a shape, made an array when all is read."""
+
+    value: np.ndarray | None = None
+
+    def __setstate__(self, state: tuple[int, tuple[int, ...], _DType, bool, bytes]) -> None:
+        _, shape, dtype, fortran, content = state
+        if not isinstance(dtype, _DType) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("an array that does not hold bytes")
+        self.value = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+
+
+def _reconstruct(kind: object, shape: object, typecode: object) -> _Array:
+    return _Array()
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How Python 3 writes bytes in the old protocols."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"text in {encoding!r}, where bytes are expected")
+    return text.encode("latin1")
+
+
+ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,  # its name since numpy 2
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _DType,
+    ("_codecs", "encode"): _encode,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no data file needs: it may be an attack")
+        return ALLOWED[module, name]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The dictionary in a pickle file: texts, numbers, lists and uint8 arrays; keys as str. Raises BadFile."""
+    try:
+        with path.open("rb") as file:
+            found = _Unpickler(file, encoding="bytes").load()
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
+    except Exception as error:  # a damaged pickle fails in whatever the damage made of it
+        raise BadFile(f"{path} is no data file that can be read: {error}", "fetch the dataset again") from None
+    if not isinstance(found, dict):
+        raise BadFile(f"{path} holds no dictionary", "fetch the dataset again")
+    plain = {key.decode("latin1") if isinstance(key, bytes) else str(key): value for key, value in found.items()}
+    return {key: value.value if isinstance(value, _Array) else value for key, value in plain.items()}
