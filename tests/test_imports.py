@@ -17,13 +17,13 @@ LAYERS = (
     ("cli",),
     ("commands.*",),
     ("doctor", "testing"),
-    ("train", "export", "run", "crosscheck", "report.*"),
+    ("train", "export", "run", "crosscheck", "complexity", "report.*"),
     ("ab", "compare"),
     ("repeat", "search"),
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
-    ("rivals.*", "data", "augment", "models"),
+    ("rivals.*", "data", "augment", "models.*"),
     ("pairing", "ratio"),
     ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
@@ -32,7 +32,7 @@ LAYERS = (
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}
 HEAVY = ("torch", "timm", "sklearn", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt")
 # The files that need torch or timm; nothing else in the core may import them, not even inside a function.
-TRAINING = {"data", "augment", "models", "train", "evaluate", "commands.train", "commands.models"}
+TRAINING = {"data", "augment", "models", "train", "evaluate", "complexity", "commands.train", "commands.models"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
 
