@@ -12,7 +12,8 @@ from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = (
-    "train", "export", "run", "report", "compare", "ab", "crosscheck", "devices", "models", "doctor", "completion",
+    "train", "export", "run", "report", "compare", "ab", "crosscheck", "devices", "models", "profile", "doctor",
+    "completion",
 )  # fmt: skip
 
 

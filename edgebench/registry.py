@@ -1,13 +1,14 @@
-"""From a name to an adapter class, through entry points: the same for our own adapters as for anyone else's."""
+"""From a name to an adapter, through entry points: the same for our own adapters as for anyone else's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from edgebench.errors import Unsupported, unknown_name
 
-Kind = Literal["runtimes", "exporters"]
+Kind = Literal["runtimes", "exporters", "models"]
 
 ALIASES = {"trt": "tensorrt", "ov": "openvino", "ort": "onnxruntime", "pytorch": "torch"}
 
@@ -33,15 +34,24 @@ def canonical(kind: Kind, name: str) -> str:
     if name not in known:
         name = ALIASES.get(name.lower(), name.lower())
     if name not in known:
-        raise unknown_name({"runtimes": "runtime", "exporters": "target"}[kind], name, known)
+        raise unknown_name({"runtimes": "runtime", "exporters": "target", "models": "model"}[kind], name, known)
     return name
 
 
 def load(kind: Kind, name: str) -> Any:
     """An instance of the adapter. Raises Unsupported, with the fix, if its library is absent or does not load."""
+    return _guarded(kind, name, lambda adapter: adapter())
+
+
+def load_object(kind: Kind, name: str) -> Any:
+    """What the entry point names, as it is. Raises Unsupported as `load` does."""
+    return _guarded(kind, name, lambda adapter: adapter)
+
+
+def _guarded(kind: Kind, name: str, use: Callable[[Any], Any]) -> Any:
     name = canonical(kind, name)
     try:
-        return _entries(kind)[name].load()()
+        return use(_entries(kind)[name].load())
     except ModuleNotFoundError as error:
         module = (error.name or "").split(".")[0]
         extra = EXTRAS.get(module)

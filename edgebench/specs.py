@@ -59,13 +59,24 @@ class DataSplit:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A network and its cost for one image. macs = multiply-accumulates; flops = 2 × macs, as the field counts them."""
+    """A network, what rebuilds it, and its cost for one image.
+
+    macs = multiply-accumulates; flops = 2 × macs, as the field counts them; activations = elements that convolutions
+    and matrix products put out. `origin`: timm's `timm_name`, the function in a file of the user's whose sha256 is
+    `file_sha256`, or an installed plug-in. `strides` replaces those of the named modules; `adapted` says in sentences
+    what was changed for small images.
+    """
 
     name: str
     timm_name: str
     arguments: dict[str, Any]
     parameters: int
     macs: int
+    activations: int | None = None
+    origin: Literal["timm", "file", "plugin"] = "timm"
+    file_sha256: str = ""
+    strides: dict[str, int] = field(default_factory=dict)
+    adapted: tuple[str, ...] = ()
 
     @property
     def flops(self) -> int:

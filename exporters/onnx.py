@@ -85,7 +85,7 @@ def _export(model: torch.nn.Module, example: torch.Tensor, source: Artifact, pat
             )
     except Exception as error:  # torch.export raises its own, private kinds
         raise EdgebenchError(
-            f"torch cannot export {source.model.timm_name}, neither by tracing ({cause}) nor by torch.export: {error}",
+            f"torch cannot export {source.model.name}, neither by tracing ({cause}) nor by torch.export: {error}",
             "another backbone, or a newer torch and onnxscript",
         ) from error
 

@@ -17,7 +17,7 @@ LAYERS = (
     ("cli",),
     ("commands.*",),
     ("doctor", "testing"),
-    ("train", "export", "run", "crosscheck", "report.*"),
+    ("train", "export", "run", "crosscheck", "complexity", "report.*"),
     ("checkpoint", "optimization", "feed"),
     ("distributed", "gradients", "unfinished", "tracking"),
     ("ab", "compare"),
@@ -25,18 +25,22 @@ LAYERS = (
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
-    ("rivals.*", "data.*", "augment", "models"),
+    ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
     ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "recipe", "protocols", "errors", "jsonio", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}
-HEAVY = ("torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt")
+HEAVY = (
+    "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt", "wandb", "tensorboard",
+    "matplotlib",
+)  # fmt: skip
 # The files that need what only training installs; nothing else in the core may import them, not even inside a function.
 TRAINING = {
     "data.catalogue", "data.loading", "data.pixels", "data.decoding", "augment", "models", "train", "checkpoint",
-    "optimization", "feed", "distributed", "gradients", "unfinished", "evaluate", "commands.train", "commands.models",
+    "optimization", "feed", "distributed", "gradients", "unfinished", "evaluate", "complexity", "commands.train",
+    "commands.models", "commands.profile",
 }  # fmt: skip
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}

@@ -1,0 +1,173 @@
+"""Networks: built by name or from the user's own file, fed with weights, and restored from a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgebench import registry
+from edgebench.errors import BadFile, EdgebenchError, UsageError
+from edgebench.models import cost, own, small
+from edgebench.models.finetune import freeze, keep_frozen, parameter_groups
+from edgebench.models.names import GROUPS, SHORT_NAMES, import_timm, timm_name_of
+from edgebench.models.weights import WeightsReport, input_statistics, load_weights
+from edgebench.specs import Artifact, ModelInfo
+
+__all__ = [
+    "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "freeze", "import_timm", "input_statistics", "is_timm",
+    "keep_frozen", "load_weights", "parameter_groups", "resolve", "restore",
+]  # fmt: skip
+
+
+def resolve(name: str) -> str:
+    """The timm name that a name means, or the name itself where it is a plug-in's or a function's in a file.
+
+    Raises UsageError or BadFile for one that means nothing, and offers the closest ones. Executes nothing.
+    """
+    if own.is_function(name):
+        path, _ = own.split(name)
+        if not path.is_file():
+            raise BadFile(f"{path} does not exist", "check the path: it is relative to the current folder")
+        return name
+    if name.endswith(".toml"):
+        return timm_name_of(own.read_toml(Path(name))[0])
+    return name if _is_plugin(name) else timm_name_of(name, tuple(registry.names("models")))
+
+
+def is_timm(name: str) -> bool:
+    """Does a name, or the TOML that it names, mean a network of timm's? One that means nothing counts as timm's."""
+    return not own.is_function(name) and not _is_plugin(name)
+
+
+def _is_plugin(name: str) -> bool:
+    """timm's own names come first: a plug-in cannot take one over unseen."""
+    return name in registry.names("models") and name not in SHORT_NAMES and not _timm_has(name)
+
+
+def _timm_has(name: str) -> bool:
+    return import_timm().is_model(name.split(".")[0])
+
+
+def build(
+    name: str, classes: int, image_size: int, seed: int, *, pretrained: bool = False
+) -> tuple[nn.Module, ModelInfo]:
+    """A network for `classes` classes and square images of `image_size` pixels, in eval mode, and what it costs.
+
+    `name`: a short name, a timm name, the path of a TOML, a plug-in's name, or `FILE.py:function`, which executes that
+    file. timm's networks are adapted to small images; `ModelInfo.adapted` says how. `pretrained` fetches timm's weights
+    from the network and gives the classifier new ones. Raises UsageError if it cannot take images of that size.
+    """
+    target = resolve(name)
+    if is_timm(name):
+        extra = own.read_toml(Path(name))[1] if name.endswith(".toml") else {}
+        return _build_timm(name, target, extra, classes, image_size, seed, pretrained)
+    if pretrained:
+        raise UsageError(f"timm has no weights for {name}, which is not its own", "--init-weights FILE.safetensors")
+    torch.manual_seed(seed)
+    given = {"num_classes": classes, "image_size": image_size}
+    if own.is_function(name):
+        (model, sha256), origin = own.from_function(name, classes, image_size), "file"
+    else:
+        model, sha256, origin = own.from_plugin(name, classes, image_size), "", "plugin"
+    own.check_output(model, name, classes, image_size)
+    return model, _info(model, image_size, name=name, timm_name="", arguments=given, origin=origin, file_sha256=sha256)
+
+
+def _build_timm(
+    name: str, timm_name: str, extra: dict[str, Any], classes: int, image_size: int, seed: int, pretrained: bool
+) -> tuple[nn.Module, ModelInfo]:
+    timm = import_timm()
+    config = timm.get_pretrained_cfg(timm_name)
+    if pretrained and not (config and config.has_weights):
+        raise UsageError(
+            f"timm has no pretrained weights for {name}", "another model, or --init-weights FILE.safetensors"
+        )
+    plan = small.plan(timm_name, {**extra, "num_classes": classes}, image_size)
+    torch.manual_seed(seed)
+    try:
+        model = timm.create_model(timm_name, pretrained=False, **plan.arguments).eval()
+        small.set_strides(model, plan.strides)
+        info = _info(
+            model, image_size, name=name, timm_name=timm_name, arguments=plan.arguments, strides=plan.strides,
+            adapted=plan.notes,
+        )  # fmt: skip
+    except TypeError as error:
+        if not extra:
+            raise
+        raise UsageError(
+            f"{timm_name} does not take the arguments in {name}: {_first_line(error)}", "mend it"
+        ) from None
+    except (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError) as error:
+        raise UsageError(
+            f"{name} cannot take images of {image_size} × {image_size} pixels: {_first_line(error)}",
+            "give a larger --image-size, a multiple of 32 (224 works for every backbone)",
+        ) from None
+    if pretrained:
+        model = _pretrained(name, timm_name, plan)
+    return model, info
+
+
+def _pretrained(name: str, timm_name: str, plan: small.Plan) -> nn.Module:
+    try:
+        model = import_timm().create_model(timm_name, pretrained=True, **plan.arguments).eval()
+    except Exception as error:  # the hub's client raises what it likes, and so does what is below it
+        raise EdgebenchError(
+            f"the pretrained weights of {name} could not be fetched: {_first_line(error)}",
+            "without a network: copy a file of its weights here and give --init-weights FILE.safetensors",
+        ) from None
+    small.set_strides(model, plan.strides)
+    return model
+
+
+def _info(model: nn.Module, image_size: int, **fields: Any) -> ModelInfo:
+    counted = cost.count(model, image_size)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return ModelInfo(parameters=parameters, macs=counted.macs, activations=counted.activations, **fields)
+
+
+def restore(artifact: Artifact) -> nn.Module:
+    """The network of a checkpoint with its trained weights, in eval mode. Raises BadFile if they do not fit.
+
+    Nothing that the checkpoint names is executed. Where the network is a function in a user's file, the user names
+    that file in EDGEBENCH_TRUST_MODEL, and its sha256 must be the recorded one: see `own.restore_function`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from edgebench.artifact import model_file
+
+    path = model_file(artifact, ".safetensors")
+    try:
+        model = _rebuild(artifact)
+        model.load_state_dict(load_file(path), strict=True)
+    except (SafetensorError, RuntimeError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise BadFile(f"{path} does not fit {artifact.model.name}: {_first_line(error)}", "train anew") from None
+    return model.eval()
+
+
+def _rebuild(artifact: Artifact) -> nn.Module:
+    info, timm = artifact.model, import_timm()
+    if info.origin != "timm":
+        classes, image_size = (info.arguments.get(key) for key in ("num_classes", "image_size"))
+        if not (type(classes) is int and type(image_size) is int):
+            raise BadFile(f"{artifact.path}: the model's arguments are not num_classes and image_size", "train anew")
+        if info.origin == "file":
+            return own.restore_function(info.name, info.file_sha256, classes, image_size)
+        return own.from_plugin(info.name, classes, image_size)
+    if not _timm_has(info.timm_name):
+        raise EdgebenchError(
+            f"this timm ({timm.__version__}) does not know the checkpoint's model {info.timm_name!r}",
+            f"install the timm it was trained with: {artifact.tools.get('timm', 'see checkpoint.json')}",
+        )
+    ours = {"num_classes", "img_size"}
+    own.refuse_reserved({k: v for k, v in info.arguments.items() if k not in ours}, str(artifact.path))
+    model = timm.create_model(info.timm_name, pretrained=False, **info.arguments)
+    small.set_strides(model, info.strides)
+    return model
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,88 @@
+"""The short names of timm's networks, and timm itself, also beside a torchvision that does not fit."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import Any
+
+import torch
+
+from edgebench.errors import unknown_name
+
+# The short names that a user types, and the timm model each stands for. Where a family was released in several sizes
+# it is the smallest that timm has ImageNet weights for.
+GROUPS = {
+    "the seven backbones": {
+        "convnext_v2_tiny": "convnextv2_tiny",
+        "efficientnetv2_s": "tf_efficientnetv2_s",
+        "mobilenetv3": "mobilenetv3_large_100",
+        "resnet50": "resnet50",
+        "vit_base": "vit_base_patch16_224",
+        "deit_small": "deit_small_patch16_224",
+        "swin_tiny": "swin_tiny_patch4_window7_224",
+    },
+    "hybrids of convolution and attention": {
+        "coatnet": "coatnet_nano_rw_224",
+        "caformer": "caformer_s18",
+        "fastvit": "fastvit_t8",
+        "efficientvit": "efficientvit_b0",
+        "mobilenetv4_hybrid": "mobilenetv4_hybrid_medium",
+        "pvt": "pvt_v2_b0",
+    },
+    "made for the edge": {
+        "mobilenetv4": "mobilenetv4_conv_small",
+        "repvgg": "repvgg_a0",
+        "poolformer": "poolformer_s12",
+    },
+    "vision encoders of VLMs and VLAs": {
+        "siglip": "vit_base_patch16_siglip_gap_224",
+        "dinov2": "vit_small_patch14_dinov2",
+        "mobileclip": "fastvit_mci0",  # timm's name for the image encoder of MobileCLIP-S0
+    },
+}
+SHORT_NAMES = {short: timm_name for group in GROUPS.values() for short, timm_name in group.items()}
+
+_LIBRARIES: list[torch.library.Library] = []  # an operator lives only as long as the Library that declared it
+
+
+@cache
+def import_timm() -> Any:
+    """Import timm also beside a torchvision that does not fit torch.
+
+    A CPU-only or Jetson torch beside the CUDA-built torchvision of PyPI cannot load torchvision's compiled part, and
+    `import torchvision` then dies on `operator torchvision::nms does not exist`. No classifier needs it: declaring the
+    two operators lets torchvision's pure Python part, which is all that timm uses, import.
+    """
+    try:
+        import timm
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        for module in [m for m in sys.modules if m.split(".")[0] in ("torchvision", "timm")]:
+            del sys.modules[module]
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _LIBRARIES.append(library)
+        import timm
+    return timm
+
+
+def timm_name_of(name: str, others: tuple[str, ...] = ()) -> str:
+    """The timm name that a short name or timm name means. Raises UsageError that offers the closest ones.
+
+    `others`: further names that could have been meant.
+    """
+    timm = import_timm()
+    timm_name = SHORT_NAMES.get(name, name)
+    known = timm.is_model(timm_name.split(".")[0])
+    try:
+        timm.get_pretrained_cfg(timm_name)
+    except RuntimeError:  # timm has the network, but not with the weights that the tag after the dot names
+        known = False
+    if not known:
+        raise unknown_name(
+            "model", name, {*SHORT_NAMES, *others, *timm.list_models()}, where="`edgebench models --all`"
+        )
+    return timm_name
