@@ -23,7 +23,7 @@ LAYERS = (
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
-    ("rivals.*", "data", "augment.*", "models"),
+    ("rivals.*", "data", "augment.*", "models", "tracking"),
     ("pairing", "ratio"),
     ("artifact", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "protocols", "errors", "jsonio", "__init__"),
@@ -34,9 +34,9 @@ HEAVY = (
     "torch", "timm", "sklearn", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
     "wandb", "tensorboard", "matplotlib",
 )  # fmt: skip
-# The files that need torch or timm; nothing else in the core may import them, not even inside a function.
+# The files that need torch, timm or a tracker; nothing else in the core may import them, not even inside a function.
 AUGMENT = {f"augment.{name}" for name in ("__init__", "placement", "policies", "operations", "mixing")}
-TRAINING = {"data", "models", "train", "evaluate", "commands.train", "commands.models"} | AUGMENT
+TRAINING = {"data", "models", "train", "evaluate", "commands.train", "commands.models", "tracking"} | AUGMENT
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
 
