@@ -37,9 +37,10 @@ HEAVY = (
     "matplotlib",
 )  # fmt: skip
 # The files that need what only training installs; nothing else in the core may import them, not even inside a function.
-TRAINING = {
-    "data.catalogue", "data.loading", "data.pixels", "data.decoding", "augment", "models", "train", "checkpoint",
-    "optimization", "feed", "distributed", "gradients", "unfinished", "evaluate", "complexity", "commands.train",
+AUGMENT = {f"augment.{name}" for name in ("__init__", "placement", "policies", "operations", "mixing")}
+TRAINING = AUGMENT | {
+    "data.catalogue", "data.loading", "data.pixels", "data.decoding", "models", "train", "checkpoint", "optimization",
+    "feed", "distributed", "gradients", "unfinished", "tracking", "evaluate", "complexity", "commands.train",
     "commands.models", "commands.profile",
 }  # fmt: skip
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
@@ -126,7 +127,7 @@ def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact,
 
 def test_every_module_imports_without_the_optional_libraries() -> None:
     """As on a board: everything but the files about training and the adapters imports with the base install alone."""
-    elsewhere = {"augment", "models", "train"} | PROGRAMS
+    elsewhere = {"models", "train"} | AUGMENT | PROGRAMS
     elsewhere |= {"cuda", "__main__"}  # a GPU's board has cuda-python; __main__ would run
     names = [f"edgebench.{name}".removesuffix(".__init__") for name in sorted(modules()) if name not in elsewhere]
     blocked = f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
