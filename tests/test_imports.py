@@ -34,9 +34,10 @@ HEAVY = (
     "torch", "timm", "sklearn", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
     "wandb", "tensorboard", "matplotlib",
 )  # fmt: skip
-# The files that need torch, timm or a tracker; nothing else in the core may import them, not even inside a function.
 AUGMENT = {f"augment.{name}" for name in ("__init__", "placement", "policies", "operations", "mixing")}
-TRAINING = {"data", "models", "train", "evaluate", "commands.train", "commands.models", "tracking"} | AUGMENT
+# The files that need a heavy library; nothing else in the core may import one, not even inside a function.
+TRAINING = {"data", "models", "train", "evaluate", "commands.train", "commands.models"} | AUGMENT
+TRAINING |= {"tracking", "report.plots"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
 
