@@ -184,7 +184,8 @@ def _legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def _text(name: str) -> str:
-    """Names come from outside: short, without control characters, and shown by the legend of matplotlib < 3.10, which hides "_x"."""
+    """Names come from outside: one short line, without control characters."""
     name = printable(name).replace("\n", " ")
     name = name if len(name) <= LABEL_LENGTH else f"{name[: LABEL_LENGTH - 1]}…"
+    # The legend of matplotlib before 3.10 leaves "_name" out.
     return f" {name}" if name.startswith("_") else name
