@@ -33,15 +33,15 @@ LAYERS = (
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}
 HEAVY = (
-    "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt", "wandb", "tensorboard",
-    "matplotlib",
+    "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
+    "wandb", "tensorboard", "matplotlib",
 )  # fmt: skip
 # The files that need what only training installs; nothing else in the core may import them, not even inside a function.
 AUGMENT = {f"augment.{name}" for name in ("__init__", "placement", "policies", "operations", "mixing")}
 TRAINING = AUGMENT | {
     "data.catalogue", "data.loading", "data.pixels", "data.decoding", "models", "train", "checkpoint", "optimization",
     "feed", "distributed", "gradients", "unfinished", "tracking", "evaluate", "complexity", "commands.train",
-    "commands.models", "commands.profile",
+    "commands.models", "commands.profile", "report.plots",
 }  # fmt: skip
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
