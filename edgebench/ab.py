@@ -16,7 +16,7 @@ from edgebench.foreign import ForeignLoad
 from edgebench.jobs import Notice, Stop
 
 MIN_LAUNCHES = ratio.FEWEST_RANKED
-LAUNCH_S = 2.0  # of bursts in a launch: launches differ more than the bursts within one
+LAUNCH_S = 1.5  # of bursts in a launch: launches differ more than the bursts within one
 # Of a launch's bursts, from the fastest: other programs' load only ever adds time. On a machine where one came and went
 # the ratio of the lower quartiles had a standard deviation of 0.5 %, that of the medians of pairs one of 3 %.
 QUIET = 0.25

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -32,8 +31,7 @@ def write(
         interrupted,
     )  # fmt: skip
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
-    some = np.arange(min(REFERENCE_IMAGES, len(splits.test)))
-    images, labels = splits.test.images[some], splits.test.labels[some]
+    images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]
     with torch.no_grad():
         logits = model(torch.from_numpy(artifact.preprocess(images, preprocessing))).numpy()
     with artifact.staged(out) as folder:

@@ -15,6 +15,8 @@ from edgebench.specs import Artifact
 if TYPE_CHECKING:
     import torch
 
+    from edgebench.data import Pixels
+
 # Largest relative error of the logits that an export may cost. fp32 against fp32 differs by rounding alone, about
 # 1e-6 on every backbone we tried; 1e-3 leaves room for fused kernels and still sees a swapped channel or a wrong mean.
 TOLERANCE = {"fp32": 1e-3}
@@ -27,16 +29,19 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def torch_logits(
     model: torch.nn.Module, normalised: Callable[[torch.Tensor], torch.Tensor], batch_size: int
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> Callable[[Pixels], np.ndarray]:
     """A function from uint8 images (n, h, w, 3) to the model's logits (n, classes), in eval mode and in batches."""
     import torch
 
-    def logits(images: np.ndarray) -> np.ndarray:
+    def logits(images: Pixels) -> np.ndarray:
         model.eval()
         device = next(model.parameters()).device
+        found = []
         with torch.no_grad():
-            batches = torch.from_numpy(images).permute(0, 3, 1, 2).split(batch_size)
-            return torch.cat([model(normalised(batch.to(device))).cpu() for batch in batches]).numpy()
+            for start in range(0, len(images), batch_size):
+                batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size])).permute(0, 3, 1, 2)
+                found.append(model(normalised(batch.to(device))).float().cpu())
+        return torch.cat(found).numpy()
 
     return logits
 

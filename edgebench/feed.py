@@ -19,7 +19,7 @@ class Feed:
     def __init__(self, split: Images, device: torch.device) -> None:
         self._split, self._device, self._held = split, device, None
         self._labels = torch.from_numpy(split.labels)
-        plain = type(split.images) is np.ndarray  # no memory map, whose pages come from a disk
+        plain = type(split.images) is np.ndarray  # neither resized on demand nor a memory map of what lies on a disk
         if plain and split.images.nbytes <= ON_DEVICE_BYTES:
             self._held = torch.from_numpy(split.images).permute(0, 3, 1, 2).to(device)
 

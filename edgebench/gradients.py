@@ -11,7 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from edgebench.errors import OutOfMemory
 
-# What the images (n, …) and labels (n,) of one part give: its mean loss, which is differentiated, and how many of its images were classified right.
+# What the images (n, …) and labels (n,) of one part give: its mean loss, which is differentiated, and how many of the
+# images were classified right.
 PartLoss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 

@@ -1,4 +1,4 @@
-"""The recipe of a training run: each setting with its default, meaning and bounds, the same for flags and TOML files."""
+"""The recipe of a training run: each setting with its default, meaning and bounds, for flags and TOML files alike."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from edgebench import artifact, augment, checkpoint, data, distributed, evaluate, models, optimization, tracking, unfinished
+from edgebench import (
+    artifact,
+    augment,
+    checkpoint,
+    data,
+    distributed,
+    evaluate,
+    models,
+    optimization,
+    tracking,
+    unfinished,
+)
 from edgebench.device import available_cores
 from edgebench.distributed import World
 from edgebench.errors import EdgebenchError
@@ -53,6 +65,11 @@ class Listener:
 
 
 SILENT = Listener()
+Track = Callable[..., AbstractContextManager[tracking.Tracker]]  # (config, epochs_done=n): see tracking.open
+
+
+def _untracked(config: TrainConfig, epochs_done: int) -> AbstractContextManager[tracking.Tracker]:
+    return nullcontext(tracking.Tracker(()))
 
 
 def train(
@@ -60,7 +77,7 @@ def train(
     out: Path,
     *,
     resume: bool = False,
-    track: Callable[[TrainConfig], tracking.Tracker] = tracking.nowhere,
+    track: Track = _untracked,
     listener: Listener = SILENT,
 ) -> Artifact:
     """Train by `config` and write the checkpoint folder `out`. Same config, same machine: same weights, bit for bit.
@@ -76,12 +93,11 @@ def train(
     with distributed.world() as world:
         if world.leads:
             return _train(config, out, resume, track, listener, world)
-        return _train(config, out, resume, tracking.nowhere, SILENT, world)
+        return _train(config, out, resume, _untracked, SILENT, world)
 
 
 def _train(
-    config: TrainConfig, out: Path, resume: bool, track: Callable[[TrainConfig], tracking.Tracker], listener: Listener,
-    world: World,
+    config: TrainConfig, out: Path, resume: bool, track: Track, listener: Listener, world: World,
 ) -> Artifact:  # fmt: skip
     saved, tensors = Progress(config), {}
     state = Unfinished(out)
@@ -110,7 +126,7 @@ def _train(
     for sentence in info.adapted:
         listener.say(sentence)
     if config.init_weights and not resume:
-        listener.say(str(models.load_weights(network, info, Path(config.init_weights))))
+        listener.say(models.load_weights(network, info, Path(config.init_weights)).text)
     if config.freeze:
         models.freeze(network)
     network = network.to(world.device)
@@ -157,9 +173,7 @@ def _train(
     validation_accuracy = saved.history[-1]["validation_accuracy"] if saved.history else None
     interrupted, started = False, time.monotonic() - saved.seconds
     try:
-        with track(config) as tracker:
-            for record in saved.history:
-                tracker.log(record)
+        with track(config, epochs_done=saved.epoch) as tracker:
             for epoch in range(saved.epoch + 1, config.epochs + 1):
                 if config.patience and epoch - 1 - progress.best_epoch >= config.patience:
                     listener.say(f"ends after epoch {epoch - 1}: none of the last {config.patience} was better")
@@ -236,9 +250,10 @@ def _train(
 
 
 def _preprocessing(config: TrainConfig, info: ModelInfo, images: data.Images) -> Preprocessing:
-    """Weights that were learned already want the mean and deviation they were learned with; others the training set's."""
-    if config.pretrained or config.init_weights:
-        mean, std = models.input_statistics(info)
+    """Learned weights want the mean and deviation that they were learned with; others the training set's."""
+    learned = models.input_statistics(info) if config.pretrained or config.init_weights else None
+    if learned:
+        mean, std = learned
     else:
         some = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
         pixels = images.images[some].reshape(-1, 3).astype(np.float32) / 255

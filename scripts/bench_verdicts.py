@@ -58,12 +58,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--max-seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="of the model, so that a core is left for the others")
     parser.add_argument("--load", action="store_true", help="foreign load beside planted slowdowns too")
     given = parser.parse_args()
 
     runtime, *options = SIDES[given.what]
     found, profile = artifact.read(given.artifact), detect()
-    asked = run.RunOptions(runtimes=(runtime,))
+    asked = run.RunOptions(runtimes=(runtime,), threads=given.threads, warmup_s=0.5, duration_s=0.5)
     (planned,) = run.plan([found], profile, place(profile, require_device=True, environ={}), asked)
     tally, seconds, stop = Counter(), [], threading.Event()
     load = threading.Thread(target=come_and_go, args=(given.seed, stop))

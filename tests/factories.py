@@ -14,7 +14,8 @@ from edgebench import artifact as folder
 from edgebench import stats
 from edgebench.artifact import Reference
 from edgebench.jobs import Job, Launch, MemoryPeaks, Parity, Result, Samples
-from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, TrainConfig, Training
+from edgebench.recipe import TrainConfig
+from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, Training
 
 MODEL_FILES = {"checkpoint": "weights.safetensors", "onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "m.plan"}
 CREATED = "2026-01-01T00:00:00.000000+00:00"
@@ -58,8 +59,8 @@ def make_artifact(
     preprocessing = changes.get("preprocessing", PREPROCESSING)
     size = preprocessing.height
     config = TrainConfig(
-        model=model.name, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005, seed=0,
-        weight_decay=0.05, label_smoothing=0.1, shift=0.1, threads=1,
+        model=model.name, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005, flip=False,
+        threads=1,
     )  # fmt: skip
     split = DataSplit("digits", tuple(map(str, range(classes))), 1257, 180, 360, "0" * 64)
     name = MODEL_FILES.get(format, "model.bin")

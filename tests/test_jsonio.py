@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from edgebench import jsonio, specs
 from edgebench.errors import BadFile
 from edgebench.jobs import Job, Result, Samples, Summary
+from edgebench.recipe import TrainConfig
 from edgebench.specs import Artifact, DataSplit, ModelInfo, Preprocessing, TensorSpec
 
 KINDS = sorted(
@@ -169,7 +170,7 @@ ARTIFACT = Artifact(
     "onnx", "fp32", (TensorSpec("input", "float32", ("batch", 3, 8, 8)),), (), Preprocessing(8, 8, (0.5,), (0.5,)),
     ModelInfo("m", "m", {}, 1, 2),
     specs.Training(
-        specs.TrainConfig("m", "digits", "full", 8, 1, 8, 0.1, 0, 0.0, 0.0, 0.1, 1),
+        TrainConfig("m", image_size=8, epochs=1, batch_size=8, lr=0.1, flip=False, threads=1),
         DataSplit("digits", ("0", "1"), 1, 1, 1, ""), 1, 0.5, 0.5, 1.0,
     ),
     {}, {}, "now", path=Path("/somewhere"),

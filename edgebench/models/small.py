@@ -141,7 +141,7 @@ def _listed(names: dict[str, int]) -> str:
 
 
 def _levels(model: nn.Module, size: int) -> dict[int, dict[str, int]]:
-    """Input resolution → the modules that reduce it, by name, and their strides: a main path and what runs beside it."""
+    """Input resolution → the modules that reduce it, by name, with their strides: a main path and its side paths."""
     found: dict[int, dict[str, int]] = {}
     hooks = []
 

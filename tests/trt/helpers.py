@@ -10,7 +10,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebench import artifact
-from edgebench.specs import Artifact, DataSplit, Exported, ModelInfo, Preprocessing, TensorSpec, TrainConfig, Training
+from edgebench.recipe import TrainConfig
+from edgebench.specs import Artifact, DataSplit, Exported, ModelInfo, Preprocessing, TensorSpec, Training
 
 IMAGE = (3, 8, 8)
 CLASSES = 5
@@ -42,7 +43,7 @@ def network(batch: int | str = "batch", domain: str = "", half: bool = False) ->
 
 def folder(path: Path, format: str, exported: Exported) -> Artifact:
     """Give the files that lie in `path` a manifest, and read the artifact back."""
-    config = TrainConfig("small", "digits", "full", 8, 1, 8, 1e-3, 0, 0.0, 0.0, 0.1, 1)
+    config = TrainConfig("small", image_size=8, epochs=1, batch_size=8, lr=1e-3, flip=False, threads=1)
     split = DataSplit("digits", tuple("abcde"), 10, 10, 10, "0" * 64)
     made = Artifact(
         format=format,
