@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -126,9 +127,10 @@ def _images(root: Path, folder: Path) -> Iterator[File]:
             full = os.path.join(path, name)
             try:
                 found = os.stat(full)
-                yield File(full[prefix:], found.st_size, found.st_mtime_ns)
-            except OSError:  # a link to nothing: decoding will say so
-                yield File(full[prefix:], -1, 0)
+                is_file = stat.S_ISREG(found.st_mode)  # a pipe, for one, would be waited for
+            except OSError:  # a link to nothing
+                is_file = False
+            yield File(full[prefix:], found.st_size, found.st_mtime_ns) if is_file else File(full[prefix:], -1, 0)
 
 
 class Files:
