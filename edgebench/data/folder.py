@@ -42,13 +42,15 @@ class Layout:
 def layout(root: Path) -> Layout:
     """Look at the folders below `root`. Raises BadFile where they are no dataset.
 
-    With train/, the folders val/ (or validation/) and test/ beside it are splits; without, each folder is a class.
+    With a train/ of class folders, val/ (or validation/) and test/ beside it are splits; else each folder is a class.
     ILSVRC's own layout (classes named by WordNet numbers, no labelled test/) has its val/ used as the test split.
     """
     root = Path(os.path.abspath(root))
     folders = _folders(root)
     special = [name for name in ("val", "validation", "test") if name in folders]
-    if "train" not in folders:
+    others = set(folders) - {"train", *special}
+    # beside other folders, a train/ without any of its own is the class of railway trains
+    if "train" not in folders or (others and not _folders(root / "train")):
         if special:
             raise BadFile(f"{root} has {special[0]}/ but no train/", "put the images to train on into train/")
         return Layout(root, _classes(root, folders), root)

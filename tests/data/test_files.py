@@ -129,7 +129,8 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     return folder / "fuzzed", (folder / "batches.meta").read_bytes()
 
 
-@settings(max_examples=300)
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
+@settings(max_examples=150)
 @given(st.data())
 def test_a_damaged_pickle_is_read_or_refused(batch: tuple[Path, bytes], drawn: st.DataObject) -> None:
     path, content = batch

@@ -56,6 +56,13 @@ def test_split_folders_are_the_splits(given: dict[str, int], expected: tuple[int
     assert sizes(splits) == expected
 
 
+def test_train_may_be_the_name_of_a_class(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "vehicles", {"bus": 10, "car": 10, "train": 10})
+    assert load(root).info.classes == ("bus", "car", "train")
+    (write_split_images(tmp_path / "robots") / "notes").mkdir()
+    assert load(tmp_path / "robots").info.classes == CLASSES
+
+
 def test_a_subset_leaves_a_validation_folder_whole(tmp_path: Path) -> None:
     root = write_split_images(tmp_path / "robots")
     assert sizes(load(root, "15")) == (15, 9, 12)
