@@ -46,7 +46,7 @@ def decode(path: Path, size: int) -> np.ndarray:
     """One image file as uint8 (size, size, 3), RGB. Raises BadFile that says why it cannot be."""
     from PIL import Image, UnidentifiedImageError
 
-    if not path.is_file():  # a named pipe, for one, would be waited for
+    if not path.is_file():  # nor a pipe, which would be waited for
         raise BadFile("no file, or a link to none")
     try:
         with Image.open(path) as image:

@@ -103,7 +103,8 @@ def _unpack(packed: Path, folder: Path) -> None:
                 if member.isdir() and parts in ((folder.name,), ()):
                     continue
                 left -= member.size
-                if not member.isreg() or parts != (folder.name, parts[-1]) or parts[-1] == ".." or left < 0:
+                inside = len(parts) == 2 and parts[0] == folder.name and parts[1] != ".."
+                if not (member.isreg() and inside and left >= 0):
                     raise BadFile(f"the archive holds {member.name!r}, which does not belong into {folder.name}/")
                 content = archive.extractfile(member)
                 assert content is not None

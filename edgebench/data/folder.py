@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,13 +42,15 @@ class Layout:
 def layout(root: Path) -> Layout:
     """Look at the folders below `root`. Raises BadFile where they are no dataset.
 
-    With train/, the folders val/ (or validation/) and test/ beside it are splits; without, each folder is a class.
+    With a train/ of class folders, val/ (or validation/) and test/ beside it are splits; else each folder is a class.
     ILSVRC's own layout (classes named by WordNet numbers, no labelled test/) has its val/ used as the test split.
     """
     root = Path(os.path.abspath(root))
     folders = _folders(root)
     special = [name for name in ("val", "validation", "test") if name in folders]
-    if "train" not in folders:
+    others = set(folders) - {"train", *special}
+    # beside other folders, a train/ without any of its own is the class of railway trains
+    if "train" not in folders or (others and not _folders(root / "train")):
         if special:
             raise BadFile(f"{root} has {special[0]}/ but no train/", "put the images to train on into train/")
         return Layout(root, _classes(root, folders), root)
@@ -126,9 +129,10 @@ def _images(root: Path, folder: Path) -> Iterator[File]:
             full = os.path.join(path, name)
             try:
                 found = os.stat(full)
-                yield File(full[prefix:], found.st_size, found.st_mtime_ns)
-            except OSError:  # a link to nothing: decoding will say so
-                yield File(full[prefix:], -1, 0)
+                is_file = stat.S_ISREG(found.st_mode)  # a pipe, for one, would be waited for
+            except OSError:  # a link to nothing
+                is_file = False
+            yield File(full[prefix:], found.st_size, found.st_mtime_ns) if is_file else File(full[prefix:], -1, 0)
 
 
 class Files:

@@ -6,7 +6,9 @@ need stands for a small class or function of our own, so that not even numpy's a
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +67,21 @@ class _Unpickler(pickle.Unpickler):
         return ALLOWED[module, name]
 
 
+def _check_memo(content: bytes) -> None:
+    """Ten bytes can number their one value 2³² − 1, for which Python would take 64 GiB; nothing is built yet here."""
+    for opcode, number, _ in pickletools.genops(content):
+        if "PUT" in opcode.name and number > len(content):
+            raise pickle.UnpicklingError(f"it numbers a value {number}, though it has {len(content)} bytes")
+
+
 def read(path: Path) -> dict[str, Any]:
     """The dictionary in a pickle file: texts, numbers, lists and uint8 arrays; keys as str. Raises BadFile."""
     try:
-        with path.open("rb") as file:
-            found = _Unpickler(file, encoding="bytes").load()
+        content = path.read_bytes()
+        _check_memo(content)
+        found = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
+        raise BadFile(f"{path} cannot be read: {error.strerror}", "fetch the dataset again") from None
     except Exception as error:  # a damaged pickle fails in whatever the damage made of it
         raise BadFile(f"{path} is no data file that can be read: {error}", "fetch the dataset again") from None
     if not isinstance(found, dict):
