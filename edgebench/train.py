@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,7 +109,7 @@ def _train(
         listener.say(f"begins anew: the unfinished run in {state.folder} is given up (--resume would go on with it)")
 
     # Data: uint8, normalised in batches on the device.
-    dataset = data.find(config.dataset, config.data_dir)
+    dataset = data.find(config.dataset, Path(config.data_dir) if config.data_dir else None)
     with world.leader_first():
         splits = data.load(
             dataset, config.subset, config.image_size or dataset.image_size, config.seed,
@@ -175,7 +176,7 @@ def _train(
     try:
         with track(config, epochs_done=saved.epoch) as tracker:
             for epoch in range(saved.epoch + 1, config.epochs + 1):
-                if config.patience and epoch - 1 - progress.best_epoch >= config.patience:
+                if config.patience and _since_better(progress.history) >= config.patience:
                     listener.say(f"ends after epoch {epoch - 1}: none of the last {config.patience} was better")
                     break
                 # All that is random in an epoch follows from the seed and its number: a resumed run needs no more.
@@ -260,6 +261,12 @@ def _preprocessing(config: TrainConfig, info: ModelInfo, images: data.Images) ->
         mean, std = pixels.mean(axis=0, dtype=np.float64), np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-3)
     size = config.image_size
     return Preprocessing(size, size, tuple(round(float(v), 6) for v in mean), tuple(round(float(v), 6) for v in std))
+
+
+def _since_better(history: tuple[dict[str, Any], ...]) -> int:
+    """Epochs since the validation accuracy was first as high as it ever was."""
+    accuracies = [record["validation_accuracy"] for record in history]
+    return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else 0
 
 
 def _generator(*numbers: int) -> torch.Generator:

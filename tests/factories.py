@@ -59,8 +59,8 @@ def make_artifact(
     preprocessing = changes.get("preprocessing", PREPROCESSING)
     size = preprocessing.height
     config = TrainConfig(
-        model=model.name, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005, flip=False,
-        threads=1,
+        model=model.name, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005,
+        flip=False, threads=1,
     )  # fmt: skip
     split = DataSplit("digits", tuple(map(str, range(classes))), 1257, 180, 360, "0" * 64)
     name = MODEL_FILES.get(format, "model.bin")

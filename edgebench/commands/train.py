@@ -43,6 +43,7 @@ Examples:
   torchrun --nproc-per-node 2 -m edgebench train --model resnet50 --amp bf16"""
 )
 @options.settings(TrainConfig)
+@click.option("--download", is_flag=True, help="Fetch CIFAR-10 or CIFAR-100 if it is not in --data-dir.")
 @click.option("--resume", is_flag=True, help="Go on with this run where it was killed or interrupted.")
 @click.option("--wandb", is_flag=True, help="Log to Weights & Biases too (WANDB_MODE=offline works).")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in WORKSPACE/logs.")
@@ -51,8 +52,9 @@ Examples:
 @options.workspace
 @options.as_json
 def command(
-    workspace: Workspace, out: Path | None, as_json: bool, resume: bool, wandb: bool, tensorboard: bool, **given: Any
-) -> None:
+    workspace: Workspace, out: Path | None, as_json: bool, download: bool, resume: bool, wandb: bool, tensorboard: bool,
+    **given: Any,
+) -> None:  # fmt: skip
     """Train a backbone and keep the checkpoint that is best on validation.
 
     The validation images are taken from the training images; the test split is used once, at the end. Ctrl-C after an
@@ -66,19 +68,22 @@ def command(
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from edgebench import data, jsonio
 
-    config = TrainConfig(**given)
+    config = _absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
-    data.find(config.dataset, config.data_dir)
+    with _Progress() as progress:
+        dataset = data.find(
+            config.dataset, _path(config.data_dir), download=download, on_progress=partial(progress.preparing, "bytes")
+        )
     _need_training_libraries()
     from edgebench import tracking, train
 
-    out = out or workspace.checkpoints / _name(config)
+    out = out or workspace.checkpoints / _name(config, dataset.name)
     track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
         train.train(config, out, resume=resume)
         return
     with _Progress() as progress:
-        listener = train.Listener(progress.show, progress.say, progress.decoding)
+        listener = train.Listener(progress.show, progress.say, partial(progress.preparing, "images"))
         checkpoint = train.train(config, out, resume=resume, track=track, listener=listener)
     training = checkpoint.training
     if as_json:
@@ -95,16 +100,30 @@ def command(
     click.echo(f"next: edgebench export {checkpoint.path} --target onnx")
 
 
-def _name(config: Any) -> str:
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _absolute(config: TrainConfig) -> TrainConfig:
+    """The config with whole paths, so that what a checkpoint records can be used from any folder."""
+    from dataclasses import replace
+
+    whole = {
+        name: str(Path(value).expanduser().absolute())
+        for name in ("dataset", "data_dir", "init_weights")
+        if (value := getattr(config, name)) and (name != "dataset" or Path(value).expanduser().is_dir())
+    }
+    return replace(config, **whole)
+
+
+def _name(config: TrainConfig, dataset: str) -> str:
     """The same recipe gets the same folder, another recipe another."""
     import hashlib
 
     from edgebench import jsonio
 
-    plain = (
-        "".join(c if c.isalnum() or c in "_-" else "_" for c in Path(name.rpartition(":")[0] or name).stem)
-        for name in (config.model, config.dataset)
-    )
+    model = config.model.rpartition("/")[2]
+    plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
     return f"{'-'.join(plain)}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"
 
 
@@ -144,11 +163,11 @@ class _Progress:
     def say(self, sentence: str) -> None:
         self._console.print(sentence, highlight=False, markup=False)
 
-    def decoding(self, done: int, total: int) -> None:
+    def preparing(self, what: str, done: int, total: int) -> None:
         if self._bar:
-            self._bar.update(self._task, total=total, completed=done, description="decoding images")
+            self._bar.update(self._task, total=total or None, completed=done, description=f"reading {what}")
         elif done == total:
-            self._console.print(f"decoded {total} images", highlight=False)
+            self._console.print(f"read {total:,} {what}", highlight=False)
 
     def __exit__(self, *exc: object) -> None:
         if self._bar:
