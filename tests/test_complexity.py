@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import Command
 
 from edgebench import complexity
+from edgebench.cli import cli
 
 
 def test_published_figures_without_memory() -> None:
@@ -32,12 +34,14 @@ def test_memory_holds_the_weights_and_training_more(edgebench: Command) -> None:
     assert (good["batch_size"], good["train_batch_size"], good["error"]) == (1, 2, "")
 
 
-def test_markdown_holds_a_row_for_each_and_the_reason_of_a_failure(edgebench: Command, tmp_path: Path) -> None:
+def test_markdown_holds_a_row_for_each_and_the_reason_of_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text("def build(n):\n    raise ValueError('a | b')\n")
-    done = edgebench(
-        "profile", "test_vit", "net.py:build", "--no-memory", "--image-size", "32", "--format", "markdown", cwd=tmp_path
-    )
-    assert done.returncode == 1
+    arguments = ["profile", "test_vit", "net.py:build", "--no-memory", "--image-size", "32", "--format", "markdown"]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 1
     lines = done.stdout.splitlines()
     assert lines[0].startswith("| model | params M | GMACs | GFLOPs | activations M |")
     assert [line.count(" | ") for line in lines[:4]] == [7] * 4

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PLUGINS, REPOSITORY, Command
+from click.testing import CliRunner
+from conftest import PLUGINS
 from factories import make_artifact
 from safetensors.torch import save
 
 from edgebench import models
+from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
 from edgebench.specs import Artifact, ModelInfo
 
@@ -125,9 +127,7 @@ def test_only_the_trusted_file_is_run_for_a_checkpoint(
     assert torch.equal(models.restore(made)(images), model(images))
 
     monkeypatch.setenv("EDGEBENCH_TRUST_MODEL", f"{moved}:by_classes")
-    with pytest.raises(
-        EdgebenchError, match="names the function 'by_classes'; the checkpoint was trained with 'build'"
-    ):
+    with pytest.raises(EdgebenchError, match="names the function 'by_classes'; the checkpoint was"):
         models.restore(made)
 
 
@@ -207,14 +207,13 @@ def test_a_plug_in_that_does_not_load(plugins: None) -> None:
         models.build("unloadable_net", 10, 16, seed=0)
 
 
-def test_a_plug_in_is_offered_and_listed(plugins: None, edgebench: Command) -> None:
+def test_a_plug_in_is_offered_and_listed(plugins: None) -> None:
     with pytest.raises(UsageError) as caught:
         models.resolve("pluged")
     assert "plugged" in caught.value.fix
-    path = f"{PLUGINS.parent / 'nets'}:{REPOSITORY}"
-    done = edgebench("models", env={"PYTHONPATH": path})
-    assert done.returncode == 0, done.stderr
-    assert "installed plug-ins:\n  plugged\n" in done.stdout and "the seven backbones:\n" in done.stdout
+    done = CliRunner().invoke(cli, ["models"])
+    assert done.exit_code == 0, done.output
+    assert "installed plug-ins:\n  plugged\n" in done.output and "the seven backbones:\n" in done.output
 
 
 @pytest.mark.parametrize(
