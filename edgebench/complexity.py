@@ -82,10 +82,8 @@ def _count(found: Complexity) -> Complexity:
 
     from edgebench import models
 
-    shapes_suffice = models.is_timm(
-        found.model
-    )  # on torch's meta device nothing is computed; a user's code may need it
-    with torch.device("meta") if shapes_suffice else contextlib.nullcontext():
+    # torch's meta device computes shapes alone; a user's own code may need the numbers.
+    with torch.device("meta") if models.is_timm(found.model) else contextlib.nullcontext():
         model, info = models.build(found.model, CLASSES, found.image_size, seed=0)
     tensors = model.state_dict().values()
     return replace(
@@ -131,9 +129,7 @@ def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     models.import_timm()
     tiny = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 14 * 14, CLASSES))
-    _train(
-        tiny.to(device), torch.rand(2, 3, 16, 16, device=device)
-    )  # what libraries allocate once is not the network's
+    _train(tiny.to(device), torch.rand(2, 3, 16, 16, device=device))  # what libraries allocate once is not counted
     del tiny
     counter = _Cuda() if device.type == "cuda" else _Resident()
     model, _ = models.build(name, CLASSES, image_size, seed=0)

@@ -64,7 +64,7 @@ def test_a_bad_file_is_one_clear_message(tmp_path: Path, text: str, says: str, f
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EdgebenchError, match="nowhere.toml cannot be read"):
+    with pytest.raises(EdgebenchError, match=r"nowhere\.toml cannot be read"):
         parsed("--config", str(tmp_path / "nowhere.toml"))
 
 

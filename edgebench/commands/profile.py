@@ -26,7 +26,14 @@ Examples:
     "--train-batch-size", type=click.IntRange(2), default=32, show_default=True, help="Batch of training memory."
 )
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, which takes longest.")
-@click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(
     models: tuple[str, ...], image_size: int, batch_size: int, train_batch_size: int, memory: bool, form: str,

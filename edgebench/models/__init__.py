@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -79,46 +80,49 @@ def build(
 def _build_timm(
     name: str, timm_name: str, extra: dict[str, Any], classes: int, image_size: int, seed: int, pretrained: bool
 ) -> tuple[nn.Module, ModelInfo]:
-    timm = import_timm()
-    config = timm.get_pretrained_cfg(timm_name)
+    config = import_timm().get_pretrained_cfg(timm_name)
     if pretrained and not (config and config.has_weights):
         raise UsageError(
             f"timm has no pretrained weights for {name}", "another model, or --init-weights FILE.safetensors"
         )
-    plan = small.plan(timm_name, {**extra, "num_classes": classes}, image_size)
-    torch.manual_seed(seed)
+    *adapted, plain = small.plans(timm_name, {**extra, "num_classes": classes}, image_size)
+    made = None
+    for plan in adapted:
+        with contextlib.suppress(Exception):  # a network that cannot be adapted is taken as it is
+            made = _made(name, timm_name, plan, image_size, seed)
     try:
-        model = timm.create_model(timm_name, pretrained=False, **plan.arguments).eval()
-        small.set_strides(model, plan.strides)
-        info = _info(
-            model, image_size, name=name, timm_name=timm_name, arguments=plan.arguments, strides=plan.strides,
-            adapted=plan.notes,
-        )  # fmt: skip
-    except TypeError as error:
-        if not extra:
+        model, info = made or _made(name, timm_name, plain, image_size, seed)
+    except Exception as error:  # unusual arguments fail in as many ways as there are networks
+        size = f"{image_size} × {image_size} pixels"
+        if extra:
+            what = f"{timm_name} with the arguments of {name} does not work for images of {size}"
+            raise UsageError(f"{what}: {_first_line(error)}", f"mend the arguments in {name}") from None
+        if not isinstance(error, (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)):
             raise
         raise UsageError(
-            f"{timm_name} does not take the arguments in {name}: {_first_line(error)}", "mend it"
-        ) from None
-    except (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError) as error:
-        raise UsageError(
-            f"{name} cannot take images of {image_size} × {image_size} pixels: {_first_line(error)}",
+            f"{name} cannot take images of {size}: {_first_line(error)}",
             "give a larger --image-size, a multiple of 32 (224 works for every backbone)",
         ) from None
-    if pretrained:
-        model = _pretrained(name, timm_name, plan)
-    return model, info
+    return (_pretrained(info) if pretrained else model), info
 
 
-def _pretrained(name: str, timm_name: str, plan: small.Plan) -> nn.Module:
+def _made(name: str, timm_name: str, plan: small.Plan, image_size: int, seed: int) -> tuple[nn.Module, ModelInfo]:
+    torch.manual_seed(seed)
+    model = import_timm().create_model(timm_name, pretrained=False, **plan.arguments).eval()
+    small.set_strides(model, plan.strides)
+    fields = {"arguments": plan.arguments, "strides": plan.strides, "adapted": plan.notes}
+    return model, _info(model, image_size, name=name, timm_name=timm_name, **fields)
+
+
+def _pretrained(info: ModelInfo) -> nn.Module:
     try:
-        model = import_timm().create_model(timm_name, pretrained=True, **plan.arguments).eval()
+        model = import_timm().create_model(info.timm_name, pretrained=True, **info.arguments).eval()
     except Exception as error:  # the hub's client raises what it likes, and so does what is below it
         raise EdgebenchError(
-            f"the pretrained weights of {name} could not be fetched: {_first_line(error)}",
+            f"the pretrained weights of {info.name} could not be fetched: {_first_line(error)}",
             "without a network: copy a file of its weights here and give --init-weights FILE.safetensors",
         ) from None
-    small.set_strides(model, plan.strides)
+    small.set_strides(model, info.strides)
     return model
 
 

@@ -54,8 +54,8 @@ def parameter_groups(
     """Groups for a torch optimizer, each with `params`, `lr` and `weight_decay`, of what is not frozen.
 
     Norms, biases and what the model's own `no_weight_decay()` names are not decayed. `layer_decay` in (0, 1] multiplies
-    the learning rate once for each layer between the group and the head (Bao et al., BEiT, arXiv:2106.08254, A.2), by
-    timm's account of the layers.
+    the learning rate once for each layer between the group and the head (Bao et al., BEiT, arXiv:2106.08254), by timm's
+    account of the layers; in a network that is not timm's, each twelve tensors are a layer.
     """
     import_timm()
     from timm.optim import param_groups_layer_decay, param_groups_weight_decay
@@ -72,6 +72,8 @@ def parameter_groups(
     else:
         if not 0 < layer_decay <= 1:
             raise UsageError(f"the layer decay is {layer_decay:g}", "give a number above 0 and up to 1, such as 0.75")
+        if not hasattr(model, "group_matcher") and not getattr(model, "pretrained_cfg", None):
+            model.pretrained_cfg = {"classifier": classifier_names(model)}  # timm counts layers from the classifier
         groups = param_groups_layer_decay(model, weight_decay, no_weight_decay_list=kept, layer_decay=layer_decay)
     return [
         {"params": group["params"], "weight_decay": group["weight_decay"], "lr": lr * group.get("lr_scale", 1.0)}

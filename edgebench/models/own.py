@@ -6,6 +6,7 @@ import hashlib
 import importlib.abc
 import importlib.util
 import inspect
+import math
 import os
 import sys
 import traceback
@@ -59,7 +60,19 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     if not isinstance(arguments, dict):
         raise BadFile(f"{path}: arguments is no table", "write them under a line [arguments]")
     refuse_reserved(arguments, str(path))
+    for key, value in arguments.items():
+        if not _is_plain(value):
+            raise BadFile(f"{path}: the argument {key!r} is {value}", "give text, finite numbers, true, false or lists")
     return timm_name, arguments
+
+
+def _is_plain(value: Any) -> bool:
+    """Will a checkpoint's JSON give the same value back?"""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def refuse_reserved(arguments: dict[str, Any], where: str) -> None:

@@ -20,6 +20,7 @@ LEAST_MAP = 3
 # et al., Vision Transformer for Small-Size Datasets (arXiv:2112.13492).
 LEAST_GRID = 6
 USUAL_GRID = 8
+LEAST_SIZE = 8
 MOST_FACTOR = 4  # what the stem and the step after it reduce by; later strides belong to the network's depth
 
 
@@ -33,34 +34,27 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def plan(timm_name: str, arguments: dict[str, Any], image_size: int) -> Plan:
-    """The plan for square images of `image_size` pixels; `arguments` alone where none is needed or none works."""
+def plans(timm_name: str, arguments: dict[str, Any], image_size: int) -> list[Plan]:
+    """What to try for square images of `image_size` pixels, best first; the last is the network as it is."""
     config = import_timm().get_pretrained_cfg(timm_name)
     fixed = config is not None and config.fixed_input_size  # ViT, Swin, CoAtNet: the size is part of the architecture
     plain = Plan({**arguments, "img_size": image_size} if fixed else dict(arguments))
-    if image_size < 8:
-        return plain
     try:
-        return _plan(timm_name, arguments, image_size, fixed) or plain
-    except Exception:  # what a network of timm's thousand makes of unusual arguments is its own; unadapted it may work
-        return plain
+        adapted = _adapted(timm_name, arguments, image_size, fixed) if image_size >= LEAST_SIZE else None
+    except (
+        Exception
+    ):  # what one of timm's thousand networks makes of unusual arguments is its own; as it is it may work
+        adapted = None
+    return [adapted, plain] if adapted else [plain]
 
 
-def _plan(timm_name: str, arguments: dict[str, Any], size: int, fixed: bool) -> Plan | None:
+def _adapted(timm_name: str, arguments: dict[str, Any], size: int, fixed: bool) -> Plan | None:
     probe = _sketch(timm_name, arguments)
     reductions = [level["reduction"] for level in probe.feature_info]
     patch = getattr(getattr(probe, "patch_embed", None), "patch_size", None)
     if fixed and isinstance(patch, tuple) and "patch_size" not in arguments:
-        made = _repatched(probe, arguments, size, patch[0], reductions)
-    else:
-        made = _unstrided(timm_name, probe, arguments, size, fixed, reductions[-1])
-    if made is None:
-        return None
-    model = _sketch(timm_name, made.arguments)
-    set_strides(model, made.strides)
-    with torch.no_grad():
-        model(torch.zeros(2, 3, size, size, device="meta"))  # raises if the network does not take it
-    return made
+        return _repatched(probe, arguments, size, patch[0], reductions)
+    return _unstrided(timm_name, probe, arguments, size, fixed, reductions[-1])
 
 
 def _sketch(timm_name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -141,7 +135,7 @@ def _listed(names: dict[str, int]) -> str:
 
 
 def _levels(model: nn.Module, size: int) -> dict[int, dict[str, int]]:
-    """Input resolution → the modules that reduce it, by name, with their strides: a main path and its side paths."""
+    """Input resolution → the modules that reduce it, on the main path and beside it, with their strides."""
     found: dict[int, dict[str, int]] = {}
     hooks = []
 
@@ -175,6 +169,8 @@ def set_strides(model: nn.Module, strides: dict[str, int]) -> None:
     """
     for name, stride in strides.items():
         module = model.get_submodule(name)
+        if stride < 1:
+            raise ValueError(f"{name} is given the stride {stride}")
         if isinstance(module, nn.Conv2d):
             kernel = module.kernel_size[0]
             module.stride = (stride, stride)
