@@ -89,5 +89,6 @@ def flag(name: str) -> str:
 def to_toml(config: TrainConfig) -> str:
     """The settings as a TOML file that `--config` reads; what is None is left out."""
     told = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
-    # JSON's strings, numbers and booleans are TOML's too.
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items())
+    # JSON's strings, numbers and booleans are TOML's too, but for surrogate pairs and a bare DEL.
+    texts = {name: json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") for name, value in told.items()}
+    return "".join(f"{name} = {text}\n" for name, text in texts.items())

@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,14 @@ HEAVY = (
     "wandb", "tensorboard", "matplotlib",
 )  # fmt: skip
 # The files that need what only training installs; nothing else in the core may import them, not even inside a function.
-AUGMENT = {f"augment.{name}" for name in ("__init__", "placement", "policies", "operations", "mixing")}
-TRAINING = AUGMENT | {
-    "data.catalogue", "data.loading", "data.pixels", "data.decoding", "models", "train", "checkpoint", "optimization",
-    "feed", "distributed", "gradients", "unfinished", "tracking", "evaluate", "complexity", "commands.train",
-    "commands.models", "commands.profile", "report.plots",
+TRAINING = {
+    "augment.*", "models.*", "data.catalogue", "data.loading", "data.pixels", "data.decoding", "train", "checkpoint",
+    "optimization", "feed", "distributed", "gradients", "unfinished", "tracking", "evaluate", "complexity",
+    "commands.train", "commands.models", "commands.profile", "report.plots",
+}  # fmt: skip
+# Those of them that import one at their top, since nothing reaches them without it.
+TORCH_AT_TOP = {
+    "augment.*", "models.*", "train", "checkpoint", "optimization", "feed", "distributed", "gradients", "unfinished",
 }  # fmt: skip
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
@@ -53,9 +57,14 @@ def modules() -> dict[str, Path]:
     return {name.removesuffix(".__init__"): path for name, path in names.items()}
 
 
+def among(name: str, names: Iterable[str]) -> bool:
+    """Whether a module is named, by itself or as a part of a package: "models.*"."""
+    return name in names or any(n.endswith(".*") and f"{name}.".startswith(n[:-1]) for n in names)
+
+
 def layer(name: str) -> int:
     for i, names in enumerate(LAYERS):
-        if name in names or any(n.endswith(".*") and f"{name}.".startswith(n[:-1]) for n in names):
+        if among(name, names):
             return i
     raise AssertionError(f"edgebench/{name} has no layer: say in LAYERS where it stands")
 
@@ -97,8 +106,7 @@ def test_an_adapter_sees_the_contract_alone(path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_the_core_needs_no_heavy_library(name: str) -> None:
     heavy = {n.split(".")[0] for n in imported(modules()[name])} & set(HEAVY)
-    allowed = name in TRAINING | PROGRAMS or name.startswith("models.")
-    assert not heavy or allowed, f"{name} imports {sorted(heavy)}"
+    assert not heavy or among(name, TRAINING | PROGRAMS), f"{name} imports {sorted(heavy)}"
 
 
 def loaded_by(code: str) -> set[str]:
@@ -129,12 +137,7 @@ def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact,
 
 def test_every_module_imports_without_the_optional_libraries() -> None:
     """As on a board: everything but the files about training and the adapters imports with the base install alone."""
-    elsewhere = {"models", "train"} | AUGMENT | PROGRAMS
-    elsewhere |= {"cuda", "__main__"}  # a GPU's board has cuda-python; __main__ would run
-    names = [
-        f"edgebench.{name}".removesuffix(".__init__")
-        for name in sorted(modules())
-        if name.split(".")[0] not in elsewhere and name not in PROGRAMS
-    ]
+    elsewhere = TORCH_AT_TOP | PROGRAMS | {"cuda", "__main__"}  # a GPU's board has cuda-python; __main__ would run
+    names = [f"edgebench.{name}".removesuffix(".__init__") for name in sorted(modules()) if not among(name, elsewhere)]
     blocked = f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
     loaded_by(blocked + "\n".join(f"import {name}" for name in names))
