@@ -28,7 +28,7 @@ def write(
     test_accuracy = evaluate.accuracy(logits_of(splits.test.images), splits.test.labels)
     training = Training(
         config, splits.info, progress.best_epoch, progress.best_accuracy, test_accuracy, round(progress.seconds, 3),
-        interrupted,
+        interrupted, progress.part_size,
     )  # fmt: skip
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]

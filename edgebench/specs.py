@@ -85,7 +85,10 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Training:
-    """How a checkpoint came to be and how well it does. Accuracies are shares in [0, 1] of the named split."""
+    """How a checkpoint came to be and how well it does. Accuracies are shares in [0, 1] of the named split.
+
+    `part_size`: images in memory at once, fewer than a batch where memory ran out.
+    """
 
     config: TrainConfig
     data: DataSplit
@@ -94,6 +97,7 @@ class Training:
     test_accuracy: float
     seconds: float
     interrupted: bool = False
+    part_size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ LAYERS = (
     ("cli",),
     ("commands.*",),
     ("doctor", "testing"),
-    ("train", "export", "run", "crosscheck", "complexity", "report.*"),
+    ("train", "study", "export", "run", "crosscheck", "complexity", "report.*"),
     ("checkpoint", "optimization", "feed"),
     ("distributed", "gradients", "unfinished", "tracking"),
     ("ab", "compare"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,12 @@ def complete_targets(ctx: click.Context, parameter: click.Parameter, incomplete:
     return [CompletionItem(name) for name in names("exporters") if name.startswith(incomplete)]
 
 
-def settings(kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each field of a dataclass like `recipe.TrainConfig`: the field's default, type, help and bounds."""
+def settings(kind: type, without: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each field of a dataclass like `recipe.TrainConfig`: its default, type and help."""
 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         hints = typing.get_type_hints(kind)
-        for field in reversed(dataclasses.fields(kind)):
+        for field in reversed([field for field in dataclasses.fields(kind) if field.name not in without]):
             name, hint = flag(field.name), hints[field.name]
             if type(None) in typing.get_args(hint):  # X | None
                 hint = typing.get_args(hint)[0]

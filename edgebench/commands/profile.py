@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands.train import _need_training_libraries
+from edgebench.commands.train import need_training_libraries
 
 if TYPE_CHECKING:
     from edgebench.complexity import Complexity
@@ -46,7 +46,7 @@ def command(
     """
     import sys
 
-    _need_training_libraries()
+    need_training_libraries()
     from rich.console import Console
 
     from edgebench import complexity, jsonio

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgebench.workspace import Workspace
 
 
-def _need_training_libraries() -> None:
+def need_training_libraries() -> None:
     from edgebench.errors import Unsupported
 
     try:
@@ -68,21 +68,21 @@ def command(
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from edgebench import data, jsonio
 
-    config = _absolute(TrainConfig(**given))
+    config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
-    with _Progress() as progress:
+    with Progress() as progress:
         dataset = data.find(
             config.dataset, _path(config.data_dir), download=download, on_progress=partial(progress.preparing, "bytes")
         )
-    _need_training_libraries()
+    need_training_libraries()
     from edgebench import tracking, train
 
-    out = out or workspace.checkpoints / _name(config, dataset.name)
+    out = out or workspace.checkpoints / folder_name(config, dataset.name)
     track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
         train.train(config, out, resume=resume)
         return
-    with _Progress() as progress:
+    with Progress() as progress:
         listener = train.Listener(progress.show, progress.say, partial(progress.preparing, "images"))
         checkpoint = train.train(config, out, resume=resume, track=track, listener=listener)
     training = checkpoint.training
@@ -104,7 +104,7 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _absolute(config: TrainConfig) -> TrainConfig:
+def absolute(config: TrainConfig) -> TrainConfig:
     """The config with whole paths, so that what a checkpoint records can be used from any folder."""
     from dataclasses import replace
 
@@ -116,7 +116,7 @@ def _absolute(config: TrainConfig) -> TrainConfig:
     return replace(config, **whole)
 
 
-def _name(config: TrainConfig, dataset: str) -> str:
+def folder_name(config: TrainConfig, dataset: str) -> str:
     """The same recipe gets the same folder, another recipe another."""
     import hashlib
 
@@ -127,10 +127,10 @@ def _name(config: TrainConfig, dataset: str) -> str:
     return f"{'-'.join(plain)}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"
 
 
-class _Progress:
+class Progress:
     """A live bar on a terminal; elsewhere (a log, CI) a line an epoch."""
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Progress:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
