@@ -205,6 +205,7 @@ def _train(
                         continue
                     mean_loss, accuracy = float(loss_sum) / step, int(correct) / (step * len(images))
                     if not math.isfinite(mean_loss):
+                        state.discard()  # resumed, it would come to the same
                         raise EdgebenchError(
                             f"the loss became {mean_loss} in epoch {epoch}, step {step}", _against_divergence(config)
                         )

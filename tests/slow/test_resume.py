@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,11 @@ from conftest import Command, clean_environment
 from safetensors.torch import load_file
 
 from edgebench import artifact
+from edgebench.errors import BadFile, UsageError
+from edgebench.recipe import TrainConfig
+from edgebench.unfinished import Progress, Unfinished
 
-RECIPE = ("--epochs", "6", "--subset", "200", "--ema", "0.9", "--mixup", "0.2", "--augment", "randaugment")
+RECIPE = ("--epochs", "5", "--subset", "200", "--ema", "0.9", "--mixup", "0.2", "--augment", "randaugment")
 NET = """
 from torch import nn
 
@@ -38,53 +42,43 @@ def killed_after_epoch(epoch: int, out: Path, *arguments: str) -> None:
     assert not out.exists(), "no checkpoint before the end"
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, edgebench: Command) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    done = edgebench("train", *RECIPE, "--out", folder / "x", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "x"
+def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(edgebench: Command, tmp_path: Path) -> None:
+    """Whatever went wrong on the way: other options, a disk without room."""
+    out = tmp_path / "x"
 
+    def resumed(*arguments: str, **options: Any) -> subprocess.CompletedProcess:
+        return edgebench("train", *RECIPE, *arguments, "--resume", "--out", out, cwd=tmp_path, **options)
 
-def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(
-    edgebench: Command, undisturbed: Path, tmp_path: Path
-) -> None:
-    killed_after_epoch(4, tmp_path / "x", *RECIPE)
-    done = edgebench("train", *RECIPE, "--out", tmp_path / "x", "--resume", cwd=tmp_path)
+    killed_after_epoch(3, out, *RECIPE)
+    (state,) = (tmp_path / ".x.unfinished").iterdir()
+    before = state.read_bytes()
+    done = resumed("--seed", "7")
+    assert done.returncode == 2 and "the unfinished run has --seed 0, not 7" in done.stderr
+    done = resumed(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
+    assert done.returncode == 1 and "make room on that disk" in done.stderr and "Traceback" not in done.stderr
+    assert state.read_bytes() == before and list(state.parent.iterdir()) == [state]
+
+    done = resumed()
     assert done.returncode == 0, done.stderr
-    assert "epoch 6/6" in done.stderr and "epoch 1/6" not in done.stderr
-    whole, resumed = (artifact.read(folder) for folder in (undisturbed, tmp_path / "x"))
-    assert resumed.files["weights.safetensors"] == whole.files["weights.safetensors"]
-    assert resumed.training.test_accuracy == whole.training.test_accuracy
-    assert len((tmp_path / "x" / "history.jsonl").read_text().splitlines()) == 6
+    assert "epoch 5/5" in done.stderr and "epoch 1/5" not in done.stderr
+    assert edgebench("train", *RECIPE, "--out", tmp_path / "y", cwd=tmp_path).returncode == 0
+    found, undisturbed = artifact.read(out), artifact.read(tmp_path / "y")
+    assert found.files["weights.safetensors"] == undisturbed.files["weights.safetensors"]
+    assert found.training.test_accuracy == undisturbed.training.test_accuracy
+    assert len((out / "history.jsonl").read_text().splitlines()) == 5
     assert not list(tmp_path.glob(".x.*")), "what was kept for resuming is gone"
 
 
-def test_a_full_disk_leaves_the_state_before_intact(edgebench: Command, tmp_path: Path) -> None:
-    killed_after_epoch(3, tmp_path / "x", *RECIPE)
-    (state,) = (tmp_path / ".x.unfinished").iterdir()
-    before = state.read_bytes()
-
-    def little_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    done = edgebench("train", *RECIPE, "--out", tmp_path / "x", "--resume", cwd=tmp_path, preexec_fn=little_room)
-    assert done.returncode == 1 and "make room on that disk" in done.stderr and "Traceback" not in done.stderr
-    assert state.read_bytes() == before and list(state.parent.iterdir()) == [state]
-    done = edgebench("train", *RECIPE, "--out", tmp_path / "x", "--resume", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-
-
-def test_what_cannot_be_resumed_is_said(edgebench: Command, tmp_path: Path) -> None:
-    done = edgebench("train", *RECIPE, "--out", tmp_path / "x", "--resume", cwd=tmp_path)
-    assert done.returncode == 2 and "there is no unfinished run to resume" in done.stderr
-    killed_after_epoch(2, tmp_path / "x", *RECIPE)
-    done = edgebench("train", *RECIPE, "--seed", "7", "--out", tmp_path / "x", "--resume", cwd=tmp_path)
-    assert done.returncode == 2 and "the unfinished run has --seed 0, not 7" in done.stderr
-    (state,) = (tmp_path / ".x.unfinished").iterdir()
-    state.write_bytes(state.read_bytes()[:1000])
-    done = edgebench("train", *RECIPE, "--out", tmp_path / "x", "--resume", cwd=tmp_path)
-    assert done.returncode == 1 and "cannot be read" in done.stderr and "Traceback" not in done.stderr
+def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
+    state = Unfinished(tmp_path / "x")
+    with pytest.raises(UsageError, match="there is no unfinished run to resume"):
+        state.load(TrainConfig())
+    state.save(Progress(TrainConfig()), {"network/weight": torch.zeros(1000)})
+    assert state.load(TrainConfig())[0] == Progress(TrainConfig())
+    path = state.folder / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BadFile, match="cannot be read"):
+        state.load(TrainConfig())
 
 
 def test_patience_ends_a_run_that_learns_nothing_more(edgebench: Command, tmp_path: Path) -> None:
