@@ -53,7 +53,13 @@ def _shared(*varied: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorated
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  edgebench study convergence --models mobilenetv3,resnet50
+  edgebench study samples --dataset cifar10 --subsets 5000,10000,full
+  edgebench study batch-size --sizes 32,64,128"""
+)
 def command() -> None:
     """Train several times and show what the epochs, the number of images or the batch size do.
 
