@@ -123,7 +123,9 @@ def _train(
     )
 
     # Model: channels-last halves the time of a depthwise network on a CPU.
-    network, info = models.build(config.model, classes, config.image_size, config.seed, pretrained=config.pretrained)
+    network, info = models.build(
+        config.model, classes, config.image_size, config.seed, pretrained=config.pretrained and not resume
+    )
     for sentence in info.adapted:
         listener.say(sentence)
     if config.init_weights and not resume:
