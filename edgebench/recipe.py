@@ -25,6 +25,7 @@ class TrainConfig:
     data_dir: str | None = _setting(None, "Where the datasets lie.  [default: EDGEBENCH_DATA]")
     subset: str = _setting("full", "Labelled images to use, stratified: full, a number (5000) or a share (0.1).")
     image_size: int | None = _setting(None, "Pixels of the square images.  [default: the dataset's]", least=8)
+    adapt: bool = _setting(True, "Change strides, patches and windows where images are small for the network.")
     skip_broken: bool = _setting(False, "List the images that cannot be read and go on without them.")
     stream: bool = _setting(False, "Decode images as they are needed instead of once into a cache.")
 

@@ -124,8 +124,9 @@ def _train(
 
     # Model: channels-last halves the time of a depthwise network on a CPU.
     network, info = models.build(
-        config.model, classes, config.image_size, config.seed, pretrained=config.pretrained and not resume
-    )
+        config.model, classes, config.image_size, config.seed,
+        pretrained=config.pretrained and not resume, adapt=config.adapt,
+    )  # fmt: skip
     for sentence in info.adapted:
         listener.say(sentence)
     if config.init_weights and not resume:

@@ -53,18 +53,19 @@ def _timm_has(name: str) -> bool:
 
 
 def build(
-    name: str, classes: int, image_size: int, seed: int, *, pretrained: bool = False
+    name: str, classes: int, image_size: int, seed: int, *, pretrained: bool = False, adapt: bool = True
 ) -> tuple[nn.Module, ModelInfo]:
     """A network for `classes` classes and square images of `image_size` pixels, in eval mode, and what it costs.
 
     `name`: a short name, a timm name, the path of a TOML, a plug-in's name, or `FILE.py:function`, which executes that
-    file. timm's networks are adapted to small images; `ModelInfo.adapted` says how. `pretrained` fetches timm's weights
-    from the network and gives the classifier new ones. Raises UsageError if it cannot take images of that size.
+    file. With `adapt` timm's networks are adapted to small images; `ModelInfo.adapted` says how. `pretrained` fetches
+    timm's weights from the network and gives the classifier new ones. Raises UsageError if it cannot take images of
+    that size.
     """
     target = resolve(name)
     if is_timm(name):
         extra = own.read_toml(Path(name))[1] if name.endswith(".toml") else {}
-        return _build_timm(name, target, extra, classes, image_size, seed, pretrained)
+        return _build_timm(name, target, extra, classes, image_size, seed, pretrained, adapt)
     if pretrained:
         raise UsageError(f"timm has no weights for {name}, which is not its own", "--init-weights FILE.safetensors")
     torch.manual_seed(seed)
@@ -78,8 +79,9 @@ def build(
 
 
 def _build_timm(
-    name: str, timm_name: str, extra: dict[str, Any], classes: int, image_size: int, seed: int, pretrained: bool
-) -> tuple[nn.Module, ModelInfo]:
+    name: str, timm_name: str, extra: dict[str, Any], classes: int, image_size: int, seed: int, pretrained: bool,
+    adapt: bool,
+) -> tuple[nn.Module, ModelInfo]:  # fmt: skip
     config = import_timm().get_pretrained_cfg(timm_name)
     if pretrained and not (config and config.has_weights):
         raise UsageError(
@@ -87,7 +89,7 @@ def _build_timm(
         )
     *adapted, plain = small.plans(timm_name, {**extra, "num_classes": classes}, image_size)
     made = None
-    for plan in adapted:
+    for plan in adapted if adapt else ():
         with contextlib.suppress(Exception):  # a network that cannot be adapted is taken as it is
             made = _made(name, timm_name, plan, image_size, seed)
     try:

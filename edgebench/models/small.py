@@ -41,9 +41,7 @@ def plans(timm_name: str, arguments: dict[str, Any], image_size: int) -> list[Pl
     plain = Plan({**arguments, "img_size": image_size} if fixed else dict(arguments))
     try:
         adapted = _adapted(timm_name, arguments, image_size, fixed) if image_size >= LEAST_SIZE else None
-    except (
-        Exception
-    ):  # what one of timm's thousand networks makes of unusual arguments is its own; as it is it may work
+    except Exception:  # unusual arguments fail in as many ways as timm has networks; as it is it may work
         adapted = None
     return [adapted, plain] if adapted else [plain]
 

@@ -1,0 +1,122 @@
+"""Training speed beside timm's own train.py: same network, images, batch, precision and threads, by turns.
+
+.venv/bin/python scripts/bench_training.py TRAIN_PY CIFAR_FOLDER [--rounds 3] [--models mobilenetv3_large_100,resnet50]
+
+TRAIN_PY is train.py of github.com/huggingface/pytorch-image-models; CIFAR_FOLDER holds cifar-10-batches-py. Both train
+on 64 × 64 pixels with a batch of 64, fp32, channels last, flips and moved or cropped images; timm's loader has one
+worker beside the training threads. Prints images per second of each, their ratio, and the share of our step that the
+images take (reading and augmentation, without the network).
+"""
+
+import argparse
+import itertools
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+IMAGE_SIZE, BATCH, THREADS = 64, 64, 2
+# timm beside a CPU-only torch does not import by itself: see models.import_timm.
+START = "import runpy, sys; from edgebench.models import import_timm; import_timm(); sys.argv = sys.argv[1:]; "
+START += f"import torch; torch.set_num_threads({THREADS}); runpy.run_path(sys.argv[0], run_name='__main__')"
+
+
+def theirs(train_py: Path, cifar: Path, model: str, steps: int, scratch: Path) -> float:
+    """Images a second in the later half of some steps, by the lines that it logs."""
+    command = [
+        sys.executable, "-c", START, str(train_py), "--data-dir", str(cifar), "--dataset", "torch/cifar10",
+        "--model", model, "--num-classes", "10", "--img-size", str(IMAGE_SIZE), "-b", str(BATCH), "--epochs", "1",
+        "--workers", "1", "--device", "cpu", "--channels-last", "--log-interval", "1", "--opt", "adamw",
+        "--output", str(scratch), "--no-prefetcher",
+    ]  # fmt: skip
+    rates = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            # Time: 0.534s,  119.81/s  (0.612s,  104.55/s): of this step, and on average
+            if found := re.search(r"Time: *[\d.]+s, *([\d.]+)/s", line):
+                rates.append(float(found[1]))
+            if len(rates) >= steps:
+                process.kill()
+    if len(rates) < steps:
+        sys.exit(f"timm's train.py ended early:\n{''.join(lines[-15:])}")
+    return statistics.median(rates[steps // 2 :])
+
+
+def ours(cifar: Path, model: str, steps: int, scratch: Path) -> float:
+    """Images a second in the later half of some steps, from the times of the steps."""
+    import torch
+
+    from edgebench import train
+    from edgebench.recipe import TrainConfig
+
+    moments = []
+
+    class Enough(Exception):
+        pass
+
+    def on_step(step: train.Step) -> None:
+        moments.append(time.perf_counter())
+        if len(moments) > steps:
+            raise Enough
+
+    config = TrainConfig(
+        model=model, dataset=str(cifar / "cifar-10-batches-py"), subset="10000", image_size=IMAGE_SIZE,
+        batch_size=BATCH, threads=THREADS, epochs=1, adapt=False,
+    )  # fmt: skip
+    try:
+        train.train(config, scratch / "checkpoint", listener=train.Listener(on_step))
+    except Enough:
+        torch.set_num_threads(THREADS)
+    seconds = [b - a for a, b in itertools.pairwise(moments)]
+    return BATCH / statistics.median(seconds[steps // 2 :])
+
+
+def share_of_images(cifar: Path, step_s: float) -> float:
+    """The share of a step that reading and augmenting a batch take."""
+    import torch
+
+    from edgebench import augment, data
+    from edgebench.feed import Feed
+
+    torch.set_num_threads(THREADS)
+    splits = data.load(str(cifar / "cifar-10-batches-py"), "10000", IMAGE_SIZE, 0)
+    feed, draw, spent = Feed(splits.train, torch.device("cpu")), torch.Generator().manual_seed(0), []
+    chosen = torch.randperm(len(splits.train))[: 50 * BATCH].split(BATCH)
+    began = time.perf_counter()
+    for images, _ in feed.batches(chosen):
+        augment.augment(images, draw, flip=True, shift=0.1, policy="none")
+        spent.append(time.perf_counter() - began)
+        began = time.perf_counter()
+    return statistics.median(spent) / step_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train_py", type=Path)
+    parser.add_argument("cifar", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--models", default="mobilenetv3_large_100,resnet50")
+    given = parser.parse_args()
+    for model in given.models.split(","):
+        ratios = []
+        for number in range(given.rounds):
+            with tempfile.TemporaryDirectory() as scratch:
+                shared = (given.cifar, model, given.steps, Path(scratch))
+                sides = {"timm": partial(theirs, given.train_py, *shared), "edgebench": partial(ours, *shared)}
+                order = list(sides) if number % 2 == 0 else list(sides)[::-1]
+                rates = {name: sides[name]() for name in order}
+            ratios.append(rates["edgebench"] / rates["timm"])
+            print(f"{model} round {number + 1}: {', '.join(f'{n} {rates[n]:.1f} images/s' for n in sides)}", flush=True)
+        images = share_of_images(given.cifar, BATCH / rates["edgebench"])
+        print(f"{model}: edgebench ÷ timm {statistics.median(ratios):.2f}; images take {images:.1%} of a step")
+
+
+if __name__ == "__main__":
+    main()
