@@ -52,7 +52,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, edgebench: Command) -> P
     """A workspace with a checkpoint trained for two epochs and its ONNX and OpenVINO artifacts. Not to be changed."""
     root = tmp_path_factory.mktemp("workspace")
     for arguments in (
-        ("train", "--epochs", "2", "--subset", "400"),
+        ("train", "--epochs", "2", "--subset", "200"),
         ("export", "--target", "onnx", "--target", "openvino"),
     ):
         done = edgebench(*arguments, "--workspace", root)

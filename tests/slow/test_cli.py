@@ -37,7 +37,7 @@ def refused(done, code: int, *says: str) -> None:
         (("train", "--subset", "many"), 2, ["'many' is no size"]),
         (("train", "--epochs", "0"), 2, ["--epochs is 0"]),
         (("train", "--lr", "nan"), 2, ["--lr is nan"]),
-        (("train", "--image-size", "9", "--model", "vit_base"), 2, ["9 × 9 pixels", "--image-size"]),
+        (("train", "--image-size", "9", "--model", "vit_base", "--no-adapt"), 2, ["9 × 9 pixels", "--image-size"]),
         (("export", "--target", "onxx", "x"), 2, ["unknown target 'onxx'", "did you mean onnx"]),
         (("export", "--target", "onnx"), 1, ["there is no checkpoint", "edgebench train"]),
         (("export", "--target", "onnx", "nowhere"), 1, ["nowhere does not exist", "edgebench train"]),
