@@ -15,14 +15,18 @@ from edgebench import artifact
 from edgebench.specs import Artifact
 
 REPOSITORY = Path(__file__).parent.parent
+LONGEST = ("test_train.py", "test_base_install.py")
 PLUGINS = Path(__file__).parent / "plugins" / "faulty"
 
 Command = Callable[..., subprocess.CompletedProcess]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first: whatever trains, exports or starts processes by the dozen is in tests/slow."""
-    items.sort(key=lambda item: "slow" in item.path.parts)
+    """Fast tests first: whatever trains, exports or starts processes by the dozen is in tests/slow.
+
+    Of those the longest come first, so that no worker is left alone with one of them at the end.
+    """
+    items.sort(key=lambda item: ("slow" in item.path.parts, item.path.name not in LONGEST))
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
