@@ -12,6 +12,7 @@ from typing import Any
 from edgebench import artifact, stats, tracking
 from edgebench.recipe import TrainConfig
 from edgebench.specs import Artifact
+from edgebench.unfinished import Unfinished
 
 History = Sequence[dict[str, Any]]
 
@@ -58,7 +59,7 @@ def trained(config: TrainConfig, out: Path, train: Callable[[bool], Artifact]) -
         found = artifact.read(out)
         if not found.training.interrupted:
             return found
-    return train((out.parent / f".{out.name}.unfinished").is_dir())
+    return train(Unfinished(out).exists())
 
 
 def history(checkpoint: Artifact) -> History:

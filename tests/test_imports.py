@@ -46,6 +46,7 @@ TRAINING = {
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {
     "augment.*", "models.*", "train", "checkpoint", "optimization", "feed", "distributed", "gradients", "unfinished",
+    "study",
 }  # fmt: skip
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}

@@ -163,7 +163,7 @@ def _train(
     from functools import partial
 
     from edgebench import data
-    from edgebench.errors import UsageError
+    from edgebench.errors import EdgebenchError, UsageError
 
     if plot and plot.suffix != ".png":
         raise UsageError(f"--plot {plot} is no PNG", "end it in .png")
@@ -185,6 +185,8 @@ def _train(
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
             run = partial(train.train, config, out, track=track, listener=listener)
             checkpoints.append(study.trained(config, out, lambda resume, run=run: run(resume=resume)))
+        if checkpoints[-1].training.interrupted:
+            raise EdgebenchError("the study was interrupted", "the same command goes on with it")
     return checkpoints
 
 

@@ -49,7 +49,7 @@ def keep_frozen(model: nn.Module) -> None:
 
 
 def parameter_groups(
-    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float | None = None
+    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
     """Groups for a torch optimizer, each with `params`, `lr` and `weight_decay`, of what is not frozen.
 
@@ -67,7 +67,7 @@ def parameter_groups(
         for name, parameter in named
         if name.endswith(".bias") or any(fnmatch(name, pattern) for pattern in patterns)
     ]
-    if layer_decay is None:
+    if layer_decay == 1:
         groups = param_groups_weight_decay(model, weight_decay, no_weight_decay_list=kept)
     else:
         if not 0 < layer_decay <= 1:
