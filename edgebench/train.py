@@ -22,6 +22,7 @@ from edgebench import (
     data,
     distributed,
     evaluate,
+    heap,
     models,
     optimization,
     tracking,
@@ -91,7 +92,7 @@ def train(
     config.check()
     artifact.ensure_writable(out)
     torch.use_deterministic_algorithms(True, warn_only=True)  # some CUDA kernels have no deterministic form
-    with distributed.world() as world:
+    with distributed.world() as world, heap.freed_memory_is_kept():
         if world.leads:
             return _train(config, out, resume, track, listener, world)
         return _train(config, out, resume, _untracked, SILENT, world)
@@ -109,7 +110,7 @@ def _train(
         listener.say(f"begins anew: the unfinished run in {state.folder} is given up (--resume would go on with it)")
 
     # Data: uint8, normalised in batches on the device.
-    dataset = data.find(config.dataset, Path(config.data_dir) if config.data_dir else None)
+    dataset = data.find(config.dataset, config.data_dir)
     with world.leader_first():
         splits = data.load(
             dataset, config.subset, config.image_size or dataset.image_size, config.seed,
@@ -147,6 +148,8 @@ def _train(
     step_size = min(batch_size * world.size * config.accumulate, len(splits.train))
     steps = len(splits.train) // step_size  # the odd rest is dropped: a batch of one breaks batch normalisation
     total_steps = config.epochs * steps
+    if models.hasten_statistics(network, steps * config.accumulate):
+        listener.say(f"batch normalisation's statistics move faster, for there are {steps} batches an epoch")
     config = replace(
         config,
         threads=config.threads or _worthwhile_threads(info.macs * batch_size),

@@ -41,6 +41,10 @@ class Workspace:
             raise EdgebenchError(f"there is no checkpoint in {self.checkpoints}", "make one: `edgebench train`")
         return artifact.read(found[-1].path)
 
+    def all_checkpoints(self) -> list[Artifact]:
+        """Every checkpoint by age. A folder that cannot be read is an error, not a gap in the table."""
+        return _manifests(self.checkpoints)
+
     def newest_artifacts(self) -> list[Artifact]:
         """The newest checkpoint and what was exported from it; failing that, all artifacts here.
 

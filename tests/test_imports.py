@@ -18,9 +18,10 @@ LAYERS = (
     ("cli",),
     ("commands.*",),
     ("doctor", "testing"),
-    ("train", "study", "export", "run", "crosscheck", "complexity", "report.*"),
+    ("train", "export", "run", "crosscheck", "complexity", "report.*"),
+    ("study",),
     ("checkpoint", "optimization", "feed"),
-    ("distributed", "gradients", "unfinished", "tracking"),
+    ("distributed", "gradients", "heap", "unfinished", "tracking"),
     ("ab", "compare"),
     ("repeat", "search"),
     ("worker", "engines.*"),
@@ -28,7 +29,7 @@ LAYERS = (
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
-    ("artifact", "stats", "registry", "loadgen_log"),
+    ("artifact", "history", "stats", "registry", "loadgen_log"),
     ("specs", "jobs", "recipe", "protocols", "errors", "jsonio", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
@@ -41,12 +42,11 @@ HEAVY = (
 TRAINING = {
     "augment.*", "models.*", "data.catalogue", "data.loading", "data.pixels", "data.decoding", "train", "checkpoint",
     "optimization", "feed", "distributed", "gradients", "unfinished", "tracking", "evaluate", "complexity",
-    "commands.train", "commands.models", "commands.profile", "report.plots",
+    "commands.training", "commands.train", "commands.models", "commands.profile", "report.plots",
 }  # fmt: skip
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {
     "augment.*", "models.*", "train", "checkpoint", "optimization", "feed", "distributed", "gradients", "unfinished",
-    "study",
 }  # fmt: skip
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}

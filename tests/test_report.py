@@ -339,7 +339,7 @@ def check_markdown(name: str) -> None:
     table, other = parsed(formats.markdown(rows([named(name), named(name, status="failed", message=name, batch=2)])))
     assert len(table) == 3 and len({len(line) for line in table}) == 1
     for line in table[1:]:
-        assert line[0] == (" ".join(name.split()) if name else "–")
+        assert line[0] == (formats.printable(" ".join(name.split())) if name else "–")
     assert other == [], "a name became something else than text"
 
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import REPOSITORY, clean_environment
 from factories import make_artifact
 
-from edgebench import tracking
+from edgebench import history, tracking
 from edgebench.errors import BadFile, Unsupported
 
 EPOCHS = [{"epoch": n, "loss": 1 / n, "validation_accuracy": 0.25 * n} for n in (1, 2, 3)]
@@ -32,7 +32,7 @@ def test_each_epoch_is_on_disk_as_soon_as_it_ends(tmp_path: Path) -> None:
     with tracking.open(CONFIG, tmp_path / "run") as tracker:
         for done, epoch in enumerate(EPOCHS, 1):
             tracker.log(epoch)
-            assert tracking.read_history(tmp_path / "run" / "history.jsonl") == EPOCHS[:done]
+            assert history.read(tmp_path / "run" / "history.jsonl") == EPOCHS[:done]
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["history.jsonl"]
 
 
@@ -42,16 +42,16 @@ def test_a_new_run_begins_a_new_history_and_a_resumed_one_drops_what_it_repeats(
         with tracking.open(CONFIG, tmp_path, epochs_done=done) as tracker:
             for epoch in EPOCHS[done:]:
                 tracker.log(epoch)
-        assert tracking.read_history(path) == EPOCHS
+        assert history.read(path) == EPOCHS
 
 
 def test_a_line_cut_off_by_a_kill_is_no_epoch(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text('{"epoch":1,"loss":2.5}\n{"epoch":2,"lo')
-    assert tracking.read_history(path) == [{"epoch": 1, "loss": 2.5}]
+    assert history.read(path) == [{"epoch": 1, "loss": 2.5}]
     with tracking.open(CONFIG, tmp_path, epochs_done=1) as tracker:
         tracker.log({"epoch": 2, "loss": float("nan")})
-    assert tracking.read_history(path) == [{"epoch": 1, "loss": 2.5}, {"epoch": 2, "loss": None}]
+    assert history.read(path) == [{"epoch": 1, "loss": 2.5}, {"epoch": 2, "loss": None}]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_no_history_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(text)
     with pytest.raises(BadFile, match=r"history\.jsonl"):
-        tracking.read_history(path)
+        history.read(path)
 
 
 def test_tensorboard_reads_back_each_figure_and_forgets_what_a_resumed_run_repeats(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_wandb_without_a_key_says_how_to_go_on(tmp_path: Path) -> None:
     """In a process of its own, as a key may be in this one's memory; nothing reaches the network before the refusal."""
     code = (
         "import sys; sys.path.insert(0, 'tests')\nfrom pathlib import Path\nfrom factories import make_artifact\n"
-        "from edgebench import tracking\n"
+        "from edgebench import history, tracking\n"
         f"with tracking.open(make_artifact().training.config, Path({str(tmp_path)!r}), wandb=True): print('entered')"
     )
     environment = clean_environment(WANDB_MODE="online", HOME=str(tmp_path), WANDB_API_KEY="")

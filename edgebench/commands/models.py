@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edgebench.commands import options
-from edgebench.commands.train import need_training_libraries
+from edgebench.commands.training import need_libraries
 
 
 @click.command(
@@ -22,7 +22,7 @@ def command(pattern: str | None, show_all: bool, as_json: bool) -> None:
 
     --model also takes FILE.py:function, which executes the file, and the path of a TOML with timm = "NAME".
     """
-    need_training_libraries()
+    need_libraries()
     from fnmatch import fnmatch
 
     from edgebench import jsonio, registry

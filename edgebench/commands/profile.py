@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands.train import need_training_libraries
+from edgebench.commands.training import need_libraries
 
 if TYPE_CHECKING:
     from edgebench.complexity import Complexity
@@ -46,7 +46,7 @@ def command(
     """
     import sys
 
-    need_training_libraries()
+    need_libraries()
     from rich.console import Console
 
     from edgebench import complexity, jsonio

@@ -1,4 +1,4 @@
-"""`edgebench report`: the measurements as a table, for a person or another program."""
+"""`edgebench report`: measurements and trainings as tables and plots, for a person or another program."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import click
 from edgebench.commands import options
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from edgebench.specs import Artifact
     from edgebench.workspace import Workspace
 
 
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 Examples:
   edgebench report
   edgebench report --format markdown --out report.md
-  edgebench report --device jetson_orin --format csv > orin.csv"""
+  edgebench report --device jetson_orin --format csv > orin.csv
+  edgebench report --trainings --plots plots/"""
 )
 @click.option(
     "--format", "form", type=click.Choice(["table", "markdown", "csv", "json"]),
@@ -27,20 +31,23 @@ Examples:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of stdout.")
 @click.option("--device", metavar="PROFILE", shell_complete=options.complete_devices, help="Only this device.")
 @click.option("--model", metavar="NAME", help="Only this model.")
+@click.option("--trainings", is_flag=True, help="Show the trainings and their studies instead of the measurements.")
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path),
+    help="Draw the trainings into this folder: convergence.png, samples.png, batch-size.png, as far as there are such.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @options.workspace
 def command(
-    form: str | None, out: Path | None, device: str | None, model: str | None, as_json: bool, workspace: Workspace
-) -> None:
-    """Show the newest result of every measurement: model, cost, accuracy, latency, throughput, memory and evidence."""
-    import sys
+    form: str | None, out: Path | None, device: str | None, model: str | None, trainings: bool, plots: Path | None,
+    as_json: bool, workspace: Workspace,
+) -> None:  # fmt: skip
+    """Show the newest result of every measurement: model, cost, accuracy, latency, throughput, memory and evidence.
 
-    from rich.console import Console
-
-    from edgebench import jsonio, results
-    from edgebench.errors import EdgebenchError, UsageError, unknown_name
-    from edgebench.report import formats
-    from edgebench.report.rows import rows
+    With --trainings: every checkpoint, how fast it learned, and what trainings tell that differ only in their images
+    and seeds, or only in their batch size. CSV then holds the trainings alone.
+    """
+    from edgebench.errors import EdgebenchError, UsageError
 
     form = "json" if as_json else form
     if form is None and out is not None:
@@ -49,6 +56,23 @@ def command(
             raise UsageError(f"--out {out} does not say which format", "end it in .md, .csv or .json, or give --format")
     if form == "table" and out is not None:
         raise UsageError("a table is for the terminal", "--format markdown for a file")
+    if trainings or plots:
+        if device:
+            raise UsageError("--device is about measurements", "leave it out, or --trainings and --plots")
+        found = [c for c in workspace.all_checkpoints() if model in (None, c.model.name)]
+        if not found:
+            raise EdgebenchError(f"there is no such checkpoint in {workspace.checkpoints}", "`edgebench train`")
+        _trainings(found, form or "table", out, plots)
+    else:
+        _measurements(form or "table", out, device, model, workspace)
+
+
+def _measurements(form: str, out: Path | None, device: str | None, model: str | None, workspace: Workspace) -> None:
+    from edgebench import results
+    from edgebench.errors import EdgebenchError, unknown_name
+    from edgebench.report import formats
+    from edgebench.report.rows import rows
+
     found, problems = results.load(workspace.results)
     for problem in problems:
         click.echo(f"warning: skipped {problem.message}", err=True)
@@ -60,10 +84,42 @@ def command(
     made = rows([r for r in found if device in (None, r.job.device) and model in (None, r.artifact.model.name)])
     if not made:
         raise EdgebenchError(f"there are no results in {workspace.results}", "make some: `edgebench run`")
-    if form in (None, "table"):
-        Console(width=None if sys.stdout.isatty() else 200).print(formats.terminal(made))
-        return
-    text = formats.WRITERS[form](made)
+    if form == "table":
+        _print(formats.terminal(made))
+    else:
+        _write(formats.WRITERS[form](made), out)
+
+
+def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: Path | None) -> None:
+    from edgebench import jsonio
+    from edgebench.report import formats, trainings
+
+    sections = trainings.sections(checkpoints)
+    if form == "table":
+        for title, rows in sections.items():
+            _print(trainings.terminal(rows, title))
+    elif form == "markdown":
+        _write(trainings.markdown(sections), out)
+    elif form == "csv":
+        _write(formats.as_csv(sections["trainings"], trainings.Training), out)
+    else:
+        _write(jsonio.dumps(sections, indent=1) + "\n", out)
+    if plots:
+        for path in trainings.plots_in(plots, checkpoints):
+            click.echo(f"plot: {path}", err=form != "table")
+
+
+def _print(table: Table) -> None:
+    import sys
+
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _write(text: str, out: Path | None) -> None:
+    from edgebench import jsonio
+
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
-from edgebench.commands import train as training
+from edgebench.commands import options, training
 from edgebench.recipe import TrainConfig
 
 if TYPE_CHECKING:
@@ -88,11 +86,10 @@ def convergence(
         raise UsageError(f"--reach holds {wrong[0]:g}", "accuracies are shares such as 0.9")
     checkpoints = _train([{"model": model} for model in models], given, workspace, plot)
     from edgebench import study
+    from edgebench.report.trainings import plot_convergence
 
     if plot:
-        from edgebench.report import plots
-
-        plots.convergence({c.training.config.model: study.history(c) for c in checkpoints}, plot)
+        plot_convergence(checkpoints, plot)
     _show(study.convergence(checkpoints, sorted(reach)), as_json, plot)
 
 
@@ -116,17 +113,11 @@ def samples(
     varied = [{"model": m, "subset": n, "seed": s} for m in models for n in subsets for s in seeds]
     checkpoints = _train(varied, given, workspace, plot)
     from edgebench import study
+    from edgebench.report.trainings import plot_samples
 
-    rows = study.samples(checkpoints)
     if plot:
-        from edgebench.report import plots
-
-        curves: dict[str, list[tuple[int, float, float, float, int]]] = {}
-        for r in rows:
-            interval = (r.accuracy if r.low is None else r.low, r.accuracy if r.high is None else r.high)
-            curves.setdefault(r.model, []).append((r.images, r.accuracy, *interval, r.seeds))
-        plots.accuracy_by_samples(curves, plot)
-    _show(rows, as_json, plot)
+        plot_samples(checkpoints, plot)
+    _show(study.samples(checkpoints), as_json, plot)
 
 
 @command.command(
@@ -147,13 +138,11 @@ def batch_size(
     """Training speed and accuracy against the batch size, and which sizes fit into memory."""
     checkpoints = _train([{"model": m, "batch_size": n} for m in models for n in sizes], given, workspace, plot)
     from edgebench import study
+    from edgebench.report.trainings import plot_batch_sizes
 
-    rows = study.batch_sizes(checkpoints)
     if plot:
-        from edgebench.report import plots
-
-        plots.batch_size([dataclasses.asdict(row) for row in rows], plot)
-    _show(rows, as_json, plot)
+        plot_batch_sizes(checkpoints, plot)
+    _show(study.batch_sizes(checkpoints), as_json, plot)
 
 
 def _train(
@@ -170,10 +159,10 @@ def _train(
     configs = [training.absolute(TrainConfig(**(given | settings))) for settings in varied]
     for config in configs:
         config.check()
-    training.need_training_libraries()
-    from edgebench import models, study, tracking, train
+    training.need_libraries()
+    from edgebench import models, tracking, train
 
-    dataset = data.find(configs[0].dataset, Path(configs[0].data_dir) if configs[0].data_dir else None)
+    dataset = data.find(configs[0].dataset, configs[0].data_dir)
     for config in configs:
         models.resolve(config.model)
     checkpoints = []
@@ -181,41 +170,37 @@ def _train(
         out = workspace.checkpoints / training.folder_name(config, dataset.name)
         with training.Progress() as progress:
             progress.say(f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}")
-            listener = train.Listener(progress.show, progress.say, partial(progress.preparing, "images"))
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
-            run = partial(train.train, config, out, track=track, listener=listener)
-            checkpoints.append(study.trained(config, out, lambda resume, run=run: run(resume=resume)))
+            run = partial(train.train, track=track, listener=progress.listener())
+            checkpoints.append(_trained(config, out, run))
         if checkpoints[-1].training.interrupted:
             raise EdgebenchError("the study was interrupted", "the same command goes on with it")
     return checkpoints
+
+
+def _trained(config: TrainConfig, out: Path, train: Callable[..., Artifact]) -> Artifact:
+    """The checkpoint in `out` if it is there and whole, else the one that `train(config, out, resume=…)` makes."""
+    from edgebench import artifact
+    from edgebench.unfinished import Unfinished
+
+    if (out / "checkpoint.json").is_file():
+        found = artifact.read(out)
+        if not found.training.interrupted:
+            return found
+    return train(config, out, resume=Unfinished(out).exists())
 
 
 def _show(rows: list[Any], as_json: bool, plot: Path | None) -> None:
     import sys
 
     from rich.console import Console
-    from rich.table import Table
 
     from edgebench import jsonio
+    from edgebench.report import trainings
 
     if as_json:
         click.echo(jsonio.dumps(rows, indent=1))
         return
-    table = Table()
-    for field in dataclasses.fields(rows[0]):
-        table.add_column(field.name.replace("_", " "))
-    for row in rows:
-        table.add_row(*(_cell(field.name, getattr(row, field.name)) for field in dataclasses.fields(row)))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(trainings.terminal(rows))
     if plot:
         click.echo(f"plot: {plot}")
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    if name in ("accuracy", "low", "high", "share"):
-        return f"{value:.1%}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,.1f}" if isinstance(value, float) else str(value)

@@ -37,7 +37,7 @@ def data_folder() -> Path:
 
 def find(
     name: str,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     *,
     download: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -52,7 +52,7 @@ def find(
         # 40 pixels, although the digits have 8: from there on a MobileNetV3 has to be changed little (models/small.py).
         return Dataset("digits", NUMERALS, 40, False, _digits)
     if name in NAMES:
-        return _named(name, (data_dir or data_folder()).expanduser(), download, on_progress)
+        return _named(name, Path(data_dir or data_folder()).expanduser(), download, on_progress)
     path = Path(name).expanduser() if name else Path("\0")
     if os.path.isdir(path):
         return _recognised(path)

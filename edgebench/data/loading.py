@@ -23,7 +23,7 @@ def load(
     image_size: int,
     seed: int,
     *,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     skip_broken: bool = False,
     stream: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,

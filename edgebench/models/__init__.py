@@ -12,14 +12,14 @@ from torch import nn
 from edgebench import registry
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.models import cost, own, small
-from edgebench.models.finetune import freeze, keep_frozen, parameter_groups
+from edgebench.models.finetune import freeze, hasten_statistics, keep_frozen, parameter_groups
 from edgebench.models.names import GROUPS, SHORT_NAMES, import_timm, timm_name_of
 from edgebench.models.weights import WeightsReport, input_statistics, load_weights
 from edgebench.specs import Artifact, ModelInfo
 
 __all__ = [
-    "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "freeze", "import_timm", "input_statistics", "is_timm",
-    "keep_frozen", "load_weights", "parameter_groups", "resolve", "restore",
+    "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "freeze", "hasten_statistics", "import_timm", "input_statistics",
+    "is_timm", "keep_frozen", "load_weights", "parameter_groups", "resolve", "restore",
 ]  # fmt: skip
 
 

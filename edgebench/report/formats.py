@@ -140,16 +140,17 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def markdown_safe(cell: str) -> str:
-    """Names come from outside: no cell may break the table or smuggle in HTML or a link."""
+    """Names come from outside: no cell may break the table, smuggle in HTML or a link, or move a cursor."""
+    cell = printable(" ".join(cell.split()))
     for character in "\\`*_[]|":
         cell = cell.replace(character, "\\" + character)
-    return " ".join(cell.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    return cell.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """All fields, unrounded; an empty field is what was not measured."""
+def as_csv(rows: Sequence[Any], kind: type = Row) -> str:
+    """All fields of dataclasses of a kind, unrounded; an empty field is what was not measured."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, [field.name for field in fields(Row)], lineterminator="\n")
+    writer = csv.DictWriter(out, [field.name for field in fields(kind)], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _csv_safe(value) for name, value in asdict(row).items()})

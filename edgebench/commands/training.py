@@ -1,0 +1,116 @@
+"""What the commands that train share: the libraries they need, the folder of a recipe, the progress on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.recipe import TrainConfig
+
+if TYPE_CHECKING:
+    from edgebench.train import Listener, Step
+
+
+def need_libraries() -> None:
+    """Load torch and what else training needs. Raises Unsupported that says how to install what is missing."""
+    import os
+
+    from edgebench.errors import Unsupported
+
+    # OpenMP's threads spin while they wait for each other. Where another program has a core they wait for each other's
+    # turn: seen, 50 times slower. Spinning some 30 µs and sleeping then costs little alone. Read when torch loads.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    try:
+        import safetensors  # noqa: F401
+        import sklearn  # noqa: F401
+        import torch  # noqa: F401
+
+        from edgebench.models import import_timm
+
+        import_timm()
+    except ModuleNotFoundError as error:
+        raise Unsupported(
+            f"training needs the Python module {error.name!r}, which is not installed", "pip install 'edgebench[train]'"
+        ) from None
+
+
+def absolute(config: TrainConfig) -> TrainConfig:
+    """The config with whole paths, so that what a checkpoint records can be used from any folder."""
+    from dataclasses import replace
+
+    whole = {
+        name: str(Path(value).expanduser().absolute())
+        for name in ("dataset", "data_dir", "init_weights")
+        if (value := getattr(config, name)) and (name != "dataset" or Path(value).expanduser().is_dir())
+    }
+    return replace(config, **whole)
+
+
+def folder_name(config: TrainConfig, dataset: str) -> str:
+    """The same recipe gets the same folder, another recipe another."""
+    import hashlib
+
+    from edgebench import jsonio
+
+    model = config.model.rpartition("/")[2]
+    plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
+    return f"{'-'.join(plain)}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"
+
+
+class Progress:
+    """A live bar on a terminal; elsewhere (a log, CI) a line an epoch."""
+
+    def __enter__(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(stderr=True)
+        self._console, self._bar = console, None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"),
+                console=console,
+            )
+            self._task = self._bar.add_task("preparing", total=None, figures="")
+            self._bar.start()
+        return self
+
+    def listener(self) -> Listener:
+        """What `train` is to be given; loads torch."""
+        from functools import partial
+
+        from edgebench.train import Listener
+
+        return Listener(self.show, self.say, partial(self.preparing, "images"))
+
+    def show(self, step: Step) -> None:
+        figures = f"loss {step.loss:.3f} acc {step.accuracy:.3f}"
+        if step.validation_accuracy is not None:
+            figures += f" val {step.validation_accuracy:.3f}"
+        figures += f" {step.images_per_s:.0f} images/s {_clock(step.seconds_left)} left"
+        if self._bar:
+            total, done = step.epochs * step.steps, (step.epoch - 1) * step.steps + step.step
+            description = f"epoch {step.epoch}/{step.epochs}"
+            self._bar.update(self._task, total=total, completed=done, description=description, figures=figures)
+        elif step.step == step.steps:
+            self._console.print(f"epoch {step.epoch}/{step.epochs} {figures}", highlight=False)
+
+    def say(self, sentence: str) -> None:
+        self._console.print(sentence, highlight=False, markup=False)
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        if self._bar:
+            self._bar.update(self._task, total=total or None, completed=done, description=f"reading {what}")
+        elif done == total:
+            self._console.print(f"read {total:,} {what}", highlight=False)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,35 @@
+"""The C heap in a training: what a step frees stays with the process for the next step."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# malloc.h of glibc: the parameters of mallopt(3) and their defaults
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+TRIM_THRESHOLD, MMAP_MAX = 128 * 1024, 65536
+NEVER = 2**31 - 1
+
+
+@contextmanager
+def freed_memory_is_kept() -> Iterator[None]:
+    """Within it, glibc's malloc neither maps large blocks apart nor gives freed ones back to the kernel.
+
+    A training step takes and frees the same large tensors each time. By default malloc maps each one anew, and the
+    kernel clears its pages at the first touch: seen, up to half of a step of mobilenetv3_large_100 on a CPU. Afterwards
+    all is as it was. Does nothing beside another C library, such as musl or macOS's.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
+        yield
+        return
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, NEVER)
+    try:
+        yield
+    finally:
+        libc.mallopt(M_MMAP_MAX, MMAP_MAX)
+        libc.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
+        libc.malloc_trim(0)

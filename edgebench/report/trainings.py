@@ -1,0 +1,161 @@
+"""Trainings as tables and pictures: each checkpoint, and what those tell that differ in one thing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebench import study
+from edgebench.report.formats import MISSING, markdown_safe, printable
+from edgebench.specs import Artifact
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+REACH = (0.5, 0.8, 0.9, 0.95)  # validation accuracies that a report waits for
+SHARES = ("validation_accuracy", "test_accuracy", "accuracy", "low", "high", "reach")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One line of the table of trainings: one checkpoint. Accuracies are shares in [0, 1]."""
+
+    model: str
+    dataset: str
+    image_size: int
+    train_images: int
+    began_with: str
+    epochs: int
+    best_epoch: int
+    batch_size: int
+    lr: float | None
+    seed: int
+    validation_accuracy: float
+    test_accuracy: float
+    images_per_s: float
+    seconds: float
+    interrupted: bool
+    checkpoint: str
+    created: str
+
+
+def rows(checkpoints: Sequence[Artifact]) -> list[Training]:
+    """A row for each checkpoint, by dataset, model and number of images."""
+    made = []
+    for checkpoint in checkpoints:
+        training = checkpoint.training
+        config = training.config
+        began = "pretrained" if config.pretrained or config.init_weights else "scratch"
+        made.append(
+            Training(
+                config.model, training.data.dataset, checkpoint.preprocessing.height, training.data.train,
+                f"{began}, head alone" if config.freeze else began, len(study.records(checkpoint)),
+                training.best_epoch, config.batch_size, config.lr, config.seed, training.validation_accuracy,
+                training.test_accuracy, study.images_per_s(checkpoint), training.seconds,
+                training.interrupted, checkpoint.path.name, checkpoint.created,
+            )
+        )  # fmt: skip
+    return sorted(made, key=lambda row: (row.dataset, row.model, row.train_images, row.seed, row.created))
+
+
+def sections(checkpoints: Sequence[Artifact]) -> dict[str, list[Any]]:
+    """Title → rows: the trainings, how fast they learn, and the studies that they make up together."""
+    made: dict[str, list[Any]] = {"trainings": list(rows(checkpoints))}
+    compared = study.comparable(checkpoints)
+    for title, table, of in (
+        ("convergence", partial(study.convergence, reach=REACH), compared),
+        ("samples", study.samples, study.with_several(compared, "subset", "seed")),
+        ("batch size", study.batch_sizes, study.with_several(compared, "batch_size")),
+    ):
+        if of:
+            made[title] = table(of)
+    return made
+
+
+def terminal(rows: Sequence[Any], title: str = "") -> Table:
+    """Dataclasses of one kind as a rich table, a column a field."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False)
+    for field in _shown(rows):
+        text = all(isinstance(getattr(row, field), str) for row in rows)
+        table.add_column(field.replace("_", " "), justify="left" if text else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(printable(_cell(field, getattr(row, field)))) for field in _shown(rows)))
+    return table
+
+
+def markdown(sections: dict[str, list[Any]]) -> str:
+    """A Markdown table under a heading for each section."""
+    parts = []
+    for title, found in sections.items():
+        fields = _shown(found)
+        lines = [[field.replace("_", " ") for field in fields], ["---"] * len(fields)]
+        lines += [[markdown_safe(_cell(field, getattr(row, field))) for field in fields] for row in found]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        parts.append(f"## {title[0].upper()}{title[1:]}\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def plot_convergence(checkpoints: Sequence[Artifact], path: Path) -> None:
+    """Accuracy and loss of each training by epoch and by time, as a PNG file."""
+    from edgebench.report import plots
+
+    plots.convergence(dict(zip(study.names(checkpoints), map(study.records, checkpoints), strict=True)), path)
+
+
+def plot_samples(checkpoints: Sequence[Artifact], path: Path) -> None:
+    """Accuracy by the number of training images, as a PNG file."""
+    from edgebench.report import plots
+
+    curves: dict[str, list[tuple[int, float, float, float, int]]] = {}
+    for row in study.samples(checkpoints):
+        low, high = (row.accuracy if bound is None else bound for bound in (row.low, row.high))
+        curves.setdefault(row.run, []).append((row.train_images, row.accuracy, low, high, row.seeds))
+    plots.accuracy_by_samples(curves, path)
+
+
+def plot_batch_sizes(checkpoints: Sequence[Artifact], path: Path) -> None:
+    """Training speed and accuracy by batch size, as a PNG file."""
+    from edgebench.report import plots
+
+    found = study.batch_sizes(checkpoints)
+    plots.batch_size([dataclasses.asdict(row) | {"model": row.run} for row in found], path)
+
+
+def plots_in(folder: Path, checkpoints: Sequence[Artifact]) -> list[Path]:
+    """Draw what the checkpoints tell into the folder. Returns the files."""
+    compared = study.comparable(checkpoints)
+    drawn: list[tuple[str, Callable[[Sequence[Artifact], Path], None], Sequence[Artifact]]] = [
+        ("convergence.png", plot_convergence, compared),
+        ("samples.png", plot_samples, study.with_several(compared, "subset", "seed")),
+        ("batch-size.png", plot_batch_sizes, study.with_several(compared, "batch_size")),
+    ]
+    made = []
+    for name, draw, of in drawn:
+        if of:
+            draw(of, folder / name)
+            made.append(folder / name)
+    return made
+
+
+def _shown(rows: Sequence[Any]) -> list[str]:
+    fields = [field.name for field in dataclasses.fields(rows[0]) if field.name != "created"]
+    return [field for field in fields if field != "interrupted" or any(row.interrupted for row in rows)]
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return MISSING
+    if name in SHARES:
+        return f"{value:.1%}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "lr":
+        return f"{value:g}"
+    return f"{value:,.1f}" if isinstance(value, float) else str(value)
