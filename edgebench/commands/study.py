@@ -165,6 +165,7 @@ def _train(
     dataset = data.find(configs[0].dataset, configs[0].data_dir)
     for config in configs:
         models.resolve(config.model)
+        data.check(dataset, config.subset)
     checkpoints = []
     for number, (config, settings) in enumerate(zip(configs, varied, strict=True), 1):
         out = workspace.checkpoints / training.folder_name(config, dataset.name)

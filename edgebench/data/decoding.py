@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -106,6 +107,7 @@ def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> t
         except (BadFile, ValueError):  # damaged: it is made anew
             path.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)
+    _discard_abandoned(path.parent)
     needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:
         raise EdgebenchError(
@@ -113,7 +115,7 @@ def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> t
             "decode them on demand with --stream, name another disk in EDGEBENCH_CACHE, or use a smaller --subset",
         )
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
-    os.close(handle)
+    fcntl.flock(handle, fcntl.LOCK_EX)
     try:
         images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         broken = _decode_all(root, files, size, images.__setitem__, on_progress)
@@ -123,7 +125,19 @@ def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> t
         os.replace(partial, path)
     finally:
         Path(partial).unlink(missing_ok=True)
+        os.close(handle)
     return np.lib.format.open_memmap(path, mode="r"), broken
+
+
+def _discard_abandoned(folder: Path) -> None:
+    """Delete what killed processes left half decoded: the kernel let go of the lock that they held on it."""
+    for partial in folder.glob(".*.partial"):
+        try:
+            with partial.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                partial.unlink(missing_ok=True)
+        except OSError:  # it is being written, or is gone
+            pass
 
 
 def _key(root: Path, files: list[File], size: int) -> str:

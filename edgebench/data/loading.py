@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.data.catalogue import find
-from edgebench.data.sources import Dataset, Decoding, Images, Splits
+from edgebench.data.sources import Dataset, Decoding, Images, Raw, Splits
 from edgebench.data.subset import is_validation, stratified_order, subset_count
 from edgebench.errors import BadFile
 from edgebench.specs import DataSplit
@@ -42,18 +42,9 @@ def load(
     """
     if isinstance(dataset, str):
         dataset = find(dataset, data_dir)
-    raw = dataset.read()
-    labels, train, validation, test = raw.source.labels, raw.train, raw.validation, raw.test
+    raw, train, validation, test, uses = _divided(dataset, subset)
+    labels, per_class, classes = raw.source.labels, len(uses), len(dataset.classes)
     own_validation = validation is not None
-    uses = ["to train on"] + ["for validation"] * (not own_validation)
-    per_class, classes = len(uses), len(dataset.classes)
-    _check_each_class(dataset, labels[train], [*uses, "for the test split"] if test is None else uses)
-    if test is None:
-        train, test = _cut_test(train, labels, classes)
-    for name, rows in (("validation", validation), ("test", test)):
-        if rows is not None and not len(rows):
-            raise BadFile(f"dataset {dataset.name} has no images in its {name} split", "add some, or delete the folder")
-    subset_count(subset, len(train), classes, per_class)  # a mistyped size is told before files are read
 
     before = len(train) + (len(validation) if own_validation else 0)
     train, validation = _without_copies(raw.source.identities(), train, validation, test)
@@ -83,6 +74,28 @@ def load(
     sizes = [len(rows) for _, rows in opened]
     info = DataSplit(dataset.name, dataset.classes, *sizes, digest.hexdigest(), duplicates, skipped)
     return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info)
+
+
+def check(dataset: Dataset, subset: str) -> None:
+    """Raise UsageError or BadFile where the dataset cannot have such a subset. No image file is read for it."""
+    _divided(dataset, subset)
+
+
+def _divided(
+    dataset: Dataset, subset: str
+) -> tuple[Raw, np.ndarray, np.ndarray | None, np.ndarray, list[str]]:  # fmt: skip
+    """The dataset, its rows for training, validation (if it has such) and testing, and what the first are used for."""
+    raw = dataset.read()
+    labels, train, validation, test = raw.source.labels, raw.train, raw.validation, raw.test
+    uses = ["to train on"] + ["for validation"] * (validation is None)
+    _check_each_class(dataset, labels[train], [*uses, "for the test split"] if test is None else uses)
+    if test is None:
+        train, test = _cut_test(train, labels, len(dataset.classes))
+    for name, rows in (("validation", validation), ("test", test)):
+        if rows is not None and not len(rows):
+            raise BadFile(f"dataset {dataset.name} has no images in its {name} split", "add some, or delete the folder")
+    subset_count(subset, len(train), len(dataset.classes), len(uses))  # a mistyped size, before files are read
+    return raw, train, validation, test, uses
 
 
 def _check_each_class(dataset: Dataset, labels: np.ndarray, uses: list[str], when: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -283,6 +284,17 @@ def test_an_end_in_the_middle_leaves_nothing_behind(tmp_path: Path, cache: Path)
     with pytest.raises(KeyboardInterrupt):
         load(write_images(tmp_path / "animals"), on_progress=stop)
     assert not list(cache.iterdir())
+
+
+def test_what_a_killed_run_left_half_decoded_is_cleared_away(tmp_path: Path, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / ".abandoned.x.partial").write_bytes(b"half")
+    in_use = cache / ".another.x.partial"
+    in_use.write_bytes(b"half")
+    with in_use.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as the process that is writing it does
+        load(write_images(tmp_path / "animals"))
+    assert [path.name for path in cache.glob(".*.partial")] == [in_use.name]
 
 
 def test_streaming_writes_nothing_and_gives_the_same_pixels(tmp_path: Path, cache: Path) -> None:

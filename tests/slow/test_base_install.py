@@ -25,24 +25,41 @@ def python(version: str) -> str | None:
     return next(works, None)
 
 
-@pytest.mark.parametrize("version", ["3.10", "3.11", "3.13"])
-def test_a_base_install_verifies_and_measures(onnx_artifact: Artifact, tmp_path: Path, version: str) -> None:
-    interpreter = python(version)
-    if interpreter is None:
-        pytest.skip(f"there is no Python {version} here")
-    subprocess.run([interpreter, "-m", "venv", tmp_path / "venv"], check=True, timeout=120)
-    installed = tmp_path / "venv" / "bin"
-    # A copy of what the wheel is made of, so that building it leaves nothing in the repository.
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this repository, built as pip builds it, from a copy: building leaves nothing here."""
+    made = tmp_path_factory.mktemp("wheel")
     ignored = shutil.ignore_patterns(".*", "runs", "build", "*.egg-info", "tests", "__pycache__")
-    source = shutil.copytree(REPOSITORY, tmp_path / "source", ignore=ignored)
-    command = [installed / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["-c", REPOSITORY / "scripts" / "constraints.txt", source, "onnxruntime"]
+    source = shutil.copytree(REPOSITORY, made / "source", ignore=ignored)
+    command = [*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", made, source]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     shutil.rmtree(source)
+    (built,) = made.glob("*.whl")
+    return built
 
-    listed = subprocess.run([installed / "pip", "list", "--format", "json"], capture_output=True, text=True, check=True)
+
+@pytest.mark.xdist_group("base-install")
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.13"])
+def test_a_base_install_verifies_and_measures(
+    onnx_artifact: Artifact, tmp_path: Path, wheel: Path, version: str
+) -> None:
+    interpreter = python(version)
+    if interpreter is None:
+        pytest.skip(f"there is no Python {version} here")
+    subprocess.run([interpreter, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True, timeout=120)
+    installed = tmp_path / "venv" / "bin"
+    into = [*PIP, "--python", installed / "python"]
+    command = [*into, "install", "--quiet", "--no-compile", "-c", REPOSITORY / "scripts" / "constraints.txt"]
+    done = subprocess.run([*command, wheel, "onnxruntime"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+    listed = subprocess.run([*into, "list", "--format", "json"], capture_output=True, text=True, check=True)
     names = {item["name"].lower() for item in json.loads(listed.stdout)}
+    assert {"edgebench", "onnxruntime"} <= names
     assert not names & {"torch", "timm", "onnx", "scikit-learn", "openvino", "safetensors"}
 
     def edgebench(*arguments: str) -> subprocess.CompletedProcess:
