@@ -8,12 +8,15 @@
 ARTIFACT is an ONNX one. While a thing is held against itself, a busy process comes and goes, for some seconds each
 time, from a seed; with --load also where a slowdown is planted. Prints a line a comparison and the tally at the end:
 false alarms of `edgebench ab` and `edgebench compare`, or how many of the planted slowdowns `edgebench ab` found and
-how long that took.
+how long that took. With --log FILE each comparison is also appended to that file, and the tally is over all that it
+holds of this kind, so that hours of them can be made one after another.
 """
 
 import argparse
+import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import threading
@@ -27,7 +30,7 @@ PLUGIN = Path(__file__).parent.parent / "tests" / "plugins" / "slowed"
 sys.path.insert(0, str(PLUGIN))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")]))
 
-from edgebench import ab, artifact, repeat, run, stats  # noqa: E402 (the plugin has to be found first)
+from edgebench import ab, artifact, repeat, run  # noqa: E402 (the plugin has to be found first)
 from edgebench.device import detect, place  # noqa: E402
 from edgebench.engines import bursts  # noqa: E402
 from edgebench.jobs import Policy  # noqa: E402
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("--max-seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="of the model, so that a core is left for the others")
+    parser.add_argument("--log", type=Path, help="append to this file of JSON lines, and count what it holds already")
     parser.add_argument("--load", action="store_true", help="foreign load beside planted slowdowns too")
     given = parser.parse_args()
 
@@ -66,7 +70,9 @@ def main() -> None:
     found, profile = artifact.read(given.artifact), detect()
     asked = run.RunOptions(runtimes=(runtime,), threads=given.threads, warmup_s=0.5, duration_s=0.5)
     (planned,) = run.plan([found], profile, place(profile, require_device=True, environ={}), asked)
-    tally, seconds, stop = Counter(), [], threading.Event()
+    stop, found = threading.Event(), []
+    if given.log and given.log.exists():
+        found = [row for row in map(json.loads, given.log.read_text().splitlines()) if row["what"] == given.what]
     load = threading.Thread(target=come_and_go, args=(given.seed, stop))
     if given.load or given.what.startswith("aa"):
         load.start()
@@ -77,20 +83,33 @@ def main() -> None:
                 verdict, ratio = by_compare(planned, given.max_seconds)
             else:
                 verdict, ratio = by_ab(planned, options, given.max_seconds)
-            seconds.append(time.monotonic() - began)
-            tally[verdict] += 1
-            print(f"{number:4} {verdict:<13} {ratio} {seconds[-1]:6.1f} s", flush=True)
+            row = {
+                "what": given.what,
+                "verdict": verdict,
+                "ratio": ratio,
+                "seconds": round(time.monotonic() - began, 1),
+            }
+            found.append(row)
+            print(f"{number:4} {verdict:<13} {ratio} {row['seconds']:6.1f} s", flush=True)
+            if given.log:
+                with given.log.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
     finally:
         stop.set()
         if load.ident:
             load.join()
-        done = sum(tally.values())
-        print(f"{given.what}: {dict(tally)} of {done}")
-        if given.what.startswith("aa"):
-            print(f"called faster or slower: {(tally['faster'] + tally['slower']) / max(1, done):.1%}")
-        else:
-            print(f"called slower: {tally['slower'] / max(1, done):.1%}")
-        print(f"seconds a comparison: median {stats.median([round(s) for s in seconds])}, longest {max(seconds):.0f}")
+        tell(given.what, found)
+
+
+def tell(what: str, found: list[dict]) -> None:
+    tally = Counter(row["verdict"] for row in found)
+    print(f"{what}: {dict(tally)} of {len(found)}")
+    if what.startswith("aa"):
+        print(f"called faster or slower: {(tally['faster'] + tally['slower']) / max(1, len(found)):.1%}")
+    else:
+        print(f"called slower: {tally['slower'] / max(1, len(found)):.1%}")
+    seconds = [row["seconds"] for row in found]
+    print(f"seconds a comparison: median {statistics.median(seconds):.0f}, longest {max(seconds):.0f}")
 
 
 def by_ab(planned: run.Planned, options: list[dict[str, str]], max_seconds: float) -> tuple[str, str]:
