@@ -83,14 +83,10 @@ def main() -> None:
                 verdict, ratio = by_compare(planned, given.max_seconds)
             else:
                 verdict, ratio = by_ab(planned, options, given.max_seconds)
-            row = {
-                "what": given.what,
-                "verdict": verdict,
-                "ratio": ratio,
-                "seconds": round(time.monotonic() - began, 1),
-            }
+            took_s = round(time.monotonic() - began, 1)
+            row = {"what": given.what, "verdict": verdict, "ratio": ratio, "seconds": took_s}
             found.append(row)
-            print(f"{number:4} {verdict:<13} {ratio} {row['seconds']:6.1f} s", flush=True)
+            print(f"{number:4} {verdict:<13} {ratio} {took_s:6.1f} s", flush=True)
             if given.log:
                 with given.log.open("a") as file:
                     file.write(json.dumps(row) + "\n")
