@@ -3,8 +3,8 @@
 .venv/bin/python scripts/bench_backbones.py CIFAR_FOLDER [--image-size 32] [--models resnet50,coatnet]
 
 CIFAR_FOLDER holds cifar-10-batches-py. Each network is adapted to the small images, begins with random weights, and
-takes 32 steps of 16 images with the default recipe; then it is stopped, before the 10,000 test images are judged. Prints
-a Markdown table, the seconds with reading and building; exit code 1 if a loss does not fall.
+takes 32 steps of 16 images with the default recipe; then it is stopped, before the 10,000 test images are judged.
+Prints a Markdown table, the seconds with reading and building; exit code 1 if a loss does not fall.
 """
 
 import argparse
