@@ -1,4 +1,4 @@
-"""What a training run ends in: its best weights, judged once on the test split, in a folder."""
+"""What a training run ends in: its best weights, judged once on the test split, in a folder; and that split again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from edgebench import artifact, evaluate, models, recipe
+from edgebench import artifact, data, evaluate, models, recipe, testset
 from edgebench.artifact import Reference
 from edgebench.data import Splits
+from edgebench.errors import BadFile
 from edgebench.specs import Artifact, ModelInfo, Preprocessing, TensorSpec, Training
 from edgebench.unfinished import Progress
 from edgebench.workspace import now
@@ -32,8 +34,7 @@ def write(
     )  # fmt: skip
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]
-    with torch.no_grad():
-        logits = model(torch.from_numpy(artifact.preprocess(images, preprocessing))).numpy()
+    logits = _logits(model, images, preprocessing)
     with artifact.staged(out) as folder:
         save_file({name: t.contiguous() for name, t in model.state_dict().items()}, folder / "weights.safetensors")
         (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in progress.history))
@@ -54,3 +55,34 @@ def write(
                 created=now(),
             ),
         )
+
+
+def write_test_set(checkpoint: Artifact, path: Path, on_image: Callable[[int, int], None]) -> None:
+    """Write the checkpoint's test split and what torch answers to it, as testset.py reads it.
+
+    `on_image(done, total)` counts the images that were read, then those that were answered. Raises BadFile if the
+    dataset is no longer the one that the checkpoint was trained on.
+    """
+    config = checkpoint.training.config
+    splits = data.load(
+        data.find(config.dataset, config.data_dir), config.subset, checkpoint.preprocessing.height, config.seed,
+        skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image,
+    )  # fmt: skip
+    if splits.info.indices_sha256 != checkpoint.training.data.indices_sha256:
+        raise BadFile(
+            f"the dataset {config.dataset} is not the one that {checkpoint.path.name} was trained on: its images or "
+            "splits have changed since",
+            "bring back the old dataset, or train anew",
+        )
+    model, test = models.restore(checkpoint), splits.test
+    logits = []
+    for start in range(0, len(test), REFERENCE_IMAGES):
+        logits.append(_logits(model, test.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))
+        on_image(min(start + REFERENCE_IMAGES, len(test)), len(test))
+    testset.write(path, test.images, test.labels, np.concatenate(logits), checkpoint.identity)
+
+
+def _logits(model: torch.nn.Module, images: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Preprocessed as on any device, in numpy."""
+    with torch.no_grad():
+        return model(torch.from_numpy(artifact.preprocess(images, preprocessing))).numpy()

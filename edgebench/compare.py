@@ -79,6 +79,7 @@ def load(path: Path) -> tuple[list[Result], list[BadFile]]:
         raise BadFile(f"{path} does not exist", "give a workspace, a folder of results or one result's JSON file")
     folder = path / "results" if (path / "results").is_dir() else path
     found, problems = results.load(folder)
+    found = [result for result in found if result.job.scenario != "evaluate"]  # nothing was timed
     if not found:
         raise BadFile(f"there are no results in {folder}", "make some: `edgebench run`")
     return found, problems

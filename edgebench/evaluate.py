@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgebench import stats, testset
 from edgebench.artifact import Reference, preprocess
-from edgebench.jobs import Parity
+from edgebench.errors import VerificationFailed
+from edgebench.jobs import ClassAccuracy, Evaluation, Parity
 from edgebench.protocols import Session
 from edgebench.specs import Artifact
 
@@ -90,6 +93,29 @@ def check_parity(session: Session, artifact: Artifact, reference: Reference, bat
         tolerance=tolerance,
         passed=finite and worst <= tolerance and disagreeing == 0,
     )
+
+
+def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Callable[[str], None]) -> Evaluation:
+    """Count the right answers of a session over the test set in the file `path`, `batch` images at a time."""
+    names = artifact.training.data.classes
+    with testset.opened(path, artifact) as test:
+        first, non_finite = [], 0
+        for images in test.images:
+            logits = run_batches(session, artifact, images, batch)
+            if logits.shape != (len(images), len(names)):
+                raise VerificationFailed(f"its answer is {logits.shape}, not (images, {len(names)} classes)")
+            non_finite += int((~np.isfinite(logits)).sum())
+            first.append(logits.argmax(axis=1))
+            tell(f"{sum(map(len, first))}/{len(test.labels)}")
+        answers, labels = np.concatenate(first), test.labels
+    right = answers == labels
+    classes = tuple(
+        ClassAccuracy(name, int((labels == i).sum()), int(right[labels == i].sum())) for i, name in enumerate(names)
+    )
+    return Evaluation(
+        len(labels), float(right.mean()), stats.wilson(int(right.sum()), len(labels)),
+        float((test.torch_first == labels).mean()), float((test.torch_first == answers).mean()), non_finite, classes,
+    )  # fmt: skip
 
 
 def explain(parity: Parity) -> str:

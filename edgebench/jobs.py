@@ -14,11 +14,13 @@ Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsuppo
 # `measured` on the named device; `emulated` elsewhere under its limits; `scripted` by the fake runtime.
 Evidence = Literal["measured", "emulated", "scripted"]
 # latency: one request after another; throughput: `streams` at once; camera: on a schedule; sustained: for minutes, with
-# the clocks and the heat beside it; the four of MLPerf on its own LoadGen; verify: answers only, nothing timed.
+# the clocks and the heat beside it; the four of MLPerf on its own LoadGen. Nothing is timed by verify, which compares
+# the answers with torch's on a few images, and by evaluate, which counts the right ones of the whole test split.
 LOADGEN = ("single-stream", "multi-stream", "server", "offline")
 Scenario = Literal[
-    "latency", "throughput", "camera", "sustained", "single-stream", "multi-stream", "server", "offline", "verify"
-]
+    "latency", "throughput", "camera", "sustained", "single-stream", "multi-stream", "server", "offline", "verify",
+    "evaluate",
+]  # fmt: skip
 MULTI_STREAM_SAMPLES = 8  # in each query of MLPerf's multi-stream
 MIN_LAUNCHES = 5  # fewer say too little about how launches differ (Kalibera & Jones, ISMM 2013)
 # Why no further launch was made.
@@ -131,6 +133,31 @@ class Parity:
     accuracy: float
     tolerance: float
     passed: bool
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """How many of a class's test images an artifact gets right."""
+
+    name: str
+    images: int
+    correct: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An artifact's accuracy on its runtime over the whole test split, and where it and torch put the same class first.
+
+    `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32.
+    """
+
+    images: int
+    accuracy: float
+    accuracy_ci95: tuple[float, ...]
+    torch_accuracy: float
+    torch_agreement: float
+    non_finite: int
+    classes: tuple[ClassAccuracy, ...]
 
 
 @dataclass(frozen=True)
@@ -265,6 +292,7 @@ class Result:
     stop: Stop | None = None
     summary: Summary | None = None
     parity: Parity | None = None
+    evaluation: Evaluation | None = None
     search: tuple[Point, ...] = ()
     notices: tuple[Notice, ...] = ()
     log_tail: str = ""

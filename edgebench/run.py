@@ -205,3 +205,15 @@ def run(
             yield result, keep(result)
             if result.stop == "interrupted":
                 return
+
+
+def evaluate(
+    item: Planned, images: Path, folder: Path, *,
+    on_phase: Callable[[str], None] = lambda phase: None, on_wait: Callable[[], None] = lambda: None,
+) -> Result:  # fmt: skip
+    """Judge an artifact on the test set in the file `images` (testset.py); the result is saved in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with local.device_to_ourselves(on_wait):
+        result = local.run_job(item.job, item.artifact, images=images.resolve(), on_phase=on_phase)
+    results.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
+    return result

@@ -102,6 +102,14 @@ def widened(resampled_logs: np.ndarray, centre: float, launches: int, freedom: i
     return low, high
 
 
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson, JASA 22, 1927): within [0, 1], also where none or all are right."""
+    share, z2 = right / n, Z_975**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    reach = Z_975 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
 def student_t_975(freedom: int) -> float:
     """The 97.5 % quantile of Student's t, to 0.5 %: the tables' values to 4, then Cornish and Fisher's expansion.
 

@@ -1,6 +1,6 @@
 """`python -m edgebench.worker`: one job in, one result out, in a process of its own.
 
-    python -m edgebench.worker measure JOB.json ARTIFACT_FOLDER RESULT.json
+    python -m edgebench.worker measure JOB.json ARTIFACT_FOLDER RESULT.json [--images TESTSET]
     python -m edgebench.worker probe RUNTIME PROBE.json
     python -m edgebench.worker bursts JOB.json ARTIFACT_FOLDER SOCKET
 
@@ -48,14 +48,18 @@ def probe(name: str) -> Probe:
 
 
 def run_job(
-    job: Job, artifact: Artifact, *, verify: bool = True, tell: Callable[[str], None] = lambda phase: None
-) -> Result:
-    """Open the artifact, measure it, then compare it with torch; whatever goes wrong becomes the result's status."""
+    job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
+    tell: Callable[[str], None] = lambda phase: None,
+) -> Result:  # fmt: skip
+    """Open the artifact, measure it, then compare it with torch; whatever goes wrong becomes the result's status.
+
+    `images` is the test set (see testset.py) that the scenario "evaluate" needs.
+    """
     if job.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
     result = Result(job, artifact, "failed", job.evidence, now())
     try:
-        return _measure(job, artifact, result, verify, tell)
+        return _measure(job, artifact, result, verify, images, tell)
     except Unsupported as error:
         return replace(result, status="unsupported", message=str(error))
     except MemoryError:
@@ -69,7 +73,9 @@ def run_job(
         return replace(result, message=message, log_tail=traceback.format_exc()[-4000:])
 
 
-def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: Callable[[str], None]) -> Result:
+def _measure(
+    job: Job, artifact: Artifact, result: Result, verify: bool, images: Path | None, tell: Callable[[str], None]
+) -> Result:
     if artifact.identity != job.artifact:
         raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
     batches = _batches_to_verify(job, artifact)
@@ -97,7 +103,7 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
 
         measured = scenarios.Measured()
         foreign = None
-        if job.scenario != "verify":
+        if job.scenario not in ("verify", "evaluate"):
             peak.start_phase()
             watch = ForeignLoad()
             measured = scenarios.perform(session, requests, job, tell)
@@ -113,10 +119,16 @@ def _measure(job: Job, artifact: Artifact, result: Result, verify: bool, tell: C
         if verify:
             tell("verifying")
             parity = evaluate.check_parity(session, artifact, reference, batches)
+        if images:
+            tell("evaluating")
+            result = replace(result, evaluation=evaluate.judge(session, artifact, images, job.batch, tell))
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
     launch = Launch(effective, memory, before=before, after=after)
     if parity is not None and not parity.passed:
         message = f"its answers are not torch's: {evaluate.explain(parity)}"
+        return replace(result, launches=(launch,), message=message)
+    if result.evaluation and result.evaluation.non_finite:
+        message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
         return replace(result, launches=(launch,), message=message)
     seen = (*measured.notices, foreign, *notices(before, after), *_own_notices(job, effective))
     launch = replace(
@@ -193,6 +205,7 @@ def main(arguments: list[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     measuring = verbs.add_parser("measure")
     measuring.add_argument("--no-verify", action="store_true", help="an earlier launch of this job has verified it")
+    measuring.add_argument("--images", type=Path, help="the test set to evaluate on")
     for name in ("job", "artifact", "result"):
         measuring.add_argument(name, type=Path)
     probing = verbs.add_parser("probe")
@@ -220,7 +233,7 @@ def main(arguments: list[str]) -> int:
         if given.phases is not None:
             os.write(given.phases, phase.encode() + b"\n")
 
-    result = run_job(job, artifact, verify=not given.no_verify, tell=tell)
+    result = run_job(job, artifact, verify=not given.no_verify, images=given.images, tell=tell)
     jsonio.write(given.result, result)
     return 0
 

@@ -34,6 +34,10 @@ class Workspace:
     def results(self) -> Path:
         return self.root / "results"
 
+    def test_set(self, found: Artifact) -> Path:
+        """Where the test split of an artifact's checkpoint is kept once it was needed (testset.py)."""
+        return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}.npz"
+
     def newest_checkpoint(self) -> Artifact:
         """The checkpoint trained last. Raises EdgebenchError if there is none."""
         found = _manifests(self.checkpoints)
@@ -44,6 +48,17 @@ class Workspace:
     def all_checkpoints(self) -> list[Artifact]:
         """Every checkpoint by age. A folder that cannot be read is an error, not a gap in the table."""
         return _manifests(self.checkpoints)
+
+    def checkpoint_of(self, found: Artifact) -> Artifact:
+        """The checkpoint that an artifact was made from. Raises EdgebenchError if it is not in this workspace."""
+        origin = found.origin or found.identity
+        for checkpoint in _manifests(self.checkpoints):
+            if checkpoint.identity == origin:
+                return artifact.read(checkpoint.path)
+        raise EdgebenchError(
+            f"the checkpoint {origin[:8]} that {found.path.name} was made from is not in {self.checkpoints}",
+            "name its --workspace, or give the test images with --images FILE",
+        )
 
     def newest_artifacts(self) -> list[Artifact]:
         """The newest checkpoint and what was exported from it; failing that, all artifacts here.

@@ -39,14 +39,18 @@ class Ending:
 
 
 def run_job(
-    job: Job, artifact: Artifact, *, verify: bool = True, on_phase: Callable[[str], None] = lambda phase: None
-) -> Result:
-    """Run a job once, in a worker of its own. Never raises for what the worker does: each way to fail is a status."""
+    job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
+    on_phase: Callable[[str], None] = lambda phase: None,
+) -> Result:  # fmt: skip
+    """Run a job once, in a worker of its own. Never raises for what the worker does: each way to fail is a status.
+
+    `images` is the file of the test set, for the scenario "evaluate".
+    """
     created = now()
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         job_file, result_file = Path(scratch, "job.json"), Path(scratch, "result.json")
         jsonio.write(job_file, job)
-        arguments = ["measure", *([] if verify else ["--no-verify"])]
+        arguments = ["measure", *([] if verify else ["--no-verify"]), *(["--images", str(images)] if images else [])]
         arguments += [str(job_file), str(artifact.path.resolve()), str(result_file)]
         ending = _run_worker(arguments, scratch, job.time_limit_s, job.memory_limit_mib, job.threads, on_phase)
         try:

@@ -18,6 +18,7 @@ class Row:
     gmacs: float
     gflops: float
     test_accuracy: float
+    deployed_accuracy: float | None
     scenario: str
     median_ms: float | None
     half_width: float | None
@@ -53,15 +54,18 @@ class Row:
 def rows(results: Sequence[Result]) -> list[Row]:
     """A row for each distinct measurement, the newest result standing for repetitions of it.
 
+    An evaluation is no row of its own: its accuracy stands in the rows of the same artifact on the same runtime.
     Ordered by evidence first, so that emulated figures never stand among measured ones, then model and latency.
     """
     newest: dict[tuple, Result] = {}
+    accuracies = {_deployed(r): r.evaluation.accuracy for r in results if r.evaluation and r.status == "ok"}
+    results = [result for result in results if result.job.scenario != "evaluate"]
     # What was cut short stands only where there is nothing whole.
     for result in sorted(results, key=lambda result: (result.stop != "interrupted", result.created)):
         if result.status == "ok":  # mends what failed before it
             newest.pop((False, *_cell(result)), None)
         newest[(result.status == "ok", *_cell(result))] = result  # a later failure hides no figure: it has its own row
-    made = [_row(result) for result in newest.values()]
+    made = [_row(result, accuracies.get(_deployed(result))) for result in newest.values()]
     return sorted(
         made, key=lambda r: (r.evidence != "measured", r.evidence, r.device, r.model, r.median_ms or float("inf"))
     )
@@ -77,7 +81,13 @@ def _cell(result: Result) -> tuple:
     return (job.artifact, *asked, *point, job.rate_hz, job.deadline_ms)
 
 
-def _row(result: Result) -> Row:
+def _deployed(result: Result) -> tuple:
+    """What the accuracy depends on: the artifact and what runs it."""
+    job = result.job
+    return (job.artifact, job.runtime, job.compute, job.precision, job.device)
+
+
+def _row(result: Result, deployed_accuracy: float | None) -> Row:
     model, summary, effective = result.artifact.model, result.summary, result.effective
     camera = summary.camera if summary else None
     told = result.loadgen.figures if result.loadgen else {}
@@ -88,6 +98,7 @@ def _row(result: Result) -> Row:
         gmacs=model.macs / 1e9,
         gflops=model.flops / 1e9,
         test_accuracy=result.artifact.training.test_accuracy,
+        deployed_accuracy=deployed_accuracy,
         scenario=result.job.scenario,
         median_ms=_ms(summary.median_ns if summary else told.get("p50_latency_ns")),
         half_width=summary and stats.half_width(summary),

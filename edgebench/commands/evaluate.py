@@ -1,0 +1,174 @@
+"""`edgebench evaluate`: the accuracy of what is really deployed, on the whole test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.commands import options
+
+if TYPE_CHECKING:
+    from edgebench.jobs import Result
+    from edgebench.specs import Artifact
+    from edgebench.workspace import Workspace
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench evaluate                                  everything newest, on every runtime that can open it
+  edgebench evaluate runs/artifacts/NAME-onnx --classes
+  edgebench evaluate NAME-onnx --save-images test.npz (the test images in a file, for a board)
+  edgebench evaluate NAME-onnx --images test.npz      (on the board: needs neither torch nor the dataset)"""
+)
+@click.argument("paths", metavar="[ARTIFACT]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--images", type=click.Path(dir_okay=False, path_type=Path), help="The test images, by --save-images.")
+@click.option(
+    "--save-images", type=click.Path(dir_okay=False, path_type=Path), help="Write the test images to this file too."
+)
+@click.option("--device", metavar="PROFILE", shell_complete=options.complete_devices, help="Device profile.")
+@click.option(
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    help="Only this runtime; may be given several times.  [default: all that can open the artifact]",
+)  # fmt: skip
+@click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
+@click.option("--batch", type=int, default=16, show_default=True, help="Images a request.")
+@click.option("--threads", type=int, help="CPU threads of the runtime.  [default: the device's physical cores]")
+@click.option(
+    "--time-limit", "time_limit_s", type=float, default=3600.0, show_default=True, help="Seconds for each artifact."
+)
+@click.option(
+    "--runtime-option", "runtime_options", multiple=True, metavar="KEY=VALUE", callback=options.pairs,
+    help="Passed to the one --runtime as it is.",
+)  # fmt: skip
+@click.option("--classes", is_flag=True, help="Show the accuracy of each class too.")
+@options.workspace
+@options.as_json
+def command(
+    paths: tuple[Path, ...], images: Path | None, save_images: Path | None, device: str | None, classes: bool,
+    workspace: Workspace, as_json: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Count the right answers of artifacts (by default the newest) on their runtimes, over the whole test split.
+
+    Beside the accuracy with its 95 % interval stands how often artifact and torch put the same class first. The first
+    time, the test split is read from the dataset and answered by the checkpoint, which takes torch; it is kept in the
+    workspace. The accuracy goes into the report. Exit code 1 if an artifact could not be evaluated.
+    """
+    import os
+    import shutil
+    import sys
+
+    from rich.console import Console
+
+    from edgebench import artifact, jsonio, run
+    from edgebench.device import detect, load_profile, place
+    from edgebench.errors import UsageError
+
+    if images and save_images:
+        raise UsageError("--images and --save-images exclude each other", "copy the file")
+    asked = run.RunOptions(**given, scenario="evaluate")
+    asked.check()
+    profile = load_profile(device) if device else detect()
+    placement = place(profile, require_device=False, environ=os.environ)
+    artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
+    if save_images and len({a.origin or a.identity for a in artifacts}) > 1:
+        raise UsageError("--save-images is for the artifacts of one checkpoint", "name them")
+    files = {a.identity: images or _test_set(a, workspace) for a in artifacts}
+    if save_images:
+        save_images.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(next(iter(files.values())), save_images)
+        click.echo(f"test images: {save_images}", err=True)
+
+    console, done = Console(stderr=True), []
+    with console.status("asking the runtimes what they can open here") as status:
+        planned = run.plan(artifacts, profile, placement, asked)
+
+        def phase(said: str) -> None:
+            status.update(f"[{len(done) + 1}/{len(planned)}] {current}: {said}")
+
+        waiting = "waiting: another edgebench is measuring on this machine"
+        for item in planned:
+            current = f"{item.artifact.path.name} on {item.job.runtime}"
+            done.append(
+                run.evaluate(
+                    item, files[item.artifact.identity], workspace.results, on_phase=phase,
+                    on_wait=lambda: status.update(waiting),
+                )
+            )  # fmt: skip
+    if as_json:
+        click.echo(jsonio.dumps([_told(result) for result in done], indent=1))
+    else:
+        shown = Console(width=None if sys.stdout.isatty() else 160)
+        shown.print(_table(done))
+        for result in done:
+            if classes and result.evaluation:
+                shown.print(_class_table(result))
+    for result in done:
+        if result.status != "ok":
+            what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
+            click.echo(f"{result.status}: {what}: {result.message}", err=True)
+    if any(result.status != "ok" for result in done):
+        sys.exit(1)
+
+
+def _test_set(found: Artifact, workspace: Workspace) -> Path:
+    """The file with the test split of an artifact's checkpoint; it is made once."""
+    path = workspace.test_set(found)
+    if path.is_file():
+        return path
+    origin = workspace.checkpoint_of(found)
+    from edgebench.commands import training
+
+    training.need_libraries()
+    from edgebench import checkpoint
+
+    with training.Progress() as progress:
+        progress.say(f"reading the test split of {origin.training.data.dataset}, and torch's answers to it")
+        checkpoint.write_test_set(origin, path, lambda done, total: progress.preparing("images", done, total))
+    return path
+
+
+def _told(result: Result) -> dict[str, Any]:
+    return {
+        "model": result.artifact.model.name, "format": result.artifact.format, "runtime": result.job.runtime,
+        "precision": result.job.precision, "device": result.job.device, "compute": result.job.compute,
+        "evidence": result.evidence, "status": result.status, "message": result.message,
+        "evaluation": result.evaluation,
+    }  # fmt: skip
+
+
+def _table(results: list[Result]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebench.report.formats import MISSING, printable
+
+    headings = ("model", "format", "runtime", "precision", "images", "accuracy", "95 %", "in torch", "as torch")
+    table = Table(*headings, header_style="bold", pad_edge=False)
+    for result in results:
+        found = result.evaluation
+        figures = [MISSING] * 5
+        if found:
+            low, high = found.accuracy_ci95
+            shares = (f"{found.accuracy:.2%}", f"{low:.2%} to {high:.2%}", found.torch_accuracy, found.torch_agreement)
+            figures = [f"{found.images:,}", *(s if isinstance(s, str) else f"{s:.2%}" for s in shares)]
+        job = result.job
+        names = (result.artifact.model.name, result.artifact.format, job.runtime, job.precision)
+        table.add_row(*(escape(printable(cell)) for cell in (*names, *figures)))
+    return table
+
+
+def _class_table(result: Result) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebench.report.formats import MISSING, printable
+
+    title = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
+    table = Table("class", "images", "right", "accuracy", title=escape(printable(title)), title_justify="left")
+    for row in result.evaluation.classes:
+        share = f"{row.correct / row.images:.1%}" if row.images else MISSING
+        table.add_row(escape(printable(row.name)), str(row.images), str(row.correct), share)
+    return table
