@@ -26,7 +26,10 @@ LAYERS = (
     ("repeat", "search"),
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
-    ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "workspace", "cuda"),
+    (
+        "measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "testset",
+        "workspace", "cuda",
+    ),  # fmt: skip
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
     ("artifact", "history", "stats", "registry", "loadgen_log"),
