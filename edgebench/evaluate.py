@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench import stats, testset
+from edgebench.answers import ClassAccuracy, Evaluation, Parity
 from edgebench.artifact import Reference, preprocess
 from edgebench.errors import VerificationFailed
-from edgebench.jobs import ClassAccuracy, Evaluation, Parity
 from edgebench.protocols import Session
 from edgebench.specs import Artifact
 

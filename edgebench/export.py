@@ -11,9 +11,10 @@ from typing import Any
 
 from edgebench import artifact as folder
 from edgebench import evaluate, registry
+from edgebench.answers import Parity
 from edgebench.engines import local
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
-from edgebench.jobs import Job, Parity
+from edgebench.jobs import Job
 from edgebench.specs import Artifact, ExportOptions
 from edgebench.workspace import Workspace, now
 

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from edgebench.answers import Evaluation, Parity
 from edgebench.errors import UsageError, positive
 from edgebench.jsonio import dumps
 from edgebench.specs import SCHEMA, Artifact, Effective, Precision
@@ -119,45 +120,6 @@ class MemoryPeaks:
     def peak_bytes(self) -> int | None:
         known = [v for v in (self.load_bytes, self.first_inference_bytes, self.steady_bytes) if v is not None]
         return max(known, default=None)
-
-
-@dataclass(frozen=True)
-class Parity:
-    """An artifact's answers against torch's on held-out images. `relative_error` = max |a − b| / max |b|."""
-
-    batches: tuple[int, ...]
-    images: int
-    relative_error: float | None
-    top1_agreement: float
-    non_finite: int
-    accuracy: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class ClassAccuracy:
-    """How many of a class's test images an artifact gets right."""
-
-    name: str
-    images: int
-    correct: int
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """An artifact's accuracy on its runtime over the whole test split, and where it and torch put the same class first.
-
-    `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32.
-    """
-
-    images: int
-    accuracy: float
-    accuracy_ci95: tuple[float, ...]
-    torch_accuracy: float
-    torch_agreement: float
-    non_finite: int
-    classes: tuple[ClassAccuracy, ...]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 
 from edgebench import artifact as folder
 from edgebench import stats
+from edgebench.answers import Parity
 from edgebench.artifact import Reference
-from edgebench.jobs import Job, Launch, MemoryPeaks, Parity, Result, Samples
+from edgebench.jobs import Job, Launch, MemoryPeaks, Result, Samples
 from edgebench.recipe import TrainConfig
 from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, Training
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench import evaluate
+from edgebench.answers import Parity
 from edgebench.artifact import Reference
-from edgebench.jobs import Parity
 
 ARTIFACT, REFERENCE = make_artifact(), make_reference(images=8)
 Answer = Callable[[np.ndarray], np.ndarray]

@@ -26,14 +26,12 @@ LAYERS = (
     ("repeat", "search"),
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
-    (
-        "measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "evaluate", "results", "testset",
-        "workspace", "cuda",
-    ),  # fmt: skip
+    ("evaluate", "results", "testset", "workspace"),
+    ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "cuda"),
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
     ("artifact", "history", "stats", "registry", "loadgen_log"),
-    ("specs", "jobs", "recipe", "protocols", "errors", "jsonio", "__init__"),
+    ("specs", "jobs", "answers", "recipe", "protocols", "errors", "jsonio", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda"}

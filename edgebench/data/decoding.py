@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -132,12 +133,9 @@ def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> t
 def _discard_abandoned(folder: Path) -> None:
     """Delete what killed processes left half decoded: the kernel let go of the lock that they held on it."""
     for partial in folder.glob(".*.partial"):
-        try:
-            with partial.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                partial.unlink(missing_ok=True)
-        except OSError:  # it is being written, or is gone
-            pass
+        with contextlib.suppress(OSError), partial.open("rb") as file:  # it is being written, or is gone
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink()
 
 
 def _key(root: Path, files: list[File], size: int) -> str:

@@ -1,0 +1,44 @@
+"""Whether an artifact's answers are right, as data: against torch's on a few images, against the labels on all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Parity:
+    """An artifact's answers against torch's on held-out images. `relative_error` = max |a − b| / max |b|."""
+
+    batches: tuple[int, ...]
+    images: int
+    relative_error: float | None
+    top1_agreement: float
+    non_finite: int
+    accuracy: float
+    tolerance: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """How many of a class's test images an artifact gets right."""
+
+    name: str
+    images: int
+    correct: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An artifact's accuracy on its runtime over the whole test split, and where it and torch put the same class first.
+
+    `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32.
+    """
+
+    images: int
+    accuracy: float
+    accuracy_ci95: tuple[float, ...]
+    torch_accuracy: float
+    torch_agreement: float
+    non_finite: int
+    classes: tuple[ClassAccuracy, ...]
