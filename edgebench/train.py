@@ -92,6 +92,7 @@ def train(
     config.check()
     artifact.ensure_writable(out)
     torch.use_deterministic_algorithms(True, warn_only=True)  # some CUDA kernels have no deterministic form
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it took a tenth of a step, and nothing reads such
     with distributed.world() as world, heap.freed_memory_is_kept():
         if world.leads:
             return _train(config, out, resume, track, listener, world)
