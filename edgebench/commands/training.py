@@ -13,13 +13,8 @@ if TYPE_CHECKING:
 
 def need_libraries() -> None:
     """Load torch and what else training needs. Raises Unsupported that says how to install what is missing."""
-    import os
-
     from edgebench.errors import Unsupported
 
-    # OpenMP's threads spin while they wait for each other. Where another program has a core they wait for each other's
-    # turn: seen, 50 times slower. Spinning some 30 µs and sleeping then costs little alone. Read when torch loads.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         import safetensors  # noqa: F401
         import sklearn  # noqa: F401
