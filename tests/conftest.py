@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edgebench import artifact
+from edgebench.cli import cli
 from edgebench.specs import Artifact
 
 REPOSITORY = Path(__file__).parent.parent
@@ -51,16 +54,39 @@ def edgebench() -> Command:
     return run
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """As `edgebench`, in this process, which has loaded torch: for training and exporting, where the start is not what
+    is tested."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess:
+        if cwd:
+            monkeypatch.chdir(cwd)
+        done = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory, edgebench: Command) -> Path:
-    """A workspace with a checkpoint trained for two epochs and its ONNX and OpenVINO artifacts. Not to be changed."""
-    root = tmp_path_factory.mktemp("workspace")
-    for arguments in (
-        ("train", "--epochs", "2", "--subset", "200"),
-        ("export", "--target", "onnx", "--target", "openvino"),
-    ):
-        done = edgebench(*arguments, "--workspace", root)
-        assert done.returncode == 0, done.stderr
+    """A workspace with a checkpoint trained for two epochs and its ONNX and OpenVINO artifacts. Not to be changed.
+
+    The first of xdist's workers makes it, for all of them.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-workspace"
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "whole").exists():
+            for arguments in (
+                ("train", "--epochs", "2", "--subset", "200"),
+                ("export", "--target", "onnx", "--target", "openvino"),
+            ):
+                done = edgebench(*arguments, "--workspace", root)
+                assert done.returncode == 0, done.stderr
+            (root / "whole").touch()
     return root
 
 

@@ -141,10 +141,10 @@ def test_a_checkpoint_with_a_changed_byte_is_refused(edgebench: Command, checkpo
     refused(done, 1, "changed or damaged", "sha256")
 
 
-def test_an_unwritable_workspace_is_named(edgebench: Command, onnx_artifact: Artifact) -> None:
+def test_an_unwritable_workspace_is_named(in_process: Command, onnx_artifact: Artifact) -> None:
     """/proc takes no new folders, not even root's; training is not begun for nothing."""
     for command in (("train", "--epochs", "1", "--subset", "100", "--image-size", "32"), ("run", onnx_artifact.path)):
-        done = edgebench(*command, "--workspace", "/proc/edgebench")
+        done = in_process(*command, "--workspace", "/proc/edgebench")
         refused(done, 1, "/proc/edgebench", "fix:", "--workspace")
         assert "epoch" not in done.stderr
 
@@ -164,9 +164,11 @@ def test_out_does_not_overwrite_a_foreign_folder(edgebench: Command, checkpoint:
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "mine"
 
 
-def test_run_measures_everything_newest_on_every_runtime(edgebench: Command, workspace: Path, tmp_path: Path) -> None:
+def test_run_measures_everything_newest_on_every_runtime(
+    edgebench: Command, in_process: Command, workspace: Path, tmp_path: Path
+) -> None:
     copied = shutil.copytree(workspace, tmp_path / "runs")
-    done = edgebench("run", *FAST, "--duration", "1", "--threads", "2", cwd=tmp_path)
+    done = edgebench("run", *FAST, "--duration", "0.5", "--threads", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     shown = edgebench("report", "--json", cwd=tmp_path)
     rows = {(row["format"], row["runtime"]): row for row in json.loads(shown.stdout)}
@@ -182,7 +184,7 @@ def test_run_measures_everything_newest_on_every_runtime(edgebench: Command, wor
         assert row["threads"] == 2 and row["gflops"] == pytest.approx(2 * row["gmacs"])
     assert len(list((copied / "results").glob("*.json"))) == len(rows)
     for form, start in (("markdown", "| model |"), ("csv", "model,parameters_m,"), ("table", "")):
-        shown = edgebench("report", "--format", form, cwd=tmp_path)
+        shown = in_process("report", "--format", form, cwd=tmp_path)
         assert shown.returncode == 0 and shown.stdout.startswith(start)
         assert "mobilenetv3" in shown.stdout and "NaN" not in shown.stdout
 

@@ -63,7 +63,7 @@ def test_a_wrong_artifact_is_an_error_and_is_not_left_behind(
 
 
 def test_an_export_whose_weights_differ_from_the_reference_is_caught(
-    edgebench: Command, checkpoint: Artifact, tmp_path: Path
+    in_process: Command, checkpoint: Artifact, tmp_path: Path
 ) -> None:
     """A checkpoint whose reference logits are another network's: ONNX Runtime's answers cannot agree with them."""
     folder = Path(shutil.copytree(checkpoint.path, tmp_path / "checkpoint"))
@@ -73,14 +73,14 @@ def test_an_export_whose_weights_differ_from_the_reference_is_caught(
         folder, artifact.Reference(reference.images, reference.labels, reference.logits * np.float32(1.01))
     )
     artifact.write_manifest(folder, changed)
-    done = edgebench("export", folder, "--target", "onnx", "--workspace", tmp_path)
+    done = in_process("export", folder, "--target", "onnx", "--workspace", tmp_path)
     assert done.returncode == 1
     assert "does not answer as torch does" in done.stderr and "relative error" in done.stderr
     assert not list((tmp_path / "artifacts").iterdir())
 
 
 def test_without_tensorrt_the_portable_artifact_is_left_and_the_way_on_is_told(
-    edgebench: Command, checkpoint: Artifact, tmp_path: Path
+    in_process: Command, checkpoint: Artifact, tmp_path: Path
 ) -> None:
     try:
         import tensorrt  # noqa: F401
@@ -88,7 +88,7 @@ def test_without_tensorrt_the_portable_artifact_is_left_and_the_way_on_is_told(
         pass
     else:
         pytest.skip("TensorRT is installed here: this is about machines without it")
-    done = edgebench("export", checkpoint.path, "--target", "trt", "--workspace", tmp_path)
+    done = in_process("export", checkpoint.path, "--target", "trt", "--workspace", tmp_path)
     assert done.returncode == 1
     assert "edgebench[tensorrt]" in done.stderr and "--target tensorrt" in done.stderr
     assert "Traceback" not in done.stderr
@@ -97,13 +97,13 @@ def test_without_tensorrt_the_portable_artifact_is_left_and_the_way_on_is_told(
     assert str(left) in done.stderr.replace("\n", "")
 
 
-def test_windowed_attention_exports_with_a_dynamic_batch(edgebench: Command, tmp_path: Path) -> None:
+def test_windowed_attention_exports_with_a_dynamic_batch(in_process: Command, tmp_path: Path) -> None:
     """It bakes its batch in where an exporter is careless: batch 3 is compared after export at 2."""
     small_swin = 'timm = "swin_tiny_patch4_window7_224"\n[arguments]\n'
     (tmp_path / "swin.toml").write_text(small_swin + "embed_dim = 24\ndepths = [2, 2]\nnum_heads = [1, 2]\n")
     quick = ("--epochs", "1", "--subset", "20", "--image-size", "32", "--batch-size", "4", "--lr", "1e-4")
-    done = edgebench("train", "--model", tmp_path / "swin.toml", *quick, "--workspace", tmp_path)
+    done = in_process("train", "--model", tmp_path / "swin.toml", *quick, "--workspace", tmp_path)
     assert done.returncode == 0, done.stderr
-    done = edgebench("export", "--target", "onnx", "--target", "openvino", "--workspace", tmp_path, "--json")
+    done = in_process("export", "--target", "onnx", "--target", "openvino", "--workspace", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     assert all(made["parity"]["passed"] for made in json.loads(done.stdout))

@@ -44,13 +44,13 @@ def killed_after_epoch(epoch: int, out: Path, *arguments: str) -> None:
     assert not out.exists(), "no checkpoint before the end"
 
 
-def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(edgebench: Command, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(in_process: Command, tmp_path: Path) -> None:
     out = tmp_path / "x"
     killed_after_epoch(3, out, *RECIPE)
-    done = edgebench("train", *RECIPE, "--resume", "--out", out, cwd=tmp_path)
+    done = in_process("train", *RECIPE, "--resume", "--out", out, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "epoch 5/5" in done.stderr and "epoch 1/5" not in done.stderr
-    assert edgebench("train", *RECIPE, "--out", tmp_path / "y", cwd=tmp_path).returncode == 0
+    assert in_process("train", *RECIPE, "--out", tmp_path / "y", cwd=tmp_path).returncode == 0
     found, undisturbed = artifact.read(out), artifact.read(tmp_path / "y")
     assert found.files["weights.safetensors"] == undisturbed.files["weights.safetensors"]
     assert found.training.test_accuracy == undisturbed.training.test_accuracy
@@ -86,46 +86,31 @@ def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
         state.load(TrainConfig())
 
 
-def test_patience_ends_a_run_that_learns_nothing_more(edgebench: Command, tmp_path: Path) -> None:
+def test_patience_ends_a_run_that_learns_nothing_more(in_process: Command, tmp_path: Path) -> None:
     quick = ("--epochs", "40", "--subset", "100", "--lr", "1e-12", "--patience", "2")
     (tmp_path / "net.py").write_text(NET)
-    done = edgebench("train", "--model", "net.py:build", *quick, "--out", tmp_path / "x", cwd=tmp_path)
+    done = in_process("train", "--model", "net.py:build", *quick, "--out", tmp_path / "x", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "none of the last 2 was better" in done.stderr
     assert len((tmp_path / "x" / "history.jsonl").read_text().splitlines()) == 3
 
 
-def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path: Path) -> None:
+def test_two_processes_take_the_steps_of_one_with_twice_the_batch(in_process: Command, tmp_path: Path) -> None:
     """On a network without batch normalisation, whose gradients do not depend on how a batch is cut."""
     (tmp_path / "net.py").write_text(NET)
     same = (
-        "--model",
-        "net.py:build",
-        "--epochs",
-        "2",
-        "--subset",
-        "200",
-        "--shift",
-        "0",
-        "--lr",
-        "0.01",
-        "--threads",
-        "1",
-    )
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    weights = []
-    for name, launcher, batch in (("one", (), "64"), ("two", torchrun, "32")):
-        command = [sys.executable, *launcher, "-m", "edgebench", "train", *same, "--batch-size", batch, "--out", name]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=clean_environment(OMP_NUM_THREADS="1"),
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("epoch 2/2") == 1, "the first process alone tells"
-        weights.append(load_file(tmp_path / name / "weights.safetensors"))
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)
+        "train", "--model", "net.py:build", "--epochs", "2", "--subset", "200", "--shift", "0", "--lr", "0.01",
+        "--threads", "1",
+    )  # fmt: skip
+    done = in_process(*same, "--batch-size", "64", "--out", "one", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = subprocess.run(
+        [*torchrun, "-m", "edgebench", *same, "--batch-size", "32", "--out", "two"], cwd=tmp_path, timeout=200,
+        env=clean_environment(OMP_NUM_THREADS="1"), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("epoch 2/2") == 1, "the first process alone tells"
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-5)

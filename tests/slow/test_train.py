@@ -36,9 +36,9 @@ def test_the_default_reaches_95_percent_on_the_test_split(edgebench: Command, tm
     assert training["validation_accuracy"] == best, "the checkpoint is the one that is best on validation"
 
 
-def test_same_seed_same_weights_bit_for_bit(edgebench: Command, checkpoint: Artifact, tmp_path: Path) -> None:
+def test_same_seed_same_weights_bit_for_bit(in_process: Command, checkpoint: Artifact, tmp_path: Path) -> None:
     recipe = ("--config", checkpoint.path / "config.toml")
-    done = edgebench("train", *recipe, "--out", tmp_path / "again", "--workspace", tmp_path)
+    done = in_process("train", *recipe, "--out", tmp_path / "again", "--workspace", tmp_path)
     assert done.returncode == 0, done.stderr
     assert artifact.read(tmp_path / "again").files["weights.safetensors"] == checkpoint.files["weights.safetensors"]
 
@@ -81,8 +81,8 @@ def test_ctrl_c_keeps_the_best_checkpoint_so_far(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lr", ["1e6"])
-def test_a_diverging_run_says_what_to_try(edgebench: Command, tmp_path: Path, lr: str) -> None:
-    done = edgebench("train", *QUICK, "--lr", lr, "--epochs", "30", "--workspace", tmp_path)
+def test_a_diverging_run_says_what_to_try(in_process: Command, tmp_path: Path, lr: str) -> None:
+    done = in_process("train", *QUICK, "--lr", lr, "--epochs", "30", "--workspace", tmp_path)
     if done.returncode == 0:
         pytest.fail("a learning rate of a million trained without a word")
     assert "lower the learning rate: --lr 100000" in done.stderr
