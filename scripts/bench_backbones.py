@@ -4,9 +4,10 @@
 
 CIFAR_FOLDER holds cifar-10-batches-py. Each network is adapted to the small images, begins with random weights, and
 takes 32 steps of 16 images with the default recipe but for a smaller learning rate (--lr), since so few steps are no
-time to come back from large ones; then it is stopped, before the 10,000 test images are judged. Prints a Markdown table,
-the seconds with reading and building; exit code 1 if the mean loss of the last quarter of the steps is not below that of
-the first.
+time to come back from large ones; then it is stopped, before the 10,000 test images are judged.
+
+Prints a Markdown table, the seconds with reading and building. Exit code 1 if the mean loss of the last quarter of the
+steps is not below that of the first.
 """
 
 import argparse
