@@ -19,7 +19,8 @@ def freed_memory_is_kept() -> Iterator[None]:
 
     A training step takes and frees the same large tensors each time. By default malloc maps each one anew, and the
     kernel clears its pages at the first touch: seen, up to half of a step of mobilenetv3_large_100 on a CPU. Afterwards
-    all is as it was. Does nothing beside another C library, such as musl or macOS's.
+    malloc has its documented defaults, not what a MALLOC_ variable or its own adjusting had made of them. Does nothing
+    beside another C library, such as musl or macOS's.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):

@@ -55,7 +55,7 @@ def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, or
 @contextmanager
 def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
     """The test set in the file `path` for an artifact. Raises BadFile where it is damaged or another checkpoint's."""
-    made_anew = "make it anew where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
+    made_anew = "delete it, and make it anew where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
     try:
         with zipfile.ZipFile(path) as file:
             labels, first, origin = (_get(file, name) for name in ("labels", "torch_first", "origin"))
