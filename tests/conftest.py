@@ -11,6 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker a core: torch's threads would wait for each other's cores, and the suite took half as long again. Before
+    # anything imports torch; the commands that tests start inherit it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from click.testing import CliRunner
 
 from edgebench import artifact

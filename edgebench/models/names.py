@@ -55,7 +55,7 @@ def import_timm() -> Any:
     two operators lets torchvision's pure Python part, which is all that timm uses, import.
     """
     try:
-        import timm
+        return _timm()
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
@@ -65,8 +65,22 @@ def import_timm() -> Any:
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _LIBRARIES.append(library)
+        return _timm()
+
+
+def _timm() -> Any:
+    """timm, kept from loading wandb, which it does where that is installed and which takes a second."""
+    absent = object()
+    before = sys.modules.get("wandb", absent)
+    if before is absent:
+        sys.modules["wandb"] = None
+    try:
         import timm
-    return timm
+
+        return timm
+    finally:
+        if before is absent:
+            del sys.modules["wandb"]
 
 
 def timm_name_of(name: str, others: tuple[str, ...] = ()) -> str:

