@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Parity:
-    """An artifact's answers against torch's on held-out images. `relative_error` = max |a − b| / max |b|."""
+    """An artifact's answers against torch's on held-out images, and the bounds that its precision sets them.
+
+    `relative_error` = max |a − b| / max |b|; `cosine`: the mean over images of the cosine between their logits.
+    """
 
     batches: tuple[int, ...]
     images: int
@@ -17,6 +20,9 @@ class Parity:
     accuracy: float
     tolerance: float
     passed: bool
+    cosine: float | None = None
+    cosine_bound: float = 0.0
+    agreement_bound: float = 1.0
 
 
 @dataclass(frozen=True)

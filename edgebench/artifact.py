@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 REFERENCE = "reference.npz"
+RECORDS = (REFERENCE, "history.jsonl", "config.toml")  # what an artifact carries beside its model
 REQUESTS = 8  # distinct inputs in rotation: enough that no cache holds one answer
 
 
@@ -82,7 +83,8 @@ def write_manifest(folder: Path, artifact: Artifact) -> Artifact:
     """Hash the files that lie in `folder`, write the manifest beside them and return the artifact as it can be read."""
     manifest = manifest_name(artifact.format)
     files = {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != manifest}
-    artifact = replace(artifact, files=files, path=folder)
+    size_bytes = sum((folder / name).stat().st_size for name in files if name not in RECORDS)
+    artifact = replace(artifact, files=files, size_bytes=size_bytes, path=folder)
     for name in files:
         (folder / name).chmod(0o644)  # some libraries write files for their owner alone
     jsonio.write(folder / manifest, artifact)
@@ -181,13 +183,19 @@ def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
+def prepared(images: np.ndarray, artifact: Artifact) -> np.ndarray:
+    """What the artifact's input takes for uint8 images (n, h, w, 3): themselves, where its graph normalises them."""
+    import numpy as np
+
+    if artifact.input_type == "uint8":
+        return np.ascontiguousarray(images)
+    return preprocess(images, artifact.preprocessing)
+
+
 def requests(artifact: Artifact, images: np.ndarray, batch: int) -> list[dict[str, np.ndarray]]:
     """Prepared inputs of `batch` real held-out images each, no two alike where there are images enough."""
     import numpy as np
 
     starts = range(0, max(1, min(len(images) - batch + 1, REQUESTS * batch)), batch)
     indices = np.arange(batch)
-    return [
-        {artifact.inputs[0].name: preprocess(images[(start + indices) % len(images)], artifact.preprocessing)}
-        for start in starts
-    ]
+    return [{artifact.inputs[0].name: prepared(images[(start + indices) % len(images)], artifact)} for start in starts]

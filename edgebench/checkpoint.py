@@ -14,7 +14,7 @@ from edgebench import artifact, data, evaluate, models, recipe, testset
 from edgebench.artifact import Reference
 from edgebench.data import Splits
 from edgebench.errors import BadFile
-from edgebench.specs import Artifact, ModelInfo, Preprocessing, TensorSpec, Training
+from edgebench.specs import Artifact, Calibration, ModelInfo, Preprocessing, TensorSpec, Training
 from edgebench.unfinished import Progress
 from edgebench.workspace import now
 
@@ -63,6 +63,26 @@ def write_test_set(checkpoint: Artifact, path: Path, on_image: Callable[[int, in
     `on_image(done, total)` counts the images that were read, then those that were answered. Raises BadFile if the
     dataset is no longer the one that the checkpoint was trained on.
     """
+    splits = _splits(checkpoint, on_image)
+    model, test = models.restore(checkpoint), splits.test
+    logits = []
+    for start in range(0, len(test), REFERENCE_IMAGES):
+        logits.append(_logits(model, test.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))
+        on_image(min(start + REFERENCE_IMAGES, len(test)), len(test))
+    testset.write(path, test.images, test.labels, np.concatenate(logits), checkpoint.identity)
+
+
+def calibration(checkpoint: Artifact, count: int, on_image: Callable[[int, int], None]) -> Calibration:
+    """`count` stratified images of the checkpoint's training split, and its validation split, for quantization."""
+    splits = _splits(checkpoint, on_image)
+    some, validation = splits.train.labels[:count], splits.validation
+    return Calibration(
+        splits.train.images[: len(some)], validation.images[: len(validation)], validation.labels, len(np.unique(some))
+    )
+
+
+def _splits(checkpoint: Artifact, on_image: Callable[[int, int], None]) -> Splits:
+    """The images that the checkpoint was made with. Raises BadFile if they are others by now."""
     config = checkpoint.training.config
     splits = data.load(
         data.find(config.dataset, config.data_dir), config.subset, checkpoint.preprocessing.height, config.seed,
@@ -74,12 +94,7 @@ def write_test_set(checkpoint: Artifact, path: Path, on_image: Callable[[int, in
             "splits have changed since",
             "bring back the old dataset, or train anew",
         )
-    model, test = models.restore(checkpoint), splits.test
-    logits = []
-    for start in range(0, len(test), REFERENCE_IMAGES):
-        logits.append(_logits(model, test.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))
-        on_image(min(start + REFERENCE_IMAGES, len(test)), len(test))
-    testset.write(path, test.images, test.labels, np.concatenate(logits), checkpoint.identity)
+    return splits
 
 
 def _logits(model: torch.nn.Module, images: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:

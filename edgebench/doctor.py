@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgebench import registry
 from edgebench.engines import local
 from edgebench.errors import Unsupported
+from edgebench.protocols import Exporter
 from edgebench.run import ONLY_BY_NAME
 
 
@@ -48,11 +49,23 @@ def _exporters() -> list[Finding]:
     for name in registry.names("exporters"):
         try:
             exporter = registry.load("exporters", name)
-            exporter.check()
-            found.append(Finding("exporter", name, True, f"makes {exporter.produces} from {exporter.accepts}"))
+            exporter.check("fp32")
+            found.append(Finding("exporter", name, True, f"makes {exporter.produces} in {_precisions(exporter)}"))
         except Unsupported as error:
             found.append(Finding("exporter", name, False, error.message, error.fix))
     return found
+
+
+def _precisions(exporter: Exporter) -> str:
+    """What it makes here, and what it lacks for the rest."""
+    told = []
+    for precision in exporter.accepts:
+        try:
+            exporter.check(precision)
+            told.append(precision)
+        except Unsupported as error:
+            told.append(f"{precision} ({error.fix or error.message})")
+    return ", ".join(told)
 
 
 def can_measure(findings: Sequence[Finding]) -> bool:

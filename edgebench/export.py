@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from edgebench import artifact as folder
 from edgebench import evaluate, registry
 from edgebench.answers import Parity
 from edgebench.engines import local
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
 from edgebench.jobs import Job
-from edgebench.specs import Artifact, ExportOptions
+from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
 from edgebench.workspace import Workspace, now
 
 PORTABLE = "onnx"  # the format that any machine can finish from
+LARGEST = 8  # the batch that an artifact is verified at beside 1 and 3; every TensorRT plan takes it
 
 Told = Callable[[str], None]
 
@@ -49,6 +51,10 @@ def export(
     target: str,
     workspace: Workspace,
     *,
+    precision: Precision | None = None,
+    input: InputType | None = None,
+    accuracy_drop: float | None = None,
+    calibration: Callable[[], Calibration] | None = None,
     out: Path | None = None,
     max_batch: int = 32,
     extra: dict[str, str] | None = None,
@@ -56,23 +62,35 @@ def export(
 ) -> Export:
     """Export `source` to `target`, through the formats between, and verify each artifact on its own runtime.
 
+    `precision` and `input`: by default the source's; int8 asks `calibration` for its images (see ExportOptions).
     `max_batch` and `extra` are for the target's own exporter. The artifact lies in `out`, by default in the workspace
-    under a name that tells model, checkpoint and target. Raises VerificationFailed, and leaves nothing behind, if an
-    answer differs; Unfinished if only another machine can build the target; Unsupported if a library is missing.
+    under a name that tells model, checkpoint, target and precision. Raises VerificationFailed, and leaves nothing
+    behind, if an answer differs by more than the precision may cost; Unfinished if only another machine can build the
+    target; Unsupported if a library is missing.
     """
-    target = registry.canonical("exporters", target)
+    target, precision = registry.canonical("exporters", target), precision or source.precision
+    input = input or source.input_type
+    lower = partial(export, workspace=workspace, accuracy_drop=accuracy_drop, calibration=calibration, tell=tell)
     try:
         exporter = registry.load("exporters", target)
-        exporter.check()
+        if precision not in exporter.accepts:
+            made = ", ".join(exporter.accepts)
+            raise UsageError(f"{target} artifacts are not made in {precision}", f"--precision {made}")
+        exporter.check(precision)
     except Unsupported as cause:
         if target == PORTABLE:
             raise
-        raise Unfinished(cause, target, _obtain(source, PORTABLE, workspace, tell)) from None
-    if source.format == target:
+        raise Unfinished(cause, target, _obtain(source, PORTABLE, precision, input, workspace, lower)) from None
+    if (source.format, source.precision, source.input_type) == (target, precision, input):
         raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
-    source = _obtain(source, exporter.accepts, workspace, tell)
-    options = ExportOptions(source.precision, max_batch, extra or {})
-    return _make(exporter, source, target, out or workspace.artifacts / _name(source, target), options, tell)
+    if exporter.bakes_input and input != source.input_type:  # a step of its own, on what takes floats
+        source = _obtain(source, target, precision, source.input_type, workspace, lower)
+    else:
+        source = _obtain(source, *exporter.accepts[precision], input, workspace, lower)
+    given = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
+    options = ExportOptions(precision, input, max_batch, given, accuracy_drop, extra or {})
+    out = out or workspace.artifacts / _name(source, target, precision, input)
+    return _make(exporter, source, target, out, options, tell)
 
 
 def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> Export:
@@ -102,7 +120,7 @@ def _make(exporter: Any, source: Artifact, target: str, out: Path, options: Expo
 def _verify(artifact: Artifact, exporter: Any) -> Parity:
     job = Job(
         artifact.identity, exporter.verify_with, device="", compute=exporter.verify_on,
-        scenario="verify", precision=artifact.precision,
+        scenario="verify", precision=artifact.precision, batch=LARGEST,
     )  # fmt: skip
     result = local.run_job(job, artifact)
     if result.status == "ok" and result.parity is not None:
@@ -118,20 +136,37 @@ def _verify(artifact: Artifact, exporter: Any) -> Parity:
     raise VerificationFailed(f"{what} did not open it ({result.status}: {result.message})", "see the message above")
 
 
-def _obtain(source: Artifact, format: str, workspace: Workspace, tell: Told) -> Artifact:
-    """`source` in this format: itself, what an earlier export made of it if that is still whole, or a new export."""
-    if source.format == format:
+def _obtain(
+    source: Artifact, format: str, precision: Precision, input: InputType, workspace: Workspace,
+    make: Callable[..., Export],
+) -> Artifact:  # fmt: skip
+    """`source` in this format and precision, with this input: itself, what an earlier export made of it if that
+    is still whole, or a new export."""
+    if (source.format, source.precision, source.input_type) == (format, precision, input):
         return source
+    if format == "checkpoint":
+        raise EdgebenchError(f"{source.path} does not lead back to its checkpoint", "name the checkpoint itself")
+    if source.input_type == "uint8" != input:
+        raise EdgebenchError(
+            f"{source.path} normalises within its graph: that cannot be taken out again", "name the checkpoint"
+        )
+    if source.precision != "fp32":
+        raise EdgebenchError(
+            f"{source.path} is {source.precision}: what that rounded away does not come back",
+            f"name the checkpoint, or the {format} artifact in {precision}",
+        )
     with contextlib.suppress(BadFile):
-        found = folder.read(workspace.artifacts / _name(source, format))
-        if found.source == source.identity:
+        found = folder.read(workspace.artifacts / _name(source, format, precision, input))
+        if (found.origin or found.identity) == (source.origin or source.identity):
             return found
-    return export(source, format, workspace, tell=tell).artifact
+    return make(source, format, precision=precision, input=input).artifact
 
 
-def _name(source: Artifact, target: str) -> str:
+def _name(source: Artifact, target: str, precision: Precision, input: InputType) -> str:
     training, origin = source.training.config, source.origin or source.identity
-    return f"{_plain(training.model)}-{training.dataset}-{origin[:8]}-{target}"
+    parts = [_plain(training.model), _plain(training.dataset), origin[:8], target]
+    parts += [precision] * (precision != "fp32") + [input] * (input != "float32")
+    return "-".join(parts)
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from edgebench.answers import Evaluation, Parity
 from edgebench.errors import UsageError, positive
 from edgebench.jsonio import dumps
-from edgebench.specs import SCHEMA, Artifact, Effective, Precision
+from edgebench.specs import SCHEMA, Artifact, Effective, Layers, Precision
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
 # `measured` on the named device; `emulated` elsewhere under its limits; `scripted` by the fake runtime.
@@ -34,7 +34,8 @@ class Job:
 
     `cores` and `memory_limit_mib` bound the worker process; `compute` is the runtime's device ("cpu", "cuda");
     `threads` is the total over all `streams`. `rate_hz`: frames (camera) or queries (server) a second that are sent;
-    `deadline_ms`: when a frame is late, or the bound on the server's p99.
+    `deadline_ms`: when a frame is late, or the bound on the server's p99. `strict`: a layer that falls back to
+    another provider is a failure; `unverified`: wrong answers are not, but a notice.
     """
 
     artifact: str
@@ -55,6 +56,8 @@ class Job:
     time_limit_s: float = 120.0
     memory_limit_mib: int | None = None
     cores: int | None = None
+    strict: bool = False
+    unverified: bool = False
     options: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -167,13 +170,14 @@ class LoadGenVerdict:
 
 @dataclass(frozen=True)
 class Launch:
-    """What one process measured, and the machine around it."""
+    """What one process measured, and the machine around it. The first launch asks for the `layers`."""
 
     effective: Effective
     memory: MemoryPeaks
     samples: Samples | None = None
     windows: tuple[Window, ...] = ()
     loadgen: LoadGenVerdict | None = None
+    layers: tuple[Layers, ...] = ()
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
@@ -264,6 +268,11 @@ class Result:
     def effective(self) -> Effective | None:
         """What ran, as the first launch read it back."""
         return self.launches[0].effective if self.launches else None
+
+    @property
+    def layers(self) -> tuple[Layers, ...]:
+        """In what its layers ran, and where; empty where the runtime cannot tell."""
+        return self.launches[0].layers if self.launches else ()
 
     @property
     def loadgen(self) -> LoadGenVerdict | None:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edgebench.specs import Artifact, Effective, Exported, ExportOptions, SessionOptions
+from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Precision, SessionOptions
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 class Exporter(Protocol):
-    """Turns an artifact of one format into another. `accepts` lets exports chain: checkpoint → onnx → tensorrt."""
+    """Turns an artifact of one format into another, or into another precision.
 
-    accepts: str
+    `accepts` says for each precision that it can make the format and precision that it starts from, which lets exports
+    chain: checkpoint → onnx → tensorrt.
+    """
+
+    accepts: Mapping[Precision, tuple[str, Precision]]
+    # Whether it can put normalisation into the graph of what it made itself; if not, it starts from what has it there.
+    bakes_input: bool
     produces: str
     verify_with: str  # the runtime that opens the product to compare it with torch …
     verify_on: str  # … and the compute device it does so on: "cpu" or "cuda"
 
-    def check(self) -> None:
-        """Raise Unsupported, with the fix, if this machine lacks what the export needs. Cheap; called before work."""
+    def check(self, precision: Precision) -> None:
+        """Raise Unsupported, with the fix, if this machine lacks what such an export needs. Cheap; before work."""
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         """Write the model's files into the empty folder `out`. Raises EdgebenchError with the fix."""
@@ -29,9 +36,11 @@ class Exporter(Protocol):
 class Session(Protocol):
     """An opened model; a context manager. The harness alone reads the clock.
 
-    A session may offer two things more. `lanes(count)` returns as many functions like `run`, safe to call at the same
+    A session may offer three things more. `lanes(count)` returns as many functions like `run`, safe to call at the same
     time from a thread each: without it the runtime takes no part in `--scenario throughput` beyond one request at a
     time. `device_time_ns()` returns how long the computing of the last `run` took by the runtime's own account.
+    `layers()` returns what its graph became, a `Layers` for each precision and provider; it is called once, when all
+    is measured, and may open the model again.
     """
 
     effective: Effective

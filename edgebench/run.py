@@ -40,6 +40,8 @@ class RunOptions:
     duration_s: float = 2.0
     time_limit_s: float | None = None
     memory_limit_mib: int | None = None
+    strict: bool = False
+    unverified: bool = False
     runtime_options: dict[str, str] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
 
@@ -143,6 +145,8 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 time_limit_s=options.time_limit_s or options.measured_s + 120,
                 memory_limit_mib=min(limits),
                 cores=placement.cores,
+                strict=options.strict,
+                unverified=options.unverified,
                 options=options.runtime_options,
             ),
             artifact,

@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgebench.jsonio import dumps
 from edgebench.recipe import TrainConfig
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SCHEMA = 1
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
+# What a model's input takes: normalised NCHW floats, or a camera's HWC bytes, which the graph itself normalises.
+InputType = Literal["float32", "uint8"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,8 @@ class Training:
 class Artifact:
     """A model in a folder of its own, in one format: "checkpoint", "onnx", "openvino" or "tensorrt".
 
-    `files` maps each file's name in the folder to its sha256; `source` is the identity of the artifact that this one
+    `files` maps each file's name in the folder to its sha256; `size_bytes` is what of them a device needs to run the
+    model; `source` is the identity of the artifact that this one
     was exported from, `origin` that of the checkpoint at the head of the chain (empty for the checkpoint itself).
     """
 
@@ -118,10 +124,15 @@ class Artifact:
     files: dict[str, str]
     tools: dict[str, str]
     created: str
+    size_bytes: int = 0
     source: str = ""
     origin: str = ""
     schema: int = SCHEMA
     path: Path = field(default=Path(), metadata={"json": False}, compare=False)
+
+    @property
+    def input_type(self) -> InputType:
+        return "uint8" if self.inputs[0].dtype == "uint8" else "float32"
 
     @property
     def identity(self) -> str:
@@ -155,11 +166,29 @@ class SessionOptions:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Images for quantization, uint8 (n, h, w, 3): training images of all classes, for the ranges; validation images
+    with their labels, int64 (m,), for what it costs. `classes`: how many the training images are of."""
+
+    images: np.ndarray
+    validation_images: np.ndarray
+    validation_labels: np.ndarray
+    classes: int
+
+
+@dataclass(frozen=True)
 class ExportOptions:
-    """What an exporter is asked for. `extra`: `--exporter-option KEY=VALUE` pairs; an unknown one is a UsageError."""
+    """What an exporter is asked for. `extra`: `--exporter-option KEY=VALUE` pairs; an unknown one is a UsageError.
+
+    With `input` uint8 and a source that takes floats, normalisation and layout go into the graph. `calibration` is
+    there for int8 where the dataset is; `accuracy_drop`: the share of right validation images that int8 may cost.
+    """
 
     precision: Precision = "fp32"
+    input: InputType = "float32"
     max_batch: int = 32
+    calibration: Calibration | None = None
+    accuracy_drop: float | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -172,6 +201,19 @@ class Effective:
     threads: int | None
     version: str
     evidence: Literal["measured", "scripted"] = "measured"
+
+
+@dataclass(frozen=True)
+class Layers:
+    """How many layers of a session's graph, as the runtime made it, compute in `precision` on `provider`.
+
+    Copies and conversions between precisions are no layers. `precision` is None where no numbers of the image are
+    computed (shapes, indices).
+    """
+
+    precision: Precision | None
+    provider: str
+    count: int
 
 
 @dataclass(frozen=True)

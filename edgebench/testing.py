@@ -45,7 +45,7 @@ def _open(runtime: Runtime, artifact: Artifact, device: str) -> Session:
 def _inputs(artifact: Artifact, batch: int, start: int = 0) -> dict[str, np.ndarray]:
     images = folder.read_reference(artifact).images
     chosen = images[(start + np.arange(batch)) % len(images)]
-    return {artifact.inputs[0].name: folder.preprocess(chosen, artifact.preprocessing)}
+    return {artifact.inputs[0].name: folder.prepared(chosen, artifact)}
 
 
 def _raises(action: Callable[[], object]) -> BaseException | None:

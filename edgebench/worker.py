@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
 from pathlib import Path
@@ -30,7 +30,7 @@ from edgebench.foreign import ForeignLoad
 from edgebench.gpu_memory import GpuMemory
 from edgebench.jobs import Evidence, Job, Launch, MemoryPeaks, Notice, Result
 from edgebench.memory import PeakMemory
-from edgebench.specs import Artifact, Effective, Probe, SessionOptions
+from edgebench.specs import Artifact, Effective, Layers, Probe, SessionOptions
 from edgebench.workspace import now
 
 VERIFY_BATCHES = (1, 3)  # one, and one that the export did not see
@@ -115,22 +115,28 @@ def _measure(
             memory = replace(memory, gpu_bytes=gpu.bytes, gpu_source=gpu.source)
         after = fingerprint()
         # Last, since other batch sizes would add to the memory of this one; wrong answers void what was measured.
-        parity = None
+        parity, layers = None, ()
         if verify:
             tell("verifying")
             parity = evaluate.check_parity(session, artifact, reference, batches)
+            layers = tuple(session.layers()) if hasattr(session, "layers") else ()
         if images:
             tell("evaluating")
             result = replace(result, evaluation=evaluate.judge(session, artifact, images, job.batch, tell))
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
-    launch = Launch(effective, memory, before=before, after=after)
+    launch = Launch(effective, memory, layers=layers, before=before, after=after)
+    wrong = ""
     if parity is not None and not parity.passed:
-        message = f"its answers are not torch's: {evaluate.explain(parity)}"
-        return replace(result, launches=(launch,), message=message)
+        wrong = f"its answers are not torch's: {evaluate.explain(parity)}"
+        if not job.unverified:
+            return replace(result, launches=(launch,), message=wrong)
+    if job.strict and (strayed := _fallback(layers, effective)):
+        return replace(result, launches=(launch,), message=strayed)
     if result.evaluation and result.evaluation.non_finite:
         message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
         return replace(result, launches=(launch,), message=message)
-    seen = (*measured.notices, foreign, *notices(before, after), *_own_notices(job, effective))
+    own = _own_notices(job, effective, wrong, _fallback(layers, effective))
+    seen = (*measured.notices, foreign, *notices(before, after), *own)
     launch = replace(
         launch,
         samples=measured.samples,
@@ -181,11 +187,25 @@ def _evidence(job: Job, effective: Effective) -> Evidence:
     return "scripted" if effective.evidence == "scripted" else job.evidence
 
 
-def _own_notices(job: Job, effective: Effective) -> tuple[Notice, ...]:
-    if not (job.threads and effective.threads) or effective.threads == job.threads:
-        return ()
-    message = f"{job.threads} threads were asked for, {effective.threads} are used"
-    return (Notice("threads_differ", message, f"--threads {effective.threads} says what is really run"),)
+def _fallback(layers: Sequence[Layers], effective: Effective) -> str:
+    """A sentence on the layers that run elsewhere than the session; empty if there are none."""
+    strayed = [some for some in layers if some.provider != effective.provider]
+    count, total = (sum(some.count for some in which) for which in (strayed, layers))
+    where = ", ".join(sorted({some.provider for some in strayed}))
+    return f"{count} of {total} layers ({count / total:.1%}) fell back to {where}" if strayed else ""
+
+
+def _own_notices(job: Job, effective: Effective, wrong: str, strayed: str) -> list[Notice]:
+    found = []
+    if job.threads and effective.threads and effective.threads != job.threads:
+        message = f"{job.threads} threads were asked for, {effective.threads} are used"
+        found.append(Notice("threads_differ", message, f"--threads {effective.threads} says what is really run"))
+    if wrong:
+        found.append(Notice("unverified", wrong, "these figures are of a model that does not do its work"))
+    if strayed:
+        remedy = "its operators or their types are not all that provider's; --strict makes this a failure"
+        found.append(Notice("fallback", strayed, remedy))
+    return found
 
 
 def _die_with_parent(lifeline: int) -> None:

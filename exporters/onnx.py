@@ -11,10 +11,12 @@ from pathlib import Path
 import onnx
 import onnxsim
 import torch
+from edgebench.exporters import onnx_input, onnx_lower
 
-from edgebench import models
+from edgebench import models, quantize
+from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, refuse_unknown_options
-from edgebench.specs import Artifact, Exported, ExportOptions
+from edgebench.specs import Artifact, Exported, ExportOptions, Precision
 
 # LayerNormalization is one operator from 17 on, and JetPack 6's TensorRT 10.3 reads it.
 OPSET = 17
@@ -25,31 +27,42 @@ class OnnxExporter:
     """Exports through TorchScript, which is three to ten times faster than torch.export and gave the same graphs on
     every backbone we tried; a network that cannot be traced goes through torch.export."""
 
-    accepts = "checkpoint"
+    accepts = {"fp32": ("checkpoint", "fp32"), "fp16": ("onnx", "fp32"), "int8": ("onnx", "fp32")}  # noqa: RUF012
+    bakes_input = True
     produces = "onnx"
     verify_with = "onnxruntime"
     verify_on = "cpu"
 
-    def check(self) -> None:
-        """Nothing beyond the imports above is needed."""
+    def check(self, precision: Precision) -> None:
+        quantize.check(precision)
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         refuse_unknown_options("the ONNX exporter", options.extra)
+        path = out / FILE
+        if source.format == "onnx" and source.precision == options.precision:
+            model, tools = onnx.load(model_file(source, ".onnx")), {}
+        elif source.format == "onnx":
+            model, tools = onnx_lower.lowered(source, options)
+        else:
+            model, tools = self._exported(source, path)
+        inputs = source.inputs
+        if options.input != source.input_type:
+            model, pixels = onnx_input.take_pixels(model, source.preprocessing)
+            inputs = (pixels,)
+        onnx.save(model, path)
+        _check(path)
+        return Exported((FILE,), inputs, source.outputs, tools, options.precision)
+
+    def _exported(self, source: Artifact, path: Path) -> tuple[onnx.ModelProto, dict[str, str]]:
         model = models.restore(source)
         # Batch 2, since an exporter may take a batch of one for a constant.
         example = torch.zeros(2, *source.inputs[0].shape[1:])
-        path = out / FILE
         try:
             _trace(model, example, source, path)
         except (torch.onnx.errors.OnnxExporterError, torch.jit.TracingCheckError, RuntimeError) as error:
             _export(model, example, source, path, error)
-        _simplify(path)
-        return Exported(
-            files=(FILE,),
-            inputs=source.inputs,
-            outputs=source.outputs,
-            tools={"onnx": onnx.__version__, "onnxsim": onnxsim.__version__, "opset": str(_opset(path))},
-        )
+        simplified = _simplified(path)
+        return simplified, {"onnx": onnx.__version__, "onnxsim": onnxsim.__version__, "opset": _opset(simplified)}
 
 
 def _trace(model: torch.nn.Module, example: torch.Tensor, source: Artifact, path: Path) -> None:
@@ -90,23 +103,26 @@ def _export(model: torch.nn.Module, example: torch.Tensor, source: Artifact, pat
         ) from error
 
 
-def _simplify(path: Path) -> None:
-    """Fold constants and drop what does nothing, then let onnx's own checker judge the file that is left."""
+def _simplified(path: Path) -> onnx.ModelProto:
+    """Constants folded, and what does nothing dropped."""
     simplified, same = onnxsim.simplify(onnx.load(path))
     if not same:
         raise EdgebenchError(
             f"onnxsim changed the answers of {path.name}", "report it to onnxsim with the model's name"
         )
-    onnx.save(simplified, path)
+    return simplified
+
+
+def _check(path: Path) -> None:
+    """Let onnx's own checker judge the file."""
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise EdgebenchError(f"onnx's checker refuses the exported graph: {error}") from error
 
 
-def _opset(path: Path) -> int:
-    opsets = onnx.load(path, load_external_data=False).opset_import
-    return next(entry.version for entry in opsets if entry.domain in ("", "ai.onnx"))
+def _opset(model: onnx.ModelProto) -> str:
+    return next(str(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 @contextlib.contextmanager

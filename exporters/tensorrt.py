@@ -11,7 +11,7 @@ import tensorrt as trt
 from edgebench import cuda
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, Unsupported, UsageError, refuse_unknown_options
-from edgebench.specs import Artifact, Exported, ExportOptions, TensorSpec
+from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
 
 FILE = "model.engine"
 # Exports are verified at batch sizes 1 and 3, and a plan refuses what lies beyond its profile.
@@ -24,12 +24,13 @@ class TensorRtExporter:
     Options: `workspace_mb`, the scratch memory that a layer may take; without it TensorRT may take all of the GPU's.
     """
 
-    accepts = "onnx"
+    accepts = {p: ("onnx", p) for p in ("fp32", "fp16", "int8")}  # noqa: RUF012 (its precision is that of the ONNX file)
+    bakes_input = False
     produces = "tensorrt"
     verify_with = "tensorrt"
     verify_on = "cuda"
 
-    def check(self) -> None:
+    def check(self, precision: Precision) -> None:
         cuda.require_gpu()
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:

@@ -49,7 +49,7 @@ class FakeSession:
 
     def __init__(self, artifact: Artifact, latencies_s: list[float], options: SessionOptions) -> None:
         reference = folder.read_reference(artifact)
-        inputs = folder.preprocess(reference.images, artifact.preprocessing)
+        inputs = folder.prepared(reference.images, artifact)
         self._answers = {image.tobytes(): logits for image, logits in zip(inputs, reference.logits, strict=True)}
         self._unknown = np.zeros_like(reference.logits[0])
         self._input, self._output = artifact.inputs[0], artifact.outputs[0].name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -12,10 +13,15 @@ from openvino.properties import hint
 
 from edgebench.artifact import model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
-from edgebench.specs import Artifact, Effective, SessionOptions
+from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
-TYPES = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16, "fp16": openvino.Type.f16}
+# What the layers compute in that the file does not quantize.
+TYPES = {
+    "fp32": openvino.Type.f32, "bf16": openvino.Type.bf16, "fp16": openvino.Type.f16, "int8": openvino.Type.f32,
+}  # fmt: skip
 DEVICES = {"cpu": "CPU"}
+PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}  # as the execution graph writes
+NO_LAYERS = {"Input", "Output", "Const", "Reorder", "Convert"}
 
 
 class OpenVino:
@@ -76,14 +82,13 @@ class OpenVinoSession:
         self._last: openvino.InferRequest | None = None
         self._compiled = compiled = self._compile(options.batch)
         effective = compiled.get_property(hint.inference_precision)
-        precision = next((name for name, kind in TYPES.items() if kind == effective), None)
-        if precision != options.precision:
+        if effective != TYPES[options.precision]:
             raise Unsupported(
                 f"this CPU does not run {options.precision} in OpenVINO: it chose {effective}", "an fp32 artifact"
             )
         self.effective = Effective(
             provider=f"OpenVINO {', '.join(compiled.get_property(properties.execution_devices))}",
-            precision=precision,
+            precision=options.precision,
             threads=compiled.get_property(properties.inference_num_threads),
             version=openvino.__version__,
         )
@@ -119,6 +124,14 @@ class OpenVinoSession:
 
     def device_time_ns(self) -> int:
         return int(self._last.latency * 1e6)  # OpenVINO tells milliseconds
+
+    def layers(self) -> list[Layers]:
+        found = Counter()
+        for op in self._compiled.get_runtime_model().get_ops():
+            info = op.get_rt_info()
+            if info["layerType"].astype(str) not in NO_LAYERS:
+                found[PRECISIONS.get(info["runtimePrecision"].astype(str).lower())] += 1
+        return [Layers(precision, self.effective.provider, count) for precision, count in found.most_common()]
 
     def lanes(self, count: int) -> list[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]:
         return [partial(self._infer, self._compiled.create_infer_request()) for _ in range(count)]

@@ -26,7 +26,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     with tempfile.TemporaryDirectory() as scratch:
         artifact = make_artifact(Path(scratch, "artifact"))
-        images = folder.preprocess(folder.read_reference(artifact).images, artifact.preprocessing)
+        images = folder.prepared(folder.read_reference(artifact).images, artifact)
         requests = [{artifact.inputs[0].name: np.ascontiguousarray(image[None])} for image in images]
         with Fake().open(artifact, "cpu", SessionOptions(extra={"latency_ms": "0"})) as session:
             made = [

@@ -131,6 +131,27 @@ def test_what_is_wrong_fails_and_is_explained(wrong: str) -> None:
     assert "\n" not in evaluate.explain(found)
 
 
+# What a lower precision may cost, such as one per cent, is no fault of its own. This network is linear: a mean and a
+# deviation that are wrong leave the direction of its logits as it is, which int8 may change by far more.
+SMALL = {"one per cent too large": 3, "mean of another data set": 1, "deviation of another data set": 1}
+PRECISIONS = ("int8", "bf16", "fp16")  # by how much they round
+GROSS = [(precision, name) for name in WRONG for precision in PRECISIONS[SMALL.get(name, 0) :]]
+
+
+@pytest.mark.parametrize(("precision", "wrong"), GROSS)
+def test_each_precision_lets_rounding_pass_and_nothing_gross(precision: str, wrong: str) -> None:
+    artifact, noise = make_artifact(precision=precision), np.random.default_rng(1)
+    rounding = {"fp16": 1e-3, "bf16": 1e-2, "int8": 0.1}[precision]
+
+    def rounded(inputs: np.ndarray) -> np.ndarray:
+        logits = network(inputs)
+        return logits + np.abs(logits).max() * rounding * noise.uniform(-1, 1, logits.shape).astype(np.float32)
+
+    assert evaluate.check_parity(StubSession(rounded), artifact, REFERENCE, (1, 3)).passed
+    found = evaluate.check_parity(StubSession(WRONG[wrong][0]), artifact, REFERENCE, (1, 3))
+    assert not found.passed, evaluate.explain(found)
+
+
 @pytest.mark.parametrize("wrong", ["first row repeated", "images out of order", "one row for the whole batch"])
 def test_what_goes_wrong_only_in_a_batch_passes_at_batch_one_alone(wrong: str) -> None:
     answer, _ = WRONG[wrong]

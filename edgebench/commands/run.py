@@ -106,6 +106,10 @@ Examples:
     callback=options.pairs,
     help="Passed to the one --runtime as it is.",
 )
+@click.option("--strict", is_flag=True, help="Fail where a layer falls back from the GPU to the CPU.")
+@click.option(
+    "--unverified", is_flag=True, help="Measure an artifact whose answers are not torch's all the same, and label it."
+)
 @click.option(
     "--require-device", is_flag=True, help="Fail unless this machine is the device (the default where CI is set)."
 )

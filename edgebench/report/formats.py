@@ -59,11 +59,13 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "missed": ("miss_rate", _share(2)),
     "jitter ms": ("jitter_ms", _number(2)),
     "verdict": ("verdict", _text),
+    "model MiB": ("model_size_mib", _number(3)),
     "peak MiB": ("peak_memory_mib", _number(3)),
     "GPU MiB": ("gpu_memory_mib", _number(3)),
     "format": ("format", _text),
     "runtime": ("runtime", _text),
     "precision": ("precision", _text),
+    "layers in": ("layers", _text),
     "thr.": ("threads", _text),
     "batch": ("batch", _text),
     "in flight": ("streams", _text),
@@ -75,11 +77,14 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "warnings": ("warnings", _text),
 }
 # Left out of a table in which no row has them.
-OPTIONAL = {"deployed acc.", "±", "device ms", "missed", "jitter ms", "verdict", "GPU MiB", "warnings"}
+OPTIONAL = {
+    "deployed acc.", "model MiB", "layers in", "±", "device ms", "missed", "jitter ms", "verdict", "GPU MiB",
+    "warnings",
+}  # fmt: skip
 # Said once, under the terminal's table, where all rows say the same.
 TOLD_ONCE = {
-    "params M", "GMACs", "GFLOPs", "test acc.", "scenario", "precision", "thr.", "batch", "in flight", "device",
-    "compute", "evidence", "status", "stopped",
+    "params M", "GMACs", "GFLOPs", "test acc.", "scenario", "precision", "layers in", "thr.", "batch", "in flight",
+    "device", "compute", "evidence", "status", "stopped",
 }  # fmt: skip
 NOTE = (
     "GFLOPs = 2 × GMACs, for one image. Test accuracy is the checkpoint's in torch, on its test split, and each "

@@ -128,7 +128,7 @@ def test_no_gpu(source, plan, tmp_path):
     assert TensorRt().devices() == ("cuda",)
     CUDA.count = 0
     assert TensorRt().devices() == ()
-    for attempt in (TensorRtExporter().check, lambda: open_plan(plan)):
+    for attempt in (lambda: TensorRtExporter().check("fp32"), lambda: open_plan(plan)):
         with pytest.raises(Unsupported, match=r"no CUDA-capable device is detected.*\n *fix: "):
             attempt()
     with pytest.raises(EdgebenchError, match="does not start"):
@@ -142,13 +142,13 @@ def test_no_driver(monkeypatch):
     monkeypatch.setattr(CUDA.module, "cudaGetDeviceCount", absent)
     assert TensorRt().devices() == ()
     with pytest.raises(Unsupported, match="libcuda"):
-        TensorRtExporter().check()
+        TensorRtExporter().check("fp32")
 
 
 def test_old_driver():
     CUDA.failures["cudaGetDeviceCount"] = cudaError_t.cudaErrorInsufficientDriver
     with pytest.raises(Unsupported, match="driver version is insufficient"):
-        TensorRtExporter().check()
+        TensorRtExporter().check("fp32")
 
 
 @pytest.mark.parametrize("call", ["cudaMalloc", "cudaMallocHost", "cudaStreamCreate"])

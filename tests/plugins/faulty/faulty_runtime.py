@@ -78,9 +78,11 @@ class FaultySession(FakeSession):
 class WrongExporter:
     """Says that it copied the ONNX file, but gives other answers: its reference cannot agree."""
 
-    accepts, produces, verify_with, verify_on = "onnx", "wrong", "faulty", "cpu"
+    accepts = {"fp32": ("onnx", "fp32")}  # noqa: RUF012
+    bakes_input = False
+    produces, verify_with, verify_on = "wrong", "faulty", "cpu"
 
-    def check(self) -> None:
+    def check(self, precision: str) -> None:
         """Always ready to do harm."""
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:

@@ -1,0 +1,46 @@
+"""ONNX in fp32 → ONNX in fp16 or int8, for the ONNX exporter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+
+from edgebench import quantize
+from edgebench.artifact import model_file
+from edgebench.errors import EdgebenchError
+from edgebench.specs import Artifact, ExportOptions
+
+
+def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """The model of an fp32 ONNX artifact in `options.precision`, and the tools that made it; inputs stay float32."""
+    model = onnx.load(model_file(source, ".onnx"))
+    if options.precision == "fp16":
+        return _fp16(model), {"onnxruntime": onnxruntime.__version__}
+    import nncf
+
+    # Attention is what sets a softmax between two products of matrices; no convolutional backbone has one inside.
+    transformer = any(node.op_type == "Softmax" for node in model.graph.node)
+    made = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
+    return made, {"nncf": nncf.__version__}
+
+
+def _fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Every tensor within the graph is typed fp16, so that TensorRT and ONNX Runtime run it as what it says."""
+    try:
+        lower = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
+    except ValueError as error:
+        raise EdgebenchError(f"the ONNX file cannot be made fp16: {error}", "another backbone") from error
+    lower.topological_sort()  # the casts of inputs stand at the end
+    return lower.model
+
+
+def _opened(model: onnx.ModelProto) -> Callable[[np.ndarray], Any]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda inputs: session.run(None, {name: inputs})[0]

@@ -1,0 +1,169 @@
+"""`edgebench export --precision`: what is made is of that precision, answers as well as it may, or is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+from click.testing import CliRunner, Result
+
+from edgebench import artifact, quantize
+from edgebench.cli import cli
+from edgebench.errors import Unsupported, UsageError
+from edgebench.specs import Artifact, Calibration, ExportOptions
+
+pytestmark = pytest.mark.xdist_group("precision")  # what is quantized is quantized once
+INT8 = ("--precision", "int8", "--calibration-images", "30")
+
+
+@pytest.fixture(scope="module")
+def copied(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of our own: exporting writes into it."""
+    return shutil.copytree(workspace, tmp_path_factory.mktemp("precision") / "runs")
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
+
+
+def export(workspace: Path, *arguments: str | Path) -> list[Artifact]:
+    done = invoke("export", *arguments, "--workspace", workspace, "--json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert all(row["parity"]["passed"] and row["parity"]["batches"] == [1, 3, 8] for row in rows)
+    return [artifact.read(Path(row["path"])) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def quantized(copied: Path) -> tuple[Artifact, Artifact]:
+    return tuple(export(copied, "--target", "onnx", "--target", "openvino", *INT8))
+
+
+def test_int8_is_int8_inside(quantized: tuple[Artifact, Artifact], copied: Path, onnx_artifact: Artifact) -> None:
+    for made in quantized:
+        assert made.precision == "int8" and made.path.name.endswith(f"-{made.format}-int8")
+        assert "nncf" in made.tools and made.origin == onnx_artifact.origin
+    graph = onnx.load(artifact.model_file(quantized[0], ".onnx")).graph
+    kinds = Counter(node.op_type for node in graph.node)
+    assert kinds["QuantizeLinear"] > 10 and kinds["DequantizeLinear"] > 50
+    model = openvino.Core().read_model(artifact.model_file(quantized[1], ".xml"))
+    kinds = Counter(op.get_type_name() for op in model.get_ops())
+    assert kinds["FakeQuantize"] > 10
+    whole = artifact.file_in(quantized[1], "model.bin").stat().st_size
+    (plain,) = (copied / "artifacts").glob("*-openvino")
+    assert whole < 0.6 * (plain / "model.bin").stat().st_size, "weights of one byte"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.usefixtures("quantized")
+def test_pixels_go_straight_in(copied: Path, onnx_artifact: Artifact, precision: str) -> None:
+    arguments = ("--target", "onnx", "--target", "openvino", "--precision", precision, "--input", "uint8")
+    for made in export(copied, *arguments):
+        (taken,) = made.inputs
+        size = made.preprocessing.height
+        assert (taken.dtype, taken.shape) == ("uint8", ("batch", size, size, 3)) and made.path.name.endswith("-uint8")
+        assert made.preprocessing == onnx_artifact.preprocessing
+        if made.format == "onnx":
+            session = onnxruntime.InferenceSession(artifact.model_file(made, ".onnx"))
+            reference = artifact.read_reference(made)
+            (logits,) = session.run(None, {taken.name: reference.images})
+            assert (logits.argmax(1) == reference.logits.argmax(1)).mean() >= (1.0 if precision == "fp32" else 0.75)
+
+
+def test_int8_runs_and_says_so(quantized: tuple[Artifact, Artifact], copied: Path) -> None:
+    short = ("--duration", "0.2", "--launches", "1", "--json", "--workspace", copied)
+    done = invoke("run", *(made.path for made in quantized), *short)
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert {(row["format"], row["runtime"]) for row in rows} == {
+        ("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "openvino"),
+    }  # fmt: skip
+    assert {row["precision"] for row in rows} == {"int8"}
+    for row in rows:
+        shares = dict(part.split() for part in row["layers"].replace("%", "").split(", "))
+        # ONNX Runtime has no int8 kernels for what follows MobileNetV3's convolutions, and so runs most in fp32.
+        assert int(shares["int8"]) > (30 if row["runtime"] == "openvino" else 10), row["layers"]
+        assert row["model_size_mib"] > 0.2
+
+
+def test_fp16_onnx_is_typed_fp16(copied: Path) -> None:
+    (made,) = export(copied, "--target", "onnx", "--precision", "fp16")
+    graph = onnx.load(artifact.model_file(made, ".onnx")).graph
+    kinds = {tensor.data_type for tensor in graph.initializer if tensor.data_type in (1, 10)}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT, "a camera's side stays float32"
+
+
+def test_what_this_cpu_cannot_run_is_refused_at_export(copied: Path) -> None:
+    flags = Path("/proc/cpuinfo").read_text()
+    if "avx512_bf16" in flags or "amx_bf16" in flags:
+        pytest.skip("this CPU runs bf16")
+    done = invoke("export", "--target", "openvino", "--precision", "bf16", "--workspace", copied)
+    assert done.exit_code == 1 and "does not run bf16" in done.stderr and "Traceback" not in done.stderr
+    assert not list((copied / "artifacts").glob("*-bf16"))
+
+
+def test_the_layers_that_cost_most_stay_in_floating_point(copied: Path, tmp_path: Path) -> None:
+    (made,) = export(copied, "--target", "openvino", *INT8, "--accuracy-drop", "0.01", "--out", tmp_path / "held")
+    assert made.precision == "int8"
+
+
+def test_tensorrt_starts_from_the_onnx_file_of_its_precision(copied: Path, quantized) -> None:
+    done = invoke("export", "--target", "trt", "--precision", "int8", "--workspace", copied)
+    assert done.exit_code == 1 and quantized[0].path.name in done.stderr.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--target", "trt", "--precision", "bf16"), "not made in bf16"),
+        (("--target", "onnx", "--precision", "int4"), "int4"),
+        (("--target", "openvino", "--precision", "int8", "--calibration-images", "3"), "3 calibration images"),
+        (("--target", "openvino", "--precision", "int8", "--accuracy-drop", "2"), "--accuracy-drop is 2"),
+    ],
+)
+def test_bad_input(copied: Path, arguments: tuple[str, ...], says: str) -> None:
+    done = invoke("export", *arguments, "--workspace", copied, "--out", copied / "bad")
+    assert done.exit_code in (1, 2) and says in done.stderr and "Traceback" not in done.stderr
+    assert not (copied / "bad").exists()
+
+
+def test_an_artifact_without_its_checkpoint_cannot_be_calibrated(onnx_artifact: Artifact, tmp_path: Path) -> None:
+    done = invoke("export", onnx_artifact.path, "--target", "onnx", "--precision", "int8", "--workspace", tmp_path)
+    assert done.exit_code == 1 and "the checkpoint" in done.stderr and "--workspace" in done.stderr
+
+
+def test_what_int8_rounded_away_does_not_come_back(quantized: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+    done = invoke("export", quantized[0].path, "--target", "openvino", "--precision", "fp32", "--workspace", tmp_path)
+    assert done.exit_code == 1 and "does not come back" in done.stderr
+
+
+def test_calibration_images_are_looked_at(onnx_artifact: Artifact) -> None:
+    images = artifact.read_reference(onnx_artifact).images
+    good = Calibration(images, images[:4], np.zeros(4, np.int64), classes=10)
+    model = onnx.load(artifact.model_file(onnx_artifact, ".onnx"))
+    for given, says in (
+        (None, "needs calibration images"),
+        (replace(good, images=images[:3]), "3 calibration images are too few"),
+        (replace(good, classes=1), "all of one class"),
+        (replace(good, images=images[:, :8, :8]), "the model takes"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            options = ExportOptions("int8", calibration=given)
+            quantize.quantize(model, onnx_artifact, options, transformer=False, opened=None)
+
+
+def test_without_nncf_the_fix_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(Unsupported) as raised:
+        quantize.check("int8")
+    assert "edgebench[int8]" in raised.value.fix
