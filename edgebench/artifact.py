@@ -6,13 +6,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench import jsonio
+from edgebench import jsonio, onnx_file
 from edgebench.errors import BadFile
 from edgebench.specs import SCHEMA, Artifact, Preprocessing
 
@@ -95,6 +95,12 @@ def read(path: Path, verify: bool = True) -> Artifact:
     """Read an artifact or checkpoint folder. Raises BadFile if it is missing, not ours, too new or changed."""
     if path.name in ("checkpoint.json", "artifact.json"):
         path = path.parent
+    if path.suffix in (".onnx", ".xml", ".engine", ".plan", ".pt", ".pth", ".safetensors") and path.is_file():
+        raise BadFile(
+            f"{path} is a model file from elsewhere: edgebench measures a model only where it can hold its answers "
+            "against torch's, and so needs an artifact folder",
+            "make one: `edgebench train --init-weights WEIGHTS.safetensors`, then `edgebench export`",
+        )
     if not path.exists():
         raise BadFile(f"{path} does not exist", "`edgebench train` makes a checkpoint, `edgebench export` an artifact")
     manifest = next((m for m in (path / "artifact.json", path / "checkpoint.json") if m.is_file()), None)
@@ -136,7 +142,27 @@ def model_file(artifact: Artifact, suffix: str) -> Path:
     found = [name for name in artifact.files if name.endswith(suffix)]
     if len(found) != 1:
         raise BadFile(f"{artifact.path} holds {len(found)} {suffix} files where one is expected")
-    return file_in(artifact, found[0])
+    path = file_in(artifact, found[0])
+    if suffix == ".onnx":
+        for name in sorted(onnx_file.external_files(path)):
+            if name not in artifact.files or file_in(artifact, name) != artifact.path / name:
+                raise BadFile(
+                    f"{path} keeps weights in {name!r}, which is no file of the artifact", "export the artifact anew"
+                )
+    return path
+
+
+def check_inputs(artifact: Artifact, found: Mapping[str, Sequence[int | str | None]]) -> None:
+    """Raise BadFile unless a model's inputs, name → sizes (a number where it is fixed), are those of the manifest."""
+    expected = {spec.name: spec.shape for spec in artifact.inputs}
+    fit = expected.keys() == found.keys() and all(
+        len(shape) == len(found[name]) and all(a == b for a, b in zip(shape[1:], list(found[name])[1:], strict=True))
+        for name, shape in expected.items()
+    )
+    if not fit:
+        told = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in found.items())
+        wanted = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in expected.items())
+        raise BadFile(f"the model in {artifact.path} takes {told}; its manifest says {wanted}", "export it anew")
 
 
 def write_reference(folder: Path, reference: Reference) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from edgebench.artifact import model_file
+from edgebench.artifact import check_inputs, model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
@@ -55,6 +55,7 @@ class OnnxRuntime:
             session = onnxruntime.InferenceSession(str(path), settings, providers=[PROVIDERS[device]])
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
             raise BadFile(f"ONNX Runtime cannot open {path}: {error}", "export the artifact anew") from error
+        check_inputs(artifact, {one.name: one.shape for one in session.get_inputs()})
         return OnnxRuntimeSession(session, device, options, path)
 
 

@@ -11,7 +11,7 @@ import openvino
 from openvino import properties
 from openvino.properties import hint
 
-from edgebench.artifact import model_file
+from edgebench.artifact import check_inputs, model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
@@ -60,6 +60,10 @@ class OpenVino:
             model = core.read_model(str(path))
         except RuntimeError as error:
             raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact anew") from error
+        shapes = {
+            one.any_name: [d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs
+        }
+        check_inputs(artifact, shapes)
         return OpenVinoSession(core, model, settings, DEVICES[device], artifact, options)
 
 

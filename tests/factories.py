@@ -48,12 +48,12 @@ def make_artifact(
     model: str | ModelInfo = "mobilenetv3",
     classes: int = 10,
     reference: Reference | None = None,
-    content: bytes = b"weights",
+    content: bytes = b"\x08\x08",
     **changes: Any,
 ) -> Artifact:
     """An artifact; given a `path` that does not exist yet, one whose folder lies there, complete and readable.
 
-    `changes` replace any field of Artifact; `content` is what the model file holds.
+    `changes` replace any field of Artifact; `content` is what the model file holds, by default an empty ONNX model.
     """
     if isinstance(model, str):
         model = ModelInfo(model, model, {"num_classes": classes}, parameters=4_214_842, macs=216_589_232)

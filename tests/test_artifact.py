@@ -254,9 +254,9 @@ def test_a_manifest_of_the_wrong_form(change: dict[str, Any], out: Path) -> None
         folder.read(out)
 
 
-def test_the_one_model_file(out: Path) -> None:
-    made = folder.read(out)
-    assert folder.model_file(made, ".onnx") == out / "model.onnx"
+def test_the_one_model_file(tmp_path: Path) -> None:
+    made = make_artifact(tmp_path / "model")
+    assert folder.model_file(made, ".onnx") == tmp_path / "model" / "model.onnx"
     with pytest.raises(BadFile, match=r"0 \.plan files"):
         folder.model_file(made, ".plan")
     with pytest.raises(BadFile, match=r"2 \.onnx files"):

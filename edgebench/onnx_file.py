@@ -1,0 +1,77 @@
+"""Looks into ONNX files without the onnx library: a board has none, and nothing is read before it was looked at."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgebench.errors import BadFile
+
+# Numbers of the fields of onnx.proto, by message, that lead to a tensor, and the message that each holds.
+PATHS = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "entry"},
+}
+DEEPEST = 64  # messages within messages: no exporter nests its graphs so
+
+
+def external_files(path: Path) -> set[str]:
+    """The files, as the ONNX file names them, that hold weights outside of it. Raises BadFile if it is no ONNX file."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return set(_locations(data, 0, len(data), "model", 0))
+    except (ValueError, IndexError) as error:  # mmap says ValueError of an empty file
+        raise BadFile(f"{path} is no ONNX file, or damaged: {error}", "export the artifact anew") from None
+
+
+def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:
+    if depth > DEEPEST:
+        raise ValueError(f"its messages are nested more than {DEEPEST} deep")
+    for number, begin, stop in _fields(data, start, end):
+        inner = PATHS[message].get(number)
+        if inner == "entry":
+            pair = {field: bytes(data[a:b]) for field, a, b in _fields(data, begin, stop)}
+            if pair.get(1) == b"location":
+                yield pair.get(2, b"").decode(errors="replace")
+        elif inner:
+            yield from _locations(data, begin, stop, inner, depth + 1)
+
+
+def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The number of each length-delimited field of a protobuf message, and where its content begins and ends."""
+    while at < end:
+        tag, at = _varint(data, at, end)
+        kind = tag & 7
+        if kind == 2:
+            length, at = _varint(data, at, end)
+            if at + length > end:
+                raise ValueError("a field reaches beyond its end")
+            yield tag >> 3, at, at + length
+            at += length
+        elif kind == 0:
+            _, at = _varint(data, at, end)
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"it has a field of the unknown kind {kind}")
+    if at > end:
+        raise ValueError("a field reaches beyond its end")
+
+
+def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            raise ValueError("it ends within a number")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("it has a number of more than ten bytes")
