@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -57,14 +58,17 @@ def write(
         )
 
 
-def write_test_set(checkpoint: Artifact, path: Path, on_image: Callable[[int, int], None]) -> None:
-    """Write the checkpoint's test split and what torch answers to it, as testset.py reads it.
+def write_test_set(
+    checkpoint: Artifact, path: Path, on_image: Callable[[int, int], None],
+    split: Literal["test", "validation"] = "test",
+) -> None:  # fmt: skip
+    """Write the checkpoint's test split, or the validation split, and what torch answers to it, as testset.py reads it.
 
     `on_image(done, total)` counts the images that were read, then those that were answered. Raises BadFile if the
     dataset is no longer the one that the checkpoint was trained on.
     """
     splits = _splits(checkpoint, on_image)
-    model, test = models.restore(checkpoint), splits.test
+    model, test = models.restore(checkpoint), getattr(splits, split)
     logits = []
     for start in range(0, len(test), REFERENCE_IMAGES):
         logits.append(_logits(model, test.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))

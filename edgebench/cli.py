@@ -12,7 +12,7 @@ from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = (
-    "train", "study", "export", "evaluate", "run", "report", "compare", "ab", "crosscheck", "devices", "models",
+    "train", "study", "export", "evaluate", "tune", "run", "report", "compare", "ab", "crosscheck", "devices", "models",
     "profile", "doctor", "completion",
 )  # fmt: skip
 

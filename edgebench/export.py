@@ -70,7 +70,8 @@ def export(
     """
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
-    lower = partial(export, workspace=workspace, accuracy_drop=accuracy_drop, calibration=calibration, tell=tell)
+    given = {"accuracy_drop": accuracy_drop, "calibration": calibration, "tell": tell}
+    obtain = partial(_obtain, source, workspace=workspace, given=given)
     try:
         exporter = registry.load("exporters", target)
         if precision not in exporter.accepts:
@@ -80,15 +81,15 @@ def export(
     except Unsupported as cause:
         if target == PORTABLE:
             raise
-        raise Unfinished(cause, target, _obtain(source, PORTABLE, precision, input, workspace, lower)) from None
+        raise Unfinished(cause, target, obtain(PORTABLE, precision, input)) from None
     if (source.format, source.precision, source.input_type) == (target, precision, input):
         raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
     if exporter.bakes_input and input != source.input_type:  # a step of its own, on what takes floats
-        source = _obtain(source, target, precision, source.input_type, workspace, lower)
+        source = obtain(target, precision, source.input_type)
     else:
-        source = _obtain(source, *exporter.accepts[precision], input, workspace, lower)
-    given = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
-    options = ExportOptions(precision, input, max_batch, given, accuracy_drop, extra or {})
+        source = obtain(*exporter.accepts[precision], input)
+    images = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
+    options = ExportOptions(precision, input, max_batch, images, accuracy_drop, extra or {})
     out = out or workspace.artifacts / _name(source, target, precision, input)
     return _make(exporter, source, target, out, options, tell)
 
@@ -137,8 +138,8 @@ def _verify(artifact: Artifact, exporter: Any) -> Parity:
 
 
 def _obtain(
-    source: Artifact, format: str, precision: Precision, input: InputType, workspace: Workspace,
-    make: Callable[..., Export],
+    source: Artifact, format: str, precision: Precision, input: InputType, *, workspace: Workspace,
+    given: dict[str, Any],
 ) -> Artifact:  # fmt: skip
     """`source` in this format and precision, with this input: itself, what an earlier export made of it if that
     is still whole, or a new export."""
@@ -157,9 +158,11 @@ def _obtain(
         )
     with contextlib.suppress(BadFile):
         found = folder.read(workspace.artifacts / _name(source, format, precision, input))
-        if (found.origin or found.identity) == (source.origin or source.identity):
+        # An int8 one was made by who knows which bound.
+        bounded = precision == "int8" and given["accuracy_drop"] is not None
+        if (found.origin or found.identity) == (source.origin or source.identity) and not bounded:
             return found
-    return make(source, format, precision=precision, input=input).artifact
+    return export(source, format, workspace, precision=precision, input=input, **given).artifact
 
 
 def _name(source: Artifact, target: str, precision: Precision, input: InputType) -> str:

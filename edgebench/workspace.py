@@ -38,6 +38,22 @@ class Workspace:
         """Where the test split of an artifact's checkpoint is kept once it was needed (testset.py)."""
         return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}.npz"
 
+    def validation_set(self, found: Artifact) -> Path:
+        """The same of its validation split, by which settings are chosen."""
+        return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}-validation.npz"
+
+    def tuned(self, found: Artifact, device: str, goal: str) -> Path:
+        """Where the setting is kept that `edgebench tune` found for the artifacts of a checkpoint on a device."""
+        return self.root / "tuned" / f"{(found.origin or found.identity)[:16]}-{device}-{goal}.json"
+
+    def family(self, found: Artifact) -> list[Artifact]:
+        """The checkpoint that `found` was made from, if it is here, and all that was exported from it, with `found`."""
+        origin = found.origin or found.identity
+        related = [c for c in _manifests(self.checkpoints) if c.identity == origin]
+        related += [e for e in _manifests(self.artifacts) if e.origin == origin]
+        others = [artifact.read(other.path) for other in related if other.identity != found.identity]
+        return [found, *others]
+
     def newest_checkpoint(self) -> Artifact:
         """The checkpoint trained last. Raises EdgebenchError if there is none."""
         found = _manifests(self.checkpoints)

@@ -17,7 +17,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("commands.*",),
-    ("doctor", "testing"),
+    ("doctor", "testing", "tune"),
     ("train", "export", "run", "crosscheck", "complexity", "report.*"),
     ("study",),
     ("checkpoint", "optimization", "feed"),
@@ -30,8 +30,8 @@ LAYERS = (
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "cuda", "quantize"),
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
-    ("artifact", "history", "stats", "registry", "loadgen_log"),
-    ("specs", "jobs", "answers", "recipe", "protocols", "errors", "jsonio", "__init__"),
+    ("artifact", "halving", "history", "stats", "registry", "loadgen_log"),
+    ("specs", "jobs", "answers", "recipe", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda", "quantize"}

@@ -99,7 +99,7 @@ def command(
         with console.status(f"exporting {start.path.name} to {name}") as status:
             done = export.export(
                 start, name, workspace, precision=precision, input=input_type, accuracy_drop=accuracy_drop,
-                calibration=partial(_calibration, start, workspace, calibration_images), out=out, max_batch=max_batch,
+                calibration=partial(calibration, start, workspace, calibration_images), out=out, max_batch=max_batch,
                 extra=extra, tell=lambda s: status.update(s),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
@@ -113,7 +113,7 @@ def command(
         click.echo("next: edgebench run")
 
 
-def _calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
+def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
     from edgebench.commands import training
 
     origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)

@@ -14,6 +14,8 @@ from edgebench.jobs import Policy, Scenario
 
 if TYPE_CHECKING:
     from edgebench.jobs import Result
+    from edgebench.run import RunOptions
+    from edgebench.specs import Artifact
     from edgebench.workspace import Workspace
 
 
@@ -23,6 +25,7 @@ Examples:
   edgebench run                                       everything newest, on every runtime that can open it, here
   edgebench run --device jetson_orin                  on that board measures; elsewhere emulates, and says so
   edgebench run ARTIFACT --runtime ort --threads 1 --max-seconds 300
+  edgebench run --tuned                               what `edgebench tune` found best
   edgebench run --scenario throughput                 the batch and the requests in flight that give most images/s
   edgebench run --scenario camera --rate 30           frames on a schedule: latency, missed deadlines, jitter
   edgebench run --scenario server --rate 100 --deadline-ms 15     MLPerf LoadGen: VALID or INVALID"""
@@ -106,6 +109,7 @@ Examples:
     callback=options.pairs,
     help="Passed to the one --runtime as it is.",
 )
+@click.option("--tuned", is_flag=True, help="The artifact, runtime and settings that `edgebench tune` found here.")
 @click.option("--strict", is_flag=True, help="Fail where a layer falls back from the GPU to the CPU.")
 @click.option(
     "--unverified", is_flag=True, help="Measure an artifact whose answers are not torch's all the same, and label it."
@@ -117,7 +121,7 @@ Examples:
 @options.as_json
 def command(
     paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace,
-    as_json: bool, launches: int, precision_target: float, max_seconds: float, **given: Any,
+    as_json: bool, tuned: bool, launches: int, precision_target: float, max_seconds: float, **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
@@ -139,6 +143,8 @@ def command(
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)
     artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
+    if tuned:
+        artifacts, asked = _tuned(artifacts, workspace, profile.name, asked)
 
     console = Console(stderr=True)
     if placement.notice:
@@ -189,6 +195,35 @@ def command(
         sys.exit(130)  # as a shell tells of SIGINT
     if failed:
         sys.exit(1)
+
+
+def _tuned(
+    given: list[Artifact], workspace: Workspace, device: str, asked: RunOptions
+) -> tuple[list[Artifact], RunOptions]:
+    """The artifact that was found best of the family of what is given, and what is asked of it unless the user did."""
+    from dataclasses import replace
+
+    from edgebench import jsonio
+    from edgebench.errors import BadFile, UsageError
+    from edgebench.tune import Tuned
+
+    if len({found.origin or found.identity for found in given}) > 1:
+        raise UsageError("--tuned is for the artifacts of one checkpoint", "name one of them")
+    goal = "throughput" if asked.scenario == "throughput" else "latency"
+    where = workspace.tuned(given[0], device, goal)
+    if not where.is_file():
+        raise UsageError(f"nothing was tuned for {goal} of {given[0].path.name} on {device}", "`edgebench tune` first")
+    found = jsonio.read(Tuned, where)
+    best = found.best
+    chosen = next((one for one in workspace.family(given[0]) if one.identity == best.artifact), None)
+    if chosen is None:
+        raise BadFile(f"{best.name}, which {where} found best, is not here any more", "`edgebench tune` again")
+    crowded = {"batch": asked.batch or best.batch, "streams": asked.streams or best.streams}
+    asked = replace(
+        asked, runtimes=(best.runtime,), compute=asked.compute or found.compute, threads=asked.threads or best.threads,
+        **crowded if goal == "throughput" else {},
+    )  # fmt: skip
+    return [chosen], asked
 
 
 def _line(result: Result, path: Path) -> str:

@@ -1,0 +1,205 @@
+"""`edgebench tune`: the best runtime, precision and numbers of threads for an artifact on a device."""
+
+from __future__ import annotations
+
+import typing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebench.commands import options
+from edgebench.specs import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgebench.specs import Artifact
+    from edgebench.tune import Goal, Trial, Tuned
+    from edgebench.workspace import Workspace
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench tune                                the newest checkpoint, exported to all that runs here
+  edgebench tune runs/checkpoints/NAME --for throughput
+  edgebench tune NAME-onnx --precision int8 --accuracy-drop 0.005
+  edgebench run --tuned                         measure what was found"""
+)
+@click.argument("path", metavar="[ARTIFACT]", required=False, type=click.Path(path_type=Path))
+@click.option("--device", metavar="PROFILE", shell_complete=options.complete_devices, help="Device profile.")
+@click.option(
+    "--for", "goal", type=click.Choice(["latency", "throughput"]), default="latency", show_default=True,
+    help="The lowest latency at batch 1, or the most images a second at any batch.",
+)  # fmt: skip
+@click.option(
+    "--precision", "precisions", multiple=True, type=click.Choice(typing.get_args(Precision)),
+    help="Consider this precision; may be given several times.  [default: fp32, int8, bf16]",
+)  # fmt: skip
+@click.option(
+    "--accuracy-drop", type=float, default=0.01, show_default=True, metavar="SHARE",
+    help="The share of the validation images that a lower precision may lose.",
+)  # fmt: skip
+@click.option(
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    help="Only this runtime; may be given several times.  [default: all that work here]",
+)  # fmt: skip
+@click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
+@click.option(
+    "--duration", "duration_s", type=float, default=3.0, show_default=True,
+    help="Seconds of measuring in the last round; the first, of all settings, is a tenth of it.",
+)  # fmt: skip
+@click.option("--no-export", is_flag=True, help="Consider only what is exported already.")
+@click.option(
+    "--images", type=click.Path(dir_okay=False, path_type=Path),
+    help="Judge by these images, made by `edgebench evaluate --save-images`.  [default: the validation split]",
+)  # fmt: skip
+@options.workspace
+@options.as_json
+def command(
+    path: Path | None, device: str | None, goal: Goal, precisions: tuple[Precision, ...], accuracy_drop: float,
+    runtimes: tuple[str, ...], compute: str | None, duration_s: float, no_export: bool, images: Path | None,
+    workspace: Workspace, as_json: bool,
+) -> None:  # fmt: skip
+    """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and requests
+    in flight too.
+
+    Exports what is missing, puts out what loses too much accuracy, then measures every setting briefly and the better
+    ones for longer. The setting that is found is kept in the workspace, and `edgebench run --tuned` measures it.
+    """
+    import os
+
+    from rich.console import Console
+
+    from edgebench import artifact, jsonio, run, tune
+    from edgebench.device import detect, load_profile, place
+    from edgebench.engines import local
+    from edgebench.errors import UsageError
+
+    if not 0 <= accuracy_drop < 1:
+        raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
+    asked = run.RunOptions(runtimes=runtimes, compute=compute, scenario=goal, duration_s=duration_s)
+    asked.check()
+    profile = load_profile(device) if device else detect()
+    placement = place(profile, require_device=False, environ=os.environ)
+    start = artifact.read(path) if path else workspace.newest_checkpoint()
+    console = Console(stderr=True)
+    with console.status("") as status, local.device_to_ourselves(
+        lambda: status.update("waiting: another edgebench is measuring on this machine")
+    ):  # fmt: skip
+        considered = precisions or ("fp32", "int8", "bf16")
+        family = [f for f in workspace.family(start) if f.precision in (*considered, "fp32")]
+        if not no_export:
+            family += _missing(family, considered, workspace, console, status.update)
+        status.update("asking the runtimes what they can open here")
+        planned = run.plan(family, profile, placement, asked)
+        if precisions:  # eager and the defaults stay, to compare with
+            planned = [p for p in planned if p.job.precision in precisions or p.job.precision == "fp32"]
+        found = tune.tune(
+            planned, goal, accuracy_drop=accuracy_drop, duration_s=duration_s, images=_images(images, start, workspace),
+            on_phase=status.update,
+        )  # fmt: skip
+    where = workspace.tuned(start, profile.name, goal)
+    where.parent.mkdir(parents=True, exist_ok=True)
+    jsonio.write(where, found)
+    if as_json:
+        click.echo(jsonio.dumps(found, indent=1))
+        return
+    _show(found)
+    click.echo(f"kept: {where}")
+    click.echo("next: edgebench run --tuned" + (" --scenario throughput" if goal == "throughput" else ""))
+
+
+def _missing(
+    family: list[Artifact], precisions: tuple[Precision, ...], workspace: Workspace, console: object,
+    tell: Callable[[str], None],
+) -> list[Artifact]:  # fmt: skip
+    """What the family's checkpoint has not been exported to and can be here; what cannot is said, not hidden."""
+    from edgebench import export, registry
+    from edgebench.commands.export import calibration
+    from edgebench.errors import EdgebenchError, Unsupported
+
+    checkpoint = next((f for f in family if f.format == "checkpoint"), None)
+    if checkpoint is None:
+        return []
+    have = {(f.format, f.precision) for f in family if f.input_type == "float32"}
+    made = []
+    for target in registry.names("exporters"):
+        try:
+            able = registry.load("exporters", target).accepts
+        except Unsupported:
+            continue  # `edgebench doctor` tells why
+        for precision in precisions:
+            if precision not in able or (target, precision) in have:
+                continue
+            tell(f"exporting to {target} in {precision}")
+            try:
+                done = export.export(
+                    checkpoint, target, workspace, precision=precision,
+                    calibration=partial(calibration, checkpoint, workspace, 300),
+                    tell=lambda stage, precision=precision: tell(f"{stage} in {precision}"),
+                )  # fmt: skip
+            except EdgebenchError as error:
+                console.print(
+                    f"left out: {target} in {precision}: {error.message}", highlight=False, markup=False, soft_wrap=True
+                )
+            else:
+                made.append(done.artifact)
+    return made
+
+
+def _images(given: Path | None, start: Artifact, workspace: Workspace) -> Callable[[], Path] | None:
+    """A function to the file of images that lower precisions are judged by; it is made when it is first asked for."""
+    from edgebench.errors import EdgebenchError
+
+    if given or workspace.validation_set(start).is_file():
+        return lambda: given or workspace.validation_set(start)
+    try:
+        checkpoint = workspace.checkpoint_of(start) if start.format != "checkpoint" else start
+    except EdgebenchError:  # as on a board
+        return None
+
+    def made() -> Path:
+        where = workspace.validation_set(start)
+        if not where.is_file():
+            from edgebench.checkpoint import write_test_set
+
+            write_test_set(checkpoint, where, lambda done, total: None, "validation")
+        return where
+
+    return made
+
+
+def _show(found: Tuned) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebench.report.formats import MISSING, printable
+
+    headings = ("artifact", "runtime", "precision", "thr.", "batch", "in flight", "median ms", "images/s", "lost", "")
+    table = Table(*headings, header_style="bold", pad_edge=False)
+    for trial in found.trials:
+        cells = (
+            trial.name, trial.runtime, trial.precision, str(trial.threads or MISSING), str(trial.batch),
+            str(trial.streams), f"{trial.median_ns / 1e6:.3f}" if trial.median_ns else MISSING,
+            f"{trial.throughput_per_s:,.1f}" if trial.throughput_per_s else MISSING,
+            MISSING if trial.accuracy_drop is None else f"{trial.accuracy_drop:.2%}",
+            trial.message or f"round {trial.rounds}",
+        )  # fmt: skip
+        table.add_row(*(escape(printable(cell)) for cell in cells))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    click.echo(f"best for {found.goal} on {found.device} ({found.evidence}): {_words(found.best)}")
+    for name, other in (("PyTorch eager fp32", found.eager), ("the best runtime as it comes, fp32", found.default)):
+        if other:
+            click.echo(f"  {found.speedup(other):.2f} × as fast as {name}: {_words(other)}")
+
+
+def _words(trial: Trial) -> str:
+    figure = f"{trial.median_ns / 1e6:.3f} ms, {trial.throughput_per_s:,.1f} images/s"
+    setting = f"{trial.threads} threads, batch {trial.batch}, {trial.streams} in flight"
+    return f"{trial.name} on {trial.runtime} in {trial.precision}, {setting}: {figure}"

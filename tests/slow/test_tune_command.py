@@ -1,0 +1,88 @@
+"""`edgebench tune` and `edgebench run --tuned`, as typed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+from edgebench import jsonio
+from edgebench.tune import Tuned
+
+pytestmark = pytest.mark.xdist_group("tune")  # tuned once
+QUICK = ("--duration", "0.5", "--json")
+
+
+@pytest.fixture(scope="module")
+def tuned(edgebench: Command, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tuned]:
+    """A workspace of our own in which the best of two runtimes in fp32 was found."""
+    copied = shutil.copytree(workspace, tmp_path_factory.mktemp("tune") / "runs")
+    done = edgebench(
+        "tune", "--no-export", "--runtime", "torch", "--runtime", "onnxruntime", *QUICK, "--workspace", copied
+    )
+    assert done.returncode == 0, done.stderr
+    (kept,) = (copied / "tuned").iterdir()
+    assert json.loads(done.stdout) == json.loads(kept.read_text())
+    return copied, jsonio.read(Tuned, kept)
+
+
+def test_the_best_is_better_than_what_it_is_compared_with(tuned: tuple[Path, Tuned]) -> None:
+    _, found = tuned
+    assert (found.best.runtime, found.best.precision, found.eager.runtime) == ("onnxruntime", "fp32", "torch")
+    assert found.best.median_ns == min(trial.median_ns for trial in found.trials)
+    assert found.speedup(found.eager) == found.eager.median_ns / found.best.median_ns > 1.5
+    assert found.speedup(found.default) >= 1
+    assert found.best == found.trials[0] and found.best.rounds >= 1 and not found.best.message
+    settings = {(trial.name, trial.runtime, trial.threads) for trial in found.trials}
+    assert len(settings) == len(found.trials) >= 2, "each setting once"
+
+
+def test_run_measures_what_was_found(edgebench: Command, tuned: tuple[Path, Tuned]) -> None:
+    workspace, found = tuned
+    short = ("--duration", "0.2", "--launches", "1", "--json", "--workspace", workspace)
+    done = edgebench("run", "--tuned", *short)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert (row["runtime"], row["threads"]) == (found.best.runtime, found.best.threads)
+
+
+def test_lower_precisions_need_images_and_may_lose_too_much(edgebench: Command, tuned: tuple[Path, Tuned]) -> None:
+    workspace, _ = tuned
+    (name,) = (workspace / "artifacts").glob("*-onnx")
+    lower = workspace / "artifacts" / f"{name.name}-int8"
+    shutil.copytree(name, lower)
+    manifest = json.loads((lower / "artifact.json").read_text())
+    (lower / "artifact.json").write_text(json.dumps(manifest | {"precision": "int8"}))
+    alone = workspace.parent / "board" / "artifacts"
+    for folder in (name, lower):
+        shutil.copytree(folder, alone / folder.name)
+    arguments = ("--no-export", "--runtime", "onnxruntime", *QUICK)
+    done = edgebench("tune", alone / name.name, *arguments, "--workspace", alone.parent)
+    assert done.returncode == 0, done.stderr
+    out = [trial for trial in json.loads(done.stdout)["trials"] if trial["precision"] == "int8"]
+    assert out and all("accuracy is not known" in trial["message"] for trial in out)
+    # This one is int8 by name alone, and so as good as fp32.
+    done = edgebench("tune", *arguments, "--workspace", workspace)
+    assert done.returncode == 0, done.stderr
+    judged = [trial for trial in json.loads(done.stdout)["trials"] if trial["precision"] == "int8"]
+    assert judged and all(trial["accuracy_drop"] == 0 and not trial["message"] for trial in judged)
+    shutil.rmtree(lower)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("tune", "nowhere"), 1, "does not exist"),
+        (("tune", "--duration", "0"), 2, "--duration is 0"),
+        (("tune", "--accuracy-drop", "2"), 2, "--accuracy-drop is 2"),
+        (("tune", "--runtime", "onnxruntim"), 2, "did you mean onnxruntime"),
+        (("tune", "--for", "fame"), 2, "fame"),
+        (("run", "--tuned", "--scenario", "throughput"), 2, "nothing was tuned for throughput"),
+    ],
+)
+def test_bad_input(in_process: Command, tuned: tuple[Path, Tuned], arguments: tuple, code: int, says: str) -> None:
+    done = in_process(*arguments, *(["--no-export"] if arguments[0] == "tune" else []), "--workspace", tuned[0])
+    assert done.returncode == code and says in " ".join(done.stderr.split()), done.stderr
