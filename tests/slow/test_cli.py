@@ -218,7 +218,18 @@ def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
 def test_a_jetson_profile_elsewhere_is_emulated_loudly(
     edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
-    command = ("run", onnx_artifact.path, "--device", "jetson_orin", *FAST, "--workspace", tmp_path, "--json")
+    command = (
+        "run",
+        onnx_artifact.path,
+        "--device",
+        "jetson_orin",
+        "--runtime",
+        "ort",
+        *FAST,
+        "--workspace",
+        tmp_path,
+        "--json",
+    )
     done = edgebench(*command)
     assert done.returncode == 0, done.stderr
     assert {row["evidence"] for row in json.loads(done.stdout)} == {"emulated"}
@@ -233,7 +244,9 @@ def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_arti
         'schema = 1\ntitle = "A board with one core"\ncompute = "cpu"\nruntimes = ["onnxruntime"]\n'
         'precisions = ["fp32"]\n[match]\ndevice_tree = ["acme,one"]\n[cpu]\ncores = 1\n[memory]\ntotal_mib = 2048\n'
     )
-    done = edgebench("run", onnx_artifact.path, "--device", profile, *FAST, "--workspace", tmp_path, "--json")
+    done = edgebench(
+        "run", onnx_artifact.path, "--device", profile, "--runtime", "ort", *FAST, "--workspace", tmp_path, "--json"
+    )
     assert done.returncode == 0, done.stderr
     for path in (tmp_path / "results").glob("*.json"):
         result = json.loads(path.read_text())

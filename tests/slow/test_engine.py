@@ -115,7 +115,7 @@ def test_probing_survives_a_runtime_that_does_not_load() -> None:
     assert "faulty_runtime_that_does_not_exist" in probe.error and probe.fix
 
 
-@pytest.mark.parametrize("moment_s", [1.0, 4.0, 7.0])
+@pytest.mark.parametrize("moment_s", [1.0, 4.0])
 def test_kill_minus_nine_keeps_every_finished_result(onnx_artifact: Artifact, tmp_path: Path, moment_s: float) -> None:
     """The parent is killed in the middle: what was finished is readable, nothing is half-written, no worker stays."""
     command = [

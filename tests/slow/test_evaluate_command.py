@@ -15,6 +15,8 @@ from edgebench import artifact
 from edgebench.cli import cli
 from edgebench.specs import Artifact
 
+pytestmark = pytest.mark.xdist_group("evaluate")  # the test split is answered once
+
 
 @pytest.fixture(scope="module")
 def copied(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
