@@ -47,8 +47,9 @@ def quantize(
         # Swish, GELU and their like put out negative values too: their ranges are not symmetric.
         "preset": nncf.QuantizationPreset.MIXED,
     }
-    # Weights of seven bits: sums of products of eight overflow on CPUs without VNNI. It cost nothing that we saw and
-    # saved 1.5 points (EfficientNet-Lite0 on CIFAR-10), and an artifact goes to who knows which CPU.
+    # Weights of seven bits: sums of products of eight overflow on CPUs without VNNI, and an artifact goes to who knows
+    # which CPU. On such a one it gave 70.7 % where eight bits gave 69.2 % and fp32 70.3 %, and the bit that is lost
+    # cannot be seen (EfficientNet-Lite0, ONNX Runtime, 1,500 test images of CIFAR-10).
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
     with _quiet():
         try:

@@ -110,8 +110,8 @@ class Artifact:
     """A model in a folder of its own, in one format: "checkpoint", "onnx", "openvino" or "tensorrt".
 
     `files` maps each file's name in the folder to its sha256; `size_bytes` is what of them a device needs to run the
-    model; `source` is the identity of the artifact that this one
-    was exported from, `origin` that of the checkpoint at the head of the chain (empty for the checkpoint itself).
+    model; `source` is the identity of the artifact that this one was exported from, `origin` that of the checkpoint at
+    the head of the chain (empty for the checkpoint itself).
     """
 
     format: str

@@ -14,7 +14,7 @@ from edgebench.errors import EdgebenchError, Unsupported, UsageError, refuse_unk
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
 
 FILE = "model.engine"
-# Exports are verified at batch sizes 1 and 3, and a plan refuses what lies beyond its profile.
+# Exports are verified at batch sizes 1, 3 and 8, and a plan refuses what lies beyond its profile.
 MAX_BATCH = 8
 
 
