@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgebench.answers import Evaluation, Parity
+from edgebench.energy import Energy
 from edgebench.errors import UsageError, positive
 from edgebench.jsonio import dumps
 from edgebench.specs import SCHEMA, Artifact, Effective, Layers, Precision
@@ -136,7 +137,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class Window:
-    """One stretch of a sustained run, and the state of the machine at its end; None is what it does not tell."""
+    """One stretch of a sustained run, and the state of the machine at its end; None is what it does not tell.
+
+    `power_mw` is the mean over the stretch, where a meter ran beside it.
+    """
 
     start_s: float
     n: int
@@ -145,6 +149,7 @@ class Window:
     mhz: int | None
     temperature_c: float | None
     throttled: bool
+    power_mw: float | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +175,10 @@ class LoadGenVerdict:
 
 @dataclass(frozen=True)
 class Launch:
-    """What one process measured, and the machine around it. The first launch asks for the `layers`."""
+    """What one process measured, and the machine around it. The first launch asks for the `layers`.
+
+    `began_ns`: when its timed loop began, by the clock that all processes of the machine share (CLOCK_MONOTONIC).
+    """
 
     effective: Effective
     memory: MemoryPeaks
@@ -178,6 +186,7 @@ class Launch:
     windows: tuple[Window, ...] = ()
     loadgen: LoadGenVerdict | None = None
     layers: tuple[Layers, ...] = ()
+    began_ns: int | None = None
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
@@ -259,6 +268,7 @@ class Result:
     summary: Summary | None = None
     parity: Parity | None = None
     evaluation: Evaluation | None = None
+    energy: Energy | None = None
     search: tuple[Point, ...] = ()
     notices: tuple[Notice, ...] = ()
     log_tail: str = ""

@@ -31,7 +31,7 @@ LAYERS = (
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
     ("artifact", "halving", "history", "stats", "registry", "loadgen_log"),
-    ("specs", "jobs", "answers", "recipe", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
+    ("specs", "jobs", "energy", "answers", "recipe", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda", "quantize"}

@@ -1,0 +1,56 @@
+"""Energy as data: what an artifact draws while it runs, by which meter, of what, and why where it was not measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+# What a figure covers. package: a processor; gpu: a graphics card; module: a Jetson's module without its carrier board;
+# rails: those supplies inside a board that it can measure, less than it draws; system: all of it; battery: all that is
+# drawn from the battery. Figures of different scope are never compared.
+Scope = Literal["package", "gpu", "module", "rails", "system", "battery"]
+# Why there is no figure.
+Missing = Literal[
+    "off", "emulated", "scenario", "no_meter", "no_total", "failed", "too_short", "too_few_updates", "low_coverage",
+    "stuck", "negative", "mislabelled", "ambiguous_wrap",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What a power pass found: the loop of a scenario run once more, apart from the timed launches, under a meter.
+
+    `source` is the meter, `modelled` whether it only computes power from the CPU's utilisation and declared watts.
+    `gross_j` is all that was drawn in the window of `window_s` seconds; `net_j` leaves out what the idle machine drew
+    just before (`idle_power_mw` × window). `mj_per_inference` and `mj_per_image` are gross; a camera's are per frame,
+    with the wait for the next one. `rails_mw` is the mean of each rail, of which `total_rails` add up to the whole.
+    `updates`: readings that were new, at `sample_rate_hz` on average; `coverage`: the share of the window that they
+    span without a gap. All figures are None, with `missing` and the `reason` as a sentence, where none is to be had.
+    """
+
+    source: str = ""
+    scope: Scope | None = None
+    modelled: bool = False
+    missing: Missing | None = None
+    reason: str = ""
+    mean_power_mw: float | None = None
+    idle_power_mw: float | None = None
+    max_power_mw: float | None = None
+    gross_j: float | None = None
+    net_j: float | None = None
+    mj_per_inference: float | None = None
+    mj_per_image: float | None = None
+    net_mj_per_inference: float | None = None
+    inferences: int | None = None
+    window_s: float | None = None
+    sample_rate_hz: float | None = None
+    updates: int | None = None
+    coverage: float | None = None
+    total_rails: tuple[str, ...] = ()
+    rails_mw: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The meter and what its figure covers, in words: "ina, module"; a modelled figure says so first."""
+        words = ("MODELLED" if self.modelled else "", self.source, self.scope or "")
+        return ", ".join(word for word in words if word)
