@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from edgebench import artifact, data, evaluate, models, recipe, testset
+from edgebench import artifact, data, evaluating, models, recipe, testset
 from edgebench.artifact import Reference
 from edgebench.data import Splits
 from edgebench.errors import BadFile
@@ -28,7 +28,7 @@ def write(
 ) -> None:  # fmt: skip
     """The best epoch, judged once on the test split."""
     config, size = progress.config, preprocessing.height
-    test_accuracy = evaluate.accuracy(logits_of(splits.test.images), splits.test.labels)
+    test_accuracy = evaluating.accuracy(logits_of(splits.test.images), splits.test.labels)
     training = Training(
         config, splits.info, progress.best_epoch, progress.best_accuracy, test_accuracy, round(progress.seconds, 3),
         interrupted, progress.part_size,

@@ -9,7 +9,7 @@ from edgebench import registry
 from edgebench.engines import local
 from edgebench.errors import Unsupported
 from edgebench.protocols import Exporter
-from edgebench.run import ONLY_BY_NAME
+from edgebench.running import ONLY_BY_NAME
 
 
 @dataclass(frozen=True)

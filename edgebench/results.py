@@ -26,7 +26,7 @@ def read(path: Path) -> Result:
     return result
 
 
-def load(folder: Path) -> tuple[list[Result], list[BadFile]]:
+def read_all(folder: Path) -> tuple[list[Result], list[BadFile]]:
     """All results in the folder, oldest first, and an error for each other file: no bad file hides a good one."""
     found, problems = [], []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:

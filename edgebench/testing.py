@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench import evaluate, registry
+from edgebench import evaluating, registry
 from edgebench.errors import EdgebenchError
 from edgebench.protocols import Runtime, Session
 from edgebench.specs import Artifact, Effective, SessionOptions
@@ -78,8 +78,8 @@ def _says_what_it_runs(session: Session, artifact: Artifact) -> None:
 
 
 def _answers_as_torch(session: Session, artifact: Artifact) -> None:
-    parity = evaluate.check_parity(session, artifact, folder.read_reference(artifact), (1, 3))
-    assert parity.passed, f"its answers are not torch's: {evaluate.explain(parity)}"
+    parity = evaluating.check_parity(session, artifact, folder.read_reference(artifact), (1, 3))
+    assert parity.passed, f"its answers are not torch's: {evaluating.explain(parity)}"
 
 
 def _takes_any_batch(session: Session, artifact: Artifact) -> None:

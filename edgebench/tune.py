@@ -14,7 +14,7 @@ from edgebench.device import available_cores
 from edgebench.engines import local
 from edgebench.errors import EdgebenchError
 from edgebench.jobs import Job, Result
-from edgebench.run import Planned
+from edgebench.running import Planned
 from edgebench.specs import SCHEMA, Artifact
 from edgebench.workspace import now
 

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection  # its frames of bytes only; n
 from pathlib import Path
 
 from edgebench import artifact as folder
-from edgebench import evaluate, jsonio, measure, registry, scenarios
+from edgebench import evaluating, jsonio, measure, registry, scenarios
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.fingerprint import fingerprint, notices
 from edgebench.foreign import ForeignLoad
@@ -118,16 +118,16 @@ def _measure(
         parity, layers = None, ()
         if verify:
             tell("verifying")
-            parity = evaluate.check_parity(session, artifact, reference, batches)
+            parity = evaluating.check_parity(session, artifact, reference, batches)
             layers = tuple(session.layers()) if hasattr(session, "layers") else ()
         if images:
             tell("evaluating")
-            result = replace(result, evaluation=evaluate.judge(session, artifact, images, job.batch, tell))
+            result = replace(result, evaluation=evaluating.judge(session, artifact, images, job.batch, tell))
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
     launch = Launch(effective, memory, layers=layers, before=before, after=after)
     wrong = ""
     if parity is not None and not parity.passed:
-        wrong = f"its answers are not torch's: {evaluate.explain(parity)}"
+        wrong = f"its answers are not torch's: {evaluating.explain(parity)}"
         if not job.unverified:
             return replace(result, launches=(launch,), message=wrong)
     if job.strict and (strayed := _fallback(layers, effective)):
@@ -156,9 +156,9 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
         batches = _batches_to_verify(job, artifact)
         session = registry.load("runtimes", job.runtime).open(artifact, job.compute, options)
         if verify:
-            parity = evaluate.check_parity(session, artifact, reference, batches)
+            parity = evaluating.check_parity(session, artifact, reference, batches)
             if not parity.passed:
-                raise VerificationFailed(f"its answers are not torch's: {evaluate.explain(parity)}")
+                raise VerificationFailed(f"its answers are not torch's: {evaluating.explain(parity)}")
     except EdgebenchError as error:
         connection.send_bytes(jsonio.dumps({"error": error.message, "fix": error.fix}).encode())
         return

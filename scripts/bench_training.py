@@ -84,15 +84,15 @@ def ours(cifar: Path, model: str, steps: int, scratch: Path) -> float:
 def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
     """Images a second in the later half of some steps, from the times of the steps."""
     training.need_libraries()
-    from edgebench import train
     from edgebench.recipe import TrainConfig
+    from edgebench.training import Listener, Step, train
 
     moments = []
 
     class Enough(Exception):
         pass
 
-    def on_step(step: train.Step) -> None:
+    def on_step(step: Step) -> None:
         moments.append(time.perf_counter())
         if len(moments) > steps:
             raise Enough
@@ -102,7 +102,7 @@ def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
         batch_size=BATCH, threads=THREADS, epochs=1, adapt=False,
     )  # fmt: skip
     with contextlib.suppress(Enough):
-        train.train(config, scratch / "checkpoint", listener=train.Listener(on_step))
+        train(config, scratch / "checkpoint", listener=Listener(on_step))
     seconds = [b - a for a, b in itertools.pairwise(moments)]
     return BATCH / statistics.median(seconds[steps // 2 :])
 

@@ -30,7 +30,7 @@ PLUGIN = Path(__file__).parent.parent / "tests" / "plugins" / "slowed"
 sys.path.insert(0, str(PLUGIN))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")]))
 
-from edgebench import ab, artifact, repeat, run  # noqa: E402 (the plugin has to be found first)
+from edgebench import ab, artifact, repeat, running  # noqa: E402 (the plugin has to be found first)
 from edgebench.device import detect, place  # noqa: E402
 from edgebench.engines import bursts  # noqa: E402
 from edgebench.jobs import Policy  # noqa: E402
@@ -68,8 +68,8 @@ def main() -> None:
 
     runtime, *options = SIDES[given.what]
     found, profile = artifact.read(given.artifact), detect()
-    asked = run.RunOptions(runtimes=(runtime,), threads=given.threads, warmup_s=0.5, duration_s=0.5)
-    (planned,) = run.plan([found], profile, place(profile, require_device=True, environ={}), asked)
+    asked = running.RunOptions(runtimes=(runtime,), threads=given.threads, warmup_s=0.5, duration_s=0.5)
+    (planned,) = running.plan([found], profile, place(profile, require_device=True, environ={}), asked)
     stop, found = threading.Event(), []
     if given.log and given.log.exists():
         found = [row for row in map(json.loads, given.log.read_text().splitlines()) if row["what"] == given.what]
@@ -108,7 +108,7 @@ def tell(what: str, found: list[dict]) -> None:
     print(f"seconds a comparison: median {statistics.median(seconds):.0f}, longest {max(seconds):.0f}")
 
 
-def by_ab(planned: run.Planned, options: list[dict[str, str]], max_seconds: float) -> tuple[str, str]:
+def by_ab(planned: running.Planned, options: list[dict[str, str]], max_seconds: float) -> tuple[str, str]:
     sides = [partial(bursts.contestant, replace(planned.job, options=given), planned.artifact) for given in options]
     found = ab.compare(*sides, max_seconds=max_seconds)
     if found.stop == "interrupted":
@@ -116,12 +116,12 @@ def by_ab(planned: run.Planned, options: list[dict[str, str]], max_seconds: floa
     return found.verdict, f"{found.ratio.ratio:.3f} ({found.ratio.low:.3f} to {found.ratio.high:.3f})"
 
 
-def by_compare(planned: run.Planned, max_seconds: float) -> tuple[str, str]:
-    from edgebench import compare
+def by_compare(planned: running.Planned, max_seconds: float) -> tuple[str, str]:
+    from edgebench import comparing
 
     policy = Policy(max_seconds=max_seconds / 2)
     base, new = (repeat.repeat(planned.job, planned.artifact, policy) for _ in range(2))
-    (cell,) = compare.compare([base], [new]).cells
+    (cell,) = comparing.compare([base], [new]).cells
     return cell.outcome, f"{cell.ratio or 1:.3f} {cell.reason}"
 
 

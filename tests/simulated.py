@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from factories import make_artifact, make_job
 
-from edgebench.compare import compare
+from edgebench.comparing import compare
 from edgebench.jobs import Launch, MemoryPeaks, Notice, Result, Samples
 from edgebench.specs import Artifact, Effective
 

@@ -18,15 +18,15 @@ LAYERS = (
     ("cli",),
     ("commands.*",),
     ("doctor", "testing", "tune"),
-    ("train", "export", "run", "crosscheck", "complexity", "report.*"),
+    ("training", "exporting", "running", "crosscheck", "complexity", "report.*"),
     ("study",),
     ("checkpoint", "optimization", "feed"),
     ("distributed", "gradients", "heap", "unfinished", "tracking"),
-    ("ab", "compare"),
+    ("ab", "comparing"),
     ("repeat", "search"),
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
-    ("evaluate", "results", "testset", "workspace"),
+    ("evaluating", "results", "testset", "workspace"),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "cuda", "quantize"),
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
@@ -41,14 +41,16 @@ HEAVY = (
 )  # fmt: skip
 # The files that need what only training installs; nothing else in the core may import them, not even inside a function.
 TRAINING = {
-    "augment.*", "models.*", "data.catalogue", "data.loading", "data.pixels", "data.decoding", "train", "checkpoint",
-    "optimization", "feed", "distributed", "gradients", "unfinished", "tracking", "evaluate", "complexity",
+    "augment.*", "models.*", "data.catalogue", "data.loading", "data.pixels", "data.decoding", "training", "checkpoint",
+    "optimization", "feed", "distributed", "gradients", "unfinished", "tracking", "evaluating", "complexity",
     "commands.training", "commands.train", "commands.models", "commands.profile", "report.plots", "quantize",
 }  # fmt: skip
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {
-    "augment.*", "models.*", "train", "checkpoint", "optimization", "feed", "distributed", "gradients", "unfinished",
+    "augment.*", "models.*", "training", "checkpoint", "optimization", "feed", "distributed", "gradients", "unfinished",
 }  # fmt: skip
+# What `edgebench.NAME(...)` does for users: a module of that name would take the function's place once it is imported.
+API = {"train", "export", "evaluate", "run", "compare", "select"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
 
@@ -95,6 +97,19 @@ def test_imports_point_downward(name: str) -> None:
     for other in ours(modules()[name]):
         assert not other.startswith(("exporters", "runtimes")), f"{name} imports an adapter by name: use the registry"
         assert layer(other) >= layer(name), f"{name} imports {other}, which stands above it"
+
+
+def test_no_module_has_the_name_of_a_function_of_the_api() -> None:
+    for name in API & set(modules()):
+        pytest.fail(f"edgebench/{name}.py hides edgebench.{name}(): name the file for the doing, as training.py is")
+
+
+def test_what_is_imported_from_edgebench_exists() -> None:
+    """Also inside functions, which no test may reach."""
+    known = {f"edgebench.{name}" for name in {*modules(), *API, "exporters", "runtimes", "__version__"}}
+    for path in [*(REPOSITORY / "tests").rglob("*.py"), *modules().values()]:
+        names = {name for name in imported(path) if name.startswith("edgebench.") and name.count(".") == 1}
+        assert names <= known, f"{path} imports {sorted(names - known)}"
 
 
 ADAPTER_FILES = [path for folder in ("exporters", "runtimes") for path in sorted((REPOSITORY / folder).glob("*.py"))]

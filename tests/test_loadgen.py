@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgebench import loadgen
 from edgebench.errors import EdgebenchError
 from edgebench.loadgen_log import parse, read_detail
-from edgebench.run import RunOptions
+from edgebench.running import RunOptions
 
 # As LoadGen 6.0.17 wrote them; the parameters at the end are left out.
 SINGLE_STREAM = """\

@@ -22,8 +22,8 @@ def moment(seconds: float) -> str:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    assert results.load(tmp_path / "none") == ([], [])
-    assert results.load(tmp_path) == ([], [])
+    assert results.read_all(tmp_path / "none") == ([], [])
+    assert results.read_all(tmp_path) == ([], [])
 
 
 @pytest.mark.parametrize("status", ["ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"])
@@ -33,7 +33,7 @@ def test_what_is_saved_loads_again(status: str, tmp_path: Path) -> None:
     )
     path = results.save(result, tmp_path / "results")
     assert path.parent == tmp_path / "results" and path.suffix == ".json"
-    assert results.load(tmp_path / "results") == ([result], [])
+    assert results.read_all(tmp_path / "results") == ([result], [])
 
 
 def test_a_result_does_not_need_the_folder_of_its_artifact(tmp_path: Path) -> None:
@@ -41,14 +41,14 @@ def test_a_result_does_not_need_the_folder_of_its_artifact(tmp_path: Path) -> No
     results.save(make_result(artifact), tmp_path / "results")
     text = next((tmp_path / "results").iterdir()).read_text()
     assert str(tmp_path) not in text
-    (loaded,), _ = results.load(tmp_path / "results")
+    (loaded,), _ = results.read_all(tmp_path / "results")
     assert loaded.artifact == artifact and loaded.artifact.path == Path()
 
 
 def test_a_second_result_of_the_same_job_keeps_the_first(tmp_path: Path) -> None:
     for second in (0, 0.000001, 1):
         results.save(make_result(created=moment(second)), tmp_path)
-    loaded, problems = results.load(tmp_path)
+    loaded, problems = results.read_all(tmp_path)
     assert [result.created for result in loaded] == [moment(0), moment(0.000001), moment(1)] and not problems
 
 
@@ -61,7 +61,7 @@ def test_names_sort_by_time(tmp_path_factory: pytest.TempPathFactory, seconds: s
     for i, second in enumerate(sorted(seconds)):
         paths[results.save(make_result(created=moment(second), runtime=runtimes[i % 3]), folder).name] = moment(second)
     assert [paths[name] for name in sorted(paths)] == [moment(second) for second in sorted(seconds)]
-    assert [result.created for result in results.load(folder)[0]] == [moment(second) for second in sorted(seconds)]
+    assert [result.created for result in results.read_all(folder)[0]] == [moment(second) for second in sorted(seconds)]
 
 
 def test_the_present_moment_sorts_too(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_one_bad_file_is_reported_and_hides_no_good_one(bad: str, tmp_path: Path
         if second == 1:
             path.write_text(BAD[bad](path.read_text()), errors="surrogateescape")
             spoilt = path
-    loaded, problems = results.load(tmp_path)
+    loaded, problems = results.read_all(tmp_path)
     assert [result.created for result in loaded] == [moment(0), moment(2)]
     (problem,) = problems
     assert str(spoilt) in problem.message
@@ -107,7 +107,7 @@ def test_folders_links_and_half_written_files_hide_no_good_one(tmp_path: Path) -
     (tmp_path / "link.json").symlink_to(tmp_path / "nowhere")
     (tmp_path / ".20260101-x.json.abc.partial").write_text("{")
     (tmp_path / "notes.txt").write_text("mine")
-    loaded, problems = results.load(tmp_path)
+    loaded, problems = results.read_all(tmp_path)
     assert loaded == [good]
     assert sorted(Path(problem.message.split()[0]).name for problem in problems) == ["folder.json", "link.json"]
 
@@ -116,6 +116,6 @@ def test_a_thousand_results_load(tmp_path: Path) -> None:
     text = results.save(make_result(samples=make_samples(tuple(range(1000, 1050)))), tmp_path).read_text()
     for second in range(1, 1000):
         (tmp_path / f"{second:04}.json").write_text(text.replace(CREATED, moment(second)))
-    loaded, problems = results.load(tmp_path)
+    loaded, problems = results.read_all(tmp_path)
     assert [result.created for result in loaded] == [moment(second) for second in range(1000)]
     assert not problems

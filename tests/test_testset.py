@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from factories import StubSession, make_artifact, network
 
-from edgebench import artifact, evaluate, testset
+from edgebench import artifact, evaluating, testset
 from edgebench.errors import BadFile
 from edgebench.specs import Artifact
 
@@ -70,6 +70,6 @@ def test_the_network_of_the_factories_is_judged(tmp_path: Path) -> None:
     labels = logits.argmax(axis=1)
     labels[:20] = (labels[:20] + 1) % 10
     testset.write(path, images, labels, logits, found.origin)
-    told = evaluate.judge(StubSession(), found, path, 16, lambda said: None)
+    told = evaluating.judge(StubSession(), found, path, 16, lambda said: None)
     assert (told.images, told.accuracy, told.torch_accuracy, told.torch_agreement) == (100, 0.8, 0.8, 1.0)
     assert told.accuracy_ci95 == pytest.approx((0.7112, 0.8666), abs=1e-4)  # Wilson's, by statsmodels

@@ -91,7 +91,7 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
     from dataclasses import replace
     from functools import partial
 
-    from edgebench import artifact, run
+    from edgebench import artifact, running
     from edgebench.device import detect, place
     from edgebench.engines import bursts
     from edgebench.errors import UsageError
@@ -104,13 +104,13 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
             raise UsageError(f"{python} is no program", "give the path of a Python, such as ../next/.venv/bin/python")
         found = artifact.read(path)
         runtime = given["runtime" + suffix] or given["runtime"] or options.NATIVE.get(found.format, found.format)
-        asked = run.RunOptions(
+        asked = running.RunOptions(
             runtimes=(runtime,),
             compute=given["compute"],
             batch=given["batch"],
             threads=given["threads" + suffix] or given["threads"],
         )
-        (planned,) = run.plan([found], profile, placement, asked)
+        (planned,) = running.plan([found], profile, placement, asked)
         job = replace(planned.job, options=given["runtime_option" + suffix] or given["runtime_option"])
         made.append(partial(bursts.contestant, job, found, python=python))
     return made

@@ -53,7 +53,7 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
     """
     from rich.console import Console
 
-    from edgebench import artifact, crosscheck, jsonio, run
+    from edgebench import artifact, crosscheck, jsonio, running
     from edgebench.device import detect, place
     from edgebench.errors import UsageError, positive, unknown_name
 
@@ -66,7 +66,7 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
     found, profile = artifact.read(path), detect()
     runtime = given.pop("runtime") or options.NATIVE.get(found.format, found.format)
     placement = place(profile, require_device=True, environ={})
-    (planned,) = run.plan([found], profile, placement, run.RunOptions(runtimes=(runtime,), **given))
+    (planned,) = running.plan([found], profile, placement, running.RunOptions(runtimes=(runtime,), **given))
     console = Console(stderr=True)
     with console.status("") as status:
         made = crosscheck.crosscheck(

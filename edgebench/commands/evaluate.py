@@ -62,13 +62,13 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact, jsonio, run
+    from edgebench import artifact, jsonio, running
     from edgebench.device import detect, load_profile, place
     from edgebench.errors import UsageError
 
     if images and save_images:
         raise UsageError("--images and --save-images exclude each other", "copy the file")
-    asked = run.RunOptions(**given, scenario="evaluate")
+    asked = running.RunOptions(**given, scenario="evaluate")
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
@@ -83,7 +83,7 @@ def command(
 
     console, done = Console(stderr=True), []
     with console.status("asking the runtimes what they can open here") as status:
-        planned = run.plan(artifacts, profile, placement, asked)
+        planned = running.plan(artifacts, profile, placement, asked)
 
         def phase(said: str) -> None:
             status.update(f"[{len(done) + 1}/{len(planned)}] {current}: {said}")
@@ -92,7 +92,7 @@ def command(
         for item in planned:
             current = f"{item.artifact.path.name} on {item.job.runtime}"
             done.append(
-                run.evaluate(
+                running.evaluate(
                     item, files[item.artifact.identity], workspace.results, on_phase=phase,
                     on_wait=lambda: status.update(waiting),
                 )

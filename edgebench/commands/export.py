@@ -87,7 +87,7 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench import artifact, evaluate, export, jsonio, registry
+    from edgebench import artifact, evaluating, exporting, jsonio, registry
     from edgebench.errors import UsageError
 
     names = list(dict.fromkeys(registry.canonical("exporters", target) for target in targets))
@@ -97,7 +97,7 @@ def command(
     console, made = Console(stderr=True), []
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
-            done = export.export(
+            done = exporting.export(
                 start, name, workspace, precision=precision, input=input_type, accuracy_drop=accuracy_drop,
                 calibration=partial(calibration, start, workspace, calibration_images), out=out, max_batch=max_batch,
                 extra=extra, tell=lambda s: status.update(s),
@@ -106,7 +106,7 @@ def command(
         if not as_json:
             size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
             click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
-            click.echo(f"  verified: {evaluate.explain(done.parity)}")
+            click.echo(f"  verified: {evaluating.explain(done.parity)}")
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))
     else:

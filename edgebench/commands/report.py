@@ -73,7 +73,7 @@ def _measurements(form: str, out: Path | None, device: str | None, model: str | 
     from edgebench.report import formats
     from edgebench.report.rows import rows
 
-    found, problems = results.load(workspace.results)
+    found, problems = results.read_all(workspace.results)
     for problem in problems:
         click.echo(f"warning: skipped {problem.message}", err=True)
     for kind, wanted, have in (

@@ -14,7 +14,7 @@ from edgebench.jobs import Policy, Scenario
 
 if TYPE_CHECKING:
     from edgebench.jobs import Result
-    from edgebench.run import RunOptions
+    from edgebench.running import RunOptions
     from edgebench.specs import Artifact
     from edgebench.workspace import Workspace
 
@@ -133,12 +133,12 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact, jsonio, run
+    from edgebench import artifact, jsonio, running
     from edgebench.device import detect, load_profile, place
     from edgebench.report.formats import terminal
     from edgebench.report.rows import rows
 
-    asked = run.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds))
+    asked = running.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds))
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)
@@ -150,18 +150,18 @@ def command(
     if placement.notice:
         console.print(placement.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     with console.status("asking the runtimes what they can open here"):
-        planned = run.plan(artifacts, profile, placement, asked)
+        planned = running.plan(artifacts, profile, placement, asked)
     done: list[Result] = []
     interrupted = False
     current = {"name": ""}
     with console.status("") as status:
 
-        def started(item: run.Planned) -> None:
+        def started(item: running.Planned) -> None:
             name = f"[{len(done) + 1}/{len(planned)}] {item.artifact.path.name} on {item.job.runtime}"
             status.update(name)
             current["name"] = name
 
-        measuring = run.run(
+        measuring = running.run(
             planned,
             workspace.results,
             asked,

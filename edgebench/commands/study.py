@@ -160,7 +160,8 @@ def _train(
     for config in configs:
         config.check()
     training.need_libraries()
-    from edgebench import models, tracking, train
+    from edgebench import models, tracking
+    from edgebench.training import train
 
     dataset = data.find(configs[0].dataset, configs[0].data_dir)
     for config in configs:
@@ -172,7 +173,7 @@ def _train(
         with training.Progress() as progress:
             progress.say(f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}")
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
-            run = partial(train.train, track=track, listener=progress.listener())
+            run = partial(train, track=track, listener=progress.listener())
             checkpoints.append(_trained(config, out, run))
         if checkpoints[-1].training.interrupted:
             raise EdgebenchError("the study was interrupted", "the same command goes on with it")

@@ -54,15 +54,16 @@ def command(
             config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes")
         )
     training.need_libraries()
-    from edgebench import tracking, train
+    from edgebench import tracking
+    from edgebench.training import train
 
     out = out or workspace.checkpoints / training.folder_name(config, dataset.name)
     track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
-        train.train(config, out, resume=resume)
+        train(config, out, resume=resume)
         return
     with training.Progress() as progress:
-        checkpoint = train.train(config, out, resume=resume, track=track, listener=progress.listener())
+        checkpoint = train(config, out, resume=resume, track=track, listener=progress.listener())
     done = checkpoint.training
     if as_json:
         click.echo(jsonio.dumps({"path": str(checkpoint.path), "checkpoint": checkpoint}, indent=1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgebench.recipe import TrainConfig
 
 if TYPE_CHECKING:
-    from edgebench.train import Listener, Step
+    from edgebench.training import Listener, Step
 
 
 def need_libraries() -> None:
@@ -77,7 +77,7 @@ class Progress:
         """What `train` is to be given; loads torch."""
         from functools import partial
 
-        from edgebench.train import Listener
+        from edgebench.training import Listener
 
         return Listener(self.show, self.say, partial(self.preparing, "images"))
 

@@ -73,14 +73,14 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact, jsonio, run, tune
+    from edgebench import artifact, jsonio, running, tune
     from edgebench.device import detect, load_profile, place
     from edgebench.engines import local
     from edgebench.errors import UsageError
 
     if not 0 <= accuracy_drop < 1:
         raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
-    asked = run.RunOptions(runtimes=runtimes, compute=compute, scenario=goal, duration_s=duration_s)
+    asked = running.RunOptions(runtimes=runtimes, compute=compute, scenario=goal, duration_s=duration_s)
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
@@ -94,7 +94,7 @@ def command(
         if not no_export:
             family += _missing(family, considered, workspace, console, status.update)
         status.update("asking the runtimes what they can open here")
-        planned = run.plan(family, profile, placement, asked)
+        planned = running.plan(family, profile, placement, asked)
         if precisions:  # eager and the defaults stay, to compare with
             planned = [p for p in planned if p.job.precision in precisions or p.job.precision == "fp32"]
         found = tune.tune(
@@ -117,7 +117,7 @@ def _missing(
     tell: Callable[[str], None],
 ) -> list[Artifact]:  # fmt: skip
     """What the family's checkpoint has not been exported to and can be here; what cannot is said, not hidden."""
-    from edgebench import export, registry
+    from edgebench import exporting, registry
     from edgebench.commands.export import calibration
     from edgebench.errors import EdgebenchError, Unsupported
 
@@ -136,7 +136,7 @@ def _missing(
                 continue
             tell(f"exporting to {target} in {precision}")
             try:
-                done = export.export(
+                done = exporting.export(
                     checkpoint, target, workspace, precision=precision,
                     calibration=partial(calibration, checkpoint, workspace, 300),
                     tell=lambda stage, precision=precision: tell(f"{stage} in {precision}"),

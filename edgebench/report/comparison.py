@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from edgebench import jsonio
-from edgebench.compare import Cell, Comparison
+from edgebench.comparing import Cell, Comparison
 from edgebench.report.formats import MISSING, markdown_safe, printable
 
 if TYPE_CHECKING:

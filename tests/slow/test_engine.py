@@ -132,7 +132,7 @@ def test_kill_minus_nine_keeps_every_finished_result(onnx_artifact: Artifact, tm
         children = psutil.Process(parent.pid).children(recursive=True)
         os.kill(parent.pid, signal.SIGKILL)
     assert all(_gone(child.pid) for child in children)
-    found, problems = results.load(tmp_path / "results")
+    found, problems = results.read_all(tmp_path / "results")
     assert found and not problems
     assert all(result.status == "ok" and all(launch.samples for launch in result.launches) for result in found)
     assert [(result.stop, len(result.launches)) for result in found[:-1]] == [("launches", 2)] * (len(found) - 1)

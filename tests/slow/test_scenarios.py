@@ -35,7 +35,7 @@ def measure(edgebench: Command, tmp_path: Path) -> Measure:
     def run(artifact: Artifact, *arguments: str, code: int = 0) -> tuple[dict[str, Any], Result, str]:
         done = edgebench("run", artifact.path, *arguments, "--workspace", tmp_path / "runs", "--json")
         assert done.returncode == code and "Traceback" not in done.stderr, (done.stdout, done.stderr)
-        (row,), ((result,), problems) = json.loads(done.stdout), results.load(tmp_path / "runs" / "results")
+        (row,), ((result,), problems) = json.loads(done.stdout), results.read_all(tmp_path / "runs" / "results")
         assert not problems
         return row, result, done.stderr
 
@@ -83,14 +83,14 @@ def test_ctrl_c_between_launches_keeps_the_finished_ones(edgebench: Command, sma
     ) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            found, _ = results.load(runs / "results")
+            found, _ = results.read_all(runs / "results")
             if found and len(found[0].launches) >= 2:
                 break
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in err, err
-    ((result,), problems) = results.load(runs / "results")
+    ((result,), problems) = results.read_all(runs / "results")
     assert not problems and result.status == "ok" and result.stop == "interrupted"
     assert 2 <= len(result.launches) < 50 and result.summary.launches == len(result.launches)
     (row,) = json.loads(out)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from test_resume import NET
 
-from edgebench import train
+from edgebench import training
 from edgebench.cli import cli
 from edgebench.recipe import TrainConfig
 
@@ -46,10 +46,10 @@ def test_samples_over_seeds_are_trained_once(study, tmp_path: Path) -> None:
 
 def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the second epoch of the second training."""
-    real, seen = train.Listener, []
+    real, seen = training.Listener, []
 
     def listener(on_step, say, on_image):
-        def step(told: train.Step) -> None:
+        def step(told: training.Step) -> None:
             on_step(told)
             seen.append((told.epoch, told.step))
             if len(seen) == 4:
@@ -57,10 +57,10 @@ def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytes
 
         return real(step, say, on_image)
 
-    monkeypatch.setattr(train, "Listener", listener)
+    monkeypatch.setattr(training, "Listener", listener)
     cut = study("batch-size", "--sizes", "32,64", *QUICK)
     assert cut.exit_code == 1 and "the study was interrupted" in cut.stderr and "goes on with it" in cut.stderr
-    monkeypatch.setattr(train, "Listener", real)
+    monkeypatch.setattr(training, "Listener", real)
     done = study("batch-size", "--sizes", "32,64", *QUICK, "--json")
     assert [row["batch_size"] for row in json.loads(done.stdout)] == [32, 64]
     assert "epoch 1/2" not in done.stderr.split("training 2 of 2")[0], "the first one was whole"

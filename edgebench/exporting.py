@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebench import artifact as folder
-from edgebench import evaluate, registry
+from edgebench import evaluating, registry
 from edgebench.answers import Parity
 from edgebench.engines import local
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
@@ -129,7 +129,7 @@ def _verify(artifact: Artifact, exporter: Any) -> Parity:
     what = f"the {artifact.format} artifact was not kept: {exporter.verify_with}"
     if result.parity is not None:
         raise VerificationFailed(
-            f"{what} does not answer as torch does ({evaluate.explain(result.parity)})",
+            f"{what} does not answer as torch does ({evaluating.explain(result.parity)})",
             "another version of the exporter's libraries, or another backbone; please report the model's name",
         )
     if result.status == "unsupported":

@@ -78,7 +78,7 @@ def load(path: Path) -> tuple[list[Result], list[BadFile]]:
     if not path.is_dir():
         raise BadFile(f"{path} does not exist", "give a workspace, a folder of results or one result's JSON file")
     folder = path / "results" if (path / "results").is_dir() else path
-    found, problems = results.load(folder)
+    found, problems = results.read_all(folder)
     found = [result for result in found if result.job.scenario != "evaluate"]  # nothing was timed
     if not found:
         raise BadFile(f"there are no results in {folder}", "make some: `edgebench run`")

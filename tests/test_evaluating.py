@@ -11,7 +11,7 @@ from factories import PREPROCESSING, StubSession, make_artifact, make_reference,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebench import evaluate
+from edgebench import evaluating
 from edgebench.answers import Parity
 from edgebench.artifact import Reference
 
@@ -20,7 +20,7 @@ Answer = Callable[[np.ndarray], np.ndarray]
 
 
 def parity(answer: Answer, batches: tuple[int, ...] = (1, 3), reference: Reference = REFERENCE) -> Parity:
-    return evaluate.check_parity(StubSession(answer), ARTIFACT, reference, batches)
+    return evaluating.check_parity(StubSession(answer), ARTIFACT, reference, batches)
 
 
 def normalised_otherwise(inputs: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
@@ -55,8 +55,8 @@ def test_exact_answers_pass(batches: tuple[int, ...]) -> None:
     assert found.relative_error < 1e-6
     assert (found.top1_agreement, found.non_finite) == (1.0, 0)
     assert (found.batches, found.images) == (batches, 8)
-    assert found.accuracy == evaluate.accuracy(REFERENCE.logits, REFERENCE.labels)
-    assert "relative error" in evaluate.explain(found) and "8 held-out images" in evaluate.explain(found)
+    assert found.accuracy == evaluating.accuracy(REFERENCE.logits, REFERENCE.labels)
+    assert "relative error" in evaluating.explain(found) and "8 held-out images" in evaluating.explain(found)
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-6, 1e6, 1e30])
@@ -127,8 +127,8 @@ def test_what_is_wrong_fails_and_is_explained(wrong: str) -> None:
     answer, says = WRONG[wrong]
     found = parity(answer)
     assert not found.passed
-    assert says in evaluate.explain(found)
-    assert "\n" not in evaluate.explain(found)
+    assert says in evaluating.explain(found)
+    assert "\n" not in evaluating.explain(found)
 
 
 # What a lower precision may cost, such as one per cent, is no fault of its own. This network is linear: a mean and a
@@ -147,9 +147,9 @@ def test_each_precision_lets_rounding_pass_and_nothing_gross(precision: str, wro
         logits = network(inputs)
         return logits + np.abs(logits).max() * rounding * noise.uniform(-1, 1, logits.shape).astype(np.float32)
 
-    assert evaluate.check_parity(StubSession(rounded), artifact, REFERENCE, (1, 3)).passed
-    found = evaluate.check_parity(StubSession(WRONG[wrong][0]), artifact, REFERENCE, (1, 3))
-    assert not found.passed, evaluate.explain(found)
+    assert evaluating.check_parity(StubSession(rounded), artifact, REFERENCE, (1, 3)).passed
+    found = evaluating.check_parity(StubSession(WRONG[wrong][0]), artifact, REFERENCE, (1, 3))
+    assert not found.passed, evaluating.explain(found)
 
 
 @pytest.mark.parametrize("wrong", ["first row repeated", "images out of order", "one row for the whole batch"])
@@ -205,7 +205,7 @@ def test_an_incomplete_last_batch_is_filled_and_its_filling_is_dropped(batch: in
         seen.append(len(inputs))
         return network(inputs)
 
-    logits = evaluate.run_batches(StubSession(answer), ARTIFACT, REFERENCE.images, batch)
+    logits = evaluating.run_batches(StubSession(answer), ARTIFACT, REFERENCE.images, batch)
     np.testing.assert_allclose(logits, REFERENCE.logits, rtol=1e-5, atol=1e-4)
     assert seen == [batch] * -(-8 // batch), "every run has the batch size that was asked for"
 
@@ -213,5 +213,5 @@ def test_an_incomplete_last_batch_is_filled_and_its_filling_is_dropped(batch: in
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=50))
 def test_accuracy_is_the_share_of_right_answers(pairs: list[tuple[int, int]]) -> None:
     answers, labels = np.array(pairs).T
-    share = evaluate.accuracy(np.eye(10)[answers], labels)
+    share = evaluating.accuracy(np.eye(10)[answers], labels)
     assert share == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))

@@ -21,7 +21,7 @@ from edgebench import (
     checkpoint,
     data,
     distributed,
-    evaluate,
+    evaluating,
     heap,
     models,
     optimization,
@@ -165,7 +165,7 @@ def _train(
     best_weights = unfinished.restore(tensors, network, optimizer, scaler, average, saved) if resume else {}
     gradients = Accumulation(running, saved.part_size or batch_size, scaler, listener.say)
     feed = Feed(splits.train, world.device)
-    logits_of = evaluate.torch_logits(judged, normalised, batch_size=256)
+    logits_of = evaluating.torch_logits(judged, normalised, batch_size=256)
 
     def loss_of(draw: torch.Generator, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, targets = augment.mix(
@@ -225,7 +225,7 @@ def _train(
                     )  # fmt: skip
 
                 if world.leads:
-                    validation_accuracy = evaluate.accuracy(
+                    validation_accuracy = evaluating.accuracy(
                         logits_of(splits.validation.images), splits.validation.labels
                     )
                 validation_accuracy = world.told(validation_accuracy or 0.0)

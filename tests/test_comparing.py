@@ -16,7 +16,7 @@ from simulated import ARTIFACT, launch, result
 
 from edgebench import jsonio
 from edgebench.cli import cli
-from edgebench.compare import DISTURBED, Cell, compare
+from edgebench.comparing import DISTURBED, Cell, compare
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.jobs import Result
 from edgebench.report.comparison import terminal
