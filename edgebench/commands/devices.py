@@ -1,35 +1,52 @@
-"""`edgebench devices`: the profiles, and which of them this machine is."""
+"""`edgebench devices`: the profiles, and which of them this machine is; what is done with devices is below it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from edgebench.commands import options
+from edgebench.commands import device_show, options
 
 
-@click.command(
+class DeviceCommands(click.Group):
+    """A group that knows that the word after `devices` may have been meant as a device."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands and not ctx.resilient_parsing:
+            from edgebench.device import profile_names
+            from edgebench.errors import UsageError, unknown_name
+
+            if args[0] in profile_names():
+                raise UsageError(f"{args[0]} is a device, not a command", f"`edgebench devices show {args[0]}`")
+            raise unknown_name("command", args[0], self.commands, where="`edgebench devices --help`")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=DeviceCommands,
+    invoke_without_command=True,
     epilog="""\b
 Examples:
   edgebench devices
-  edgebench devices jetson_orin"""
+  edgebench devices show jetson_orin""",
 )
-@click.argument("name", required=False, shell_complete=options.complete_devices)
 @options.as_json
-def command(name: str | None, as_json: bool) -> None:
-    """List the device profiles and say which one this machine is; with a NAME, all that is known of that device."""
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """List the device profiles and say which one this machine is."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from edgebench import jsonio
     from edgebench.device import describe_machine, detect, load_profile, profile_names
+    from edgebench.errors import UsageError
 
-    if name:
-        profile = load_profile(name)
+    if ctx.invoked_subcommand:
         if as_json:
-            click.echo(jsonio.dumps(profile, indent=1))
-        else:
-            _show(jsonio.encode(profile))
+            fix = f"`edgebench devices {ctx.invoked_subcommand} … --json`"
+            raise UsageError("--json stands before the command that it is for", fix)
         return
     here = detect().name
     profiles = [load_profile(known) for known in profile_names()]
@@ -44,14 +61,4 @@ def command(name: str | None, as_json: bool) -> None:
     click.echo(f"this machine: {describe_machine()}")
 
 
-def _show(values: dict, indent: str = "") -> None:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            click.echo(f"{indent}{key}:")
-            _show(value, indent + "  ")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            click.echo(f"{indent}{key}:")
-            for item in value:
-                click.echo(f"{indent}  - " + ", ".join(f"{k} {v}" for k, v in item.items() if v not in (None, False)))
-        elif value not in (None, [], ""):
-            click.echo(f"{indent}{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+command.add_command(device_show.command, "show")

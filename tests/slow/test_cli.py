@@ -64,7 +64,10 @@ def refused(done, code: int, *says: str) -> None:
         (("run", "--runtime-option", "fast"), 2, ["is not KEY=VALUE"]),
         (("report",), 1, ["there are no results", "edgebench run"]),
         (("report", "--out", "report.doc"), 2, ["does not say which format", ".md"]),
-        (("devices", "../../etc/passwd"), 2, ["../../etc/passwd"]),
+        (("devices", "show", "../../etc/passwd"), 2, ["../../etc/passwd"]),
+        (("devices", "jetson_orin"), 2, ["is a device", "devices show jetson_orin"]),
+        (("devices", "shw"), 2, ["unknown command 'shw'", "did you mean show"]),
+        (("devices", "--json", "show", "cpu"), 2, ["--json", "devices show"]),
         (("models", "zzz*"), 1, ["no model fits"]),
     ],
 )
