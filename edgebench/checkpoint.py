@@ -58,7 +58,7 @@ def write(
         )
 
 
-def write_test_set(
+def write_split(
     checkpoint: Artifact, path: Path, on_image: Callable[[int, int], None],
     split: Literal["test", "validation"] = "test",
 ) -> None:  # fmt: skip
@@ -67,13 +67,12 @@ def write_test_set(
     `on_image(done, total)` counts the images that were read, then those that were answered. Raises BadFile if the
     dataset is no longer the one that the checkpoint was trained on.
     """
-    splits = _splits(checkpoint, on_image)
-    model, test = models.restore(checkpoint), getattr(splits, split)
+    model, held_out = models.restore(checkpoint), getattr(_splits(checkpoint, on_image), split)
     logits = []
-    for start in range(0, len(test), REFERENCE_IMAGES):
-        logits.append(_logits(model, test.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))
-        on_image(min(start + REFERENCE_IMAGES, len(test)), len(test))
-    testset.write(path, test.images, test.labels, np.concatenate(logits), checkpoint.identity)
+    for start in range(0, len(held_out), REFERENCE_IMAGES):
+        logits.append(_logits(model, held_out.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))
+        on_image(min(start + REFERENCE_IMAGES, len(held_out)), len(held_out))
+    testset.write(path, held_out.images, held_out.labels, np.concatenate(logits), checkpoint.identity)
 
 
 def calibration(checkpoint: Artifact, count: int, on_image: Callable[[int, int], None]) -> Calibration:

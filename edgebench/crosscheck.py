@@ -65,7 +65,7 @@ def crosscheck(
                 raise EdgebenchError(f"it does not run {job.runtime}; {', '.join(fitting(job))} would")
             made.append(_CHECKS[rival](rival, job, found, rounds, max_seconds, tell, on_wait))
         except EdgebenchError as error:
-            made.append(Agreement(rival, "", reason=error.message))
+            made.append(Agreement(rival, "", reason=str(error)))
     return made
 
 

@@ -23,6 +23,7 @@ Scenario = Literal[
     "latency", "throughput", "camera", "sustained", "single-stream", "multi-stream", "server", "offline", "verify",
     "evaluate",
 ]  # fmt: skip
+UNTIMED = ("verify", "evaluate")  # not to be asked of `edgebench run`
 MULTI_STREAM_SAMPLES = 8  # in each query of MLPerf's multi-stream
 MIN_LAUNCHES = 5  # fewer say too little about how launches differ (Kalibera & Jones, ISMM 2013)
 # Why no further launch was made.

@@ -28,7 +28,7 @@ from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, 
 from edgebench.fingerprint import fingerprint, notices
 from edgebench.foreign import ForeignLoad
 from edgebench.gpu_memory import GpuMemory
-from edgebench.jobs import Evidence, Job, Launch, MemoryPeaks, Notice, Result
+from edgebench.jobs import UNTIMED, Evidence, Job, Launch, MemoryPeaks, Notice, Result
 from edgebench.memory import PeakMemory
 from edgebench.specs import Artifact, Effective, Layers, Probe, SessionOptions
 from edgebench.workspace import now
@@ -103,7 +103,7 @@ def _measure(
 
         measured = scenarios.Measured()
         foreign = None
-        if job.scenario not in ("verify", "evaluate"):
+        if job.scenario not in UNTIMED:
             peak.start_phase()
             watch = ForeignLoad()
             measured = scenarios.perform(session, requests, job, tell)

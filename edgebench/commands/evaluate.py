@@ -126,7 +126,7 @@ def _test_set(found: Artifact, workspace: Workspace) -> Path:
 
     with training.Progress() as progress:
         progress.say(f"reading the test split of {origin.training.data.dataset}, and torch's answers to it")
-        checkpoint.write_test_set(origin, path, lambda done, total: progress.preparing("images", done, total))
+        checkpoint.write_split(origin, path, lambda done, total: progress.preparing("images", done, total))
     return path
 
 

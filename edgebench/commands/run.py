@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import options
-from edgebench.jobs import Policy, Scenario
+from edgebench.jobs import UNTIMED, Policy, Scenario
 
 if TYPE_CHECKING:
     from edgebench.jobs import Result
@@ -48,7 +48,7 @@ Examples:
 @click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
 @click.option(
     "--scenario",
-    type=click.Choice([s for s in typing.get_args(Scenario) if s != "verify"]),
+    type=click.Choice([s for s in typing.get_args(Scenario) if s not in UNTIMED]),
     default="latency",
     show_default=True,
     help="What is asked of the model; the last four are MLPerf's, run by its own LoadGen.",

@@ -164,9 +164,9 @@ def _images(given: Path | None, start: Artifact, workspace: Workspace) -> Callab
     def made() -> Path:
         where = workspace.validation_set(start)
         if not where.is_file():
-            from edgebench.checkpoint import write_test_set
+            from edgebench.checkpoint import write_split
 
-            write_test_set(checkpoint, where, lambda done, total: None, "validation")
+            write_split(checkpoint, where, lambda done, total: None, "validation")
         return where
 
     return made
