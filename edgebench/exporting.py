@@ -90,7 +90,7 @@ def export(
         source = obtain(*exporter.accepts[precision], input)
     images = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
     options = ExportOptions(precision, input, max_batch, images, accuracy_drop, extra or {})
-    out = out or workspace.artifacts / _name(source, target, precision, input)
+    out = out or workspace.artifacts / folder_name(source, target, precision, input)
     return _make(exporter, source, target, out, options, tell)
 
 
@@ -157,7 +157,7 @@ def _obtain(
             f"name the checkpoint, or the {format} artifact in {precision}",
         )
     with contextlib.suppress(BadFile):
-        found = folder.read(workspace.artifacts / _name(source, format, precision, input))
+        found = folder.read(workspace.artifacts / folder_name(source, format, precision, input))
         # An int8 one was made by who knows which bound.
         bounded = precision == "int8" and given["accuracy_drop"] is not None
         if (found.origin or found.identity) == (source.origin or source.identity) and not bounded:
@@ -165,7 +165,8 @@ def _obtain(
     return export(source, format, workspace, precision=precision, input=input, **given).artifact
 
 
-def _name(source: Artifact, target: str, precision: Precision, input: InputType) -> str:
+def folder_name(source: Artifact, target: str, precision: Precision, input: InputType) -> str:
+    """Of the artifact in the workspace: model, dataset, checkpoint, target, and what of it is unusual."""
     training, origin = source.training.config, source.origin or source.identity
     parts = [_plain(training.model), _plain(training.dataset), origin[:8], target]
     parts += [precision] * (precision != "fp32") + [input] * (input != "float32")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from edgebench import jsonio
 from edgebench.errors import UsageError
 
 
@@ -93,3 +96,20 @@ def to_toml(config: TrainConfig) -> str:
     # JSON's strings, numbers and booleans are TOML's too, but for surrogate pairs and a bare DEL.
     texts = {name: json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") for name, value in told.items()}
     return "".join(f"{name} = {text}\n" for name, text in texts.items())
+
+
+def absolute(config: TrainConfig) -> TrainConfig:
+    """The config with whole paths, so that what a checkpoint records can be used from any folder."""
+    whole = {
+        name: str(Path(value).expanduser().absolute())
+        for name in ("dataset", "data_dir", "init_weights")
+        if (value := getattr(config, name)) and (name != "dataset" or Path(value).expanduser().is_dir())
+    }
+    return dataclasses.replace(config, **whole)
+
+
+def folder_name(config: TrainConfig, dataset: str) -> str:
+    """Of the checkpoint: the same recipe gets the same folder, another recipe another."""
+    model = config.model.rpartition("/")[2]
+    plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
+    return f"{'-'.join(plain)}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"

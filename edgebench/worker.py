@@ -208,7 +208,7 @@ def _own_notices(job: Job, effective: Effective, wrong: str, strayed: str) -> li
     return found
 
 
-def _die_with_parent(lifeline: int) -> None:
+def die_with_parent(lifeline: int) -> None:
     """End this process group when the parent's end of the pipe closes, be it by kill -9: no measurement is orphaned."""
 
     def wait() -> None:
@@ -239,7 +239,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
 
     if given.lifeline is not None:
-        _die_with_parent(given.lifeline)
+        die_with_parent(given.lifeline)
     if given.verb == "probe":
         jsonio.write(given.result, probe(given.runtime))
         return 0

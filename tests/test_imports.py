@@ -18,6 +18,7 @@ LAYERS = (
     ("cli",),
     ("commands.*",),
     ("doctor", "testing", "tune"),
+    ("sweep.*",),
     ("training", "exporting", "running", "crosscheck", "complexity", "report.*"),
     ("study",),
     ("checkpoint", "optimization", "feed"),

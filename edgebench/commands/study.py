@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import options, training
-from edgebench.recipe import TrainConfig
+from edgebench.recipe import TrainConfig, absolute, folder_name
 
 if TYPE_CHECKING:
     from edgebench.specs import Artifact
@@ -156,7 +156,7 @@ def _train(
 
     if plot and plot.suffix != ".png":
         raise UsageError(f"--plot {plot} is no PNG", "end it in .png")
-    configs = [training.absolute(TrainConfig(**(given | settings))) for settings in varied]
+    configs = [absolute(TrainConfig(**(given | settings))) for settings in varied]
     for config in configs:
         config.check()
     training.need_libraries()
@@ -169,7 +169,7 @@ def _train(
         data.check(dataset, config.subset)
     checkpoints = []
     for number, (config, settings) in enumerate(zip(configs, varied, strict=True), 1):
-        out = workspace.checkpoints / training.folder_name(config, dataset.name)
+        out = workspace.checkpoints / folder_name(config, dataset.name)
         with training.Progress() as progress:
             progress.say(f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}")
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)

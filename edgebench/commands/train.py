@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import options, training
-from edgebench.recipe import TrainConfig
+from edgebench.recipe import TrainConfig, absolute, folder_name
 
 if TYPE_CHECKING:
     from edgebench.workspace import Workspace
@@ -47,7 +47,7 @@ def command(
 
     from edgebench import data, jsonio
 
-    config = training.absolute(TrainConfig(**given))
+    config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
     with training.Progress() as progress:
         dataset = data.find(
@@ -57,7 +57,7 @@ def command(
     from edgebench import tracking
     from edgebench.training import train
 
-    out = out or workspace.checkpoints / training.folder_name(config, dataset.name)
+    out = out or workspace.checkpoints / folder_name(config, dataset.name)
     track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
         train(config, out, resume=resume)

@@ -1,11 +1,8 @@
-"""What the commands that train share: the libraries they need, the folder of a recipe, the progress on the terminal."""
+"""What the commands that train share: the libraries they need, and the progress on the terminal."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from edgebench.recipe import TrainConfig
 
 if TYPE_CHECKING:
     from edgebench.training import Listener, Step
@@ -27,29 +24,6 @@ def need_libraries() -> None:
         raise Unsupported(
             f"training needs the Python module {error.name!r}, which is not installed", "pip install 'edgebench[train]'"
         ) from None
-
-
-def absolute(config: TrainConfig) -> TrainConfig:
-    """The config with whole paths, so that what a checkpoint records can be used from any folder."""
-    from dataclasses import replace
-
-    whole = {
-        name: str(Path(value).expanduser().absolute())
-        for name in ("dataset", "data_dir", "init_weights")
-        if (value := getattr(config, name)) and (name != "dataset" or Path(value).expanduser().is_dir())
-    }
-    return replace(config, **whole)
-
-
-def folder_name(config: TrainConfig, dataset: str) -> str:
-    """The same recipe gets the same folder, another recipe another."""
-    import hashlib
-
-    from edgebench import jsonio
-
-    model = config.model.rpartition("/")[2]
-    plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
-    return f"{'-'.join(plain)}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"
 
 
 class Progress:

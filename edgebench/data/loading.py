@@ -81,6 +81,16 @@ def check(dataset: Dataset, subset: str) -> None:
     _divided(dataset, subset)
 
 
+def digest(dataset: Dataset) -> str:
+    """sha256 of all that is in a dataset: its classes, labels and images, wherever it lies."""
+    raw, found = dataset.read(), hashlib.sha256(repr(dataset.classes).encode())
+    for rows in (raw.source.labels, raw.train, raw.validation, raw.test):
+        found.update(b"|" + (b"" if rows is None else np.ascontiguousarray(rows).tobytes()))
+    for part in raw.source.content():
+        found.update(part)
+    return found.hexdigest()
+
+
 def _divided(
     dataset: Dataset, subset: str
 ) -> tuple[Raw, np.ndarray, np.ndarray | None, np.ndarray, list[str]]:  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,6 +67,9 @@ class Source(Protocol):
     def names(self, rows: np.ndarray) -> bytes:
         """What tells these images, in this order, from any others of the dataset; to be hashed."""
 
+    def content(self) -> Iterator[bytes]:
+        """What changes if and only if an image does; to be hashed."""
+
     def open(
         self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
     ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
@@ -106,6 +109,10 @@ class Arrays:
 
     def names(self, rows: np.ndarray) -> bytes:
         return np.asarray(rows, dtype="<i8").tobytes()
+
+    def content(self) -> Iterator[bytes]:
+        yield repr(self.images.shape).encode()
+        yield self.images.data
 
     def open(
         self, splits: Sequence[np.ndarray], size: int, decoding: Decoding

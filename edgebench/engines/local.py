@@ -170,17 +170,35 @@ def _oom_kills() -> str:
 @contextlib.contextmanager
 def device_to_ourselves(on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the machine's measuring lock: two measurements at once would each slow the other. Waits for its turn."""
-    path = Path(tempfile.gettempdir(), "edgebench-measuring.lock")
-    try:  # reading is enough for flock, so another user's lock file serves as well
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    try:
+    with _lock_file() as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             on_wait()
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def machine_shared() -> Iterator[bool]:
+    """Keep measurements away while this machine trains. False, and nothing is held, while one is being made."""
+    with _lock_file() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+@contextlib.contextmanager
+def _lock_file() -> Iterator[int]:
+    path = Path(tempfile.gettempdir(), "edgebench-measuring.lock")
+    try:  # reading is enough for flock, so another user's lock file serves as well
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        yield handle
     finally:
         os.close(handle)
