@@ -31,7 +31,7 @@ LAYERS = (
     ("measure", "loadgen", "memory", "gpu_memory", "device", "fingerprint", "cuda", "quantize"),
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
-    ("artifact", "halving", "history", "stats", "registry", "loadgen_log"),
+    ("artifact", "halving", "history", "stats", "registry", "loadgen_log", "packing"),
     ("specs", "jobs", "energy", "answers", "recipe", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.

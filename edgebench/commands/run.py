@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import options, remote
 from edgebench.jobs import UNTIMED, Policy, Scenario
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Examples:
   edgebench run                                       everything newest, on every runtime that can open it, here
   edgebench run --device jetson_orin                  on that board measures; elsewhere emulates, and says so
+  edgebench run --host robot@orin.local               on that board from here, over ssh
   edgebench run ARTIFACT --runtime ort --threads 1 --max-seconds 300
   edgebench run --tuned                               what `edgebench tune` found best
   edgebench run --scenario throughput                 the batch and the requests in flight that give most images/s
@@ -119,9 +120,10 @@ Examples:
 )
 @options.workspace
 @options.as_json
+@remote.hosted
 def command(
-    paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace,
-    as_json: bool, tuned: bool, launches: int, precision_target: float, max_seconds: float, **given: Any,
+    paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace, as_json: bool,
+    progress: Path | None, tuned: bool, launches: int, precision_target: float, max_seconds: float, **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
@@ -133,10 +135,9 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact, jsonio, running
+    from edgebench import artifact, running
+    from edgebench.commands.progress import Progress, conclude
     from edgebench.device import detect, load_profile, place
-    from edgebench.report.formats import terminal
-    from edgebench.report.rows import rows
 
     asked = running.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds))
     asked.check()
@@ -154,7 +155,7 @@ def command(
     done: list[Result] = []
     interrupted = False
     current = {"name": ""}
-    with console.status("") as status:
+    with Progress(console, progress) as status:
 
         def started(item: running.Planned) -> None:
             name = f"[{len(done) + 1}/{len(planned)}] {item.artifact.path.name} on {item.job.runtime}"
@@ -172,7 +173,7 @@ def command(
         try:
             for result, path in measuring:
                 done.append(result)
-                console.print(_line(result, path), highlight=False, markup=False, soft_wrap=True)
+                status.finished(result, path)
         except KeyboardInterrupt:  # before the first launch of a measurement was done
             interrupted = True
     interrupted = interrupted or any(result.stop == "interrupted" for result in done)
@@ -183,17 +184,10 @@ def command(
             "launches that were finished.",
             err=True,
         )
-    failed = [r for r in done if r.status != "ok" or (r.loadgen and not r.loadgen.valid)]
-    if as_json:
-        click.echo(jsonio.dumps(rows(done), indent=1))
-    else:
-        if done:
-            Console(width=None if sys.stdout.isatty() else 200).print(terminal(rows(done)))
-        click.echo(f"results: {workspace.results}")
-        click.echo("next: edgebench report")
+    well = conclude(done, workspace, as_json)
     if interrupted:
         sys.exit(130)  # as a shell tells of SIGINT
-    if failed:
+    if not well:
         sys.exit(1)
 
 
@@ -224,17 +218,3 @@ def _tuned(
         **crowded if goal == "throughput" else {},
     )  # fmt: skip
     return [chosen], asked
-
-
-def _line(result: Result, path: Path) -> str:
-    from edgebench.report.headline import headline
-
-    what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
-    if result.status != "ok":
-        text = f"{what}: {result.status}: {result.message}"
-        return f"{text}\n  the whole story is in {path}" if result.log_tail else text
-    lines = [f"{what}: {headline(result)}"]
-    if result.loadgen and not result.loadgen.valid:
-        lines += [*(f"  LoadGen: {reason}" for reason in result.loadgen.reasons), f"  fix: {result.loadgen.hint}"]
-    lines += [f"  warning: {notice.message} ({notice.remedy})" for notice in result.notices]
-    return "\n".join(lines)

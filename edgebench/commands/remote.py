@@ -1,0 +1,143 @@
+"""`--host`: an `edgebench run` that is carried out on a board over ssh, its results coming home as if made here."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.errors import EdgebenchError, UsageError
+
+if TYPE_CHECKING:
+    from edgebench.engines.ssh import Host
+    from edgebench.jobs import Result
+    from edgebench.specs import Artifact
+    from edgebench.workspace import Workspace
+
+HERE = (
+    "workspace",
+    "as_json",
+    "host",
+    "config",
+    "progress",
+    "require_device",
+)  # options of `run` that are of this machine
+
+ssh_config = click.option(
+    "--ssh-config", "config", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="ssh's configuration.  [default: yours, ~/.ssh/config]",
+)  # fmt: skip
+
+
+def hosted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `edgebench run` the options `--host`, `--ssh-config` and `--progress`."""
+
+    @click.option("--host", metavar="USER@BOARD", help="Run on this board, over ssh; see `edgebench devices setup`.")
+    @ssh_config
+    @click.option(
+        "--progress", type=click.Path(dir_okay=False, path_type=Path),
+        help="Append each step to this file, as a line of JSON, instead of showing it.",
+    )  # fmt: skip
+    @functools.wraps(function)
+    def command(host: str | None, config: Path | None, **given: Any) -> None:
+        if host is None:
+            function(**given)
+        else:
+            from edgebench.engines.ssh import Host
+
+            _run_there(Host(host, config), click.get_current_context(), **given)
+
+    return command
+
+
+def _run_there(
+    host: Host, ctx: click.Context, *, paths: tuple[Path, ...], workspace: Workspace, as_json: bool, tuned: bool,
+    runtimes: tuple[str, ...], **given: Any,
+) -> None:  # fmt: skip
+    from rich.console import Console
+
+    from edgebench.commands.progress import Progress, conclude
+    from edgebench.engines import hosted as engine
+    from edgebench.report.formats import printable
+
+    if tuned:
+        raise UsageError("--tuned is of this machine, --host another", "give --runtime and --threads")
+    console, done = Console(stderr=True), []
+    arguments = ("run", "--require-device", *spelled(ctx, without=HERE))
+    order = engine.Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results)
+    with Progress(console, given["progress"]) as progress, interruptible() as stopped:
+
+        def came(result: Result, path: Path) -> None:
+            done.append(result)
+            if result.stop != "interrupted":
+                progress.finished(result, path)
+
+        watch = engine.Watch(
+            status=lambda text: progress.update(f"{host.name}: {printable(text)}"),
+            line=lambda text: console.print(
+                f"{host.name}: {printable(text)}", highlight=False, markup=False, soft_wrap=True
+            ),
+            result=came,
+            stopped=stopped,
+        )
+        code = engine.run(host, order, watch)
+    well = conclude(done, workspace, as_json) if done else False
+    if code is None:
+        message = f"the measurement was killed on {host.name}" + (": the results so far are here" if done else "")
+        raise EdgebenchError(message, "was it restarted, or out of memory?")
+    if code or not well:
+        sys.exit(code or 1)
+
+
+def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:
+    """The artifacts that are meant: those named, else the newest; of these a checkpoint only if torch is asked for."""
+    from edgebench import artifact
+
+    if paths:
+        return [artifact.read(path) for path in paths]
+    found = [a for a in workspace.newest_artifacts() if a.format != "checkpoint" or "torch" in runtimes]
+    if not found:
+        raise EdgebenchError(f"there is no exported artifact in {workspace.root}", "`edgebench export` first")
+    return found
+
+
+def spelled(ctx: click.Context, without: Container[str]) -> Iterator[str]:
+    """The options that the user gave, however they were given, as arguments that give them again."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        source = ctx.get_parameter_source(name)
+        if name in without or not isinstance(parameter, click.Option) or source in (None, _DEFAULT):
+            continue
+        value, option = ctx.params[name], parameter.opts[-1]
+        if parameter.is_flag:
+            yield option if value else parameter.secondary_opts[-1]
+        elif isinstance(value, dict):
+            yield from (f"{option}={key}={item}" for key, item in value.items())
+        else:
+            yield from (f"{option}={item}" for item in (value if isinstance(value, tuple) else (value,)))
+
+
+_DEFAULT = click.core.ParameterSource.DEFAULT
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed. Once asks to stop in good order; a second time ends this program at once."""
+    pressed = []
+
+    def press(number: int, frame: Any) -> None:
+        pressed.append(number)
+        if len(pressed) > 1:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
