@@ -12,8 +12,8 @@ from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = (
-    "train", "study", "export", "evaluate", "tune", "run", "report", "compare", "ab", "crosscheck", "devices", "models",
-    "profile", "doctor", "completion",
+    "train", "study", "export", "evaluate", "tune", "run", "report", "select", "compare", "ab", "crosscheck",
+    "devices", "models", "profile", "doctor", "completion",
 )  # fmt: skip
 
 

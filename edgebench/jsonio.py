@@ -10,6 +10,7 @@ import os
 import tempfile
 import types
 import typing
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,10 +107,13 @@ def _wrong(where: str, kind: Any, data: Any) -> BadFile:
     return BadFile(f"{where}: expected {getattr(kind, '__name__', kind)}, found {_brief(data)}")
 
 
-def read(kind: type[T], path: Path) -> T:
-    """Read one dataclass from a JSON file. Raises BadFile if the file cannot be read, is not JSON or does not fit."""
+def read(kind: type[T], path: Path, trim: Callable[[str], str] = str) -> T:
+    """Read one dataclass from a JSON file, whose text `trim` may shorten before it is parsed.
+
+    Raises BadFile if the file cannot be read, is not JSON or does not fit.
+    """
     try:
-        return decode(kind, json.loads(path.read_text(encoding="utf-8")), str(path))
+        return decode(kind, json.loads(trim(path.read_text(encoding="utf-8"))), str(path))
     except BadFile as error:
         raise BadFile(error.message, error.fix or "it was damaged or edited: copy it again, or make it anew") from None
     except FileNotFoundError:

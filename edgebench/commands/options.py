@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -15,11 +16,16 @@ from click.shell_completion import CompletionItem
 from edgebench.errors import UsageError
 from edgebench.recipe import flag
 
+if TYPE_CHECKING:
+    from edgebench.report.rows import Row
+    from edgebench.workspace import Workspace
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+TOLD = 5  # files that cannot be read, by name
 # The runtime that is meant where none is named; any other format is that of a runtime of the same name.
 NATIVE = {"checkpoint": "torch", "onnx": "onnxruntime"}
 
@@ -92,6 +98,61 @@ def settings(kind: type, without: Sequence[str] = ()) -> Callable[[Callable[...,
         return function
 
     return decorated
+
+
+def rows(workspace: Workspace) -> list[Row]:
+    """The rows of the report of all results in a workspace; what cannot be read is told on stderr."""
+    from rich.console import Console
+
+    from edgebench.report import index
+    from edgebench.report.rows import merged
+
+    console = Console(stderr=True)
+    with console.status("reading the results") as status:
+        entries, problems = index.load(
+            workspace.results, lambda done, of: status.update(f"reading results for the first time: {done} of {of}")
+        )
+    for problem in problems[:TOLD]:
+        click.echo(f"warning: skipped {problem}", err=True)
+    if len(problems) > TOLD:
+        click.echo(f"warning: skipped {len(problems) - TOLD} files more", err=True)
+    return merged(entries)
+
+
+class Number(click.ParamType):
+    """A number alone; the message for one with its unit, or in words, says which unit is meant."""
+
+    name = "number"
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return float(value)
+        except ValueError:
+            option = parameter.opts[0] if parameter else "the limit"
+            raise UsageError(f"{option} {value!r} is not a number", f"give {self.unit}, without the unit") from None
+
+
+def limits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each of `limits.Limits`, given to the command as one `limits`."""
+    from edgebench.limits import Limits
+
+    names = [field.name for field in dataclasses.fields(Limits)]
+
+    @functools.wraps(function)
+    def gathered(**given: Any) -> Any:
+        asked = Limits(**{name: given.pop(name) for name in names})
+        asked.check()
+        return function(limits=asked, **given)
+
+    for field in reversed(dataclasses.fields(Limits)):
+        unit = Number(field.metadata["unit"])
+        gathered = click.option(
+            flag(field.name), field.name, type=unit, metavar="NUMBER", help=field.metadata["help"]
+        )(gathered)  # fmt: skip
+    return gathered
 
 
 def config(function: Callable[..., Any]) -> Callable[..., Any]:

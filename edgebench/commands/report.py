@@ -68,20 +68,16 @@ def command(
 
 
 def _measurements(form: str, out: Path | None, device: str | None, model: str | None, workspace: Workspace) -> None:
-    from edgebench import results
     from edgebench.errors import EdgebenchError, unknown_name
     from edgebench.report import formats
-    from edgebench.report.rows import rows
 
-    found, problems = results.read_all(workspace.results)
-    for problem in problems:
-        click.echo(f"warning: skipped {problem.message}", err=True)
+    found = options.rows(workspace)
     for kind, wanted, have in (
-        ("device", device, {r.job.device for r in found}), ("model", model, {r.artifact.model.name for r in found}),
+        ("device", device, {row.device for row in found}), ("model", model, {row.model for row in found}),
     ):  # fmt: skip
         if wanted and found and wanted not in have:
             raise unknown_name(f"{kind} in the results", wanted, have)
-    made = rows([r for r in found if device in (None, r.job.device) and model in (None, r.artifact.model.name)])
+    made = [row for row in found if device in (None, row.device) and model in (None, row.model)]
     if not made:
         raise EdgebenchError(f"there are no results in {workspace.results}", "make some: `edgebench run`")
     if form == "table":

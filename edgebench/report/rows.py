@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from edgebench import stats
+from edgebench import jsonio, results, stats
 from edgebench.jobs import Result
 from edgebench.specs import Layers
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the report. None is what was not measured; it is never shown as 0."""
+    """One line of the report. None is what was not measured; it is never shown as 0.
+
+    `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
+    launches, and Wilson's of the accuracy on `deployed_images` test images. `energy_mj`: gross, of an inference;
+    figures of another `power_scope` are never compared.
+    """
 
     model: str
     parameters_m: float
@@ -21,8 +28,13 @@ class Row:
     gflops: float
     test_accuracy: float
     deployed_accuracy: float | None
+    deployed_low: float | None
+    deployed_high: float | None
+    deployed_images: int | None
     scenario: str
     median_ms: float | None
+    median_low_ms: float | None
+    median_high_ms: float | None
     half_width: float | None
     p90_ms: float | None
     p99_ms: float | None
@@ -34,6 +46,11 @@ class Row:
     model_size_mib: float | None
     peak_memory_mib: float | None
     gpu_memory_mib: float | None
+    mean_power_w: float | None
+    energy_mj: float | None
+    power_source: str
+    power_scope: str
+    power_reason: str
     format: str
     runtime: str
     provider: str
@@ -53,26 +70,67 @@ class Row:
     requests: int
     message: str
     created: str
+    artifact: str
+    machine: str
+    power_mode: str
+    file: str
 
 
-def rows(results: Sequence[Result]) -> list[Row]:
+@dataclass(frozen=True)
+class Entry:
+    """What tables need of one result, by itself. `cell` is alike in repetitions of one measurement, `deployed` in what
+    shares an accuracy; an evaluation's row has that accuracy, no other entry's has one."""
+
+    row: Row
+    cell: str
+    deployed: str
+
+
+def rows(found: Sequence[Result]) -> list[Row]:
+    """A row for each distinct measurement: see `merged`."""
+    return merged([entry(result) for result in found])
+
+
+def entry(result: Result) -> Entry:
+    """A result as far as tables need it."""
+    return Entry(_row(result), _hash(_cell(result)), _hash(_deployed(result)))
+
+
+def merged(entries: Sequence[Entry]) -> list[Row]:
     """A row for each distinct measurement, the newest result standing for repetitions of it.
 
     An evaluation is no row of its own: its accuracy stands in the rows of the same artifact on the same runtime.
     Ordered by evidence first, so that emulated figures never stand among measured ones, then model and latency.
     """
-    newest: dict[tuple, Result] = {}
-    accuracies = {_deployed(r): r.evaluation.accuracy for r in results if r.evaluation and r.status == "ok"}
-    results = [result for result in results if result.job.scenario != "evaluate"]
+    newest: dict[tuple[str, ...], Entry] = {}
+    ordered = sorted(entries, key=lambda entry: entry.row.created)
+    judged = {entry.deployed: entry.row for entry in ordered if entry.row.deployed_accuracy is not None}
     # What was cut short stands only where there is nothing whole.
-    for result in sorted(results, key=lambda result: (result.stop != "interrupted", result.created)):
-        if result.status == "ok":  # mends what failed before it
-            newest.pop((False, *_cell(result)), None)
-        newest[(result.status == "ok", *_cell(result))] = result  # a later failure hides no figure: it has its own row
-    made = [_row(result, accuracies.get(_deployed(result))) for result in newest.values()]
+    for entry in sorted(ordered, key=lambda entry: entry.row.stop != "interrupted"):
+        if entry.row.scenario == "evaluate":
+            continue
+        if entry.row.status != "ok":  # a later failure hides no figure: it has its own row
+            newest["failed", entry.cell] = entry
+            continue
+        newest.pop(("failed", entry.cell), None)  # mends what failed before it
+        newest["ok", entry.cell, entry.row.machine, entry.row.power_mode] = entry
+    made = [_with_accuracy(entry.row, judged.get(entry.deployed)) for entry in newest.values()]
     return sorted(
         made, key=lambda r: (r.evidence != "measured", r.evidence, r.device, r.model, r.median_ms or float("inf"))
     )
+
+
+def _with_accuracy(row: Row, judged: Row | None) -> Row:
+    if judged is None:
+        return row
+    return replace(
+        row, deployed_accuracy=judged.deployed_accuracy, deployed_low=judged.deployed_low,
+        deployed_high=judged.deployed_high, deployed_images=judged.deployed_images,
+    )  # fmt: skip
+
+
+def _hash(key: tuple) -> str:
+    return hashlib.sha256(jsonio.dumps(key).encode()).hexdigest()[:32]
 
 
 def _cell(result: Result) -> tuple:
@@ -91,8 +149,11 @@ def _deployed(result: Result) -> tuple:
     return (job.artifact, job.runtime, job.compute, job.precision, job.device)
 
 
-def _row(result: Result, deployed_accuracy: float | None) -> Row:
+def _row(result: Result) -> Row:
     model, summary, effective = result.artifact.model, result.summary, result.effective
+    energy, judged = result.energy, result.evaluation if result.status == "ok" else None
+    median_low, median_high = (summary and summary.median_ci95_ns) or (None, None)
+    before = result.launches[0].before if result.launches else {}
     camera = summary.camera if summary else None
     told = result.loadgen.figures if result.loadgen else {}
     gpu = [launch.memory.gpu_bytes for launch in result.launches if launch.memory.gpu_bytes is not None]
@@ -102,9 +163,14 @@ def _row(result: Result, deployed_accuracy: float | None) -> Row:
         gmacs=model.macs / 1e9,
         gflops=model.flops / 1e9,
         test_accuracy=result.artifact.training.test_accuracy,
-        deployed_accuracy=deployed_accuracy,
+        deployed_accuracy=judged and judged.accuracy,
+        deployed_low=judged and judged.accuracy_ci95[0],
+        deployed_high=judged and judged.accuracy_ci95[1],
+        deployed_images=judged and judged.images,
         scenario=result.job.scenario,
         median_ms=_ms(summary.median_ns if summary else told.get("p50_latency_ns")),
+        median_low_ms=_ms(median_low),
+        median_high_ms=_ms(median_high),
         half_width=summary and stats.half_width(summary),
         p90_ms=_ms(summary.p90_ns if summary else told.get("p90_latency_ns")),
         p99_ms=_ms(summary.p99_ns if summary else told.get("p99_latency_ns")),
@@ -116,6 +182,11 @@ def _row(result: Result, deployed_accuracy: float | None) -> Row:
         model_size_mib=_mib(result.artifact.size_bytes or None),
         peak_memory_mib=_mib(result.peak_memory_bytes),
         gpu_memory_mib=_mib(max(gpu, default=None)),
+        mean_power_w=energy and energy.mean_power_mw and energy.mean_power_mw / 1e3,
+        energy_mj=energy and energy.mj_per_inference,
+        power_source=energy.source if energy else "",
+        power_scope=f"{energy.scope}{', modelled' if energy.modelled else ''}" if energy and energy.scope else "",
+        power_reason=energy.reason if energy else "",
         format=result.artifact.format,
         runtime=result.job.runtime,
         provider=effective.provider if effective else "",
@@ -135,7 +206,20 @@ def _row(result: Result, deployed_accuracy: float | None) -> Row:
         requests=summary.n if summary else int(told.get("queries", told.get("samples", 0))),
         message=result.message or _why_invalid(result),
         created=result.created,
+        artifact=result.job.artifact,
+        machine=machine(before),
+        power_mode=str(before.get("nvpmodel") or ""),
+        file=results.file_name(result),
     )
+
+
+def machine(before: dict[str, Any]) -> str:
+    """What a fingerprint says of where something ran, as far as it makes times comparable; empty if nothing."""
+    cpu = before.get("cpu") or {}
+    cores = cpu.get("logical_cores")
+    cards = before.get("nvidia_cards") or []
+    parts = [before.get("board"), cpu.get("model"), cores and f"{cores} cores", before.get("arch"), *cards]
+    return ", ".join(str(part) for part in parts if part)
 
 
 def layers_in_words(layers: Sequence[Layers]) -> str:

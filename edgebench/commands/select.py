@@ -1,0 +1,91 @@
+"""`edgebench select`: what to deploy on a device under limits, and what was close."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebench.commands import options
+from edgebench.jobs import Scenario
+from edgebench.limits import Prefer
+
+if TYPE_CHECKING:
+    from edgebench.limits import Limits
+    from edgebench.workspace import Workspace
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench select --max-p99-ms 20 --min-accuracy 0.9
+  edgebench select --device jetson_orin --max-p99-ms 20 --max-memory-mb 512 --max-power-w 10 --max-energy-mj 50
+  edgebench select --device cpu --max-size-mb 10 --prefer latency
+  edgebench select --scenario throughput --min-images-per-s 200 --out decision.md"""
+)
+@click.option(
+    "--device", metavar="PROFILE", shell_complete=options.complete_devices,
+    help="The device to choose for.  [default: the one that there are results of]",
+)  # fmt: skip
+@options.limits
+@click.option(
+    "--prefer", type=click.Choice(typing.get_args(Prefer)), default="accuracy", show_default=True,
+    help="What the best is best in, of all that keep the limits; the next respect decides between ties.",
+)  # fmt: skip
+@click.option(
+    "--scenario", type=click.Choice([s for s in typing.get_args(Scenario) if s not in ("verify", "evaluate")]),
+    default="latency", show_default=True, help="Choose by what was measured in this scenario.",
+)  # fmt: skip
+@click.option("--batch", type=int, help="Only this batch size.  [default: 1; in other scenarios any]")
+@click.option("--model", metavar="NAME", help="Only this model.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "markdown", "json"]),
+    help="[default: by the ending of --out, else a table]",
+)  # fmt: skip
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file as well.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@options.workspace
+def command(
+    device: str | None, limits: Limits, prefer: Prefer, scenario: str, batch: int | None, model: str | None,
+    form: str | None, out: Path | None, as_json: bool, workspace: Workspace,
+) -> None:  # fmt: skip
+    """Choose what to deploy under limits: the best that keeps all of them, what ties, and by how much the others miss.
+
+    A limit that was not measured is unknown, and passes nothing. Only measured figures of one machine are ranked with
+    each other; emulated ones only where there are no others, and they say so. Exit code 1 if nothing is known to fit;
+    the nearest miss is named then.
+    """
+    import sys
+
+    from rich.console import Console
+
+    from edgebench import jsonio
+    from edgebench.errors import UsageError, unknown_name
+    from edgebench.report import choice
+    from edgebench.selecting import select
+
+    form = "json" if as_json else form
+    written = form
+    if out is not None:
+        written = {".md": "markdown", ".json": "json"}.get(out.suffix) if form in (None, "table") else form
+        if written is None:
+            raise UsageError(f"--out {out} does not say which format", "end it in .md or .json, or give --format")
+    rows = options.rows(workspace)
+    if model is not None and rows and model not in (have := {row.model for row in rows}):
+        raise unknown_name("model in the results", model, have)
+    decision = select(
+        [row for row in rows if model in (None, row.model)], limits, device=device, prefer=prefer, scenario=scenario,
+        batch=batch,
+    )  # fmt: skip
+    if out is not None:
+        jsonio.write_text(out, choice.WRITERS[written](decision))
+    if form in (None, "table"):
+        for line in choice.headline(decision):
+            click.echo(line)
+        Console(width=None if sys.stdout.isatty() else 200).print(choice.terminal(decision))
+    else:
+        click.echo(choice.WRITERS[form](decision), nl=False)
+    if decision.chosen is None:
+        sys.exit(1)

@@ -1,0 +1,146 @@
+"""A decision as a terminal table, Markdown or JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from edgebench import jsonio
+from edgebench.decision import Candidate, Decision
+from edgebench.figures import METRICS, show
+from edgebench.recipe import flag
+from edgebench.report.formats import MISSING, markdown_safe, printable
+from edgebench.report.rows import Row
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHOWN = 40  # candidates in a terminal
+STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow", "broken": "red"}
+NOTE = (
+    "tie: no 95 % interval tells it from the chosen; unknown: a limit could not be checked, which is no pass; broken: "
+    "beyond a limit. * is in the Pareto set over {over}. Accuracy is the artifact's own, on its runtime."
+)
+
+
+def _value(metric: str) -> Callable[[Candidate], str]:
+    def cell(candidate: Candidate) -> str:
+        figure = METRICS[metric].read(candidate.row)
+        return (
+            MISSING if figure.value is None else show(METRICS[metric], figure.value).removesuffix(f" {_unit(metric)}")
+        )
+
+    return cell
+
+
+def _accuracy(candidate: Candidate) -> str:
+    row = candidate.row
+    if row.deployed_accuracy is None:
+        return MISSING
+    return f"{row.deployed_accuracy:.1%} ({row.deployed_low:.1%}–{row.deployed_high:.1%})"
+
+
+def _median(candidate: Candidate) -> str:
+    row, plain = candidate.row, _value("latency")(candidate)
+    return f"{plain} ± {row.half_width:.1%}" if row.half_width is not None else plain
+
+
+def _unit(metric: str) -> str:
+    return METRICS[metric].unit
+
+
+def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
+    """Heading → cell. What neither decides nor is known of any is left out."""
+    columns: dict[str, Callable[[Candidate], str]] = {
+        "": lambda c: f"{c.outcome}{' *' if c.pareto else ''}",
+        "candidate": lambda c: c.name,
+        "accuracy (95 %)": _accuracy,
+        "median ms": _median,
+    }
+    limited = {check.metric for candidate in decision.candidates[:1] for check in candidate.checks}
+    for metric in ("p99", "throughput", "energy", "power", "memory", "size"):
+        known = metric in limited or any(
+            METRICS[metric].read(c.row).value is not None for c in decision.candidates[:SHOWN]
+        )
+        if known:
+            columns[f"{metric} {_unit(metric)}".replace("throughput images/s", "images/s")] = _value(metric)
+    return columns | {"why": why}
+
+
+def why(candidate: Candidate) -> str:
+    """Why a candidate is not chosen, or what is not sure about the one that is."""
+    telling = [check for check in candidate.checks if check.outcome != "met" or not check.sure]
+    return "; ".join([*(check.text for check in telling), *([candidate.reason] if candidate.reason else [])])
+
+
+def headline(decision: Decision) -> list[str]:
+    """The answer in a few lines: what is chosen, or that nothing fits and what is the nearest miss."""
+    label = (
+        f" [{decision.evidence.upper()}, not measured on {decision.device}]" if decision.evidence != "measured" else ""
+    )
+    asked = ", ".join(f"{flag(name)} {bound:g}" for name, bound in decision.limits.given().items()) or "no limits"
+    counts = Counter(c.outcome for c in decision.candidates)
+    lines = []
+    if chosen := decision.chosen:
+        lines.append(f"chosen for {decision.device}{label}: {chosen.name}")
+        lines += [f"  {check.text}" for check in chosen.checks]
+        ties = [c.name for c in decision.candidates if c.outcome == "tie"]
+        lines += [f"  tie: {tie}" for tie in ties[:5]]
+    else:
+        lines.append(f"nothing is known to fit on {decision.device}{label}")
+        if nearest := decision.nearest:
+            lines.append(f"  nearest miss: {nearest.name}: {'; '.join(check.text for check in nearest.broken)}")
+        for c in [c for c in decision.candidates if c.outcome == "unknown"][:3]:
+            lines.append(f"  might fit: {c.name}: {'; '.join(f'{check.text}: {check.fix}' for check in c.unknown)}")
+    lines.append(f"asked: {asked}; preferring {decision.prefer}; {', '.join(f'{n} {o}' for o, n in counts.items())}")
+    lines += [f"note: {note}" for note in decision.notes]
+    lines += [f"another answer with {change}" for change in decision.changes]
+    return [printable(line) for line in lines]
+
+
+def _below(decision: Decision, left_out: int) -> list[str]:
+    lines = [f"… and {left_out} more: --json has all"] if left_out else []
+    reasons = Counter(aside.reason for aside in decision.aside)
+    lines += [f"not ranked: {n} × {reason}" for reason, n in reasons.most_common(8)]
+    lines += [f"not ranked: {sum(reasons.values())} in all"] if len(reasons) > 8 else []
+    lines += [f"power and energy are of: {decision.power_scope}"] if decision.power_scope else []
+    lines += [f"measured on: {decision.machine}"] if decision.machine else []
+    return [*lines, NOTE.format(over=", ".join(decision.pareto_over))]
+
+
+def terminal(decision: Decision) -> Table:
+    """A rich table for a terminal: the candidates, best first, and below it what was not ranked."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown, columns = decision.candidates[:SHOWN], _columns(decision)
+    caption = escape(printable("\n".join(_below(decision, len(decision.candidates) - len(shown)))))
+    table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)
+    for heading in columns:
+        table.add_column(heading, justify="left" if heading in ("", "candidate", "why") else "right", overflow="fold")
+    for candidate in shown:
+        cells = [escape(printable(cell(candidate))) for cell in columns.values()]
+        style = STYLES.get(candidate.outcome)
+        table.add_row(f"[{style}]{cells[0]}[/]" if style else cells[0], *cells[1:])
+    return table
+
+
+def markdown(decision: Decision) -> str:
+    """The answer, the table of all candidates, and what was not ranked."""
+    columns = _columns(decision)
+    lines = [[heading or "outcome" for heading in columns], ["---"] * len(columns)]
+    lines += [[markdown_safe(cell(c)) for cell in columns.values()] for c in decision.candidates]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    told = "\n".join(f"- {markdown_safe(line)}" for line in headline(decision))
+    below = "\n\n".join(markdown_safe(line) for line in _below(decision, 0))
+    return f"# What to deploy on {markdown_safe(decision.device)}\n\n{told}\n\n{table}\n\n{below}\n"
+
+
+def as_json(decision: Decision) -> str:
+    """All of it, and the chosen candidate's row on its own; null if nothing fits."""
+    chosen: Row | None = decision.chosen.row if decision.chosen else None
+    return jsonio.dumps({"chosen": chosen, "decision": decision}, indent=1) + "\n"
+
+
+WRITERS: dict[str, Callable[[Decision], str]] = {"markdown": markdown, "json": as_json}
