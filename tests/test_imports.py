@@ -32,7 +32,8 @@ LAYERS = (
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
     ("artifact", "halving", "history", "stats", "registry", "loadgen_log", "packing"),
-    ("specs", "jobs", "energy", "answers", "recipe", "limits", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
+    ("limits",),
+    ("specs", "jobs", "energy", "answers", "recipe", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
 )
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda", "quantize"}
