@@ -1,123 +1,32 @@
-"""Device profiles: read one, tell whether this machine is that device, and decide how a run may be labelled."""
+"""Which device this machine is, by the profiles, and how a run may be labelled here."""
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import math
 import os
 import re
 import sys
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from edgebench.errors import BadFile, EdgebenchError, unknown_name
-from edgebench.fingerprint import ROOT, cpu_model, cpu_quota, device_tree, memory_bytes, nvidia_cards, read
-from edgebench.jsonio import decode
-from edgebench.specs import Precision
+from edgebench.errors import EdgebenchError
+from edgebench.fingerprint import (
+    ROOT,
+    cpu_model,
+    cpu_part,
+    cpu_quota,
+    device_tree,
+    dmi,
+    memory_bytes,
+    nvidia_cards,
+    read,
+)  # fmt: skip
+from edgebench.profiles import Profile, is_own, load_profile, profile_names
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-SCHEMA = 1
 SAME_VARIANT = 0.75  # a memory below this share of the profile's is another variant; firmware takes far less
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True)
-class Match:
-    """How a device is recognised: one hit is enough. Globs, case-sensitive.
-
-    device_tree: entries of /proc/device-tree/compatible; cpu_model: the processor's name; gpu_model: an NVIDIA card's
-    name; nvidia_gpu: any NVIDIA card in a machine that is no Jetson; any: every machine.
-    """
-
-    device_tree: tuple[str, ...] = ()
-    cpu_model: tuple[str, ...] = ()
-    gpu_model: tuple[str, ...] = ()
-    nvidia_gpu: bool = False
-    any: bool = False
-
-
-@dataclass(frozen=True)
-class Cpu:
-    model: str | None = None
-    cores: int | None = None
-    max_mhz: int | None = None
-
-
-@dataclass(frozen=True)
-class Gpu:
-    model: str | None = None
-    compute_capability: str | None = None
-    max_mhz: int | None = None
-
-
-@dataclass(frozen=True)
-class Memory:
-    """total_mib is the nominal size in MiB; `shared`: the GPU works in it too."""
-
-    total_mib: int | None = None
-    shared: bool = False
-    bandwidth_gb_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Power:
-    """Which rails add up to the whole, and what that whole is. Figures of different scope are never compared."""
-
-    scope: Literal["package", "gpu", "module", "system", "battery"] | None = None
-    total_rails: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PowerMode:
-    """One nvpmodel mode. `watts` is the budget in its name: a cap on the clocks, not a measurement."""
-
-    name: str
-    watts: float | None = None
-    default: bool = False
-
-
-@dataclass(frozen=True)
-class Peaks:
-    """What the data sheet promises, dense (no sparsity); None where it does not say."""
-
-    fp32_gflops: float | None = None
-    fp16_gflops: float | None = None
-    int8_gops: float | None = None
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What is known about a kind of device. An assertion, not a costume: it never makes a machine into that device."""
-
-    name: str
-    title: str
-    compute: Literal["cpu", "cuda"]
-    match: Match
-    runtimes: tuple[str, ...]
-    precisions: tuple[Precision, ...]
-    cpu: Cpu = Cpu()
-    gpu: Gpu = Gpu()
-    memory: Memory = Memory()
-    power: Power = Power()
-    power_modes: tuple[PowerMode, ...] = ()
-    peaks: Peaks = Peaks()
-    schema: int = SCHEMA
-
-    def total_power_mw(self, rails_mw: Mapping[str, int]) -> int | None:
-        """The power of the whole (`power.scope`), or None if the rule or one of its rails is missing."""
-        if not self.power.total_rails or any(rails_mw.get(rail) is None for rail in self.power.total_rails):
-            return None
-        return sum(rails_mw[rail] for rail in self.power.total_rails)
 
 
 @dataclass(frozen=True)
@@ -131,125 +40,61 @@ class Placement:
     notice: str = ""
 
 
-def profile_names() -> list[str]:
-    """Every name that load_profile knows, built-in and the user's own; reads no file, so that completion stays fast."""
-    return sorted({*_builtin(), *_own()})
-
-
-def load_profile(name_or_path: str) -> Profile:
-    """The profile of that name, or in that .toml file. Raises UsageError for an unknown name, BadFile for the rest."""
-    if name_or_path.endswith(".toml"):
-        path = Path(name_or_path).expanduser()
-        return _load(path.stem, path)
-    builtin, own = _builtin(), _own()
-    if not _NAME.fullmatch(name_or_path) or name_or_path not in {*builtin, *own}:
-        raise unknown_name("device", name_or_path, {*builtin, *own}, where="`edgebench devices`")
-    if name_or_path in builtin and name_or_path in own:
-        raise BadFile(f"{own[name_or_path]} has the name of a built-in profile", "give your profile another name")
-    return _load(name_or_path, own.get(name_or_path) or builtin[name_or_path])
-
-
-def _load(name: str, path: Any) -> Profile:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadFile(f"cannot read the device profile {path}: {error.strerror}", "check the path") from None
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise BadFile(f"{path} is not TOML: {error}", "device_profiles/README.md has an example") from None
-    return parse_profile(name, data, str(path))
-
-
-def parse_profile(name: str, data: dict[str, Any], where: str) -> Profile:
-    """A profile from the values of a TOML file; `where` names the file in messages. Raises BadFile alone."""
-    schema = data.get("schema")
-    if type(schema) is not int or not 1 <= schema <= SCHEMA:
-        fix = f"begin the file with schema = {SCHEMA}; a higher one needs a newer edgebench"
-        raise BadFile(f"{where}: expected schema = {SCHEMA}, found {schema!r}", fix)
-    _check_keys(Profile, data, where, "")
-    try:
-        profile = decode(Profile, {**data, "name": name}, f"{where}: profile")
-    except BadFile as error:
-        message = error.message.replace("expected tuple,", "expected a list,")
-        raise BadFile(message, error.fix or "device_profiles/README.md describes every key") from None
-    _check_numbers(profile, where, "")
-    if profile.match == Match():
-        raise BadFile(f"{where}: [match] recognises nothing", 'add, say, device_tree = ["vendor,board-*"]')
-    if sum(mode.default for mode in profile.power_modes) > 1:
-        raise BadFile(f"{where}: more than one power mode is the default", "leave default = true on one of them")
-    if bool(profile.power.scope) != bool(profile.power.total_rails):
-        raise BadFile(f"{where}: [power] needs both scope and total_rails", "add the missing one, or drop the table")
-    return profile
-
-
-def _check_keys(kind: Any, data: dict[str, Any], where: str, table: str) -> None:
-    """Raise BadFile with the closest known key for the first that is unknown, in this table or one inside it."""
-    hints = typing.get_type_hints(kind)
-    known = [f.name for f in dataclasses.fields(kind) if kind is not Profile or f.name != "name"]
-    for key, value in data.items():
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            fix = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-            raise BadFile(f"{where}: unknown key {table + key!r}", fix)
-        inner = (typing.get_args(hints[key]) or (hints[key],))[0]
-        if dataclasses.is_dataclass(inner):
-            for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, dict):
-                    _check_keys(inner, item, where, f"{table}{key}.")
-
-
-def _check_numbers(value: Any, where: str, table: str) -> None:
-    for item in dataclasses.fields(value):
-        inner = getattr(value, item.name)
-        for part in inner if isinstance(inner, tuple) else (inner,):
-            if dataclasses.is_dataclass(part):
-                _check_numbers(part, where, f"{table}{item.name}.")
-            elif type(part) in (int, float) and not 0 < part < math.inf:
-                raise BadFile(f"{where}: {table}{item.name} must be a positive number", "leave out what is not known")
-
-
-def _builtin() -> dict[str, Any]:
-    folder = resources.files("edgebench.device_profiles")
-    return {item.name[:-5]: item for item in folder.iterdir() if item.name.endswith(".toml")}
-
-
-def _own() -> dict[str, Path]:
-    """The user's own profiles: NAME.toml in edgebench/devices of the configuration folder."""
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "edgebench", "devices")
-    return {path.stem: path for path in folder.glob("*.toml") if _NAME.fullmatch(path.stem)}
-
-
 def detect(root: Path = ROOT) -> Profile:
-    """What this machine is: the board that a profile recognises, else `cuda` with an NVIDIA card, else `cpu`."""
-    for name in profile_names():
-        profile = load_profile(name)
-        if not (profile.match.any or profile.match.nvidia_gpu) and matches(profile, root):
-            return profile
-    cuda = load_profile("cuda")
-    return cuda if matches(cuda, root) else load_profile("cpu")
+    """What this machine is: the profile that recognises it most specifically; at the least it is `cpu`."""
+    return recognised(root)[0]
+
+
+def recognised(root: Path = ROOT) -> list[Profile]:
+    """Every profile that this machine is a device of, the most specific first; of equals the user's own, then by name.
+
+    A board's device tree says more than a PC's firmware, that more than its card, its processor, any NVIDIA card, and
+    any machine at all. Within a device tree an earlier entry says more; of globs the one that spells out more.
+    """
+    found = [(how, profile) for name in profile_names() if (how := _specificity(profile := load_profile(name), root))]
+    found.sort(key=lambda pair: (pair[0], is_own(pair[1].name)), reverse=True)  # stable: equals stay in order
+    return [profile for _, profile in found]
 
 
 def matches(profile: Profile, root: Path = ROOT) -> bool:
     """Whether this machine is a device of that profile."""
-    rule, tree, cards = profile.match, device_tree(root), nvidia_cards(root)
+    return _specificity(profile, root) is not None
+
+
+def _specificity(profile: Profile, root: Path) -> tuple[int, int, int] | None:
+    """The best hit of a profile's rules: the kind, the place in the device tree, the characters spelt out."""
+    rule, tree, cards, names = profile.match, device_tree(root), nvidia_cards(root), dmi(root)
+    hits = [(6, -i, _spelt(glob)) for i, entry in enumerate(tree) for glob in rule.device_tree if _fits(entry, glob)]
+    wanted = {key: glob for key, glob in vars(rule.dmi).items() if glob is not None}
+    if wanted and all(_fits(names.get(key, ""), glob) for key, glob in wanted.items()):
+        hits.append((5, 0, sum(map(_spelt, wanted.values()))))
+    for kind, values, globs in (
+        (4, cards, rule.gpu_model),
+        (3, [cpu_model(root) or ""], rule.cpu_model),
+        (3, [cpu_part(root) or ""], rule.cpu_part),
+    ):
+        hits += [(kind, 0, _spelt(glob)) for value in values for glob in globs if _fits(value, glob)]
     # The Jetsons' own GPUs appear among the driver's cards from JetPack 7 on.
-    discrete = bool(cards) and not any(entry.startswith("nvidia,tegra") for entry in tree)
-    return (
-        rule.any
-        or (rule.nvidia_gpu and discrete)
-        or _hit(rule.device_tree, tree)
-        or _hit(rule.cpu_model, [cpu_model(root) or ""])
-        or _hit(rule.gpu_model, cards)
-    )
+    if rule.nvidia_gpu and cards and not any(entry.startswith("nvidia,tegra") for entry in tree):
+        hits.append((2, 0, 0))
+    if rule.any:
+        hits.append((1, 0, 0))
+    return max(hits, default=None)
 
 
-def _hit(globs: tuple[str, ...], values: list[str]) -> bool:
-    return any(fnmatchcase(value, glob) for value in values for glob in globs)
+def _fits(value: str, glob: str) -> bool:
+    return bool(value) and fnmatchcase(value, glob)
+
+
+def _spelt(glob: str) -> int:
+    return len(re.sub(r"\[.*?\]|[*?]", "", glob))
 
 
 def describe_machine(root: Path = ROOT) -> str:
     """What this machine is, in one phrase: the board or the processor, cores, memory and NVIDIA cards."""
     tree, total, cards = device_tree(root), memory_bytes(root, "MemTotal"), nvidia_cards(root)
     board = (read(root / "proc/device-tree/model") or "").strip("\0 ")
+    board = board or " ".join(dict.fromkeys(dmi(root).values()))
     what = (board or cpu_model(root) or "a processor of unknown model") + (f" ({tree[0]})" if tree else "")
     memory = f"{total // 2**20} MB of memory" if total else "memory of unknown size"
     return f"{what} with {available_cores(root)} usable cores, {memory} and {', '.join(cards) or 'no NVIDIA card'}"

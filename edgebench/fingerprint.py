@@ -13,6 +13,11 @@ from typing import Any
 from edgebench.jobs import Notice
 
 ROOT = Path("/")
+# What firmware says where its maker left the names open.
+NO_NAME = {
+    "", "to be filled by o.e.m.", "default string", "system product name", "system manufacturer", "not specified",
+    "none", "o.e.m.", "not applicable",
+}  # fmt: skip
 LIBRARIES = ("edgebench", "numpy", "onnxruntime", "openvino", "torch", "timm", "tensorrt")
 # What decides which kernels a runtime picks.
 ISA = re.compile(r"avx2|avx512f|avx512_vnni|avx_vnni|avx512_bf16|amx_\w+|asimd|asimdhp|asimddp|sve2?|i8mm|bf16")
@@ -144,14 +149,44 @@ def device_tree(root: Path = ROOT) -> list[str]:
 def nvidia_cards(root: Path = ROOT) -> list[str]:
     """The names of the cards that NVIDIA's driver runs."""
     paths = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
-    return [_table(path).get("Model") or "NVIDIA GPU" for path in paths]
+    found = [_table(path).get("Model") or "NVIDIA GPU" for path in paths]
+    return found or (_nvml_cards() if root == ROOT else [])
+
+
+def _nvml_cards() -> list[str]:
+    """The same from NVML (extra `nvidia`), where /proc is not the driver's: in WSL and in some containers."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        names = [
+            pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())
+        ]
+    except (ImportError, OSError):
+        return []
+    except pynvml.NVMLError:
+        return []
+    found = [name.decode(errors="replace") if isinstance(name, bytes) else name for name in names]
+    return [name for name in found if "nvgpu" not in name]  # a Jetson's own GPU: "Orin (nvgpu)"
 
 
 def cpu_model(root: Path = ROOT) -> str | None:
     """The name of the processor; on Arm that of its first core."""
+    name, part = _table(root / "proc/cpuinfo").get("model name"), cpu_part(root)
+    return name or ARM_CORES.get(part or "") or (f"Arm core {part}" if part else None)
+
+
+def cpu_part(root: Path = ROOT) -> str | None:
+    """Implementer and part of the first Arm core, such as "0x41 0xd0b"."""
     info = _table(root / "proc/cpuinfo")
-    arm = f"{info.get('CPU implementer')} {info.get('CPU part')}"
-    return info.get("model name") or ARM_CORES.get(arm) or (f"Arm core {arm}" if "CPU part" in info else None)
+    return f"{info.get('CPU implementer')} {info['CPU part']}" if "CPU part" in info else None
+
+
+def dmi(root: Path = ROOT) -> dict[str, str]:
+    """What a PC's firmware calls it: vendor, product and board, those that say something."""
+    files = {"vendor": "sys_vendor", "product": "product_name", "board": "board_name"}
+    found = {key: read(root / "sys/class/dmi/id" / file) or "" for key, file in files.items()}
+    return {key: name for key, name in found.items() if name.lower() not in NO_NAME}
 
 
 def _cpu(root: Path) -> dict[str, Any]:

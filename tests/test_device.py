@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench import device, jsonio
+from edgebench import device, jsonio, profiles
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 
 BUILT_IN = [
@@ -90,7 +90,7 @@ def test_every_built_in_profile_is_listed():
 def test_built_in_profile_loads_and_goes_through_json(name):
     profile = device.load_profile(name)
     assert profile.name == name and profile.title and profile.runtimes and "fp32" in profile.precisions
-    assert jsonio.decode(device.Profile, json.loads(jsonio.dumps(profile)), name) == profile
+    assert jsonio.decode(profiles.Profile, json.loads(jsonio.dumps(profile)), name) == profile
 
 
 @pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda"}))
@@ -102,7 +102,7 @@ def test_board_profiles_have_the_limits_that_emulation_needs(name):
 @pytest.mark.parametrize("name", ["cpu", "cuda"])
 def test_this_machine_profiles_limit_nothing(name):
     profile = device.load_profile(name)
-    assert (profile.cpu, profile.memory, profile.power) == (device.Cpu(), device.Memory(), device.Power())
+    assert (profile.cpu, profile.memory, profile.power) == (profiles.Cpu(), profiles.Memory(), profiles.Power())
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -156,8 +156,8 @@ def test_agx_orin_does_not_count_the_memory_rail_twice():
 
 @given(st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), st.integers(-(10**6), 10**6)))
 def test_total_power_is_the_sum_or_unknown(rails):
-    profile = device.Profile(
-        "x", "X", "cpu", device.Match(any=True), (), (), power=device.Power("module", ("A", "B", "C"))
+    profile = profiles.Profile(
+        "x", "X", "cpu", profiles.Match(any=True), (), (), power=profiles.Power("module", ("A", "B", "C"))
     )
     total = profile.total_power_mw(rails)
     assert total == (sum(rails[r] for r in "ABC") if set("ABC") <= set(rails) else None)
@@ -211,6 +211,58 @@ def test_own_profile_recognises_by_processor_and_card(tmp_path, own_profiles):
     assert device.detect(machine(tmp_path / "a", cpu="AMD Ryzen Embedded V2718")).name == "cart"
     assert device.detect(machine(tmp_path / "b", gpu="NVIDIA RTX A2000")).name == "cart"
     assert device.detect(machine(tmp_path / "c")).name == "cpu"
+
+
+def own(folder: Path, name: str, rule: str) -> None:
+    (folder / f"{name}.toml").write_text(MINIMAL.partition("[match]")[0] + f"[match]\n{rule}\n")
+
+
+def firmware(root: Path, **names: str) -> Path:
+    (root / "sys/class/dmi/id").mkdir(parents=True)
+    for key, file in (("vendor", "sys_vendor"), ("product", "product_name"), ("board", "board_name")):
+        (root / "sys/class/dmi/id" / file).write_text(names.get(key, "Default string") + "\n")
+    return root
+
+
+def test_a_pc_is_recognised_by_its_firmware_all_of_whose_names_have_to_fit(tmp_path, own_profiles):
+    own(own_profiles, "cart", 'dmi = { vendor = "Acme*", product = "Rover X*" }')
+    assert device.detect(firmware(machine(tmp_path / "a"), vendor="Acme Inc.", product="Rover X2")).name == "cart"
+    assert device.detect(firmware(machine(tmp_path / "b"), vendor="Acme Inc.", product="Rover Y")).name == "cpu"
+    assert device.detect(firmware(machine(tmp_path / "c"))).name == "cpu"
+    own(own_profiles, "open", 'dmi = { board = "*" }')  # what the maker left open is no name
+    assert device.detect(firmware(machine(tmp_path / "d"))).name == "cpu"
+
+
+def test_an_arm_core_is_recognised_by_its_part(tmp_path, own_profiles):
+    own(own_profiles, "cart", 'cpu_part = ["0x41 0xd4?"]')
+    root = machine(tmp_path / "a")
+    (root / "proc/cpuinfo").write_text("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd42\n")
+    assert device.detect(root).name == "cart"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        # An earlier entry of the device tree says more than a later one, however much of it is spelt out.
+        ({"a": 'device_tree = ["nvidia,tegra234"]', "b": 'device_tree = ["nvidia,p3768*"]'}, ["b", "a"]),
+        # Of two globs on one entry the longer one; the built-in profile stands between them.
+        ({"a": 'device_tree = ["nvidia,p37*"]', "b": 'device_tree = ["nvidia,p3768-0000+p3767-0005-super"]'},
+         ["b", "jetson_orin_nano", "a"]),
+        # The kinds, from the most telling to the least.
+        ({"a": 'cpu_model = ["Intel*"]', "b": 'dmi = { vendor = "N*" }', "c": 'device_tree = ["nvidia,*"]'},
+         ["jetson_orin_nano", "c", "b", "a"]),
+        # Of equals the user's own comes before a built-in one, and then the name decides.
+        ({"b": 'device_tree = ["nvidia,*p3767-0005*"]', "a": 'device_tree = ["nvidia,*p3767-0005*"]'},
+         ["a", "b", "jetson_orin_nano"]),
+    ],
+)  # fmt: skip
+def test_of_two_profiles_the_more_specific_wins(rules, expected, tmp_path, own_profiles):
+    for name, rule in rules.items():
+        own(own_profiles, name, rule)
+    root = firmware(machine(tmp_path / "root", BOARDS["jetson_orin_nano"]), vendor="NVIDIA")
+    found = [profile.name for profile in device.recognised(root)]
+    assert [name for name in found if name in expected] == expected
+    assert device.detect(root).name == found[0] and found[-1] == "cpu"
 
 
 def test_the_machine_is_described(tmp_path):
@@ -348,6 +400,15 @@ def test_own_profile_cannot_pose_as_a_built_in(own_profiles):
         (("[match]", "[[power_modes]]\nname='A'\ndefault=true\n[[power_modes]]\nname='B'\ndefault=true\n[match]"),
          "more than one"),
         (("[match]", "[match"), "is not TOML"),
+        (("[match]", '[memory]\ntotal_mib = "8 GB"\n[match]'), "bare number of MiB"),
+        (("[match]", "[memory]\ntotal_mib = 8\n[match]"), "total_mib = 8 is no likely number of MiB"),
+        (("[match]", "[memory]\ntotal_gib = 8\n[match]"), "did you mean total_mib?"),
+        (("[match]", "[cpu]\nmax_mhz = 1900000\n[match]"), "no likely number of MHz"),
+        (("[match]", "[power]\nscope = 'module'\nidle_w = 3\n[match]"), "a larger max_w"),
+        (("[match]", "[power]\nscope = 'module'\nidle_w = 3\nmax_w = 2\n[match]"), "a larger max_w"),
+        (("[match]", "[power]\nidle_w = 3\nmax_w = 9\n[match]"), "needs scope"),
+        (("device_tree =", "dmi = { maker = 'A' }\ndevice_tree ="), "unknown key 'match.dmi.maker'"),
+        (("device_tree =", "dmi = ['A']\ndevice_tree ="), "match.dmi"),
     ],
 )  # fmt: skip
 def test_a_bad_profile_says_what_where_and_how_to_mend_it(change, said, tmp_path):
@@ -369,7 +430,8 @@ def test_files_that_cannot_be_read(tmp_path):
 words = st.sampled_from(["cuda", "fp16", "module", "a*"])
 scalars = st.one_of(st.booleans(), st.integers(), st.floats(), words, st.dates())
 keys = st.sampled_from(sorted({name for kind in (
-    device.Profile, device.Match, device.Cpu, device.Memory, device.Power, device.PowerMode, device.Peaks
+    profiles.Profile, profiles.Match, profiles.Dmi, profiles.Cpu, profiles.Memory, profiles.Power, profiles.PowerMode,
+    profiles.Peaks,
 ) for name in kind.__dataclass_fields__} | {"x"}))  # fmt: skip
 table = st.dictionaries(keys, scalars | st.lists(scalars, max_size=2), max_size=3)
 
@@ -380,10 +442,10 @@ def test_whatever_a_profile_holds_it_loads_or_is_refused(data):
     base = {"schema": 1, "title": "X", "compute": "cpu", "runtimes": [], "precisions": [], "match": {"any": True}}
     for candidate in (data, {**base, **data}):
         try:
-            profile = device.parse_profile("x", candidate, "x.toml")
+            profile = profiles.parse_profile("x", candidate, "x.toml")
         except EdgebenchError:
             continue
-        assert profile.name == "x" and profile.match != device.Match()
+        assert profile.name == "x" and profile.match != profiles.Match()
 
 
 @given(st.text(max_size=40))
@@ -395,6 +457,6 @@ def test_whatever_a_file_holds_it_loads_or_is_refused(tmp_path_factory, text):
 
 
 def test_listing_names_parses_nothing(monkeypatch):
-    toml = sys.modules[device.tomllib.__name__]
+    toml = sys.modules[profiles.tomllib.__name__]
     monkeypatch.setattr(toml, "loads", lambda text: pytest.fail("completion must not parse"))
     assert device.profile_names() == BUILT_IN

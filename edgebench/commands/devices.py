@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgebench.commands import device_show, options
+from edgebench.commands import device_detect, device_show, options
 
 
 class DeviceCommands(click.Group):
@@ -29,7 +29,8 @@ class DeviceCommands(click.Group):
     epilog="""\b
 Examples:
   edgebench devices
-  edgebench devices show jetson_orin""",
+  edgebench devices show jetson_orin
+  edgebench devices detect --write rover""",
 )
 @options.as_json
 @click.pass_context
@@ -62,3 +63,4 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 
 command.add_command(device_show.command, "show")
+command.add_command(device_detect.command, "detect")

@@ -1,0 +1,75 @@
+"""`edgebench devices detect`: which device this machine is, and what is not known about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebench.commands import options
+
+if TYPE_CHECKING:
+    from edgebench.profiles import Profile
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench devices detect
+  edgebench devices detect --write rover
+  edgebench devices detect --json"""
+)
+@click.option("--write", "name", metavar="NAME", help="Write a starter profile of this machine, to be completed.")
+@click.option("--force", is_flag=True, help="Overwrite your profile of that NAME.")
+@options.as_json
+def command(name: str | None, force: bool, as_json: bool) -> None:
+    """Name this machine: which profile recognises it, by what, and what no profile knows of it.
+
+    The starter profile holds what can be read here and lies in ~/.config/edgebench/devices/NAME.toml; from then on
+    this machine is a NAME.
+    """
+    from edgebench import jsonio, starter
+    from edgebench.device import describe_machine, recognised
+    from edgebench.errors import UsageError
+
+    if force and not name:
+        raise UsageError("--force is for --write", "`edgebench devices detect --write NAME --force`")
+    path = starter.write(name, force=force) if name else None
+    first, *others = recognised()
+    known, missing = starter.identity(), _unknown(first)
+    if as_json:
+        told = {"device": first.name, "also": [p.name for p in others], "machine": known, "unknown": missing}
+        click.echo(jsonio.dumps({**told, "written": path and str(path)}, indent=1))
+        return
+    click.echo(f"this machine: {describe_machine()}")
+    click.echo(f"device: {first.name} ({first.title})")
+    if others:
+        click.echo(f"recognised too, less specifically: {', '.join(p.name for p in others)}")
+    for key, value in known.items():
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        shown = ", ".join(shown) if isinstance(shown, list) else shown
+        click.echo(f"  {key.replace('_', ' ')}: {shown or 'not told by this machine'}")
+    for sentence in missing:
+        click.echo(f"unknown: {sentence}")
+    if path:
+        click.echo(f"written: {path}: complete it from the data sheet")
+    elif first.match.any or first.match.nvidia_gpu:
+        click.echo("next: edgebench devices detect --write NAME")
+
+
+def _unknown(profile: Profile) -> list[str]:
+    """What the profile does not say, each as a sentence."""
+    found = []
+    if profile.match.any or profile.match.nvidia_gpu:
+        found.append(f"which device this is: no profile names it, and {profile.name} stands for any such machine")
+    if not profile.power.total_rails:
+        found.append(
+            "which power rails add up to the whole ([power] total_rails): totals come from other meters or not at all"
+        )
+    peaks = [key for key, value in vars(profile.peaks).items() if value is None]
+    peaks += ["bandwidth_gb_s"] if profile.memory.bandwidth_gb_s is None else []
+    if peaks:
+        found.append(f"peaks: {', '.join(peaks)}; `edgebench estimate` makes no floor from what is absent")
+    if not profile.power_modes and profile.match.device_tree:
+        found.append("power modes ([[power_modes]])")
+    return found

@@ -1,0 +1,94 @@
+"""What a Jetson's own tools say: the modes of nvpmodel, the clocks of jetson_clocks. Text in, data out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A power mode of nvpmodel: its number, by which it is set, and its name."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """The bounds of a clock and what it runs at, in MHz; None is what the tool does not print."""
+
+    min_mhz: float | None
+    max_mhz: float | None
+    current_mhz: float | None
+
+    @property
+    def pinned(self) -> bool:
+        return self.min_mhz is not None and self.min_mhz == self.max_mhz
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """What `jetson_clocks --show` prints. `emc_override`: the memory clock is held; `fan`: its line, as printed."""
+
+    cpus: dict[str, Frequencies]
+    gpu: Frequencies | None
+    emc: Frequencies | None
+    emc_override: bool | None
+    fan: str = ""
+
+    @property
+    def locked(self) -> bool | None:
+        """Whether jetson_clocks holds them; None where too little is printed.
+
+        Some power modes cap the CPU to one frequency, so that the CPU's bounds alone tell nothing.
+        """
+        if self.gpu is None or self.gpu.min_mhz is None:
+            return None
+        return self.gpu.pinned and all(cpu.pinned for cpu in self.cpus.values()) and self.emc_override is not False
+
+
+def power_modes(conf: str) -> dict[int, str]:
+    """The modes in the text of /etc/nvpmodel.conf, by their number."""
+    found = {}
+    for inside in re.findall(r"^\s*<\s*POWER_MODEL\s([^>]*)>", conf, re.M):
+        told = dict(re.findall(r"(ID|NAME)=(\S+)", inside))
+        if re.fullmatch(r"[0-9]{1,4}", told.get("ID", "")) and "NAME" in told:
+            found[int(told["ID"])] = told["NAME"]
+    return found
+
+
+def current_mode(query: str) -> Mode | None:
+    """The mode in the output of `nvpmodel -q`, also with --verbose and with warnings around it; None if there is none.
+
+    The number stands alone in the line below the name; some wrappers join the two with " / ".
+    """
+    found = re.search(r"NV Power Mode:[ \t]*(\S+)[ \t]*(?:/|\r?\n)\s*([0-9]{1,4})[ \t]*\r?$", query, re.M)
+    return Mode(int(found[2]), found[1]) if found else None
+
+
+def needs_reboot(output: str) -> bool:
+    """Whether `nvpmodel -m` asked to reboot instead of changing the mode."""
+    return "reboot required" in output.lower() or "want to reboot" in output.lower()
+
+
+def clocks(show: str) -> Clocks:
+    """The output of `jetson_clocks --show`; of CPUs those that are online."""
+    cpus, gpu, emc, override, fan = {}, None, None, None, ""
+    for line in show.splitlines():
+        head, told = line.split(" ", 1)[0], dict(re.findall(r"(\w+)=([0-9]+)\b", line))
+        if re.fullmatch(r"cpu[0-9]+:", head) and told.get("Online") != "0" and "MaxFreq" in told:
+            cpus[head[:-1]] = _frequencies(told, 1000)
+        elif head == "GPU":
+            gpu = _frequencies(told, 1_000_000)
+        elif head == "EMC":
+            emc = _frequencies(told, 1_000_000)
+            override = told["FreqOverride"] != "0" if "FreqOverride" in told else None
+        elif head.rstrip(":").lower() == "fan":
+            fan = line.strip()
+    return Clocks(cpus, gpu, emc, override, fan)
+
+
+def _frequencies(told: dict[str, str], per_mhz: int) -> Frequencies:
+    values = (told.get(key) for key in ("MinFreq", "MaxFreq", "CurrentFreq"))
+    return Frequencies(*(int(v) / per_mhz if v is not None and len(v) < 16 else None for v in values))
