@@ -11,9 +11,23 @@ from typing import Literal
 Scope = Literal["package", "gpu", "module", "rails", "system", "battery"]
 # Why there is no figure.
 Missing = Literal[
-    "off", "emulated", "scenario", "no_meter", "no_total", "failed", "too_short", "too_few_updates", "low_coverage",
-    "stuck", "negative", "mislabelled", "ambiguous_wrap",
+    "off", "emulated", "scenario", "no_meter", "no_total", "failed", "interrupted", "too_short", "too_few_updates",
+    "low_coverage", "stuck", "negative", "mislabelled",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One look at a meter: the power of the whole and of each rail, in mW, None and absent where it did not tell.
+
+    `at_ns` is by `time.perf_counter_ns`, the monotonic clock that all processes of a machine share. `total_uj`: energy
+    since some moment before, where the source itself counts it; it is then preferred to `total_mw`.
+    """
+
+    at_ns: int
+    total_mw: float | None
+    rails_mw: dict[str, float] = field(default_factory=dict)
+    total_uj: int | None = None
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,8 @@ class Energy:
     just before (`idle_power_mw` × window). `mj_per_inference` and `mj_per_image` are gross; a camera's are per frame,
     with the wait for the next one. `rails_mw` is the mean of each rail, of which `total_rails` add up to the whole.
     `updates`: readings that were new, at `sample_rate_hz` on average; `coverage`: the share of the window that they
-    span without a gap. All figures are None, with `missing` and the `reason` as a sentence, where none is to be had.
+    span without a gap; `counter_gap`: the share by which a source's power, integrated, differs from its energy counter.
+    All figures are None, with `missing` and the `reason` as a sentence, where none is to be had.
     """
 
     source: str = ""
@@ -35,6 +50,7 @@ class Energy:
     reason: str = ""
     mean_power_mw: float | None = None
     idle_power_mw: float | None = None
+    min_power_mw: float | None = None
     max_power_mw: float | None = None
     gross_j: float | None = None
     net_j: float | None = None
@@ -46,6 +62,7 @@ class Energy:
     sample_rate_hz: float | None = None
     updates: int | None = None
     coverage: float | None = None
+    counter_gap: float | None = None
     total_rails: tuple[str, ...] = ()
     rails_mw: dict[str, float] = field(default_factory=dict)
 

@@ -34,7 +34,9 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
     stat, vm = _table(root / "proc/stat"), _table(root / "proc/vmstat")
     jiffies = [int(n) for n in re.findall(r"\d{1,19}", stat.get("cpu", ""))[:8]]  # guest is inside user
     swap, swap_free = memory_bytes(root, "SwapTotal"), memory_bytes(root, "SwapFree")
-    limit = _int(read(root / "sys/fs/cgroup/memory.max") or read(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"))
+    limit = integer(
+        read(root / "sys/fs/cgroup/memory.max") or read(root / "sys/fs/cgroup/memory/memory.limit_in_bytes")
+    )
     driver = re.search(r"Kernel Module\D*?([\d.]+)", read(root / "proc/driver/nvidia/version") or "")
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -48,12 +50,12 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
         "runnable": int(load[2]) if load else None,  # in the run queue right now, this process among them
         "steal_jiffies": jiffies[7] if len(jiffies) > 7 else None,
         "total_jiffies": sum(jiffies) if jiffies else None,
-        "context_switches": _int(stat.get("ctxt")),
+        "context_switches": integer(stat.get("ctxt")),
         "memory_available_bytes": memory_bytes(root, "MemAvailable"),
         "memory_total_bytes": memory_bytes(root, "MemTotal"),
         "swap_used_bytes": swap - swap_free if None not in (swap, swap_free) else None,
-        "swapped_in_pages": _int(vm.get("pswpin")),
-        "swapped_out_pages": _int(vm.get("pswpout")),
+        "swapped_in_pages": integer(vm.get("pswpin")),
+        "swapped_out_pages": integer(vm.get("pswpout")),
         "temperatures_c": _temperatures(root),
         "throttle": _throttle(root),
         "cgroup_cores": cpu_quota(root),
@@ -75,7 +77,7 @@ def clocks(root: Path = ROOT) -> tuple[int | None, float | None, bool]:
 
 def _mhz(root: Path) -> list[int]:
     paths = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
-    return [khz // 1000 for path in paths if (khz := _int(read(path)))]
+    return [khz // 1000 for path in paths if (khz := integer(read(path)))]
 
 
 def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
@@ -120,7 +122,8 @@ def read(path: Path) -> str | None:
         return None
 
 
-def _int(text: str | None) -> int | None:
+def integer(text: str | None) -> int | None:
+    """The whole number that a file's text begins with, or None."""
     found = re.match(r"-?\d{1,19}", text or "")
     return int(found[0]) if found else None
 
@@ -136,7 +139,7 @@ def _table(path: Path) -> dict[str, str]:
 
 def memory_bytes(root: Path, key: str) -> int | None:
     """A figure of /proc/meminfo, such as MemTotal."""
-    kib = _int(_table(root / "proc/meminfo").get(key))
+    kib = integer(_table(root / "proc/meminfo").get(key))
     return None if kib is None else kib * 1024
 
 
@@ -210,7 +213,7 @@ def _cpu(root: Path) -> dict[str, Any]:
 def _temperatures(root: Path) -> dict[str, float]:
     found = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        value = _int(read(zone / "temp"))
+        value = integer(read(zone / "temp"))
         if value is not None and value > -100_000:  # some report -256 degrees for "no reading"
             name = read(zone / "type") or zone.name
             found[f"{name}-{zone.name}" if name in found else name] = value / 1000
@@ -220,10 +223,10 @@ def _temperatures(root: Path) -> dict[str, float]:
 def _throttle(root: Path) -> dict[str, Any]:
     counts: dict[str, int] = {}
     for path in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"):
-        if (n := _int(read(path))) is not None:
+        if (n := integer(read(path))) is not None:
             counts[path.name] = counts.get(path.name, 0) + n
     devices = sorted((root / "sys/class/thermal").glob("cooling_device*"))
-    states = {read(device / "type") or "": _int(read(device / "cur_state")) for device in devices}
+    states = {read(device / "type") or "": integer(read(device / "cur_state")) for device in devices}
     pi = [read(path) for path in root.glob("sys/devices/platform/soc*/*firmware/get_throttled")]
     return {
         "counts": counts,

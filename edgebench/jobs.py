@@ -91,9 +91,9 @@ class Policy:
 class Samples:
     """Raw times of every request of one process, in order, none dropped.
 
-    `wall_ns` spans the timed loop from its start to its end. With a schedule, latency counts from the scheduled time
-    and `late_ns` is how long after it each request was started. `device_ns` is the computing alone, by the runtime's
-    own account; empty where it has none.
+    `wall_ns` spans the timed loop from its start, at `began_ns` of the machine's monotonic clock, to its end. With a
+    schedule, latency counts from the scheduled time and `late_ns` is how long after it each request was started.
+    `device_ns` is the computing alone, by the runtime's own account; empty where it has none.
     """
 
     latency_ns: tuple[int, ...]
@@ -101,6 +101,7 @@ class Samples:
     wall_ns: int
     late_ns: tuple[int, ...] = ()
     device_ns: tuple[int, ...] = ()
+    began_ns: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,7 @@ class LoadGenVerdict:
 
 @dataclass(frozen=True)
 class Launch:
-    """What one process measured, and the machine around it. The first launch asks for the `layers`.
-
-    `began_ns`: when its timed loop began, by the clock that all processes of the machine share (CLOCK_MONOTONIC).
-    """
+    """What one process measured, and the machine around it. The first launch asks for the `layers`."""
 
     effective: Effective
     memory: MemoryPeaks
@@ -187,7 +185,6 @@ class Launch:
     windows: tuple[Window, ...] = ()
     loadgen: LoadGenVerdict | None = None
     layers: tuple[Layers, ...] = ()
-    began_ns: int | None = None
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()

@@ -39,7 +39,8 @@ def one_at_a_time(
     with collection_off():
         warmup, _, _ = loop(run, inputs, warmup_s, max_iterations, clock_ns=clock_ns)
         latency, device, wall_ns = loop(run, inputs, duration_s, max_iterations, device_time_ns, clock_ns=clock_ns)
-    return Samples(tuple(latency), tuple(warmup), wall_ns, device_ns=tuple(device))
+        began_ns = time.perf_counter_ns() - wall_ns
+    return Samples(tuple(latency), tuple(warmup), wall_ns, device_ns=tuple(device), began_ns=began_ns)
 
 
 def loop(
@@ -101,9 +102,10 @@ def many_at_once(
             thread.join()
     if errors:
         raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])
-    wall_ns = max(end for *_, end in outcomes) - min(start for *_, start, _ in outcomes)
+    began_ns = min(start for *_, start, _ in outcomes)
+    wall_ns = max(end for *_, end in outcomes) - began_ns
     latency, warmup = (tuple(n for outcome in outcomes for n in outcome[i]) for i in (0, 1))
-    return Samples(latency, warmup, wall_ns)
+    return Samples(latency, warmup, wall_ns, began_ns=began_ns)
 
 
 def on_schedule(
@@ -133,7 +135,7 @@ def on_schedule(
             run(inputs[i % len(inputs)])
             after = clock_ns()
             late[i], latency[i] = before - due, after - due
-    return Samples(tuple(latency), tuple(warmup), after - started, late_ns=tuple(late))
+    return Samples(tuple(latency), tuple(warmup), after - started, late_ns=tuple(late), began_ns=started)
 
 
 @contextlib.contextmanager

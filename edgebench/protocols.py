@@ -1,4 +1,4 @@
-"""What an exporter and a runtime must offer. Write one: exporters/README.md, runtimes/README.md."""
+"""What an exporter, a runtime and a meter must offer. Write one: exporters/README.md, runtimes/README.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from edgebench.energy import Sample, Scope
 from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Precision, SessionOptions
 
 if TYPE_CHECKING:
@@ -69,3 +70,28 @@ class Runtime(Protocol):
 
     def open(self, artifact: Artifact, device: str, options: SessionOptions) -> Session:
         """Load the model, ready to run. Never falls back: what cannot be had raises Unsupported with the fix."""
+
+
+class Meter(Protocol):
+    """Tells what is drawn right now by all that is in its `scope`; ours are in edgebench/power/, a file each.
+
+    It is opened for one power pass and read by one thread, `interval_s` apart; 0 where `read` itself waits for a source
+    that goes at its own pace. `streams`: whatever it tells is new. Where it is False, a value that never changes is
+    taken for a sensor that is stuck. `total_rails`: the rails that add up to the whole.
+    """
+
+    name: str
+    scope: Scope | None
+    modelled: bool
+    streams: bool
+    interval_s: float
+    total_rails: tuple[str, ...]
+
+    def read(self) -> Sample | None:
+        """A look; None if it told nothing this time (a sensor that is asleep). It waits for a second at most.
+
+        Raises EdgebenchError if it will never tell anything again.
+        """
+
+    def close(self) -> None:
+        """Give everything back and leave no process; may be called twice."""

@@ -14,6 +14,8 @@ from edgebench.device import Placement, Profile, available_cores
 from edgebench.engines import local
 from edgebench.errors import EdgebenchError, UsageError, positive
 from edgebench.jobs import LOADGEN, MULTI_STREAM_SAMPLES, Job, Policy, Result, Scenario
+from edgebench.metered import PowerPass
+from edgebench.power import PowerOptions
 from edgebench.repeat import repeat
 from edgebench.specs import Artifact, Probe
 
@@ -44,6 +46,7 @@ class RunOptions:
     unverified: bool = False
     runtime_options: dict[str, str] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    power: PowerOptions = PowerOptions()
 
     def check(self) -> None:
         """Raise UsageError for what cannot be run."""
@@ -63,6 +66,7 @@ class RunOptions:
         if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
             raise UsageError(f"--warmup is {self.warmup_s:g}", "give a number of seconds, 0 for none")
         self.policy.check()
+        self.power.check()
         if self.runtime_options and len(self.runtimes) != 1:
             raise UsageError("--runtime-option is meant for one runtime", "say which: --runtime NAME")
         if self.streams and self.scenario not in CROWDED:

@@ -82,9 +82,9 @@ def _camera(session: Session, requests: Sequence[dict[str, Any]], job: Job) -> M
 def _sustained(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell: Callable[[str], None]) -> Measured:
     latency, windows = [], []
     warmup, _, _ = measure.loop(session.run, requests, job.warmup_s, job.max_iterations)
-    began = time.monotonic()
+    began_ns = time.perf_counter_ns()
     with measure.collection_off():
-        while (elapsed := time.monotonic() - began) < job.duration_s:
+        while (elapsed := (time.perf_counter_ns() - began_ns) / 1e9) < job.duration_s:
             samples, _, _ = measure.loop(session.run, requests, WINDOW_S, job.max_iterations)
             mhz, temperature_c, throttled = clocks()
             ordered = sorted(samples)
@@ -92,5 +92,5 @@ def _sustained(session: Session, requests: Sequence[dict[str, Any]], job: Job, t
             windows.append(window)
             latency += samples
             tell(f"minute {int(elapsed / 60) + 1} of {job.duration_s / 60:g}")
-    wall_ns = int((time.monotonic() - began) * 1e9)
-    return Measured(Samples(tuple(latency), tuple(warmup), wall_ns), tuple(windows))
+    wall_ns = time.perf_counter_ns() - began_ns
+    return Measured(Samples(tuple(latency), tuple(warmup), wall_ns, began_ns=began_ns), tuple(windows))

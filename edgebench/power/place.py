@@ -1,0 +1,36 @@
+"""Where meters look: the root of the file system, the device's profile, and the watts that were declared."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebench.device import Profile
+from edgebench.energy import Scope
+from edgebench.errors import Unsupported
+from edgebench.fingerprint import ROOT
+
+
+@dataclass(frozen=True)
+class Place:
+    """This machine, or a tree of its files recorded elsewhere under `root`. `watts`: idle and at full load, declared
+    by the user for the meter `model`."""
+
+    profile: Profile
+    root: Path = ROOT
+    watts: tuple[float, float] | None = None
+
+    def program(self, name: str) -> str | None:
+        """The path of a program: on PATH, or in the tree's /usr/bin; None if it is not there."""
+        return shutil.which(name, path=None if self.root == ROOT else str(self.root / "usr/bin"))
+
+    def ruled(self, meter: str) -> Scope:
+        """What the profile's rails add up to. Raises Unsupported where it has no rule: rails can be inside others."""
+        power = self.profile.power
+        if power.scope is None:
+            raise Unsupported(
+                f"{meter} tells single rails, and the profile {self.profile.name} does not say which are the whole",
+                "--device the board's own profile, or one of yours with [power] scope and total_rails",
+            )
+        return power.scope
