@@ -13,7 +13,7 @@ from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = (
     "train", "study", "export", "evaluate", "tune", "run", "report", "select", "compare", "ab", "crosscheck",
-    "devices", "models", "profile", "doctor", "completion",
+    "devices", "power", "models", "profile", "doctor", "completion",
 )  # fmt: skip
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 
+from edgebench.device import Profile
 from edgebench.energy import Energy
 from edgebench.engines import local
 from edgebench.errors import Unsupported, UsageError
+from edgebench.fingerprint import ROOT
 from edgebench.jobs import LOADGEN, Job, Notice, Result, Samples
 from edgebench.power import PowerOptions, open_meter
 from edgebench.power.place import Place
 from edgebench.power.sampling import Sampler
 from edgebench.power.window import MIN_UPDATES, MIN_WINDOW_S, Window, judge, mean_mw
-from edgebench.specs import Artifact
 
 IDLE_S = 5.0
 LONGEST_S = 120.0  # a window is made longer for a slow meter, but not beyond this
@@ -28,15 +30,20 @@ DISTURBING = {"foreign_load", "thermal_throttle", "swapping", "steal_time"}
 
 @dataclass(frozen=True)
 class PowerPass:
-    """What a run does about power: by `options`, at this `place`."""
+    """What a run does about power, by these options on this device. `root` is that of the files that meters read."""
 
     options: PowerOptions
-    place: Place
+    profile: Profile
+    root: Path = ROOT
 
     def check(self, compute: str) -> None:
         """Raise Unsupported if the user named a meter and it does not work here, before anything is measured."""
         if self.options.meter not in ("auto", "none"):
-            open_meter(self.options.meter, self.place, compute).close()
+            open_meter(self.options.meter, self._place, compute).close()
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.profile, self.root, self.options.watts)
 
     def measure(self, result: Result, on_phase: Callable[[str], None] = lambda phase: None) -> Result:
         """Run the job of a finished result again under the meter, and add the energy and what makes it doubtful.
@@ -92,7 +99,7 @@ class PowerPass:
         if job.scenario in LOADGEN:
             return Energy(missing="scenario", reason="LoadGen's scenarios are run once: --scenario latency has energy")
         try:
-            meter = open_meter(self.options.meter, self.place, job.compute)
+            meter = open_meter(self.options.meter, self._place, job.compute)
         except (Unsupported, UsageError) as error:
             return Energy(missing="no_meter", reason=error.message)
         return Sampler(meter)
@@ -127,9 +134,7 @@ def _with_energy(
         return replace(result, energy=_nothing(sampler, "failed", sampler.error.message))
     window = Window(samples.began_ns, samples.began_ns + samples.wall_ns)
     count = len(samples.latency_ns)
-    energy = judge(
-        sampler.meter, sampler.samples, window, idle=idle, count=count, images=count * result.job.batch
-    )  # fmt: skip
+    energy = judge(sampler.meter, sampler.samples, window, idle=idle, count=count, images=count * result.job.batch)
     notices = [*_doubts(energy, busy), *_disturbed(seen)] if energy.missing is None else []
     return replace(result, energy=energy, notices=(*result.notices, *notices))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -46,7 +47,7 @@ class RunOptions:
     unverified: bool = False
     runtime_options: dict[str, str] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
-    power: PowerOptions = PowerOptions()
+    power: PowerOptions = field(default_factory=PowerOptions)
 
     def check(self) -> None:
         """Raise UsageError for what cannot be run."""
@@ -105,10 +106,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Planned:
-    """A job, and the artifact that it is about."""
+    """A job, the artifact that it is about, and the device that it is for."""
 
     job: Job
     artifact: Artifact
+    profile: Profile
 
 
 def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, options: RunOptions) -> list[Planned]:
@@ -154,11 +156,14 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 options=options.runtime_options,
             ),
             artifact,
+            profile,
         )
         for artifact in artifacts
         for probe in probes
         if _opens(probe, artifact) and (named or _works(probe, compute))
     ]
+    if placement.evidence == "measured":
+        PowerPass(options.power, profile).check(compute)
     if not planned:
         raise EdgebenchError(_nothing(artifacts, probes, compute), "`edgebench doctor` says what each runtime lacks")
     return planned
@@ -189,7 +194,8 @@ def run(
 ) -> Iterator[tuple[Result, Path]]:
     """Make the measurements one by one. Each result is on disk, in `folder`, before the next one starts.
 
-    So is a result in the making, after each of its launches: cut short, it remains with what it has, and says so.
+    So is a result in the making, after each of its launches: cut short, it remains with what it has, and says so. A
+    result that is ok is on disk before the power pass over it, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -204,13 +210,23 @@ def run(
                 job, points = search.most_throughput(
                     job, item.artifact, batch=options.batch, streams=options.streams, on_phase=on_phase
                 )
-            result = repeat(
-                job, item.artifact, options.policy,
+            power = PowerPass(options.power, item.profile)
+            measured = partial(
+                repeat, job, item.artifact, options.policy,
                 on_launch=lambda result, points=points: keep(replace(result, search=points)),
                 on_phase=on_phase,
             )  # fmt: skip
-            result = replace(result, search=points)
-            yield result, keep(result)
+            lasting = job.scenario == "sustained"
+            result = replace(power.beside(job, measured, on_phase) if lasting else measured(), search=points)
+            path = keep(result)
+            if result.status == "ok" and result.stop != "interrupted" and not lasting:
+                try:
+                    result = power.measure(result, on_phase)
+                except KeyboardInterrupt:
+                    yield result, path
+                    raise
+                path = keep(result)
+            yield result, path
             if result.stop == "interrupted":
                 return
 

@@ -188,6 +188,55 @@ def config(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def power(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--power`, `--watts` and `--energy-seconds`, given as `meter`, `watts` and `energy_seconds`."""
+    for option in (
+        click.option(
+            "--energy-seconds",
+            type=float,
+            default=10.0,
+            show_default=True,
+            help="Length of the power pass, at least; it takes 50 new values of the meter.",
+        ),
+        watts,
+        click.option(
+            "--power",
+            "meter",
+            default="auto",
+            show_default=True,
+            metavar="auto|none|METER",
+            shell_complete=complete_meters,
+            help="Measure the energy in a pass of its own, with the best meter that works here, none, or this one.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _idle_and_most(ctx: click.Context, parameter: click.Parameter, given: str | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    try:
+        idle, most = map(float, given.split(":"))
+    except ValueError:
+        raise UsageError(f"--watts {given!r} is not IDLE:MAX", "for example --watts 3.5:12") from None
+    return idle, most
+
+
+watts = click.option(
+    "--watts",
+    metavar="IDLE:MAX",
+    callback=_idle_and_most,
+    help="What the whole machine draws idle and at full CPU load, for the meter `model`: no measurement, and labelled.",
+)
+
+
+def complete_meters(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from edgebench.power import METERS
+
+    return [CompletionItem(name) for name in ("auto", "none", *METERS) if name.startswith(incomplete)]
+
+
 def pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     """KEY=VALUE options as a dictionary."""
     for item in given:

@@ -110,6 +110,7 @@ Examples:
     callback=options.pairs,
     help="Passed to the one --runtime as it is.",
 )
+@options.power
 @click.option("--tuned", is_flag=True, help="The artifact, runtime and settings that `edgebench tune` found here.")
 @click.option("--strict", is_flag=True, help="Fail where a layer falls back from the GPU to the CPU.")
 @click.option(
@@ -123,7 +124,8 @@ Examples:
 @remote.hosted
 def command(
     paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace, as_json: bool,
-    progress: Path | None, tuned: bool, launches: int, precision_target: float, max_seconds: float, **given: Any,
+    progress: Path | None, tuned: bool, launches: int, precision_target: float, max_seconds: float,
+    meter: str, watts: tuple[float, float] | None, energy_seconds: float, **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
@@ -139,7 +141,8 @@ def command(
     from edgebench.commands.progress import Progress, conclude
     from edgebench.device import detect, load_profile, place
 
-    asked = running.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds))
+    power = running.PowerOptions(meter, watts, energy_seconds)
+    asked = running.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds), power=power)
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)

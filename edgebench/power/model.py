@@ -29,9 +29,13 @@ class Model:
                 "--watts IDLE:MAX, from a plug-in meter or the power supply's data sheet: --watts 3.5:12",
             )
         self._idle_w, self._max_w = place.watts
-        psutil.cpu_percent()  # the first call has nothing to compare with
+        psutil.cpu_percent()  # each call tells of the time since the one before it
+        self._looked = time.monotonic()
 
     def read(self) -> Sample | None:
+        if time.monotonic() - self._looked < self.interval_s / 2:
+            return None  # too short a time to have a share
+        self._looked = time.monotonic()
         share = psutil.cpu_percent() / 100
         power = 1000 * (self._idle_w + share * (self._max_w - self._idle_w))
         return Sample(time.perf_counter_ns(), power, {RAIL: power})

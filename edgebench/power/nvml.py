@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -51,16 +52,13 @@ class Nvml:
         return True
 
     def _power_mw(self) -> float | None:
-        try:
+        with suppress(self._nvml.NVMLError, AttributeError):  # an old driver, or an old library
             (value,) = self._nvml.nvmlDeviceGetFieldValues(self._card, [self._nvml.NVML_FI_DEV_POWER_INSTANT])
             if value.nvmlReturn == self._nvml.NVML_SUCCESS:
                 return float(value.value.uiVal)
-        except (self._nvml.NVMLError, AttributeError):  # an old driver, or an old library
-            pass
-        try:
+        with suppress(self._nvml.NVMLError):
             return float(self._nvml.nvmlDeviceGetPowerUsage(self._card))
-        except self._nvml.NVMLError:
-            return None
+        return None
 
     def read(self) -> Sample | None:
         began_ns = time.perf_counter_ns()

@@ -92,21 +92,42 @@ def coverage(samples: Sequence[Sample], window: Window) -> float:
     return sum(seen) / (window.end_ns - window.start_ns)
 
 
-def judge(
-    meter: Meter, samples: Sequence[Sample], window: Window, *, idle: Window | None, count: int, images: int
-) -> Energy:
+def judge(meter: Meter, samples: Sequence[Sample], window: Window, *, idle: Window, count: int, images: int) -> Energy:
     """The energy of `count` inferences of `images` images in all, made in the window; `idle` was before it."""
+    energy = summary(meter, samples, window)
+    if energy.gross_j is None:
+        return energy
+    before = account(_around(samples, idle), idle) if idle.seconds > 0 else None
+    net_j = energy.gross_j - before.mean_mw / 1000 * window.seconds if before else None
+    return replace(
+        energy,
+        idle_power_mw=before.mean_mw if before else None,
+        net_j=net_j,
+        mj_per_inference=energy.gross_j * 1000 / count if count else None,
+        mj_per_image=energy.gross_j * 1000 / images if images else None,
+        net_mj_per_inference=net_j * 1000 / count if count and net_j is not None else None,
+        inferences=count,
+    )
+
+
+def summary(
+    meter: Meter, samples: Sequence[Sample], window: Window, *,
+    min_window_s: float = MIN_WINDOW_S, min_updates: int = MIN_UPDATES,
+) -> Energy:  # fmt: skip
+    """What the meter told of the window, or why that is no figure."""
     energy = Energy(meter.name, meter.scope, meter.modelled, window_s=window.seconds, total_rails=meter.total_rails)
     near = _around(samples, window)
     new, covered = updates(near, window, meter.streams), coverage(near, window)
     inside = [s for s in near if window.start_ns <= s.at_ns <= window.end_ns]
     rate = len(inside) / window.seconds if window.seconds > 0 else 0.0
     energy = replace(energy, updates=new, coverage=covered, sample_rate_hz=rate)
-    if problem := _problem(meter, near, inside, window, new, covered):
+    if window.seconds < min_window_s:
+        reason = f"the window was {window.seconds:.2f} s long; it takes {min_window_s:g} s"
+        return replace(energy, missing="too_short", reason=reason)
+    if problem := _problem(energy, inside, min_updates):
         return replace(energy, missing=problem[0], reason=problem[1])
     drawn = account(near, window)
     assert drawn is not None  # fewer than two looks are too few updates
-    before = account(_around(samples, idle), idle) if idle and idle.seconds > 0 else None
     rails = {name: _mean(near, name, window) for name in sorted({name for s in inside for name in s.rails_mw})}
     if drawn.mean_mw <= 0:
         what = f"the whole is {drawn.mean_mw:,.0f} mW on average: current that flows backwards, or a wrong sign"
@@ -119,20 +140,12 @@ def judge(
         )
         return replace(energy, missing="mislabelled", reason=what, rails_mw=rails)
     known = [s.total_mw for s in inside if s.total_mw is not None]
-    idle_mw = before.mean_mw if before else None
-    net_j = drawn.joules - idle_mw / 1000 * window.seconds if idle_mw is not None else None
     return replace(
         energy,
         mean_power_mw=drawn.mean_mw,
-        idle_power_mw=idle_mw,
         min_power_mw=min(known),
         max_power_mw=max(known),
         gross_j=drawn.joules,
-        net_j=net_j,
-        mj_per_inference=drawn.joules * 1000 / count if count else None,
-        mj_per_image=drawn.joules * 1000 / images if images else None,
-        net_mj_per_inference=net_j * 1000 / count if count and net_j is not None else None,
-        inferences=count,
         counter_gap=drawn.counter_gap,
         rails_mw=rails,
     )
@@ -160,24 +173,18 @@ def _mean(samples: Sequence[Sample], rail: str, window: Window) -> float:
     return told[0][1] if joules is None else joules * 1000 / window.seconds
 
 
-def _problem(
-    meter: Meter, near: Sequence[Sample], inside: Sequence[Sample], window: Window, new: int, covered: float
-) -> tuple[Missing, str] | None:
-    """Why these looks are not enough for a figure."""
-    if window.seconds < MIN_WINDOW_S:
-        return "too_short", f"the window was {window.seconds:.2f} s long; it takes {MIN_WINDOW_S:g} s"
+def _problem(energy: Energy, inside: Sequence[Sample], min_updates: int) -> tuple[Missing, str] | None:
+    """Why the looks inside a window are not enough for a figure."""
     if not inside:
-        return "failed", f"{meter.name} told nothing while the model ran"
+        return "failed", f"{energy.source} told nothing in {energy.window_s:.1f} s"
     if all(s.total_mw is None for s in inside):
         seen = ", ".join(sorted({name for s in inside for name in s.rails_mw})) or "no rails at all"
-        return "no_total", f"the whole is {' + '.join(meter.total_rails)}, and {meter.name} tells {seen}"
-    if new == 0 and len(inside) > 1:
-        return "stuck", f"{meter.name} told the same in all {len(inside)} looks: the sensor is stuck"
-    if new < MIN_UPDATES:
-        return (
-            "too_few_updates",
-            f"{meter.name} told {new} new values in {window.seconds:.1f} s; it takes {MIN_UPDATES}",
-        )
-    if covered < MIN_COVERAGE:
-        return "low_coverage", f"{meter.name} saw {covered:.0%} of the window; it takes {MIN_COVERAGE:.0%}"
+        return "no_total", f"the whole is {' + '.join(energy.total_rails)}, and {energy.source} tells {seen}"
+    if energy.updates == 0 and len(inside) > 1:
+        return "stuck", f"{energy.source} told the same in all {len(inside)} looks: the sensor is stuck"
+    if energy.updates < min_updates:
+        what = f"{energy.source} told {energy.updates} new values in {energy.window_s:.1f} s; it takes {min_updates}"
+        return "too_few_updates", what
+    if energy.coverage < MIN_COVERAGE:
+        return "low_coverage", f"{energy.source} saw {energy.coverage:.0%} of the window; it takes {MIN_COVERAGE:.0%}"
     return None

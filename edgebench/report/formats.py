@@ -62,6 +62,9 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "model MiB": ("model_size_mib", _number(3)),
     "peak MiB": ("peak_memory_mib", _number(3)),
     "GPU MiB": ("gpu_memory_mib", _number(3)),
+    "W": ("mean_power_w", _number(3)),
+    "mJ/inf.": ("energy_mj", _number(3)),
+    "power by": ("power_by", _text),
     "format": ("format", _text),
     "runtime": ("runtime", _text),
     "precision": ("precision", _text),
@@ -79,18 +82,19 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 # Left out of a table in which no row has them.
 OPTIONAL = {
     "deployed acc.", "model MiB", "layers in", "±", "device ms", "missed", "jitter ms", "verdict", "GPU MiB",
-    "warnings",
+    "W", "mJ/inf.", "power by", "warnings",
 }  # fmt: skip
 # Said once, under the terminal's table, where all rows say the same.
 TOLD_ONCE = {
     "params M", "GMACs", "GFLOPs", "test acc.", "scenario", "precision", "layers in", "thr.", "batch", "in flight",
-    "device", "compute", "evidence", "status", "stopped",
+    "power by", "device", "compute", "evidence", "status", "stopped",
 }  # fmt: skip
 NOTE = (
     "GFLOPs = 2 × GMACs, for one image. Test accuracy is the checkpoint's in torch, on its test split, and each "
     "artifact's answers agree with it on some of that; deployed accuracy is the artifact's own, on its runtime. "
     "Latency is host time of one request, device ms the computing alone by the runtime's account; ± is half the "
-    "95 % interval of the median over launches; images/s is what went through at that. – was not measured."
+    "95 % interval of the median over launches; images/s is what went through at that. W and mJ/inf. (per "
+    "request) are all that the meter covers, idle power included. – was not measured."
 )
 
 

@@ -28,7 +28,21 @@ def headline(result: Result) -> str:
     summary = result.summary
     if summary is None:
         return "nothing was measured"
-    return f"{_figures(result, summary)} ({_basis(result, summary)})"
+    return f"{_figures(result, summary)} ({_basis(result, summary)}){_energy(result)}"
+
+
+def _energy(result: Result) -> str:
+    """The energy with its meter, or why there is none where one might be expected."""
+    energy = result.energy
+    if energy is None or energy.missing in ("off", "emulated", "scenario", "no_meter"):
+        return ""
+    if energy.mj_per_inference is None:
+        return f"; no energy: {energy.reason}"
+    what = "frame" if result.summary and result.summary.camera else "inference"
+    net = "" if energy.net_mj_per_inference is None else f", {energy.net_mj_per_inference:.4g} above idle"
+    return (
+        f"; {energy.mj_per_inference:.4g} mJ per {what}{net}, at {energy.mean_power_mw / 1000:.3g} W ({energy.label})"
+    )
 
 
 def _loadgen(verdict: LoadGenVerdict) -> str:

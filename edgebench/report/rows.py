@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgebench import jsonio, results, stats
+from edgebench.energy import Energy
 from edgebench.jobs import Result
 from edgebench.specs import Layers
+
+NO_ENERGY = Energy()  # of a result from before there were meters, or of a failure
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Row:
     peak_memory_mib: float | None
     gpu_memory_mib: float | None
     mean_power_w: float | None
+    idle_power_w: float | None
     energy_mj: float | None
+    net_energy_mj: float | None
+    image_energy_mj: float | None
     power_source: str
     power_scope: str
     power_reason: str
@@ -74,6 +80,11 @@ class Row:
     machine: str
     power_mode: str
     file: str
+
+    @property
+    def power_by(self) -> str:
+        """The meter and what its figure covers: "ina, module", "model, system, modelled"; "" where there is none."""
+        return ", ".join(word for word in (self.power_source, self.power_scope) if word)
 
 
 @dataclass(frozen=True)
@@ -151,11 +162,13 @@ def _deployed(result: Result) -> tuple:
 
 def _row(result: Result) -> Row:
     model, summary, effective = result.artifact.model, result.summary, result.effective
-    energy, judged = result.energy, result.evaluation if result.status == "ok" else None
+    judged = result.evaluation if result.status == "ok" else None
     median_low, median_high = (summary and summary.median_ci95_ns) or (None, None)
     before = result.launches[0].before if result.launches else {}
     camera = summary.camera if summary else None
     told = result.loadgen.figures if result.loadgen else {}
+    energy = result.energy or NO_ENERGY
+    metered = energy.mean_power_mw is not None
     gpu = [launch.memory.gpu_bytes for launch in result.launches if launch.memory.gpu_bytes is not None]
     return Row(
         model=model.name,
@@ -182,11 +195,14 @@ def _row(result: Result) -> Row:
         model_size_mib=_mib(result.artifact.size_bytes or None),
         peak_memory_mib=_mib(result.peak_memory_bytes),
         gpu_memory_mib=_mib(max(gpu, default=None)),
-        mean_power_w=energy and energy.mean_power_mw and energy.mean_power_mw / 1e3,
-        energy_mj=energy and energy.mj_per_inference,
-        power_source=energy.source if energy else "",
-        power_scope=f"{energy.scope}{', modelled' if energy.modelled else ''}" if energy and energy.scope else "",
-        power_reason=energy.reason if energy else "",
+        mean_power_w=_watts(energy.mean_power_mw),
+        idle_power_w=_watts(energy.idle_power_mw),
+        energy_mj=energy.mj_per_inference,
+        net_energy_mj=energy.net_mj_per_inference,
+        image_energy_mj=energy.mj_per_image,
+        power_source=energy.source if metered else "",
+        power_scope=f"{energy.scope}{', modelled' * energy.modelled}" if metered else "",
+        power_reason=energy.reason,
         format=result.artifact.format,
         runtime=result.job.runtime,
         provider=effective.provider if effective else "",
@@ -248,6 +264,10 @@ def _loadgen_throughput(told: dict[str, float]) -> float | None:
     """Images a second: of offline, of server, of single-stream; LoadGen gives none for multi-stream."""
     names = ("samples_per_s", "completed_samples_per_s", "queries_per_s")
     return next((told[name] for name in names if name in told), None)
+
+
+def _watts(milliwatts: float | None) -> float | None:
+    return None if milliwatts is None else milliwatts / 1000
 
 
 def _ms(nanoseconds: float | None) -> float | None:

@@ -1,0 +1,133 @@
+"""`edgebench power`: which meters work here, and what they tell."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebench.commands import options
+from edgebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgebench.energy import Sample
+    from edgebench.power.place import Place
+    from edgebench.power.sampling import Sampler
+    from edgebench.power.survey import Found
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench power                         every meter: what it tells now, or what it lacks
+  edgebench power --seconds 5             readings of the best one, once a second, and their mean
+  edgebench power tegrastats --seconds 60 --json
+  edgebench power model --watts 3.5:12 --seconds 5"""
+)
+@click.argument("meter", required=False, shell_complete=options.complete_meters)
+@click.option(
+    "--device",
+    metavar="PROFILE",
+    shell_complete=options.complete_devices,
+    help="Whose rails add up to the whole.  [default: what this machine is]",
+)
+@options.watts
+@click.option("--seconds", type=float, help="Read the METER, or the best one, for so long.")
+@options.as_json
+def command(
+    meter: str | None, device: str | None, watts: tuple[float, float] | None, seconds: float | None, as_json: bool
+) -> None:
+    """List the power meters and which of them work here; with --seconds, print what one of them tells.
+
+    Exit code 1 if the meter that was asked for does not work.
+    """
+    from edgebench.device import detect, load_profile
+    from edgebench.errors import positive
+    from edgebench.power import PowerOptions
+    from edgebench.power.place import Place
+
+    PowerOptions(meter or "auto", watts).check()
+    if meter == "none":
+        raise UsageError("none is no meter", "`edgebench power` lists them")
+    place = Place(load_profile(device) if device else detect(), watts=watts)
+    if meter is None and seconds is None:
+        _list(place, as_json)
+        return
+    seconds = 5.0 if seconds is None else seconds
+    positive("--seconds", seconds)
+    _watch(meter or "auto", place, seconds, as_json)
+
+
+def _list(place: Place, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebench import jsonio
+    from edgebench.power.survey import survey
+
+    found = survey(place)
+    if as_json:
+        click.echo(jsonio.dumps({"device": place.profile.name, "meters": found}, indent=1))
+        return
+    table = Table("meter", "works", "scope", "W now", "rails, or what is missing", header_style="bold", pad_edge=False)
+    for one in found:
+        watts = "–" if one.power_mw is None else f"{one.power_mw / 1000:.3f}"
+        scope = f"{one.scope}, MODELLED" if one.modelled and one.scope else one.scope or "–"
+        table.add_row(one.meter, "yes" if one.works else "no", scope, watts, escape(_story(one)))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _story(found: Found) -> str:
+    from edgebench.report.formats import printable
+
+    if not found.works:
+        return printable(f"{found.problem} ({found.fix})" if found.fix else found.problem)
+    return printable(_rails(found.rails_mw))
+
+
+def _rails(rails_mw: dict[str, float]) -> str:
+    return ", ".join(f"{name} {mw / 1000:.3f} W" for name, mw in rails_mw.items())
+
+
+def _watch(wanted: str, place: Place, seconds: float, as_json: bool) -> None:
+    import time
+
+    from edgebench import jsonio
+    from edgebench.errors import EdgebenchError
+    from edgebench.power import open_meter
+    from edgebench.power.sampling import Sampler
+    from edgebench.power.window import Window, summary
+
+    meter = open_meter(wanted, place, "cuda" if wanted == "nvml" else place.profile.compute)
+    with Sampler(meter) as sampler:
+        sampler.wait_past(0)
+        began_ns = time.perf_counter_ns()
+        deadline = time.monotonic() + seconds
+        while sampler.error is None and (left := deadline - time.monotonic()) > 0:
+            sampler.wait(min(1.0, left))
+            if not as_json:
+                click.echo(_now(sampler))
+        window = Window(began_ns, time.perf_counter_ns())
+        if sampler.error:
+            raise sampler.error
+    told = summary(meter, sampler.samples, window, min_window_s=0, min_updates=1)
+    if as_json:
+        click.echo(jsonio.dumps(told, indent=1))
+    elif told.mean_power_mw is not None:
+        click.echo(
+            f"{told.label}: mean {told.mean_power_mw / 1000:.3f} W ({told.min_power_mw / 1000:.3f} to "
+            f"{told.max_power_mw / 1000:.3f}), {told.gross_j:.2f} J in {told.window_s:.2f} s, "
+            f"{told.updates} new values at {told.sample_rate_hz:.1f} Hz"
+        )
+    if told.mean_power_mw is None:
+        raise EdgebenchError(f"{meter.name} gave no figure: {told.reason}", "`edgebench power` tells what each lacks")
+
+
+def _now(sampler: Sampler) -> str:
+    last: Sample | None = sampler.samples[-1] if sampler.samples else None
+    if last is None:
+        return "–"
+    whole = "–" if last.total_mw is None else f"{last.total_mw / 1000:.3f} W"
+    return f"{whole}   {_rails(last.rails_mw)}"
