@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgebench.commands import device_detect, device_show, options
+from edgebench.commands import device_detect, device_setup, device_show, options
 
 
 class DeviceCommands(click.Group):
@@ -30,7 +30,8 @@ class DeviceCommands(click.Group):
 Examples:
   edgebench devices
   edgebench devices show jetson_orin
-  edgebench devices detect --write rover""",
+  edgebench devices detect --write rover
+  edgebench devices setup robot@orin.local""",
 )
 @options.as_json
 @click.pass_context
@@ -64,3 +65,4 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 command.add_command(device_show.command, "show")
 command.add_command(device_detect.command, "detect")
+command.add_command(device_setup.command, "setup")

@@ -169,6 +169,12 @@ class Board:
         supervisor.stop(self._job(request))
         self._desk.tell({})
 
+    def do_probe(self, request: Mapping[str, Any]) -> None:
+        """What is wrong with each of these runtimes here; "" where it works."""
+        from edgebench.engines import local
+
+        self._desk.tell({"probes": {found.name: found.error for found in local.probe_all(list(request["runtimes"]))}})
+
     def do_forget(self, request: Mapping[str, Any]) -> None:
         """Remove a job whose results have all been fetched."""
         folder = self._job(request)

@@ -72,7 +72,7 @@ class Host:
 class Connection:
     """One ssh process, and a conversation with the board through it (see engines/board.py).
 
-    Of the board, `machine` is the architecture. Raises LinkLost when the link fails, at whatever call.
+    Raises LinkLost when the link fails, at whatever call.
     """
 
     def __init__(self, host: Host, remote: str = SERVE) -> None:
@@ -90,33 +90,34 @@ class Connection:
 
     def greet(self) -> None:
         """Hear who is there. Raises EdgebenchError, with the remedy, unless it is the same edgebench as here."""
-        setup = f"edgebench devices setup {self.host.address}"
-        hello = self._hello(setup)
+        hello = _object(self.beginning(b'{"edgebench"'))
         theirs, code = hello.get("edgebench"), hello.get("code")
         if theirs != __version__:
-            raise self._error(f"edgebench there is {theirs}, here it is {__version__}", setup)
+            raise self._error(f"edgebench there is {theirs}, here it is {__version__}", self._setup)
         if code != code_digest():
-            raise self._error(f"edgebench there is {theirs} as here, but its code differs from that here", setup)
-        self.machine = str(hello.get("machine"))
+            raise self._error(f"edgebench there is {theirs} as here, but its code is another", self._setup)
 
-    def _hello(self, setup: str) -> dict[str, Any]:
-        while True:  # a login script may say something first
+    def beginning(self, begins: bytes) -> bytes:
+        """The first line that begins so; a login script may say something before. Raises what a board lacks."""
+        while True:
             try:
                 line = self._line(ANSWER_LIMIT_S).strip()
             except LinkLost as lost:
                 if b"No module named" in self._complaints():
-                    raise self._error("edgebench is not installed there", setup) from None
+                    raise self._error("edgebench is not installed there", self._setup) from None
                 raise lost
+            fix = f"install Python 3.10 or newer there, then {self._setup}"
             if version := re.fullmatch(rb"Python (\d+)\.(\d+)\S*", line):
                 if (int(version[1]), int(version[2])) < OLDEST_PYTHON:
-                    told = line.decode()
-                    raise self._error(
-                        f"its {told} is too old: edgebench needs 3.10", f"install one there, then {setup}"
-                    )
+                    raise self._error(f"its {line.decode()} is too old: edgebench needs 3.10", fix)
             elif line == b"no Python":
-                raise self._error("there is no python3 there", f"install Python 3.10 or newer there, then {setup}")
-            elif line.startswith(b'{"edgebench"'):
-                return _object(line)
+                raise self._error("there is no python3 there", fix)
+            elif line.startswith(begins):
+                return line
+
+    @property
+    def _setup(self) -> str:
+        return f"edgebench devices setup {self.host.address}"
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """Send a request and hear the answer. Raises EdgebenchError with what the board says went wrong."""
@@ -134,6 +135,11 @@ class Connection:
             while block := file.read(1 << 18):
                 self._write(block)
         self.hear(ANSWER_LIMIT_S)
+
+    def feed(self, program: str) -> None:
+        """Send the text of a program to a Python that waits for one; after that nothing more can be said."""
+        self._write(program.encode())
+        self._process.stdin.close()
 
     def hear(self, limit_s: float) -> dict[str, Any]:
         """The next answer, which has to come in time."""

@@ -1,0 +1,54 @@
+"""`edgebench devices setup`: install edgebench and a runtime on a board over ssh, for `edgebench run --host`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgebench.commands import options, remote
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench devices setup robot@orin.local
+  edgebench devices setup my-pi --runtime onnxruntime --yes"""
+)
+@click.argument("host", metavar="USER@BOARD")
+@click.option(
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    help="Install this runtime; may be given several times.  [default: what the board's profile prefers]",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@remote.ssh_config
+@options.as_json
+def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None, as_json: bool) -> None:
+    """Set up a board: edgebench as it is here and one runtime, in a virtual environment of their own.
+
+    It is made in ~/.local/share/edgebench there, by the board's own pip from its own index, without root. Done again it
+    installs what has changed here; where nothing has, it only looks whether all works.
+    """
+    from rich.console import Console
+
+    from edgebench import __version__, jsonio
+    from edgebench.engines import provision
+    from edgebench.engines.ssh import Host
+    from edgebench.report.formats import printable
+
+    board, console = Host(host, config), Console(stderr=True)
+    with console.status("connecting"):
+        plan = provision.plan(board, runtimes)
+    what = ", ".join(plan.runtimes) or "no runtime"
+    if plan.needed:
+        click.echo(f"{board.name}: {plan.machine}, Python {plan.python}, device {plan.device}", err=True)
+        click.echo(f"to be installed in {provision.ROOT}/venv there: edgebench {__version__}, {what}", err=True)
+        if not yes:
+            click.confirm("Go on?", default=True, abort=True, err=True)
+    with console.status("") as status:
+        provision.carry_out(board, plan, lambda text: status.update(printable(text).replace("[", "\\[")))
+    if as_json:
+        click.echo(jsonio.dumps({"host": board.name, "plan": plan}, indent=1))
+    else:
+        click.echo(f"{board.name}: {'set up' if plan.needed else 'was set up already'}: {what}")
+        click.echo(f"next: edgebench run --host {host}")
