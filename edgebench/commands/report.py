@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edgebench.commands import options
+from edgebench.limits import Prefer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgebench.limits import Limits
+    from edgebench.report.rows import Row
     from edgebench.specs import Artifact
     from edgebench.workspace import Workspace
 
@@ -22,10 +26,11 @@ Examples:
   edgebench report
   edgebench report --format markdown --out report.md
   edgebench report --device jetson_orin --format csv > orin.csv
-  edgebench report --trainings --plots plots/"""
+  edgebench report --trainings --plots plots/
+  edgebench report --html --max-p99-ms 20 --min-accuracy 0.9"""
 )
 @click.option(
-    "--format", "form", type=click.Choice(["table", "markdown", "csv", "json"]),
+    "--format", "form", type=click.Choice(["table", "markdown", "csv", "json", "html"]),
     help="[default: by the ending of --out, else a table]",
 )  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of stdout.")
@@ -37,10 +42,17 @@ Examples:
     help="Draw the trainings into this folder: convergence.png, samples.png, batch-size.png, as far as there are such.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--html", "as_html", is_flag=True,
+    help="A page: one file that opens offline, with plots, the trainings, and a decision for each device under these "
+    "limits.  [default --out: report.html in the workspace]",
+)  # fmt: skip
+@options.limits
+@click.option("--prefer", type=click.Choice(typing.get_args(Prefer)), help="As of `edgebench select`; with --html.")
 @options.workspace
 def command(
     form: str | None, out: Path | None, device: str | None, model: str | None, trainings: bool, plots: Path | None,
-    as_json: bool, workspace: Workspace,
+    as_json: bool, as_html: bool, limits: Limits, prefer: Prefer | None, workspace: Workspace,
 ) -> None:  # fmt: skip
     """Show the newest result of every measurement: model, cost, accuracy, latency, throughput, memory and evidence.
 
@@ -49,14 +61,22 @@ def command(
     """
     from edgebench.errors import EdgebenchError, UsageError
 
-    form = "json" if as_json else form
+    form = "html" if as_html else "json" if as_json else form
     if form is None and out is not None:
-        endings = {".md": "markdown", ".csv": "csv", ".json": "json"}
+        endings = {".md": "markdown", ".csv": "csv", ".json": "json", ".html": "html"}
         if (form := endings.get(out.suffix)) is None:
-            raise UsageError(f"--out {out} does not say which format", "end it in .md, .csv or .json, or give --format")
+            raise UsageError(
+                f"--out {out} does not say which format", "end it in .md, .csv, .json or .html, or give --format"
+            )
     if form == "table" and out is not None:
         raise UsageError("a table is for the terminal", "--format markdown for a file")
-    if trainings or plots:
+    if form != "html" and (prefer or limits.given()):
+        raise UsageError("limits and --prefer are for the page", "--html with them, or `edgebench select`")
+    if form == "html":
+        if trainings or plots:
+            raise UsageError("the page shows the trainings anyway", "leave --trainings and --plots out")
+        _page(out or workspace.root / "report.html", device, model, limits, prefer or "accuracy", workspace)
+    elif trainings or plots:
         if device:
             raise UsageError("--device is about measurements", "leave it out, or --trainings and --plots")
         found = [c for c in workspace.all_checkpoints() if model in (None, c.model.name)]
@@ -67,9 +87,9 @@ def command(
         _measurements(form or "table", out, device, model, workspace)
 
 
-def _measurements(form: str, out: Path | None, device: str | None, model: str | None, workspace: Workspace) -> None:
-    from edgebench.errors import EdgebenchError, unknown_name
-    from edgebench.report import formats
+def _rows(device: str | None, model: str | None, workspace: Workspace) -> list[Row]:
+    """The rows of this device and model. Raises UsageError for one that no result has."""
+    from edgebench.errors import unknown_name
 
     found = options.rows(workspace)
     for kind, wanted, have in (
@@ -77,13 +97,47 @@ def _measurements(form: str, out: Path | None, device: str | None, model: str | 
     ):  # fmt: skip
         if wanted and found and wanted not in have:
             raise unknown_name(f"{kind} in the results", wanted, have)
-    made = [row for row in found if device in (None, row.device) and model in (None, row.model)]
+    return [row for row in found if device in (None, row.device) and model in (None, row.model)]
+
+
+def _measurements(form: str, out: Path | None, device: str | None, model: str | None, workspace: Workspace) -> None:
+    from edgebench.errors import EdgebenchError
+    from edgebench.report import formats
+
+    made = _rows(device, model, workspace)
     if not made:
         raise EdgebenchError(f"there are no results in {workspace.results}", "make some: `edgebench run`")
     if form == "table":
         _print(formats.terminal(made))
     else:
         _write(formats.WRITERS[form](made), out)
+
+
+def _page(
+    out: Path, device: str | None, model: str | None, limits: Limits, prefer: Prefer, workspace: Workspace
+) -> None:
+    from edgebench import study
+    from edgebench.errors import EdgebenchError
+    from edgebench.report.page import Content, render
+    from edgebench.selecting import select
+
+    rows = _rows(device, model, workspace)
+    decisions, checkpoints, problems = [], [], []
+    for where in dict.fromkeys(row.device for row in rows):
+        try:
+            decisions.append(select(rows, limits, device=where, prefer=prefer))
+        except EdgebenchError as error:  # such as no result of the scenario latency
+            click.echo(f"no decision for {where}: {error.message}", err=True)
+    try:
+        for checkpoint in workspace.all_checkpoints():
+            if model in (None, checkpoint.model.name):
+                study.records(checkpoint)
+                checkpoints.append(checkpoint)
+    except EdgebenchError as error:
+        problems.append(error.message)
+    if not (rows or checkpoints):
+        raise EdgebenchError(f"there is nothing to report in {workspace.root}", "`edgebench train`, `edgebench run`")
+    _write(render(Content(workspace.results, rows, decisions, checkpoints, problems)), out)
 
 
 def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: Path | None) -> None:

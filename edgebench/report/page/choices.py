@@ -1,0 +1,110 @@
+"""What to deploy on each device: the decision and its limits, what became of the candidates, and what was close."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from edgebench.decision import Candidate, Decision
+from edgebench.figures import METRICS, show
+from edgebench.recipe import flag
+from edgebench.report.choice import why
+from edgebench.report.formats import MISSING
+from edgebench.report.page.markup import Html, el, table
+from edgebench.report.rows import Row
+
+CANDIDATES = 60  # in the table of one decision
+
+
+def section(decisions: Sequence[Decision], numbers: dict[Row, int]) -> Html | None:
+    """A card for each device; None where there is nothing to choose from."""
+    if not decisions:
+        return None
+    cards = [_card(decision, numbers) for decision in decisions]
+    return el("section", el("h2", "The decision", class_="hidden", id="decision-heading"), *cards,
+              id="decision", aria_labelledby="decision-heading")  # fmt: skip
+
+
+def _card(decision: Decision, numbers: dict[Row, int]) -> Html:
+    chosen, nearest = decision.chosen, decision.nearest
+    limits = decision.limits.given()
+    asked = ", ".join(f"{flag(name)} {bound:g}" for name, bound in limits.items()) or "no limits were given"
+    where = f"What to deploy on {decision.device}"
+    parts: list[object] = [el("h3", where, " ", el("span", decision.evidence, class_="tag"))]
+    if chosen:
+        parts += [el("p", _link(chosen, numbers), class_="answer"), _figures(chosen.row)]
+    else:
+        parts.append(el("p", "Nothing is known to fit", class_="answer"))
+        if nearest:
+            broken = "; ".join(check.text for check in nearest.broken)
+            parts.append(el("p", "Nearest miss: ", _link(nearest, numbers), f": {broken}."))
+    parts.append(_checks(chosen))
+    counts = Counter(candidate.outcome for candidate in decision.candidates)
+    told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
+    note = f"Asked: {asked}; preferring {decision.prefer}. Of {len(decision.candidates)}: {told}."
+    parts.append(el("p", note, class_="note"))
+    close = [el("li", "Tie: ", _link(c, numbers)) for c in decision.candidates if c.outcome == "tie"][:5]
+    if not chosen:
+        unknown = [c for c in decision.candidates if c.outcome == "unknown"][:3]
+        close += [el("li", "Might fit: ", _link(c, numbers), f": {_open(c)}") for c in unknown]
+    close += [el("li", f"Another answer with {change}") for change in decision.changes]
+    close += [el("li", note) for note in decision.notes]
+    parts.append(el("ul", *close) if close else None)
+    parts.append(_candidates(decision, numbers))
+    kind = "fits" if chosen else "none"
+    return el("article", *parts, class_=f"decision {kind}")
+
+
+def _link(candidate: Candidate, numbers: dict[Row, int]) -> Html:
+    number = numbers.get(candidate.row)
+    return el("a", candidate.name, href=f"#row-{number}") if number else el("span", candidate.name)
+
+
+def _figures(row: Row) -> Html:
+    """What is known of the chosen, in its units; the intervals below."""
+    told = []
+    for metric in METRICS.values():
+        figure = metric.read(row)
+        if figure.value is None:
+            continue
+        known = {"latency": row.median_low_ms, "accuracy": row.deployed_low}.get(metric.name) is not None
+        interval = f"{show(metric, figure.low)} to {show(metric, figure.high)}" if known else None
+        name = "median latency" if metric.name == "latency" else metric.name
+        value = [show(metric, figure.value), el("small", interval) if interval else None]
+        told.append(el("div", el("dt", name), el("dd", *value)))
+    return el("dl", *told)
+
+
+def _open(candidate: Candidate) -> str:
+    """What is not known of it, and how to find out."""
+    return "; ".join(f"{check.text} ({check.fix})" for check in candidate.unknown)
+
+
+def _checks(chosen: Candidate | None) -> Html | None:
+    if chosen is None or not chosen.checks:
+        return None
+    return el("ul", *(el("li", check.text) for check in chosen.checks))
+
+
+def _candidates(decision: Decision, numbers: dict[Row, int]) -> Html:
+    shown = decision.candidates[:CANDIDATES]
+    metrics = [m for m in METRICS.values() if any(m.read(c.row).value is not None for c in shown)]
+    headings = ["candidate", "outcome", *(f"{m.name} {m.unit}".strip() for m in metrics), "why"]
+    lines = []
+    for candidate in shown:
+        cells: list[object] = [_link(candidate, numbers), f"{candidate.outcome}{' *' if candidate.pareto else ''}"]
+        for metric in metrics:
+            value = metric.read(candidate.row).value
+            cells.append(MISSING if value is None else show(metric, value).removesuffix(f" {metric.unit}"))
+        lines.append([*cells, why(candidate)])
+    reasons = Counter(aside.reason for aside in decision.aside)
+    notes = [f"* is in the Pareto set over {', '.join(decision.pareto_over)}."]
+    notes += [f"{len(decision.candidates) - len(shown)} more are not shown."] * (len(decision.candidates) > len(shown))
+    notes += [f"Not ranked: {n} × {reason}." for reason, n in reasons.most_common(6)]
+    notes += [f"Power and energy are of: {decision.power_scope}."] * bool(decision.power_scope)
+    notes += [f"Measured on: {decision.machine}."] * bool(decision.machine)
+    return el(
+        "details", el("summary", "All candidates, and why not they"),
+        table(f"Candidates for {decision.device}", headings, lines, class_="candidates"),
+        *(el("p", note, class_="note") for note in notes),
+    )  # fmt: skip

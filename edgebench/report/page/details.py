@@ -1,0 +1,83 @@
+"""All that is known of one measurement, folded: figures, warnings, the commands that repeat it, and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from edgebench.jobs import Result
+from edgebench.report.formats import MISSING
+from edgebench.report.headline import headline
+from edgebench.report.page import reproduce
+from edgebench.report.page.markup import Html, el, table
+from edgebench.report.rows import Row
+
+LONGEST = 200  # characters of a value of a fingerprint
+
+
+def entry(number: int, row: Row, result: Result | None) -> Html:
+    """A folded entry; where the result could not be read, its row alone."""
+    name = el("b", row.model, class_="name")
+    what = (row.format, row.runtime, row.precision, f"{row.scenario}, batch {row.batch}", row.device)
+    small = el("small", " · ".join(what))
+    status = row.status if row.status != "ok" else row.evidence
+    parts: list[object] = []
+    if row.message:
+        parts.append(el("p", row.message, class_="bad"))
+    if result is not None:
+        parts += [el("p", headline(result)) if result.summary or result.loadgen else None, *_figures(result)]
+    return el(
+        "details",
+        el("summary", name, " ", small, " ", el("span", status, class_="tag" if row.status == "ok" else "tag bad")),
+        el("div", *parts, id=f"row-{number}", class_="entry"),
+        data_row=number,
+    )
+
+
+def _figures(result: Result) -> Iterator[Html]:
+    if result.notices:
+        told = [el("li", el("b", n.code), f": {n.message}. ", el("i", f"Remedy: {n.remedy}.")) for n in result.notices]
+        yield el("h4", "Warnings")
+        yield el("ul", *told, class_="warnings")
+    yield el("h4", "To repeat it")
+    yield el("pre", el("code", reproduce.commands(result)), tabindex=0)
+    for remark in reproduce.remarks(result):
+        yield el("p", remark, class_="note")
+    facts = {
+        "artifact": result.job.artifact, "exported from": result.artifact.source or None,
+        "checkpoint": result.artifact.origin or result.artifact.identity, "job": result.job.identity,
+        "measured at": result.created, "ran on": result.effective and result.effective.provider,
+        "runtime's version": result.effective and result.effective.version,
+        "parity with torch": result.parity and result.parity.relative_error,
+        **{f"made with {name}": version for name, version in result.artifact.tools.items()},
+    }  # fmt: skip
+    yield el("h4", "What it was")
+    yield table("Identity", ["", ""], [[name, value] for name, value in facts.items() if value is not None])
+    before, after = (dict(flat(launch)) for launch in _machine(result))
+    if before:
+        lines = []
+        for name in before | after:
+            then, later = (_short(side.get(name)) for side in (before, after))
+            lines.append([name, then, "the same" if later == then else later])
+        yield el("h4", "Machine")
+        yield table("Fingerprint before the first launch and after the last", ["", "before", "after"], lines)
+
+
+def _machine(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:
+    return (result.launches[0].before, result.launches[-1].after) if result.launches else ({}, {})
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """A nested dictionary as names with dots and plain values."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        yield name, ", ".join(map(str, value)) or None
+    else:
+        yield name, value
+
+
+def _short(value: Any) -> str:
+    told = MISSING if value is None else str(value)
+    return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"

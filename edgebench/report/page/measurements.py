@@ -1,0 +1,67 @@
+"""The table of measurements, with the form that filters it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgebench.report.formats import COLUMNS, MISSING, NOTE, OPTIONAL, TOLD_ONCE
+from edgebench.report.page.markup import Html, el
+from edgebench.report.rows import Row
+
+FILTERS = ("model", "runtime", "precision", "device", "scenario", "evidence", "status")
+# These are in the first cell, under the model's name.
+IN_THE_NAME = {"model", "format", "runtime", "precision"}
+
+
+def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
+    """All rows that are shown, sortable and to be filtered where scripts run."""
+    rows = [row for _, row in numbered]
+    cells = {h: [show(getattr(row, field)) for row in rows] for h, (field, show) in COLUMNS.items()}
+    empty = {h for h in OPTIONAL if set(cells[h]) <= {MISSING}}
+    same = {h for h in TOLD_ONCE - IN_THE_NAME - empty if len(rows) > 1 and len(set(cells[h])) == 1}
+    kept = [h for h in COLUMNS if h not in IN_THE_NAME | empty | same]
+    numeric = {h for h in kept if any(isinstance(getattr(row, COLUMNS[h][0]), (int, float)) for row in rows)}
+    head = [el("th", "measurement", scope="col")]
+    head += [el("th", h, scope="col", class_="n" if h in numeric else None) for h in kept]
+    body = []
+    for n, (i, row) in enumerate(numbered):
+        small = f"{row.format} · {row.runtime} · {row.precision}"
+        name = el("a", row.model, el("small", small), href=f"#row-{i}")
+        line = [el("th", name, scope="row", data_value=f"{row.model} {small}")]
+        for h in kept:
+            value = getattr(row, COLUMNS[h][0])
+            kind = "n" if h in numeric else "bad" if h == "status" and row.status != "ok" else None
+            line.append(el("td", cells[h][n], class_=kind, data_value="" if value is None else value))
+        facts = {f"data_{name}": getattr(row, name) or MISSING for name in FILTERS}
+        body.append(el("tr", *line, data_row=i, **facts))
+    shown = f"The newest result of each of {len(rows)} measurements." if not left_out else (
+        f"{len(rows)} of {len(rows) + left_out:,} measurements: --model and --device choose others, and "
+        "edgebench report --format csv has all."
+    )  # fmt: skip
+    once = ", ".join(f"{h} {cells[h][0]}" for h in COLUMNS if h in same)
+    caption = el("caption", "Measurements", class_="hidden")
+    drawn = el("table", caption, el("thead", el("tr", *head)), el("tbody", *body), id="table")
+    return el(
+        "section",
+        el("h2", "Measurements", id="measurements-heading"),
+        el("p", shown, f" The same in all: {once}." if once else None, class_="note"),
+        el("div", drawn, class_="scroll", tabindex=0, role="region", aria_label="Measurements"),
+        el("p", NOTE, class_="note"),
+        id="measurements", aria_labelledby="measurements-heading",
+    )  # fmt: skip
+
+
+def filters(rows: Sequence[Row]) -> Html | None:
+    """The form above everything that it filters; hidden where no script runs. None for a single row."""
+    if len(rows) < 2:
+        return None
+    fields = [el("label", "Search", el("input", type="search", name="search", autocomplete="off"))]
+    for name in FILTERS:
+        values = list(dict.fromkeys(getattr(row, name) or MISSING for row in rows))
+        if len(values) > 1:
+            options = [el("option", "all", value=""), *(el("option", value, value=value) for value in values)]
+            fields.append(el("label", name.capitalize(), el("select", *options, name=name)))
+    fields.append(el("button", "Reset", type="reset"))
+    form = el("form", *fields, aria_label="Filter the measurements", role="search")
+    shown = el("output", f"{len(rows)} shown", aria_live="polite")
+    return el("details", el("summary", "Filter: ", shown), form, id="filters", hidden=True)

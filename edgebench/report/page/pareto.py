@@ -1,0 +1,197 @@
+"""Accuracy against what it costs: a plot for latency, energy and memory of each device, with its Pareto front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgebench.report.page import chart
+from edgebench.report.page.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
+from edgebench.report.page.markup import Html, el
+from edgebench.report.rows import Row
+
+SHAPES = ("circle", "square", "triangle", "diamond")
+EXPLAINED = (
+    "Up and to the left is better; the dashed line is the Pareto front of what is shown. The area of a mark is the "
+    "number of parameters; thin lines are 95 % intervals, dotted ones the limits; a ring is what was chosen; a hollow "
+    "mark was not measured on the device. Each mark leads to its measurement. Accuracy is the artifact's own where it "
+    "was evaluated, else the checkpoint's."
+)
+LARGEST = 11.0  # radius in pixels of the model with the most parameters
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What stands on the x axis: less is better. `limit` is the field of Limits about it, in `unit`s of the axis."""
+
+    title: str
+    label: str
+    read: Callable[[Row], float | None]
+    limit: str
+    unit: float = 1.0
+
+
+COSTS = (
+    Cost("Accuracy against latency", "median latency (ms)", lambda row: row.median_ms, "max_median_ms"),
+    Cost("Accuracy against energy", "energy of an inference (mJ)", lambda row: row.energy_mj, "max_energy_mj"),
+    Cost("Accuracy against memory", "peak memory (MiB)", lambda row: row.peak_memory_mib, "max_memory_mb", 1e6 / 2**20),
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who has which colour and shape: a model a colour, a runtime a shape, alike in all plots of the page."""
+
+    models: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    most_parameters_m: float
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Look:
+        most = max((row.parameters_m for row in rows), default=1.0)
+        return cls(*(tuple(dict.fromkeys(getattr(r, n) for r in rows)) for n in ("model", "runtime")), most or 1.0)
+
+    def mark(self, row: Row, x: float, y: float) -> Html:
+        radius = max(3.5, LARGEST * math.sqrt(row.parameters_m / self.most_parameters_m))
+        return shape(self.runtimes.index(row.runtime), x, y, radius, hollow=row.evidence != "measured")
+
+    def colour(self, row: Row) -> str:
+        return chart.colour(self.models.index(row.model))
+
+
+def shape(index: int, x: float, y: float, r: float, hollow: bool = False) -> Html:
+    """A mark of about the area of a circle of this radius."""
+    kind = "mark hollow" if hollow else "mark"
+    name = SHAPES[index % len(SHAPES)]
+    if name == "circle":
+        return el("circle", cx=x, cy=y, r=f"{r:.1f}", class_=kind)
+    if name == "square":
+        side = 1.77 * r
+        return el(
+            "rect", x=f"{x - side / 2:.1f}", y=f"{y - side / 2:.1f}", width=f"{side:.1f}", height=f"{side:.1f}",
+            class_=kind,
+        )  # fmt: skip
+    corners = (
+        [(0, -1.55), (1.35, 0.78), (-1.35, 0.78)] if name == "triangle" else [(0, -1.3), (1.2, 0), (0, 1.3), (-1.2, 0)]
+    )
+    return el("polygon", points=" ".join(f"{x + a * r:.1f},{y + b * r:.1f}" for a, b in corners), class_=kind)
+
+
+def accuracy(row: Row) -> float:
+    """The artifact's own where it was evaluated, else the checkpoint's in torch."""
+    return row.test_accuracy if row.deployed_accuracy is None else row.deployed_accuracy
+
+
+def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: dict[str, float]) -> Html | None:
+    """The plots of every device, machine and evidence, apart: what is not comparable is not in one plot."""
+    groups: dict[tuple[str, str, str], list[tuple[int, Row]]] = {}
+    for i, row in numbered:
+        if row.status == "ok" and row.scenario == "latency" and row.median_ms is not None:
+            groups.setdefault((row.device, row.evidence, row.machine), []).append((i, row))
+    if not groups:
+        return None
+    look = Look.of([row for members in groups.values() for _, row in members])
+    parts = []
+    for (device, evidence, machine), members in groups.items():
+        batch = min(row.batch for _, row in members)  # times of other requests are not comparable
+        members = [(i, row) for i, row in members if row.batch == batch]
+        plots = [plot(cost, members, look, chosen, limits) for cost in COSTS]
+        missing = [cost.label.split(" (")[0] for cost, made in zip(COSTS, plots, strict=True) if made is None]
+        note = f"Batch {batch}." + (f" Not measured here: {', '.join(missing)}." if missing else "")
+        parts.append(el("h3", f"{device}, {evidence}", f" on {machine}" if machine else None))
+        parts.append(el("div", *plots, class_="plots"))
+        parts.append(el("p", note, class_="note"))
+    return el(
+        "section",
+        el("h2", "What accuracy costs", id="pareto-heading"),
+        el("p", EXPLAINED, class_="note"),
+        chart.legend(look.models, _colour_swatch),
+        chart.legend(look.runtimes, _shape_swatch),
+        *parts,
+        id="pareto", aria_labelledby="pareto-heading",
+    )  # fmt: skip
+
+
+def plot(
+    cost: Cost, members: Sequence[tuple[int, Row]], look: Look, chosen: Sequence[Row], limits: dict[str, float]
+) -> Html | None:
+    """One plot; None where nobody's cost was measured."""
+    points = [(i, row, value) for i, row in members if (value := cost.read(row)) is not None]
+    if not points:
+        return None
+    shares = [s for _, r, _ in points for s in (accuracy(r), r.deployed_low, r.deployed_high) if s is not None]
+    x = chart.spanning([value for *_, value in points], LEFT, WIDTH - RIGHT)
+    y = chart.spanning(shares, HEIGHT - BOTTOM, TOP, log=False, low=0.0, high=1.005)
+    stairs = front([(x(value), y(accuracy(row))) for _, row, value in points], x, y)
+    marks = []
+    for i, row, value in sorted(points, key=lambda point: -point[1].parameters_m):  # no large one hides a small one
+        at = (x(value), y(accuracy(row)))
+        ring = el("circle", cx=at[0], cy=at[1], r=LARGEST + 5, class_="ring") if row in chosen else None
+        parts = (el("title", tip(row)), ring, *_intervals(cost, row, at, x, y), look.mark(row, *at))
+        marks.append(el("a", *parts, href=f"#row-{i}", class_=look.colour(row), data_row=i, data_x=at[0], data_y=at[1]))
+    best = max((row for _, row, _ in points), key=accuracy)
+    described = f"{len(points)} measurements; the most accurate is {best.model} with {accuracy(best):.1%}."
+    drawn = chart.drawing(
+        cost.title, f"{described} All are in the table of measurements.",
+        chart.axes(x, y, cost.label, "accuracy", show_y=chart.percent), _limits(cost, limits, x, y),
+        el("path", d=stairs, class_="front", data_ends=f"{y.start} {x.end}"), *marks, interactive=True,
+    )  # fmt: skip
+    return chart.figure(cost.title, drawn)
+
+
+def _intervals(cost: Cost, row: Row, at: tuple[float, float], x: Scale, y: Scale) -> list[Html]:
+    """What is known of how well the figures are known."""
+    found = []
+    if row.deployed_low is not None:
+        ends = (y(row.deployed_low), y(row.deployed_high))
+        found.append(el("line", x1=at[0], x2=at[0], y1=ends[0], y2=ends[1], class_="interval"))
+    if cost.limit == "max_median_ms" and row.median_low_ms is not None:
+        ends = (x(max(x.low, row.median_low_ms)), x(min(x.high, row.median_high_ms)))
+        found.append(el("line", x1=ends[0], x2=ends[1], y1=at[1], y2=at[1], class_="interval"))
+    return found
+
+
+def front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
+    """The stairs of the Pareto front through pixels: what no other is left of and above."""
+    path, best = "", math.inf
+    for at_x, at_y in sorted(points):
+        if at_y < best:
+            path += f"H{at_x}V{at_y}" if path else f"M{at_x} {y.start}V{at_y}"
+            best = at_y
+    return f"{path}H{x.end}"
+
+
+def tip(row: Row) -> str:
+    """What is told of a measurement in a line each."""
+    lines = [
+        row.model, f"{row.format} on {row.runtime}, {row.precision}, {row.parameters_m:.3g} M parameters",
+        f"accuracy {accuracy(row):.1%}" + ("" if row.deployed_accuracy is not None else " (the checkpoint's)"),
+        f"median {row.median_ms:.3g} ms" + (f" ± {row.half_width:.1%}" if row.half_width is not None else ""),
+    ]  # fmt: skip
+    lines += [f"p99 {row.p99_ms:.3g} ms"] if row.p99_ms is not None else []
+    lines += [f"energy {e:.3g} mJ"] if (e := row.energy_mj) is not None else []
+    lines += [f"peak memory {row.peak_memory_mib:.3g} MiB"] if row.peak_memory_mib is not None else []
+    return "\n".join(lines)
+
+
+def _limits(cost: Cost, limits: dict[str, float], x: Scale, y: Scale) -> Html:
+    """The limits of the choice that are about these axes."""
+    parts = []
+    least = limits.get("min_accuracy")
+    if least is not None and y.low <= least <= y.high:
+        parts.append(el("line", x1=x.start, x2=x.end, y1=y(least), y2=y(least)))
+    most = limits.get(cost.limit)
+    if most is not None and x.low <= most * cost.unit <= x.high:
+        parts.append(el("line", x1=x(most * cost.unit), x2=x(most * cost.unit), y1=y.start, y2=y.end))
+    return el("g", *parts, class_="limit")
+
+
+def _colour_swatch(index: int) -> Html:
+    drawn = el("circle", cx=6, cy=6, r=5, class_="mark")
+    return el("svg", drawn, viewBox="0 0 12 12", width=12, height=12, aria_hidden="true", class_=chart.colour(index))
+
+
+def _shape_swatch(index: int) -> Html:
+    drawn = shape(index, 7, 7, 5)
+    return el("svg", drawn, viewBox="0 0 14 14", width=14, height=14, aria_hidden="true", class_="plain")

@@ -1,0 +1,80 @@
+"""The commands that make a result again, from the images on, quoted for a shell."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+
+from edgebench.jobs import Result
+from edgebench.recipe import TrainConfig, flag
+
+# What a checkpoint records of where and how fast it ran; another machine has its own.
+ELSEWHERE = ("data_dir", "threads")
+
+
+def commands(result: Result) -> str:
+    """A line each: train, export unless it is the checkpoint that was measured, run."""
+    made = result.artifact
+    lines = [("train", *_recipe(made.training.config), "--out", "repeat/checkpoint")]
+    measured = "repeat/checkpoint"
+    if made.format != "checkpoint":
+        measured = f"repeat/{made.format}"
+        kept = ["--precision", made.precision] * (made.precision != "fp32")
+        kept += ["--input", made.input_type] * (made.input_type != "float32")
+        lines.append(("export", "repeat/checkpoint", "--target", made.format, *kept, "--out", measured))
+    lines.append(("run", measured, *_asked(result)))
+    return "\n".join(" ".join(map(quote, ("edgebench", *line))) for line in lines)
+
+
+def remarks(result: Result) -> Iterator[str]:
+    """What the commands cannot repeat by themselves."""
+    config = result.artifact.training.config
+    if config.data_dir:
+        yield f"The images of {config.dataset} were in {config.data_dir}: name your folder with --data-dir."
+    if result.artifact.model.origin == "file":
+        yield f"The network's file had the SHA-256 {result.artifact.model.file_sha256}."
+    if result.artifact.precision == "int8":
+        yield "int8 was calibrated with what --calibration-images and --accuracy-drop said then, which is not recorded."
+    if result.artifact.training.interrupted:
+        yield "The training was interrupted: repeated as a whole it gives another checkpoint."
+
+
+def quote(word: str) -> str:
+    """A word for a POSIX shell; one with what cannot be printed in Bash's $'…', which shows what it holds."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(c if c.isprintable() and c not in "\\'" else f"\\U{ord(c):08x}" for c in word) + "'"
+
+
+def _recipe(config: TrainConfig) -> Iterator[str]:
+    """The options of `edgebench train` that are not its defaults."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default or value is None or field.name in ELSEWHERE:
+            continue
+        if isinstance(value, bool):
+            yield flag(field.name) if value else f"--no-{flag(field.name)[2:]}"
+        else:
+            yield f"{flag(field.name)}={value}"
+
+
+def _asked(result: Result) -> Iterator[str]:
+    """The options of `edgebench run`, as the job says; as many launches as were made."""
+    job = result.job
+    given: dict[str, object] = {"--runtime": job.runtime, "--device": job.device, "--compute": job.compute}
+    given |= {"--threads": job.threads, "--scenario": job.scenario, "--batch": job.batch}
+    given["--warmup"] = f"{job.warmup_s:g}"
+    if job.scenario == "sustained":
+        given["--minutes"] = f"{job.duration_s / 60:g}"
+    else:
+        given["--duration"] = f"{job.duration_s:g}"
+    given |= {"--streams": job.streams if job.streams > 1 else None, "--rate": job.rate_hz and f"{job.rate_hz:g}"}
+    given |= {"--deadline-ms": job.deadline_ms and f"{job.deadline_ms:g}"}
+    given |= {"--launches": max(1, len(result.launches)), "--precision-target": 0}
+    for name, value in given.items():
+        if value is not None:
+            yield from (name, str(value))
+    for name, value in job.options.items():
+        yield from ("--runtime-option", f"{name}={value}")
+    yield from ["--strict"] * job.strict + ["--unverified"] * job.unverified
