@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
+import shutil
+import subprocess
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgebench import jetson
 from edgebench.jobs import Notice
 
 ROOT = Path("/")
@@ -60,12 +64,49 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
         "throttle": _throttle(root),
         "cgroup_cores": cpu_quota(root),
         "cgroup_memory_bytes": limit if limit and limit < 2**60 else None,  # v1 writes "no limit" as a huge number
-        "nvpmodel": read(root / "var/lib/nvpmodel/status"),
+        "nvpmodel": power_mode(root),
+        "clocks": _bounds(root),
+        "fan": _fan(root),
         "l4t": (read(root / "etc/nv_tegra_release") or "").partition("\n")[0] or None,
         "nvidia_driver": driver[1] if driver else None,
         "nvidia_cards": nvidia_cards(root) or None,
         "libraries": {name: found.version for name in LIBRARIES for found in metadata.distributions(name=name)},
     }
+
+
+def power_mode(root: Path = ROOT) -> str | None:
+    """The name of the Jetson's power mode; None on other machines. Read from files, which costs a board nothing."""
+    status = read(root / "var/lib/nvpmodel/status")
+    if status is None and root == ROOT and shutil.which("nvpmodel"):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(["nvpmodel", "-q"], capture_output=True, text=True, errors="replace", timeout=5)
+            mode = jetson.current_mode(done.stdout)
+            return mode.name if mode else None
+    number = re.search(r"pmode:(\d{1,4})\b", status or "")
+    modes = jetson.power_modes(read(root / "etc/nvpmodel.conf") or "")
+    return modes.get(int(number[1]), status) if number else status
+
+
+def _bounds(root: Path) -> dict[str, list[int]]:
+    """Between which clocks, in MHz, the governors may choose: of the CPU, and of a Jetson's GPU and memory."""
+    found = {}
+    for name, folders, low, high, per_mhz in (
+        ("cpu", "sys/devices/system/cpu/cpu[0-9]*/cpufreq", "scaling_min_freq", "scaling_max_freq", 1000),
+        ("gpu", "sys/class/devfreq/*", "min_freq", "max_freq", 1_000_000),
+        ("emc", "sys/kernel/debug/bpmp/debug/clk/emc", "min_rate", "max_rate", 1_000_000),  # root alone may look
+    ):
+        paths = [p for p in root.glob(folders) if name != "gpu" or re.search(r"\bg(pu|[ampv]\d\d[a-z])\b", p.name)]
+        bounds = [[integer(read(p / low)), integer(read(p / high))] for p in paths]
+        known = [pair for pair in bounds if None not in pair]
+        if known:
+            found[name] = [min(a for a, _ in known) // per_mhz, max(b for _, b in known) // per_mhz]
+    return found
+
+
+def _fan(root: Path) -> dict[str, int]:
+    """The duty of each fan that a board controls, of 255."""
+    paths = [*root.glob("sys/devices/pwm-fan/target_pwm"), *root.glob("sys/class/hwmon/hwmon*/pwm1")]
+    return {str(path.relative_to(root / "sys")): n for path in sorted(paths) if (n := integer(read(path))) is not None}
 
 
 def clocks(root: Path = ROOT) -> tuple[int | None, float | None, bool]:
@@ -97,6 +138,14 @@ def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
     if pages := grew("swapped_in_pages") + grew("swapped_out_pages"):
         found.append(Notice("swapping", f"{pages} pages went to or from swap meanwhile",
             "free memory, or run a smaller model or batch; swap off shows what fits"))  # fmt: skip
+    if before.get("nvpmodel") != after.get("nvpmodel"):
+        modes = f"from {before.get('nvpmodel') or 'unknown'} to {after.get('nvpmodel') or 'unknown'}"
+        found.append(Notice("power_mode_changed", f"the power mode changed meanwhile, {modes}",
+            "find out who changes it, or hold it with --power-mode, and measure again"))  # fmt: skip
+    elif (before.get("clocks") or {}) != (after.get("clocks") or {}):
+        found.append(Notice("clocks_changed", "the bounds of the clocks changed meanwhile: "
+            f"{before.get('clocks')} became {after.get('clocks')} MHz",
+            "find out who changes them, or hold them with --lock-clocks, and measure again"))  # fmt: skip
     if why := _throttled(before.get("throttle") or {}, after.get("throttle") or {}):
         found.append(Notice("thermal_throttle", f"the machine throttled its clocks: {why}",
             "improve cooling or the power supply, let it cool down, or measure in a lower power mode"))  # fmt: skip
@@ -223,6 +272,9 @@ def _temperatures(root: Path) -> dict[str, float]:
 def _throttle(root: Path) -> dict[str, Any]:
     counts: dict[str, int] = {}
     for path in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"):
+        if (n := integer(read(path))) is not None:
+            counts[path.name] = counts.get(path.name, 0) + n
+    for path in (root / "sys/class/hwmon").glob("hwmon*/oc*_event_cnt"):  # a Jetson's over-current events
         if (n := integer(read(path))) is not None:
             counts[path.name] = counts.get(path.name, 0) + n
     devices = sorted((root / "sys/class/thermal").glob("cooling_device*"))

@@ -67,6 +67,12 @@ def current_mode(query: str) -> Mode | None:
     return Mode(int(found[2]), found[1]) if found else None
 
 
+def config_path(query: str) -> str | None:
+    """The configuration that nvpmodel goes by, as `nvpmodel -q --verbose` names it."""
+    found = re.search(r"Config file:[ \t]*(/\S+)", query)
+    return found[1] if found else None
+
+
 def needs_reboot(output: str) -> bool:
     """Whether `nvpmodel -m` asked to reboot instead of changing the mode."""
     return "reboot required" in output.lower() or "want to reboot" in output.lower()

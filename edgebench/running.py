@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -191,18 +192,20 @@ def run(
     on_start: Callable[[Planned], None] = lambda planned: None,
     on_phase: Callable[[str], None] = lambda phase: None,
     on_wait: Callable[[], None] = lambda: None,
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[tuple[Result, Path]]:
     """Make the measurements one by one. Each result is on disk, in `folder`, before the next one starts.
 
     So is a result in the making, after each of its launches: cut short, it remains with what it has, and says so. A
     result that is ok is on disk before the power pass over it, too.
+    `around` is entered once the machine is ours, and left before it is given away.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(result: Result) -> Path:
         return results.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
 
-    with local.device_to_ourselves(on_wait):
+    with local.device_to_ourselves(on_wait), around():
         for item in planned:
             on_start(item)
             job, points = item.job, ()

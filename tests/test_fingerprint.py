@@ -38,6 +38,15 @@ FILES = {
     "sys/fs/cgroup/cpu.max": "150000 100000\n",
     "sys/fs/cgroup/memory.max": "1073741824\n",
     "var/lib/nvpmodel/status": "pmode:0001\n",
+    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=15W >\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq": "800000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "3400000\n",
+    "sys/class/devfreq/17000000.ga10b/min_freq": "306000000\n",
+    "sys/class/devfreq/17000000.ga10b/max_freq": "918000000\n",
+    "sys/class/devfreq/15340000.vic/min_freq": "1000000\n",
+    "sys/class/devfreq/15340000.vic/max_freq": "9000000\n",
+    "sys/class/hwmon/hwmon0/pwm1": "69\n",
+    "sys/class/hwmon/hwmon1/oc1_event_cnt": "2\n",
     "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 38968081\nsecond line\n",
     "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu Jan 23\nGCC: 12\n",
     "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t NVIDIA RTX A2000\n",
@@ -78,10 +87,12 @@ def test_reads_what_is_there(before):
     assert (before["memory_total_bytes"], before["memory_available_bytes"]) == (8000 * 1024, 4000 * 1024)
     assert (before["swap_used_bytes"], before["swapped_in_pages"], before["swapped_out_pages"]) == (102400, 3, 4)
     assert before["temperatures_c"] == {"x86_pkg_temp": 45.5}  # no sentinel, no rubbish
-    assert before["throttle"]["counts"] == {"core_throttle_count": 11}
+    assert before["throttle"]["counts"] == {"core_throttle_count": 11, "oc1_event_cnt": 2}
     assert before["throttle"]["alerts"] == {"cpu-throttle-alert": 0}
     assert (before["cgroup_cores"], before["cgroup_memory_bytes"]) == (1.5, 2**30)
-    assert before["nvpmodel"] == "pmode:0001" and before["l4t"].startswith("# R36") and "\n" not in before["l4t"]
+    assert before["nvpmodel"] == "15W" and before["clocks"] == {"cpu": [800, 3400], "gpu": [306, 918]}
+    assert before["fan"] == {"class/hwmon/hwmon0/pwm1": 69}
+    assert before["l4t"].startswith("# R36") and "\n" not in before["l4t"]
     assert (before["nvidia_driver"], before["nvidia_cards"]) == ("570.86.15", ["NVIDIA RTX A2000"])
     assert "numpy" in before["libraries"] and None not in before["libraries"].values()
 
@@ -93,6 +104,15 @@ def test_an_empty_machine_gives_none_and_never_zero(tmp_path):
     assert {k: v for k, v in shown["cpu"].items() if k != "affinity" and v} == {}
     assert not any(shown["throttle"].values())
     assert notices(shown, shown) == []
+
+
+def test_a_mode_or_clocks_that_someone_else_changed_are_noticed(before):
+    assert "power_mode_changed" in codes(before, before | {"nvpmodel": "MAXN"})
+    assert "power_mode_changed" in codes(before | {"nvpmodel": None}, before)
+    lower = before | {"clocks": before["clocks"] | {"gpu": [306, 625]}}
+    assert {"clocks_changed"} == codes(before, lower) - codes(before, before)
+    events = {"counts": before["throttle"]["counts"] | {"oc1_event_cnt": 3}}
+    assert "thermal_throttle" in codes(before, before | {"throttle": before["throttle"] | events})
 
 
 def test_is_json_and_has_no_place_for_a_host_name():

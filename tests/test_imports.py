@@ -29,6 +29,8 @@ LAYERS = (
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
     ("evaluating", "results", "testset", "workspace"),
+    ("board",),
+    ("jetson_tools",),
     ("power.*",),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "profiles", "fingerprint", "cuda", "quantize"),
     ("rivals.*", "data.*", "augment.*", "models.*"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgebench.commands import device_detect, device_setup, device_show, options
+from edgebench.commands import device_detect, device_restore, device_setup, device_show, options
 
 
 class DeviceCommands(click.Group):
@@ -66,3 +66,4 @@ def command(ctx: click.Context, as_json: bool) -> None:
 command.add_command(device_show.command, "show")
 command.add_command(device_detect.command, "detect")
 command.add_command(device_setup.command, "setup")
+command.add_command(device_restore.command, "restore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import typing
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options, remote
+from edgebench.commands import options, remote, settings
 from edgebench.jobs import UNTIMED, Policy, Scenario
 
 if TYPE_CHECKING:
@@ -119,13 +120,15 @@ Examples:
 @click.option(
     "--require-device", is_flag=True, help="Fail unless this machine is the device (the default where CI is set)."
 )
+@settings.options
 @options.workspace
 @options.as_json
 @remote.hosted
 def command(
     paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace, as_json: bool,
     progress: Path | None, tuned: bool, launches: int, precision_target: float, max_seconds: float,
-    meter: str, watts: tuple[float, float] | None, energy_seconds: float, **given: Any,
+    meter: str, watts: tuple[float, float] | None, energy_seconds: float, power_mode: str | None, lock_clocks: bool,
+    **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
@@ -153,6 +156,7 @@ def command(
     console = Console(stderr=True)
     if placement.notice:
         console.print(placement.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
+    settings.warn_of_leftovers(console)
     with console.status("asking the runtimes what they can open here"):
         planned = running.plan(artifacts, profile, placement, asked)
     done: list[Result] = []
@@ -172,11 +176,13 @@ def command(
             on_start=started,
             on_phase=lambda phase: status.update(f"{current['name']}: {phase}"),
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
+            around=lambda: settings.held(power_mode, lock_clocks, console),
         )
         try:
-            for result, path in measuring:
-                done.append(result)
-                status.finished(result, path)
+            with contextlib.closing(measuring):  # puts back what it has set
+                for result, path in measuring:
+                    done.append(result)
+                    status.finished(result, path)
         except KeyboardInterrupt:  # before the first launch of a measurement was done
             interrupted = True
     interrupted = interrupted or any(result.stop == "interrupted" for result in done)
