@@ -17,6 +17,7 @@ from edgebench.errors import UsageError
 from edgebench.recipe import flag
 
 if TYPE_CHECKING:
+    from edgebench.power.place import Watts
     from edgebench.report.rows import Row
     from edgebench.workspace import Workspace
 
@@ -213,20 +214,22 @@ def power(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _idle_and_most(ctx: click.Context, parameter: click.Parameter, given: str | None) -> tuple[float, float] | None:
+def _declared(ctx: click.Context, parameter: click.Parameter, given: str | None) -> Watts | None:
     if given is None:
         return None
+    from edgebench.power.place import Watts
+
     try:
         idle, most = map(float, given.split(":"))
     except ValueError:
         raise UsageError(f"--watts {given!r} is not IDLE:MAX", "for example --watts 3.5:12") from None
-    return idle, most
+    return Watts(idle, most)
 
 
 watts = click.option(
     "--watts",
     metavar="IDLE:MAX",
-    callback=_idle_and_most,
+    callback=_declared,
     help="What the whole machine draws idle and at full CPU load, for the meter `model`: no measurement, and labelled.",
 )
 

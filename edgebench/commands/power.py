@@ -12,7 +12,7 @@ from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
     from edgebench.energy import Sample
-    from edgebench.power.place import Place
+    from edgebench.power.place import Place, Watts
     from edgebench.power.sampling import Sampler
     from edgebench.power.survey import Found
 
@@ -35,9 +35,7 @@ Examples:
 @options.watts
 @click.option("--seconds", type=float, help="Read the METER, or the best one, for so long.")
 @options.as_json
-def command(
-    meter: str | None, device: str | None, watts: tuple[float, float] | None, seconds: float | None, as_json: bool
-) -> None:
+def command(meter: str | None, device: str | None, watts: Watts | None, seconds: float | None, as_json: bool) -> None:
     """List the power meters and which of them work here; with --seconds, print what one of them tells.
 
     Exit code 1 if the meter that was asked for does not work.

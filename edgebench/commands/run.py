@@ -15,6 +15,7 @@ from edgebench.jobs import UNTIMED, Policy, Scenario
 
 if TYPE_CHECKING:
     from edgebench.jobs import Result
+    from edgebench.power.place import Watts
     from edgebench.running import RunOptions
     from edgebench.specs import Artifact
     from edgebench.workspace import Workspace
@@ -127,8 +128,7 @@ Examples:
 def command(
     paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace, as_json: bool,
     progress: Path | None, tuned: bool, launches: int, precision_target: float, max_seconds: float,
-    meter: str, watts: tuple[float, float] | None, energy_seconds: float, power_mode: str | None, lock_clocks: bool,
-    **given: Any,
+    meter: str, watts: Watts | None, energy_seconds: float, power_mode: str | None, lock_clocks: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 

@@ -10,7 +10,7 @@ from edgebench.power.battery import Battery
 from edgebench.power.ina import Ina
 from edgebench.power.model import Model
 from edgebench.power.nvml import Nvml
-from edgebench.power.place import Place
+from edgebench.power.place import Place, Watts
 from edgebench.power.pmic import Pmic
 from edgebench.power.rapl import Rapl
 from edgebench.power.tegrastats import Tegrastats
@@ -31,7 +31,7 @@ class PowerOptions:
     are declared for the model; and how long the window is, at least."""
 
     meter: str = "auto"
-    watts: tuple[float, float] | None = None
+    watts: Watts | None = None
     seconds: float = 10.0
 
     def check(self) -> None:
@@ -40,9 +40,8 @@ class PowerOptions:
             raise unknown_name("meter", self.meter, ("auto", "none", *METERS))
         if not 5 <= self.seconds <= 3600:
             raise UsageError(f"--energy-seconds is {self.seconds:g}", "give 5 to 3600")
-        if self.watts is not None and not 0 <= self.watts[0] < self.watts[1] <= 100_000:
-            idle, most = self.watts
-            raise UsageError(f"--watts {idle:g}:{most:g} is no IDLE:MAX", "idle is below the maximum: --watts 3.5:12")
+        if self.watts is not None and not 0 <= self.watts.idle < self.watts.most <= 100_000:
+            raise UsageError(f"--watts {self.watts} is no IDLE:MAX", "idle is below the maximum: --watts 3.5:12")
         if self.watts is not None and self.meter not in ("auto", "model"):
             raise UsageError(f"--watts is for the meter model, not for {self.meter}", "drop one of the two")
 

@@ -8,7 +8,7 @@ import psutil
 
 from edgebench.energy import Sample, Scope
 from edgebench.errors import Unsupported
-from edgebench.power.place import Place
+from edgebench.power.place import Place, Watts
 
 RAIL = "declared"
 
@@ -19,26 +19,38 @@ class Model:
     """
 
     name, modelled, streams, interval_s = "model", True, True, 0.1
-    scope: Scope | None = "system"
     total_rails = (RAIL,)
 
     def __init__(self, place: Place) -> None:
-        if place.watts is None:
+        self.scope: Scope | None = "system"
+        declared, watts = place.profile.power, place.watts
+        if watts is None and declared.idle_w is not None and declared.max_w is not None:
+            watts, self.scope = Watts(declared.idle_w, declared.max_w), declared.scope
+        if watts is None:
             raise Unsupported(
                 "a model of power needs watts that somebody declares",
                 "--watts IDLE:MAX, from a plug-in meter or the power supply's data sheet: --watts 3.5:12",
             )
-        self._idle_w, self._max_w = place.watts
-        psutil.cpu_percent()  # each call tells of the time since the one before it
-        self._looked = time.monotonic()
+        self._watts = watts
+        self._last = _cpu_seconds()
 
     def read(self) -> Sample | None:
-        if time.monotonic() - self._looked < self.interval_s / 2:
-            return None  # too short a time to have a share
-        self._looked = time.monotonic()
-        share = psutil.cpu_percent() / 100
-        power = 1000 * (self._idle_w + share * (self._max_w - self._idle_w))
+        # psutil.cpu_percent would do, if it did not begin anew in each thread.
+        busy, total = _cpu_seconds()
+        used, passed = busy - self._last[0], total - self._last[1]
+        if passed <= 0:
+            return None
+        self._last = busy, total
+        share = min(1.0, max(0.0, used / passed))
+        power = 1000 * (self._watts.idle + share * (self._watts.most - self._watts.idle))
         return Sample(time.perf_counter_ns(), power, {RAIL: power})
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _cpu_seconds() -> tuple[float, float]:
+    """What all cores have computed and what they could have, since the start of the machine."""
+    told = psutil.cpu_times()._asdict()
+    total = sum(value for name, value in told.items() if not name.startswith("guest"))  # those are in user and nice too
+    return total - sum(told.get(name, 0.0) for name in ("idle", "iowait", "steal")), total

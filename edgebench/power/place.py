@@ -13,13 +13,24 @@ from edgebench.fingerprint import ROOT
 
 
 @dataclass(frozen=True)
+class Watts:
+    """What a machine draws with the CPU idle and fully busy, as somebody declares it; printed as it is typed."""
+
+    idle: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.idle:g}:{self.most:g}"
+
+
+@dataclass(frozen=True)
 class Place:
-    """This machine, or a tree of its files recorded elsewhere under `root`. `watts`: idle and at full load, declared
-    by the user for the meter `model`."""
+    """This machine, or a tree of its files recorded elsewhere under `root`. `watts`: declared by the user for the meter
+    `model`; they come before those of the profile."""
 
     profile: Profile
     root: Path = ROOT
-    watts: tuple[float, float] | None = None
+    watts: Watts | None = None
 
     def program(self, name: str) -> str | None:
         """The path of a program: on PATH, or in the tree's /usr/bin; None if it is not there."""
@@ -28,7 +39,7 @@ class Place:
     def ruled(self, meter: str) -> Scope:
         """What the profile's rails add up to. Raises Unsupported where it has no rule: rails can be inside others."""
         power = self.profile.power
-        if power.scope is None:
+        if power.scope is None or not power.total_rails:
             raise Unsupported(
                 f"{meter} tells single rails, and the profile {self.profile.name} does not say which are the whole",
                 "--device the board's own profile, or one of yours with [power] scope and total_rails",
