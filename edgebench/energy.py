@@ -40,6 +40,7 @@ class Energy:
     with the wait for the next one. `rails_mw` is the mean of each rail, of which `total_rails` add up to the whole.
     `updates`: readings that were new, at `sample_rate_hz` on average; `coverage`: the share of the window that they
     span without a gap; `counter_gap`: the share by which a source's power, integrated, differs from its energy counter.
+    `trace`: seconds from the window's start and the power of the whole in mW, of each look in it and the two around it.
     All figures are None, with `missing` and the `reason` as a sentence, where none is to be had.
     """
 
@@ -65,6 +66,7 @@ class Energy:
     counter_gap: float | None = None
     total_rails: tuple[str, ...] = ()
     rails_mw: dict[str, float] = field(default_factory=dict)
+    trace: tuple[tuple[float, ...], ...] = ()
 
     @property
     def label(self) -> str:

@@ -148,6 +148,7 @@ def summary(
         gross_j=drawn.joules,
         counter_gap=drawn.counter_gap,
         rails_mw=rails,
+        trace=tuple(((s.at_ns - window.start_ns) / 1e9, s.total_mw) for s in near if s.total_mw is not None),
     )
 
 
