@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker a core: torch's threads would wait for each other's cores, and the suite took half as long again. Before
     # anything imports torch; the commands that tests start inherit it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Each of the hundreds of processes that the tests start would compile edgebench anew: a third of a short command's time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from click.testing import CliRunner
 
@@ -75,10 +80,11 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory, edgebench: Command) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a checkpoint trained for two epochs and its ONNX and OpenVINO artifacts. Not to be changed.
 
-    The first of xdist's workers makes it, for all of them.
+    The first of xdist's workers makes it, for all of them, in its own process: others load torch, timm and sklearn
+    from the disk again.
     """
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-workspace"
@@ -90,8 +96,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, edgebench: Command) -> P
                 ("train", "--epochs", "2", "--subset", "200"),
                 ("export", "--target", "onnx", "--target", "openvino"),
             ):
-                done = edgebench(*arguments, "--workspace", root)
-                assert done.returncode == 0, done.stderr
+                done = CliRunner().invoke(cli, [*arguments, "--workspace", str(root)], catch_exceptions=False)
+                assert done.exit_code == 0, done.stderr
             (root / "whole").touch()
     return root
 
