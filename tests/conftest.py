@@ -17,16 +17,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker a core: torch's threads would wait for each other's cores, and the suite took half as long again. Before
     # anything imports torch; the commands that tests start inherit it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Each of the hundreds of processes that the tests start would compile edgebench anew: a third of a short command's time.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from click.testing import CliRunner
 
 from edgebench import artifact
 from edgebench.cli import cli
 from edgebench.specs import Artifact
+
+# Else each of the hundreds of processes that the tests start compiles edgebench anew, a third of a short command's time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parent.parent
 LONGEST = ("test_train.py", "test_base_install.py")

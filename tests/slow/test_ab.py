@@ -19,15 +19,17 @@ from edgebench.specs import Artifact
 FAKE = ("--runtime", "fake", "--runtime-option", "latency_ms=2")
 
 
-def alive(artifact: Artifact) -> list[str]:
-    """The processes that serve bursts of this artifact, which is this test session's own."""
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "edgebench.worker bursts" in line and str(artifact.path) in line]
+def alive(artifact: Artifact, state: str = "") -> list[str]:
+    """The processes that serve bursts of this artifact, which is this test session's own; those in one of ps's states
+    alone."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "state,pid,args"], capture_output=True, text=True, check=True).stdout
+    lines = [line for line in listed.splitlines() if "edgebench.worker bursts" in line and str(artifact.path) in line]
+    return [line[1:] for line in lines if line.startswith(state)]
 
 
 def eventually(true: Callable[[], bool]) -> bool:
-    """Whether it comes true within half a minute."""
-    deadline = time.monotonic() + 30
+    """Whether it comes true within two minutes."""
+    deadline = time.monotonic() + 120
     while not true() and time.monotonic() < deadline:
         time.sleep(0.1)
     return true()
@@ -47,14 +49,14 @@ def test_a_planted_slowdown_is_found_and_gates(edgebench: Command, onnx_artifact
 
 
 def test_two_runtimes_of_one_artifact_are_named(edgebench: Command, onnx_artifact: Artifact) -> None:
-    done = edgebench("ab", onnx_artifact.path, "--runtime-b", "openvino", "--max-seconds", "8")
+    done = edgebench("ab", onnx_artifact.path, "--runtime-b", "openvino", "--max-seconds", "5")
     assert done.returncode == 0, done.stderr
     assert "A: onnxruntime, " in done.stdout and "B: openvino, " in done.stdout
     assert "95 % interval" in done.stdout
 
 
 def test_another_environment_is_given_by_its_python(edgebench: Command, onnx_artifact: Artifact) -> None:
-    done = edgebench("ab", onnx_artifact.path, "--python-b", sys.executable, "--max-seconds", "5", "--json")
+    done = edgebench("ab", onnx_artifact.path, "--python-b", sys.executable, "--max-seconds", "3", "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["launches"]) >= 2
 
@@ -70,19 +72,23 @@ def test_ctrl_c_tells_what_there_is_and_leaves_no_worker(onnx_artifact: Artifact
         env=clean_environment(),
         start_new_session=True,
     ) as process:
-        time.sleep(12)
+        seen: set[str] = set()
+
+        def third_launch() -> bool:
+            seen.update(alive(onnx_artifact))
+            return len(seen) > 4
+
+        assert eventually(third_launch)
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert not alive(onnx_artifact)
-    if said:  # the verdict may have come before the signal
-        assert json.loads(said)["stop"] in ("interrupted", "precision")
+    assert json.loads(said)["stop"] == "interrupted"
 
 
 def test_a_stopped_worker_does_not_outlive_a_killed_command(onnx_artifact: Artifact) -> None:
     command = [sys.executable, "-m", "edgebench", "ab", str(onnx_artifact.path), "--max-seconds", "300"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=clean_environment(), start_new_session=True) as ab:
-        assert eventually(lambda: len(alive(onnx_artifact)) == 2)
-        time.sleep(2)  # into the bursts, where one of the two is stopped at any time
+        assert eventually(lambda: len(alive(onnx_artifact)) == 2 and alive(onnx_artifact, "T"))  # in the bursts
         ab.kill()
     assert eventually(lambda: not alive(onnx_artifact))
 
@@ -92,7 +98,7 @@ def test_a_stopped_worker_does_not_outlive_a_killed_command(onnx_artifact: Artif
     [
         (("nowhere",), 1, "nowhere does not exist"),
         (("{onnx}", "--runtime", "onnxruntim"), 2, "did you mean onnxruntime"),
-        (("{onnx}", "--runtime", "torch"), 1, "opens onnx"),
+        (("{checkpoint}", "--runtime", "onnxruntime"), 1, "opens checkpoint"),
         (("{onnx}", "--python-b", "/nowhere/python"), 2, "/nowhere/python is no program"),
         (("{onnx}", "--max-seconds", "0"), 2, "--max-seconds is 0"),
         (("{onnx}", "--band", "7"), 2, "--band is 7"),
@@ -102,9 +108,10 @@ def test_a_stopped_worker_does_not_outlive_a_killed_command(onnx_artifact: Artif
     ],
 )
 def test_bad_input_gets_one_clear_message(
-    edgebench: Command, onnx_artifact: Artifact, arguments: tuple[str, ...], code: int, says: str
+    in_process: Command, checkpoint: Artifact, onnx_artifact: Artifact, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    done = edgebench("ab", *(a.replace("{onnx}", str(onnx_artifact.path)) for a in arguments))
+    paths = {"checkpoint": checkpoint.path, "onnx": onnx_artifact.path}
+    done = in_process("ab", *(argument.format(**paths) for argument in arguments))
     assert done.returncode == code and says in " ".join(done.stderr.split()), done.stderr
     assert done.stderr.count("Error: ") == 1 and "Traceback" not in done.stderr
 
@@ -125,10 +132,10 @@ def test_crosscheck_holds_us_against_a_bare_loop_and_a_whole_program(
     assert not list(tmp_path.iterdir()), "benchmark_app writes its reports into the folder that it runs in"
 
 
-def test_crosscheck_refuses_what_it_cannot_do(edgebench: Command, onnx_artifact: Artifact) -> None:
+def test_crosscheck_refuses_what_it_cannot_do(in_process: Command, onnx_artifact: Artifact) -> None:
     for arguments, says in (
         (("--rival", "benchmark_ap"), "did you mean benchmark_app"),
         (("--rounds", "1"), "--rounds is 1"),
     ):
-        done = edgebench("crosscheck", onnx_artifact.path, *arguments)
+        done = in_process("crosscheck", onnx_artifact.path, *arguments)
         assert done.returncode == 2 and says in " ".join(done.stderr.split())

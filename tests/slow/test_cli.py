@@ -136,9 +136,7 @@ def test_an_onnx_file_cut_in_half_behind_a_fitting_hash_is_a_failed_result(
     assert all(str(folder) in row["message"] for row in rows)
 
 
-def test_a_checkpoint_with_a_changed_byte_is_refused(
-    in_process: Command, checkpoint: Artifact, tmp_path: Path
-) -> None:
+def test_a_checkpoint_with_a_changed_byte_is_refused(in_process: Command, checkpoint: Artifact, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(checkpoint.path, tmp_path / "changed"))
     weights = bytearray((folder / "weights.safetensors").read_bytes())
     weights[-1] ^= 1
@@ -174,9 +172,10 @@ def test_run_measures_everything_newest_on_every_runtime(
     edgebench: Command, in_process: Command, workspace: Path, tmp_path: Path
 ) -> None:
     copied = shutil.copytree(workspace, tmp_path / "runs")
-    done = edgebench("run", *FAST, "--duration", "0.5", "--threads", "2", cwd=tmp_path)
+    # One thread each: two of torch wait for each other's core where there are other programs, 30 s of this test.
+    done = edgebench("run", *FAST, "--threads", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    shown = edgebench("report", "--json", cwd=tmp_path)
+    shown = in_process("report", "--json", cwd=tmp_path)
     rows = {(row["format"], row["runtime"]): row for row in json.loads(shown.stdout)}
     assert set(rows) >= {
         ("checkpoint", "torch"), ("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "openvino"),
@@ -184,10 +183,10 @@ def test_run_measures_everything_newest_on_every_runtime(
     assert not {runtime for _, runtime in rows} & {"fake"}, "a scripted runtime was run without being named"
     for row in rows.values():
         assert row["status"] == "ok" and row["evidence"] == "measured" and row["precision"] == "fp32"
-        # Two threads of torch on a machine that others use may not make the six requests that a median needs.
+        # On a machine that others use torch may not make the six requests that a median needs.
         assert row["median_ms"] > 0 if row["requests"] >= 6 else row["median_ms"] is None
         assert row["throughput_per_s"] > 0 and row["peak_memory_mib"] > 20
-        assert row["threads"] == 2 and row["gflops"] == pytest.approx(2 * row["gmacs"])
+        assert row["threads"] == 1 and row["gflops"] == pytest.approx(2 * row["gmacs"])
     assert len(list((copied / "results").glob("*.json"))) == len(rows)
     for form, start in (("markdown", "| model |"), ("csv", "model,parameters_m,"), ("table", "")):
         shown = in_process("report", "--format", form, cwd=tmp_path)
@@ -222,7 +221,7 @@ def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
 
 
 def test_a_jetson_profile_elsewhere_is_emulated_loudly(
-    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+    edgebench: Command, in_process: Command, onnx_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = (
         "run",
@@ -240,8 +239,9 @@ def test_a_jetson_profile_elsewhere_is_emulated_loudly(
     assert done.returncode == 0, done.stderr
     assert {row["evidence"] for row in json.loads(done.stdout)} == {"emulated"}
     assert "EMULATED" in done.stderr
-    for refusal in (edgebench(*command, "--require-device"), edgebench(*command, env={"CI": "true"})):
-        refused(refusal, 1, "jetson_orin", "fix:")
+    refused(in_process(*command, "--require-device"), 1, "jetson_orin", "fix:")
+    monkeypatch.setenv("CI", "true")
+    refused(in_process(*command), 1, "jetson_orin", "fix:")
 
 
 def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
@@ -262,16 +262,16 @@ def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_arti
         assert result["job"]["memory_limit_mib"] == 2048
 
 
-def test_a_corrupt_result_file_hides_no_good_one(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
-    assert edgebench("run", onnx_artifact.path, "--runtime", "ort", *FAST, "--workspace", tmp_path).returncode == 0
+def test_a_corrupt_result_file_hides_no_good_one(in_process: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
+    assert in_process("run", onnx_artifact.path, "--runtime", "fake", *FAST, "--workspace", tmp_path).returncode == 0
     (tmp_path / "results" / "00000-broken.json").write_text('{"half": ')
-    done = edgebench("report", "--json", "--workspace", tmp_path)
+    done = in_process("report", "--json", "--workspace", tmp_path)
     assert done.returncode == 0 and len(json.loads(done.stdout)) == 1
     assert "00000-broken.json" in done.stderr
 
 
-def test_doctor_says_what_works_and_the_fix(edgebench: Command) -> None:
-    done = edgebench("doctor", "--json")
+def test_doctor_says_what_works_and_the_fix(in_process: Command) -> None:
+    done = in_process("doctor", "--json")
     assert done.returncode == 0, done.stderr
     findings = {(f["kind"], f["name"]): f for f in json.loads(done.stdout)["findings"]}
     assert findings["runtime", "onnxruntime"]["works"] and findings["exporter", "openvino"]["works"]

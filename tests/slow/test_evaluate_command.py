@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Command
 
 from edgebench import artifact
 from edgebench.cli import cli
@@ -25,13 +24,11 @@ def copied(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def test_images(copied: Path, edgebench: Command, onnx_artifact: Artifact) -> Path:
+def test_images(copied: Path, onnx_artifact: Artifact) -> Path:
     path = copied.parent / "test.npz"
-    done = edgebench(
-        "evaluate", copied / "artifacts" / onnx_artifact.path.name, "--runtime", "ort", "--save-images", path,
-        "--workspace", copied, "--json",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    found = copied / "artifacts" / onnx_artifact.path.name
+    done = evaluate(found, "--runtime", "ort", "--save-images", path, "--workspace", copied, "--json")
+    assert done.exit_code == 0, done.stderr
     (row,) = json.loads(done.stdout)
     found = row["evaluation"]
     assert found["images"] == 360 and found["torch_agreement"] == 1.0 and found["non_finite"] == 0

@@ -52,9 +52,10 @@ def test_single_stream_agrees_with_the_script(run) -> None:
 
 @pytest.mark.usefixtures("real")
 def test_a_query_of_multi_stream_is_eight_samples(run) -> None:
-    done, row, told = run("--scenario", "multi-stream", *FAKE, *SHORT)
+    quick = ("--runtime", "fake", "--runtime-option", "latency_ms=0.5")  # LoadGen makes 662 queries, however long
+    done, row, told = run("--scenario", "multi-stream", *quick, *SHORT)
     assert done.returncode == 0, done.stderr
-    assert 16 < row["median_ms"] < 40
+    assert 4 < row["median_ms"] < 30
     assert told["figures"]["queries"] >= told["min_queries"] == 662
     assert "samples_per_query : 8" in told["summary"]
 

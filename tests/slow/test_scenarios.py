@@ -169,22 +169,19 @@ def test_one_slow_frame_in_ten_misses_its_deadline_alone(measure: Measure, small
 # sustained
 
 
-def test_a_sustained_run_tells_the_clocks_beside_the_latency(measure: Measure, small: Artifact) -> None:
-    row, result, said = measure(small, *fake("4"), "--scenario", "sustained", "--minutes", "0.15", "--warmup", "0")
+def test_a_sustained_run_tells_the_clocks_and_finds_out_a_model_that_slows_down(
+    measure: Measure, small: Artifact
+) -> None:
+    # A percent more with each inference: however few of them a busy machine manages in seven seconds, it shows.
+    ramp = ",".join(f"{1.01**i:.1f}" for i in range(600))
+    row, result, said = measure(small, *fake(ramp), "--scenario", "sustained", "--minutes", "0.12", "--warmup", "0")
     found = result.summary.sustained
-    assert row["verdict"] == found.verdict == ("slowed" if found.slowdown_ci95[0] > 1.02 else "too_short")
+    assert row["verdict"] == found.verdict == "slowed" and found.slowdown > 1.5
     (launch,) = result.launches
-    assert 8 <= len(launch.windows) <= 10, "a window a second for nine seconds"
+    assert 6 <= len(launch.windows) <= 8, "a window a second for seven seconds"
     assert sum(window.n for window in launch.windows) == len(launch.samples.latency_ns) == result.summary.n
     assert [w.start_s for w in launch.windows] == sorted(w.start_s for w in launch.windows)
     assert result.stop == "launches" and found.verdict in said
-
-
-def test_a_model_that_slows_down_is_found_out(measure: Measure, small: Artifact) -> None:
-    # A percent more with each inference: however few of them a busy machine manages in nine seconds, it shows.
-    ramp = ",".join(f"{1.01**i:.1f}" for i in range(600))
-    row, result, _ = measure(small, *fake(ramp), "--scenario", "sustained", "--minutes", "0.15", "--warmup", "0")
-    assert row["verdict"] == "slowed" and result.summary.sustained.slowdown > 1.5
 
 
 # what makes figures doubtful
