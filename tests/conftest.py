@@ -24,7 +24,7 @@ from edgebench import artifact
 from edgebench.cli import cli
 from edgebench.specs import Artifact
 
-# Else each of the hundreds of processes that the tests start compiles edgebench anew, a third of a short command's time.
+# Else each of the hundreds of processes that tests start compiles edgebench anew, a third of a short command's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
