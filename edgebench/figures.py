@@ -24,11 +24,6 @@ class Figure:
     reason: str = ""
     fix: str = ""
 
-    def __post_init__(self) -> None:
-        if self.value is not None:  # what is known needs no excuse
-            object.__setattr__(self, "reason", "")
-            object.__setattr__(self, "fix", "")
-
     def overlaps(self, other: Figure) -> bool:
         """Whether the two intervals overlap, so that neither is known to be the better; an exact value is its own."""
         low, high = self._interval()
@@ -78,22 +73,18 @@ def _median(row: Row) -> Figure:
 
 
 def _throughput(row: Row) -> Figure:
-    return Figure(row.throughput_per_s, reason="throughput was not measured", fix="edgebench run")
+    return _known(row.throughput_per_s) or Figure(None, reason="throughput was not measured", fix="edgebench run")
 
 
 def _memory(row: Row) -> Figure:
     # a discrete GPU has memory of its own; what the limit is about is the process's
-    return Figure(
-        _megabytes(row.peak_memory_mib),
-        reason="peak memory could not be read there",
-        fix="see memory.reason in the result",
-    )
+    reason, fix = "peak memory could not be read there", "see memory.reason in the result"
+    return _known(row.peak_memory_mib, 2**20 / 1e6) or Figure(None, reason=reason, fix=fix)
 
 
 def _size(row: Row) -> Figure:
-    return Figure(
-        _megabytes(row.model_size_mib), reason="the artifact does not tell its size", fix="edgebench export anew"
-    )
+    reason, fix = "the artifact does not tell its size", "edgebench export anew"
+    return _known(row.model_size_mib, 2**20 / 1e6) or Figure(None, reason=reason, fix=fix)
 
 
 def _accuracy(row: Row) -> Figure:
@@ -106,15 +97,17 @@ def _accuracy(row: Row) -> Figure:
 
 
 def _power(row: Row) -> Figure:
-    return Figure(row.mean_power_w, reason=row.power_reason or "power was not measured", fix=MEASURE_POWER)
+    reason = row.power_reason or "power was not measured"
+    return _known(row.mean_power_w) or Figure(None, reason=reason, fix=MEASURE_POWER)
 
 
 def _energy(row: Row) -> Figure:
-    return Figure(row.energy_mj, reason=row.power_reason or "energy was not measured", fix=MEASURE_POWER)
+    reason = row.power_reason or "energy was not measured"
+    return _known(row.energy_mj) or Figure(None, reason=reason, fix=MEASURE_POWER)
 
 
-def _megabytes(mib: float | None) -> float | None:
-    return None if mib is None else mib * 2**20 / 1e6
+def _known(value: float | None, factor: float = 1.0) -> Figure | None:
+    return None if value is None else Figure(value * factor)
 
 
 METRICS = {

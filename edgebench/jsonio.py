@@ -22,9 +22,10 @@ T = TypeVar("T")
 
 def encode(value: Any) -> Any:
     """A dataclass, or a container of them, as plain JSON values. Fields marked `json=False` are left out."""
+    if value is None or type(value) in (str, int, bool):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        shown = (field for field in dataclasses.fields(value) if field.metadata.get("json", True))
-        return {field.name: encode(getattr(value, field.name)) for field in shown}
+        return {name: encode(getattr(value, name)) for name in _fields(type(value))}
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in value]
     if isinstance(value, dict):
@@ -45,9 +46,9 @@ def decode(kind: Any, data: Any, where: str) -> Any:
 
     Raises BadFile that names the place where `data` departs from the type: nothing is guessed or coerced.
     """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return data
+    origin, arguments = _parts(kind)
     if origin in (typing.Union, types.UnionType):
         if data is None and type(None) in arguments:
             return None
@@ -67,6 +68,8 @@ def decode(kind: Any, data: Any, where: str) -> Any:
             return tuple(data)  # raw samples come by the hundred thousand
         return tuple(decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
     if origin is dict and isinstance(data, dict):
+        if arguments[1] is Any:
+            return data
         return {key: decode(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
     if dataclasses.is_dataclass(kind) and isinstance(data, dict):
         return _decode_dataclass(kind, data, where)
@@ -81,8 +84,7 @@ def decode(kind: Any, data: Any, where: str) -> Any:
 
 
 def _decode_dataclass(kind: Any, data: dict[str, Any], where: str) -> Any:
-    hints, values = _hints(kind), {}
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.metadata.get("json", True)}
+    hints, fields, values = _hints(kind), _fields(kind), {}
     if unknown := sorted(set(data) - set(fields)):
         raise BadFile(f"{where}: unknown key {unknown[0]!r}", "it may come from a newer edgebench: upgrade this one")
     for name, field in fields.items():
@@ -91,6 +93,16 @@ def _decode_dataclass(kind: Any, data: dict[str, Any], where: str) -> Any:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise BadFile(f"{where}: key {name!r} is missing")
     return kind(**values)
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return typing.get_origin(kind), typing.get_args(kind)
+
+
+@cache
+def _fields(kind: type) -> dict[str, dataclasses.Field]:
+    return {field.name: field for field in dataclasses.fields(kind) if field.metadata.get("json", True)}
 
 
 @cache

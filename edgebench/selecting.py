@@ -49,9 +49,9 @@ def select(
     rows, device = _of_device(rows, device, scenario)
     rows, aside = _comparable(rows, 1 if batch is None and scenario == "latency" else batch)
     evidence, machine = (rows[0].evidence, rows[0].machine) if rows else ("", "")
-    figures = [{m: METRICS[m].read(row) for m in METRICS} for row in rows]
-    scope = _one_scope(rows, figures)
     wanted = [m for m in METRICS if m in ("accuracy", "latency", prefer) or METRICS[m].limit in limits.given()]
+    figures = [{m: METRICS[m].read(row) for m in {*wanted, *ORDER[prefer]}} for row in rows]
+    scope = _one_scope(rows, figures)
     over = tuple(m for m in wanted if any(found[m].value is not None for found in figures))
     judged = map(_judged, rows, figures, _pareto(figures, over), [limits.given()] * len(rows))
     made, notes = _ranked(list(judged), figures, prefer)
@@ -106,7 +106,7 @@ def _one_scope(rows: Sequence[Row], figures: list[dict[str, Figure]]) -> str:
                 reason=f"its power is of the {row.power_scope}, the others' of the {scope}",
                 fix="measure all with one meter",
             )
-            found |= {"power": other, "energy": other}
+            found |= {name: other for name in ("power", "energy") if name in found}
     return scope
 
 

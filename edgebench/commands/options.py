@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -117,6 +118,7 @@ def rows(workspace: Workspace) -> list[Row]:
         click.echo(f"warning: skipped {problem}", err=True)
     if len(problems) > TOLD:
         click.echo(f"warning: skipped {len(problems) - TOLD} files more", err=True)
+    gc.freeze()  # there are many, and all live to the end
     return merged(entries)
 
 

@@ -140,7 +140,7 @@ def markdown(decision: Decision) -> str:
 def as_json(decision: Decision) -> str:
     """All of it, and the chosen candidate's row on its own; null if nothing fits."""
     chosen: Row | None = decision.chosen.row if decision.chosen else None
-    return jsonio.dumps({"chosen": chosen, "decision": decision}, indent=1) + "\n"
+    return jsonio.dumps({"chosen": chosen, "decision": decision}) + "\n"
 
 
 WRITERS: dict[str, Callable[[Decision], str]] = {"markdown": markdown, "json": as_json}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from edgebench import jsonio
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MISSING = "–"
+MOST = 100  # rows in a terminal: thousands would be read by nobody, and take a minute to draw
+# Nothing in such a cell has to be changed for Markdown.
+PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
 
 
 def _number(digits: int) -> Callable[[Any], str]:
@@ -118,13 +122,21 @@ def _failures(rows: Sequence[Row]) -> list[str]:
 
 
 def terminal(rows: Sequence[Row]) -> Table:
-    """A rich table for a terminal; columns that say the same in every row go into its caption, to save width."""
+    """A rich table for a terminal; columns that say the same in every row go into its caption, to save width.
+
+    Of more than MOST rows the first, which says so.
+    """
     from rich.markup import escape
     from rich.table import Table
 
+    left_out, rows = len(rows[MOST:]), rows[:MOST]
     headings, cells = _shown(rows)
     common = {i for i, heading in enumerate(headings) if heading in TOLD_ONCE and len({line[i] for line in cells}) == 1}
     lines = [", ".join(f"{headings[i]} {cells[0][i]}" for i in sorted(common)), *_failures(rows)]
+    if left_out:
+        lines.insert(
+            0, f"… and {left_out} rows more: choose with --model and --device, or write all with --out FILE.md"
+        )
     caption = escape(printable("\n".join(line for line in lines if line)))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)
     for i, heading in enumerate(headings):
@@ -152,6 +164,8 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def markdown_safe(cell: str) -> str:
     """Names come from outside: no cell may break the table, smuggle in HTML or a link, or move a cursor."""
+    if PLAIN.fullmatch(cell):
+        return cell
     cell = printable(" ".join(cell.split()))
     for character in "\\`*_[]|":
         cell = cell.replace(character, "\\" + character)
@@ -164,7 +178,7 @@ def as_csv(rows: Sequence[Any], kind: type = Row) -> str:
     writer = csv.DictWriter(out, [field.name for field in fields(kind)], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: _csv_safe(value) for name, value in asdict(row).items()})
+        writer.writerow({name: _csv_safe(value) for name, value in vars(row).items()})
     return out.getvalue()
 
 
@@ -177,7 +191,8 @@ def _csv_safe(value: Any) -> Any:
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    return jsonio.dumps(list(rows), indent=1) + "\n"
+    """A list of objects, one a line."""
+    return "[\n" + ",\n".join(jsonio.dumps(row) for row in rows) + "\n]\n"
 
 
 WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {"markdown": markdown, "csv": as_csv, "json": as_json}

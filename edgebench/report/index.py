@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import hashlib
-import json
 import os
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,10 @@ from edgebench.report.rows import Entry, Row
 from edgebench.specs import SCHEMA
 
 NAME = ".index.sqlite"
-TABLE = "CREATE TABLE entries (name TEXT PRIMARY KEY, size INT, time INT, entry TEXT, crc INT)"
+FIELDS = [field.name for field in dataclasses.fields(Row)]
+# Without types, so that sqlite gives back what it was given. `problem` is why a file cannot be read.
+COLUMNS = ["name", "size", "time", "problem", "fix", "cell", "deployed", *(f"row_{name}" for name in FIELDS)]
+TABLE = f"CREATE TABLE entries ({', '.join(COLUMNS)}, PRIMARY KEY (name))"
 WAIT_S = 5.0  # for another that is writing
 TOGETHER = 200  # files a transaction: a first reading that is stopped keeps what it has read
 
@@ -113,25 +115,38 @@ def _kept(cache: sqlite3.Connection | None, folder: Path, files: dict[str, tuple
     if cache is None:
         return {}
     found: dict[str, Found] = {}
+    collecting = gc.isenabled()
+    gc.disable()  # it would go through all that is made here again and again
     try:
-        for name, size, time, text, crc in cache.execute("SELECT name, size, time, entry, crc FROM entries"):
-            if files.get(name) == (size, time) and zlib.crc32(text.encode()) == crc:
-                found[name] = _decoded(json.loads(text), folder / name)
-    except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError):  # what is damaged is read from its file
+        for name, size, time, *kept in cache.execute(f"SELECT {', '.join(COLUMNS)} FROM entries"):
+            if files.get(name) == (size, time):
+                problem, fix, cell, deployed, *values = kept
+                if problem is None:
+                    found[name] = Entry(Row(*values), cell, deployed)
+                else:
+                    found[name] = BadFile(f"{folder / name}{problem}", fix)
+    except sqlite3.DatabaseError:  # what is damaged is read from its file
         return found
+    finally:
+        if collecting:
+            gc.enable()
     return found
 
 
 def _keep(cache: sqlite3.Connection | None, folder: Path, files: dict[str, Any], part: dict[str, Found]) -> None:
     if cache is None:
         return
-    lines = []
-    for name, found in part.items():
-        if files[name] is not None:
-            text = json.dumps(_encoded(found, folder / name))
-            lines.append((name, *files[name], text, zlib.crc32(text.encode())))
+    lines = [
+        (name, *files[name], *_columns(found, folder / name)) for name, found in part.items() if files[name] is not None
+    ]
     with contextlib.suppress(sqlite3.Error), cache:  # another writes: it is read again the next time
-        cache.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", lines)
+        cache.executemany(f"INSERT OR REPLACE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})", lines)
+
+
+def _columns(found: Found, path: Path) -> list[Any]:
+    if isinstance(found, BadFile):  # its message begins with the path, which may be another the next time
+        return [found.message.removeprefix(str(path)), found.fix, None, None, *[None] * len(FIELDS)]
+    return [None, None, found.cell, found.deployed, *(getattr(found.row, name) for name in FIELDS)]
 
 
 def _forget(cache: sqlite3.Connection | None, files: dict[str, Any]) -> None:
@@ -141,17 +156,3 @@ def _forget(cache: sqlite3.Connection | None, files: dict[str, Any]) -> None:
     with contextlib.suppress(sqlite3.Error), cache:
         gone = [(name,) for (name,) in cache.execute("SELECT name FROM entries") if name not in files]
         cache.executemany("DELETE FROM entries WHERE name = ?", gone)
-
-
-def _encoded(found: Found, path: Path) -> list[Any]:
-    if isinstance(found, BadFile):  # its message begins with the path, which may be another the next time
-        return [found.message.removeprefix(str(path)), found.fix]
-    row = found.row
-    return [found.cell, found.deployed, [getattr(row, field.name) for field in dataclasses.fields(row)]]
-
-
-def _decoded(kept: list[Any], path: Path) -> Found:
-    if len(kept) == 2:
-        return BadFile(f"{path}{kept[0]}", kept[1])
-    cell, deployed, values = kept
-    return Entry(Row(*values), cell, deployed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from edgebench import jsonio, results, stats
@@ -87,6 +87,9 @@ class Row:
         return ", ".join(word for word in (self.power_source, self.power_scope) if word)
 
 
+DEPLOYED = ("deployed_accuracy", "deployed_low", "deployed_high", "deployed_images")
+
+
 @dataclass(frozen=True)
 class Entry:
     """What tables need of one result, by itself. `cell` is alike in repetitions of one measurement, `deployed` in what
@@ -134,10 +137,8 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
 def _with_accuracy(row: Row, judged: Row | None) -> Row:
     if judged is None:
         return row
-    return replace(
-        row, deployed_accuracy=judged.deployed_accuracy, deployed_low=judged.deployed_low,
-        deployed_high=judged.deployed_high, deployed_images=judged.deployed_images,
-    )  # fmt: skip
+    # by hand, for `dataclasses.replace` takes a third of a second for ten thousand
+    return Row(**vars(row) | {name: getattr(judged, name) for name in DEPLOYED})
 
 
 def _hash(key: tuple) -> str:
