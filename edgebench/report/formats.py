@@ -192,7 +192,7 @@ def _csv_safe(value: Any) -> Any:
 
 def as_json(rows: Sequence[Row]) -> str:
     """A list of objects, one a line."""
-    return "[\n" + ",\n".join(jsonio.dumps(row) for row in rows) + "\n]\n"
+    return "[" + ",\n".join(jsonio.dumps(row) for row in rows) + "]\n"
 
 
 WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {"markdown": markdown, "csv": as_csv, "json": as_json}
