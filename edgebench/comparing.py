@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgebench import pairing, ratio, results, stats
+from edgebench.energy import Energy
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.jobs import LOADGEN, MIN_LAUNCHES, Launch, Result
 
@@ -21,6 +22,21 @@ FAILING: dict[str, set[Outcome]] = {
     "slower": {"slower", "failed"},
     "inconclusive": {"inconclusive", "refused", "only in base"},
 }
+
+
+@dataclass(frozen=True)
+class EnergyRatio:
+    """The gross energy of an image on both sides, in mJ, and new ÷ base, of one power pass each: no verdict.
+
+    `of`: the meter, or both, and what they cover. The ratio is None, with a `reason`, where the sides are not of the
+    same kind: another scope, or modelled against measured; or where a side has no energy.
+    """
+
+    base_mj: float | None = None
+    new_mj: float | None = None
+    ratio: float | None = None
+    of: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,7 @@ class Cell:
     launches: tuple[int, ...] = ()
     disturbed: tuple[int, ...] = ()
     changed: tuple[str, ...] = ()
+    energy: EnergyRatio | None = None
 
     @property
     def name(self) -> str:
@@ -139,7 +156,23 @@ def _unjudged(base: Result | None, new: Result | None) -> tuple[Cell, ratio.Witn
         return replace(cell, outcome="failed", reason=f"{new.status}: {new.message}"), None
     if not (base.launches and new.launches):
         return replace(cell, reason="a side has no launches"), None
-    return _weighed(replace(cell, changed=tuple(pairing.differences(pairing.free(base), pairing.free(new)))), base, new)
+    changed = tuple(pairing.differences(pairing.free(base), pairing.free(new)))
+    return _weighed(replace(cell, changed=changed, energy=_energies(base, new)), base, new)
+
+
+def _energies(base: Result, new: Result) -> EnergyRatio | None:
+    """None where neither side has energy."""
+    left, right = base.energy or Energy(), new.energy or Energy()
+    both = EnergyRatio(left.mj_per_image, right.mj_per_image)
+    if both.base_mj is None and both.new_mj is None:
+        return None
+    if both.base_mj is None or both.new_mj is None:
+        side, lacking = ("base", left) if both.base_mj is None else ("new", right)
+        return replace(both, reason=f"{side} has no energy: {lacking.reason or 'it was measured without a meter'}")
+    if (left.scope, left.modelled) != (right.scope, right.modelled):
+        return replace(both, reason=f"energy is not comparable: {left.label} in base, {right.label} in new")
+    of = left.label if left.label == right.label else f"{left.label} in base, {right.label} in new"
+    return replace(both, ratio=both.new_mj / both.base_mj, of=of)
 
 
 def _weighed(cell: Cell, base: Result, new: Result) -> tuple[Cell, ratio.Witnesses | None]:

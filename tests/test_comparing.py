@@ -17,9 +17,10 @@ from simulated import ARTIFACT, launch, result
 from edgebench import jsonio
 from edgebench.cli import cli
 from edgebench.comparing import DISTURBED, Cell, compare
+from edgebench.energy import Energy
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.jobs import Result
-from edgebench.report.comparison import terminal
+from edgebench.report.comparison import markdown, terminal
 
 HOSTILE = '<b>|`x`](http://e)\x00\x1b[31m\u202e&"]]>\ud800\n'
 
@@ -143,6 +144,40 @@ def test_nothing_in_common_is_an_error_that_lists_both_sides() -> None:
 def test_a_band_that_is_no_share_is_refused() -> None:
     with pytest.raises(UsageError, match="--band"):
         compare([result(launches())], [result(launches())], band=2)
+
+
+def energy(mj: float | None, **changes) -> Energy:
+    return replace(Energy("ina", "module", mean_power_mw=9000.0, mj_per_inference=mj, mj_per_image=mj), **changes)
+
+
+def test_energy_of_one_kind_is_compared_without_a_verdict() -> None:
+    cell = only(
+        [result(launches(), energy=energy(20.0))], [result(launches(), energy=energy(25.0, source="tegrastats"))]
+    )
+    assert (cell.outcome, cell.energy.ratio, cell.energy.reason) == ("equivalent", 1.25, "")
+    assert cell.energy.of == "ina, module in base, tegrastats, module in new"
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        (energy(20.0, scope="system"), ["ina, module in base", "ina, system in new"]),
+        (energy(20.0, source="model", modelled=True), ["ina, module in base", "MODELLED, model, module in new"]),
+        (energy(None, reason="ina told nothing"), ["new has no energy: ina told nothing"]),
+        (None, ["new has no energy: it was measured without a meter"]),
+    ],
+)
+def test_energy_of_another_kind_is_refused_naming_both_and_the_latency_is_judged(
+    new: Energy | None, says: list[str]
+) -> None:
+    cell = only([result(launches(), energy=energy(20.0))], [result(launches(), energy=new)])
+    assert cell.outcome == "equivalent" and cell.energy.ratio is None
+    assert all(words in cell.energy.reason for words in says)
+
+
+def test_energy_is_shown_where_there_is_any() -> None:
+    pairs = {mj: compare([result(launches(), energy=mj and energy(mj))], [result(launches())]) for mj in (None, 20.0)}
+    assert "mJ/image" not in markdown(pairs[None]) and "| 20 → – |" in markdown(pairs[20.0])
 
 
 def test_throughput_compares_the_time_of_an_image() -> None:

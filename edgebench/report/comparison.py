@@ -31,11 +31,20 @@ def _ratio(cell: Cell) -> str:
     return f"{cell.ratio:.3f}" if cell.low is None else f"{cell.ratio:.3f} ({cell.low:.3f}–{cell.high:.3f})"
 
 
+def _energy(cell: Cell) -> str:
+    """mJ an image on both sides, and their ratio where they are of the same kind."""
+    if cell.energy is None:
+        return MISSING
+    base, new = (MISSING if mj is None else f"{mj:.4g}" for mj in (cell.energy.base_mj, cell.energy.new_mj))
+    return f"{base} → {new}" + ("" if cell.energy.ratio is None else f" ({cell.energy.ratio:.3f})")
+
+
 COLUMNS: dict[str, Callable[[Cell], str]] = {
     "cell": lambda cell: cell.name,
     "base ms": lambda cell: _ms(cell.base_ms),
     "new ms": lambda cell: _ms(cell.new_ms),
     "new ÷ base (95 %)": _ratio,
+    "mJ/image": _energy,
     "launches": lambda cell: " + ".join(map(str, cell.launches)) or MISSING,
     "verdict": lambda cell: cell.outcome,
 }
@@ -61,7 +70,14 @@ def _remarks(comparison: Comparison) -> list[str]:
         own = [change for change in cell.changed if change not in shared]
         lines += [f"{cell.name}: {cell.outcome}: {_why(cell)}"] if cell.reason else []
         lines += [f"{cell.name}: changed: {'; '.join(own)}"] if own else []
-    return lines
+        lines += [f"{cell.name}: {cell.energy.reason}"] if cell.energy and cell.energy.reason else []
+    kinds = Counter(cell.energy.of for cell in comparison.cells if cell.energy and cell.energy.of)
+    return [*lines, *(f"mJ/image: {of}; of one power pass a side, so without a verdict" for of in kinds)]
+
+
+def _headings(comparison: Comparison) -> list[str]:
+    """Without energy, where no cell has any."""
+    return [h for h in COLUMNS if h != "mJ/image" or any(cell.energy for cell in comparison.cells)]
 
 
 def terminal(comparison: Comparison) -> Table:
@@ -71,7 +87,7 @@ def terminal(comparison: Comparison) -> Table:
 
     # said once where all say the same, since eighty columns are few
     launches = {COLUMNS["launches"](cell) for cell in comparison.cells if cell.launches}
-    headings = [heading for heading in COLUMNS if heading != "launches" or len(launches) > 1]
+    headings = [heading for heading in _headings(comparison) if heading != "launches" or len(launches) > 1]
     lines = [
         summary(comparison),
         *(f"launches: {n}" for n in launches if len(launches) == 1),
@@ -91,8 +107,9 @@ def terminal(comparison: Comparison) -> Table:
 
 def markdown(comparison: Comparison, fail_on: Sequence[str] = ()) -> str:
     """A Markdown table, for a pull request or a summary of CI."""
-    rows = [[markdown_safe(printable(show(cell))) for show in COLUMNS.values()] for cell in comparison.cells]
-    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *rows]
+    headings = _headings(comparison)
+    rows = [[markdown_safe(printable(COLUMNS[heading](cell))) for heading in headings] for cell in comparison.cells]
+    lines = [headings, ["---"] * len(headings), *rows]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     remarks = "".join(f"- {markdown_safe(printable(line))}\n" for line in _remarks(comparison))
     return f"{summary(comparison)}\n\n{table}\n\n{remarks}\n{NOTE} Noise band ± {comparison.band:.1%}.\n"
