@@ -132,7 +132,7 @@ def _bare(result: Result) -> Cell:
         size += f", {job.streams} in flight"
     parts = [size, job.threads and f"{job.threads} thr.", job.rate_hz and f"{job.rate_hz:g} Hz", job.precision]
     where = job.device if job.device == job.compute else f"{job.device}/{job.compute}"
-    setting = ", ".join([*(part for part in parts if part), where])
+    setting = ", ".join([*(part for part in parts if part), where, *([result.host] if result.host else [])])
     return Cell(result.artifact.model.name, result.artifact.format, job.runtime, job.scenario, setting, "inconclusive")
 
 

@@ -253,7 +253,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device."""
+    """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device.
+
+    `host`: what the board is called that it was measured on over ssh, without any user's name; empty: right here.
+    """
 
     job: Job
     artifact: Artifact
@@ -270,6 +273,7 @@ class Result:
     search: tuple[Point, ...] = ()
     notices: tuple[Notice, ...] = ()
     log_tail: str = ""
+    host: str = ""
     schema: int = SCHEMA
 
     @property

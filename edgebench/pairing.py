@@ -54,7 +54,7 @@ def free(result: Result) -> dict[str, Any]:
     return {
         "artifact": result.artifact.identity[:12], "provider": launch.effective.provider,
         f"{job.runtime} (effective)": launch.effective.version,
-        **{f"library {name}": version for name, version in libraries.items()},
+        **{f"library {name}": version for name, version in libraries.items()}, "board": result.host or "this machine",
         **{f"option {name}": value for name, value in job.options.items()},
         **{name: launch.before.get(name) for name in ("os", "python", "nvidia_driver", "l4t")},
         "warmup_s": job.warmup_s, "duration_s": job.duration_s, **points,
@@ -85,7 +85,7 @@ def _by_meaning(result: Result) -> str:
 
 
 def _exactly(result: Result) -> str:
-    return _by_meaning(result) + jsonio.dumps(result.job.options)
+    return _by_meaning(result) + jsonio.dumps([result.job.options, result.host])
 
 
 def newest(side: Sequence[Result]) -> list[Result]:

@@ -58,7 +58,7 @@ class Board:
 
 @contextmanager
 def board(
-    root: Path, *, python: str = f'exec {shlex.quote(sys.executable)} "$@"', **environment: str
+    root: Path, *, name: str = "board", python: str = f'exec {shlex.quote(sys.executable)} "$@"', **environment: str
 ) -> Iterator[Board]:
     """Start a server in `root`. `python` is the shell text that its python3 is made of, by default these tests'."""
     if SERVER is None:
@@ -81,7 +81,7 @@ def board(
     }  # fmt: skip
     (root / "server").write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
     client = {
-        "Host": "board", "HostName": "127.0.0.1", "Port": port, "User": getpass.getuser(),
+        "Host": name, "HostName": "127.0.0.1", "Port": port, "User": getpass.getuser(),
         "IdentityFile": root / "user_key", "IdentitiesOnly": "yes", "UserKnownHostsFile": root / "known",
         "StrictHostKeyChecking": "accept-new",
     }  # fmt: skip

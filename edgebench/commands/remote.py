@@ -69,8 +69,8 @@ def _run_there(
     if tuned:
         raise UsageError("--tuned is of this machine, --host another", "give --runtime and --threads")
     console, done = Console(stderr=True), []
-    arguments = ("run", "--require-device", *spelled(ctx, without=HERE))
-    order = engine.Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results)
+    arguments = ("run", "--require-device", *given_options(ctx, without=HERE))
+    order = engine.Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results, host.name)
     with Progress(console, given["progress"]) as progress, interruptible() as stopped:
 
         def came(result: Result, path: Path) -> None:
@@ -107,20 +107,22 @@ def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[st
     return found
 
 
-def spelled(ctx: click.Context, without: Container[str]) -> Iterator[str]:
+def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:
     """The options that the user gave, however they were given, as arguments that give them again."""
     for parameter in ctx.command.params:
-        name = parameter.name or ""
-        source = ctx.get_parameter_source(name)
-        if name in without or not isinstance(parameter, click.Option) or source in (None, _DEFAULT):
-            continue
-        value, option = ctx.params[name], parameter.opts[-1]
-        if parameter.is_flag:
-            yield option if value else parameter.secondary_opts[-1]
-        elif isinstance(value, dict):
-            yield from (f"{option}={key}={item}" for key, item in value.items())
-        else:
-            yield from (f"{option}={item}" for item in (value if isinstance(value, tuple) else (value,)))
+        source = ctx.get_parameter_source(parameter.name or "")
+        if isinstance(parameter, click.Option) and parameter.name not in without and source not in (None, _DEFAULT):
+            yield from spelled(parameter, ctx.params[parameter.name])
+
+
+def spelled(option: click.Option, value: Any) -> list[str]:
+    """A value of an option as the arguments that give it."""
+    name = option.opts[-1]
+    if option.is_flag:
+        return [name] if value else option.secondary_opts[-1:]
+    if isinstance(value, dict):
+        value = [f"{key}={item}" for key, item in value.items()]
+    return [f"{name}={item}" for item in (value if isinstance(value, (list, tuple)) else [value])]
 
 
 _DEFAULT = click.core.ParameterSource.DEFAULT

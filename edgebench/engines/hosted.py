@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from edgebench import artifact as folders
@@ -29,11 +30,15 @@ _RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Order:
-    """What a board is asked for: arguments of `edgebench run`, and the artifacts; `folder` is where results go."""
+    """What a board is asked for: arguments of `edgebench run`, and the artifacts.
+
+    `folder` is where results go, `board` what the board is called in them.
+    """
 
     arguments: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
     folder: Path
+    board: str
 
     @property
     def identity(self) -> str:
@@ -170,7 +175,7 @@ def _follow(connection: Connection, order: Order, job: _Job, watch: Watch) -> No
             continue
         heard, event = now, connection.hear(SILENCE_LIMIT_S)
         if "result" in event:
-            _keep(connection.body(event["result"]), connection.host, order, watch)
+            _keep(connection.body(event["result"]), connection, order, watch)
         elif "status" in event:
             watch.status(str(event["status"]))
         elif "line" in event:
@@ -183,15 +188,17 @@ def _follow(connection: Connection, order: Order, job: _Job, watch: Watch) -> No
             return
 
 
-def _keep(content: bytes, host: Host, order: Order, watch: Watch) -> None:
+def _keep(content: bytes, connection: Connection, order: Order, watch: Watch) -> None:
     """Save a result that came from elsewhere: whole, of an artifact that was sent, and under a name of ours."""
-    where = f"a result from {host.name}"
+    where = f"a result from {order.board}"
     try:
         result = jsonio.decode(Result, json.loads(content), where)
-    except (ValueError, RecursionError) as error:
-        raise BadFile(f"{where} is not JSON: {error}", "run it again") from None
+        created = datetime.fromisoformat(result.created) + timedelta(seconds=connection.behind_s)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise BadFile(f"{where} is damaged: {error}", "run it again") from None
     ours = next((a for a in order.artifacts if a.identity == result.artifact.identity == result.job.artifact), None)
     if ours is None or not _RUNTIME.fullmatch(result.job.runtime):
-        raise BadFile(f"{host.name} sent a result of something that it was not asked for", "is it the right board?")
-    result = replace(result, artifact=replace(ours, path=Path()))
+        raise BadFile(f"{order.board} sent a result of something that it was not asked for", "is it the right board?")
+    moment = created.isoformat(timespec="microseconds")
+    result = replace(result, artifact=replace(ours, path=Path()), host=order.board, created=moment)
     watch.result(result, results.save(result, order.folder))

@@ -22,6 +22,7 @@ from edgebench.packing import code_digest
 
 OLDEST_PYTHON = (3, 10)
 ANSWER_LIMIT_S = 120.0  # a board may have to read and hash a large file from a slow card
+CLOCKS_AGREE_S = 30  # the answer may have been under way for some of them
 LONGEST_LINE = 1 << 20
 LARGEST_RESULT = 1 << 28
 # One argument for sh, in which nothing varies: whatever the user's login shell is, it has only to pass it on. Any
@@ -72,6 +73,7 @@ class Host:
 class Connection:
     """One ssh process, and a conversation with the board through it (see engines/board.py).
 
+    Once greeted, `behind_s` is how far the board's clock is behind ours, in s: many have none that runs without power.
     Raises LinkLost when the link fails, at whatever call.
     """
 
@@ -96,6 +98,9 @@ class Connection:
             raise self._error(f"edgebench there is {theirs}, here it is {__version__}", self._setup)
         if code != code_digest():
             raise self._error(f"edgebench there is {theirs} as here, but its code is another", self._setup)
+        clock = hello.get("clock")
+        behind_s = round(time.time() - clock) if isinstance(clock, (int, float)) else 0
+        self.behind_s = behind_s if abs(behind_s) > CLOCKS_AGREE_S else 0
 
     def beginning(self, begins: bytes) -> bytes:
         """The first line that begins so; a login script may say something before. Raises what a board lacks."""

@@ -77,6 +77,7 @@ class Row:
     message: str
     created: str
     artifact: str
+    host: str
     machine: str
     power_mode: str
     file: str
@@ -224,7 +225,8 @@ def _row(result: Result) -> Row:
         message=result.message or _why_invalid(result),
         created=result.created,
         artifact=result.job.artifact,
-        machine=machine(before),
+        host=result.host,
+        machine=", ".join(word for word in (machine(before), result.host) if word),
         power_mode=str(before.get("nvpmodel") or ""),
         file=results.file_name(result),
     )
