@@ -117,7 +117,7 @@ def test_a_report_shows_the_verdict_and_why(run, edgebench: Command, tmp_path: P
 )
 def test_a_real_model_on_every_scenario(run, arguments: tuple[str, ...]) -> None:
     for _ in range(3):  # on a busy machine LoadGen may find its half second too short; once it has to be content
-        done, row, told = run(*arguments, *SHORT, "--runtime", "ort", "--threads", "2")
+        done, row, told = run(*arguments, *SHORT, "--runtime", "ort", "--threads", "1")
         if done.returncode == 0:
             break
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from conftest import Command, clean_environment
 from edgebench import artifact
 from edgebench.commands import training
 from edgebench.specs import Artifact
-from edgebench.train import Step
+from edgebench.training import Step
 
 QUICK = ("--epochs", "2", "--subset", "100")
 

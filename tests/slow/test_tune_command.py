@@ -13,7 +13,7 @@ from edgebench import jsonio
 from edgebench.tune import Tuned
 
 pytestmark = pytest.mark.xdist_group("tune")  # tuned once
-QUICK = ("--duration", "0.5", "--json")
+QUICK = ("--duration", "0.3", "--json")
 
 
 @pytest.fixture(scope="module")
@@ -49,28 +49,31 @@ def test_run_measures_what_was_found(edgebench: Command, tuned: tuple[Path, Tune
     assert (row["runtime"], row["threads"]) == (found.best.runtime, found.best.threads)
 
 
-def test_lower_precisions_need_images_and_may_lose_too_much(in_process: Command, tuned: tuple[Path, Tuned]) -> None:
-    workspace, _ = tuned
-    (name,) = (workspace / "artifacts").glob("*-onnx")
-    lower = workspace / "artifacts" / f"{name.name}-int8"
-    shutil.copytree(name, lower)
-    manifest = json.loads((lower / "artifact.json").read_text())
-    (lower / "artifact.json").write_text(json.dumps(manifest | {"precision": "int8"}))
-    alone = workspace.parent / "board" / "artifacts"
-    for folder in (name, lower):
-        shutil.copytree(folder, alone / folder.name)
-    arguments = ("--no-export", "--runtime", "fake", *QUICK)
-    done = in_process("tune", alone / name.name, *arguments, "--workspace", alone.parent)
-    assert done.returncode == 0, done.stderr
-    out = [trial for trial in json.loads(done.stdout)["trials"] if trial["precision"] == "int8"]
+def test_lower_precisions_need_images_and_may_lose_too_much(
+    in_process: Command, workspace: Path, tmp_path: Path
+) -> None:
+    """A copy that calls itself int8, in a workspace with its checkpoint and, as on a board, in one without."""
+    (found,) = (workspace / "artifacts").glob("*-onnx")
+    for name in ("desk", "board"):
+        for copy in (found.name, f"{found.name}-int8"):
+            shutil.copytree(found, tmp_path / name / "artifacts" / copy)
+        manifest = tmp_path / name / "artifacts" / f"{found.name}-int8" / "artifact.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"precision": "int8"}))
+    shutil.copytree(workspace / "checkpoints", tmp_path / "desk" / "checkpoints")
+
+    def trials(name: str, *arguments: str) -> list[dict]:
+        start, root = tmp_path / name / "artifacts" / found.name, tmp_path / name
+        fixed = ("--no-export", "--runtime", "fake", *QUICK, "--workspace", root)
+        done = in_process("tune", start, *fixed, *arguments)
+        assert done.returncode == 0, done.stderr
+        return [trial for trial in json.loads(done.stdout)["trials"] if trial["precision"] == "int8"]
+
+    out = trials("board")
     assert out and all("accuracy is not known" in trial["message"] for trial in out)
     # The fake runtime knows the answers to the reference images alone, and so gets the validation split wrong.
-    done = in_process("tune", *arguments, "--accuracy-drop", "0", "--workspace", workspace)
-    assert done.returncode == 0, done.stderr
-    judged = [trial for trial in json.loads(done.stdout)["trials"] if trial["precision"] == "int8"]
+    judged = trials("desk", "--accuracy-drop", "0")
     assert judged and all(trial["accuracy_drop"] > 0 and "the bound is 0.00%" in trial["message"] for trial in judged)
     assert all(trial["median_ns"] is None for trial in (*out, *judged)), "what is out is not timed"
-    shutil.rmtree(lower)
 
 
 @pytest.mark.parametrize(
