@@ -61,7 +61,8 @@ def find(asked: Question) -> Facts:
     checked: set[tuple[str, str | None, str]] = set()
     for config in asked.configs:
         config.check()
-        networks[config.model] = models.resolve(config.model)
+        network = models.resolve(config.model)
+        networks[config.model] = config.model if config.model.endswith(".toml") else network
         place = (config.dataset, config.data_dir)
         found = data.find(*place)
         if (*place, config.subset) not in checked:
@@ -126,14 +127,3 @@ def _sha256(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadFile(f"{path} cannot be read: {error.strerror}") from None
-
-
-def refuse_copies(what: str, names: Sequence[object], means: Mapping[str, str] | None = None) -> None:
-    """Raise UsageError where a list names the same thing twice, be it by two names."""
-    seen: dict[object, object] = {}
-    for name in names:
-        meant = (means or {}).get(str(name), name)
-        if meant in seen:
-            again = "twice" if seen[meant] == name else f"as {seen[meant]} and as {name}"
-            raise UsageError(f"{what} names {meant} {again}", "leave one of them out")
-        seen[meant] = name

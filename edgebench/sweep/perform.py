@@ -79,7 +79,7 @@ def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
 
         tell("answers to the test split")
         _trust(step.config.model)
-        checkpoint.write_test_set(found, test_set, lambda done, total: tell(f"test images {done}/{total}"))
+        checkpoint.write_split(found, test_set, lambda done, total: tell(f"test images {done}/{total}"))
     return found
 
 

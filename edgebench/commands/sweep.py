@@ -1,0 +1,193 @@
+"""`edgebench sweep`: a plan, its matrix of cells, and one engine that does all of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.commands import options
+
+if TYPE_CHECKING:
+    from edgebench.sweep.matrix import Matrix
+    from edgebench.workspace import Workspace
+
+LISTS = {
+    "models": "What --model of `edgebench train` takes.  [default: mobilenetv3_small_050]",
+    "subsets": "Labelled images: full, numbers or shares.  [default: full]",
+    "seeds": "A training for each.  [default: 0]",
+    "targets": "Formats to export to; checkpoint: none.  [default: onnx,openvino]",
+    "precisions": "fp32, fp16, bf16, int8.  [default: fp32]",
+    "runtimes": "What to measure on.  [default: each format's own]",
+    "devices": "Device profiles.  [default: what this machine is]",
+}
+
+
+def _lists(function: Any) -> Any:
+    """An option for each list of the matrix."""
+    complete = {"targets": options.complete_targets, "runtimes": options.complete_runtimes}
+    complete["devices"] = options.complete_devices
+    for name, text in reversed(LISTS.items()):
+        function = click.option(f"--{name}", metavar="A,B", shell_complete=complete.get(name), help=text)(function)
+    return function
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench sweep plan.toml --dry-run
+  edgebench sweep plan.toml
+  edgebench sweep --models mobilenetv3,resnet50 --subsets 500,full --seeds 0,1 --precisions fp32,int8
+  edgebench sweep --models deit_small --train dataset=cifar10 --train epochs=20 --run max_seconds=30"""
+)
+@click.argument("path", metavar="[PLAN.toml]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@_lists
+@click.option("--train", "train", multiple=True, metavar="KEY=VALUE", help="A setting of the trainings: epochs=20.")
+@click.option("--export", "export", multiple=True, metavar="KEY=VALUE", help="Of the exports: accuracy_drop=0.01.")
+@click.option("--run", "run", multiple=True, metavar="KEY=VALUE", help="Of the measurements: max_seconds=30.")
+@click.option(
+    "--evaluate/--no-evaluate", default=None, help="Judge each artifact on the whole test split.  [default: yes]"
+)
+@click.option(
+    "--parallel", type=click.IntRange(1), metavar="N",
+    help="Trainings and exports at once.  [default: one a GPU; without any, one a core as memory allows]",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show the steps and how long they may take; do nothing.")
+@options.workspace
+@options.as_json
+def command(
+    path: Path | None, workspace: Workspace, as_json: bool, dry_run: bool, parallel: int | None, **given: Any
+) -> None:
+    """Train, export, verify, evaluate and measure every combination of a matrix.
+
+    Each cell is a measurement, with the steps that lead to it. What is done in the workspace is not done again; a sweep
+    that was killed goes on where it was. What fails stays in its cells, with the reason, and is tried again by the next
+    sweep. Trainings share the machine, a measurement has it to itself. Exit code 1 if a cell failed.
+    """
+    from rich.console import Console
+
+    from edgebench import jsonio
+    from edgebench.commands import cells
+    from edgebench.engines import local
+    from edgebench.sweep import matrix as cube
+    from edgebench.sweep import plan, process, site
+    from edgebench.sweep.estimate import Durations
+    from edgebench.sweep.local import Local, slots
+    from edgebench.sweep.records import Records
+    from edgebench.sweep.work import settled, work
+    from edgebench.workspace import now
+
+    made = plan.make(_told(path, given), str(path) if path else "the sweep")
+    console = Console(stderr=True)
+    with console.status("looking at what the plan names"):
+        probes = local.probe_all(list(made.runtimes or dict.fromkeys(map(site.native, made.targets))))
+        sites = [site.here(device, probes) for device in made.devices or (None,)]
+        matrix = cube.matrix(made, process.ask(cube.question(made)), sites)
+    for sentence in [where.notice for where in sites if where.notice]:
+        console.print(sentence, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
+    for sentence in matrix.left_out:
+        console.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
+    steps = matrix.steps
+    at_once = parallel or slots(steps)
+    kept = Records(workspace)
+    durations = Durations(kept.all())
+    if dry_run:
+        outcomes = settled(steps, kept)
+        _show_steps(matrix, outcomes, durations.left(steps, outcomes, at_once, now()), as_json)
+        return
+    outcomes: dict[str, Any] = {}
+    interrupted = False
+    with kept, cells.Progress(matrix, kept, durations, at_once) as progress:
+
+        def show(state: Any) -> None:
+            outcomes.update(state.outcomes)
+            progress.show(state)
+
+        try:
+            work(steps, kept, Local(kept, at_once), show)
+        except KeyboardInterrupt:
+            interrupted = True
+    told = cells.told(matrix, outcomes, kept)
+    done = sum(cell["status"] == "ok" for cell in told)
+    if as_json:
+        click.echo(jsonio.dumps({"cells": told, "left_out": matrix.left_out, "interrupted": interrupted}, indent=1))
+    else:
+        for sentence in cells.failures(matrix, outcomes):
+            click.echo(sentence, err=True)
+        click.echo(f"{done} of {len(told)} cells done; results: {workspace.results}")
+        click.echo("next: edgebench report" if not interrupted else "Interrupted: the same command goes on with it.")
+    if interrupted:
+        sys.exit(130)  # as a shell tells of SIGINT
+    if done < len(told):
+        sys.exit(1)
+
+
+def _told(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The plan's values, with those of the flags over them."""
+    from edgebench.errors import UsageError
+    from edgebench.sweep import plan
+
+    told = plan.read(path) if path else {}
+    for name in LISTS:
+        if given[name] is not None:
+            items = [item.strip() for item in given[name].split(",") if item.strip()]
+            told[name] = [_value(item) for item in items] if name == "seeds" else items
+    for table in plan.TABLES:
+        settings = {}
+        for item in given[table]:
+            key, sign, value = item.partition("=")
+            if not sign:
+                raise UsageError(f"--{table} {item!r} is not KEY=VALUE", "for example --train epochs=20")
+            settings[key.strip()] = _value(value.strip())
+        if settings:
+            told[table] = (told[table] if isinstance(told.get(table), dict) else {}) | settings
+    if given["evaluate"] is not None:
+        told["evaluate"] = given["evaluate"]
+    return told
+
+
+def _value(text: str) -> Any:
+    """A number, true or false as TOML writes them; anything else is text."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _show_steps(matrix: Matrix, outcomes: dict[str, Any], left: Any, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebench import jsonio
+    from edgebench.report.formats import printable
+
+    steps = matrix.steps
+    if as_json:
+        rows = [
+            {"kind": s.kind, "title": s.title, "identity": s.identity, "needs": s.needs, "done": s.identity in outcomes}
+            for s in steps
+        ]
+        told = {"steps": rows, "cells": len(matrix.cells), "left_out": matrix.left_out, "estimate": left}
+        click.echo(jsonio.dumps(told, indent=1))
+        return
+    table = Table("kind", "step", "for", "state", header_style="bold", pad_edge=False)
+    for step in steps:
+        mine = [cell for cell in matrix.cells if step in cell.steps]
+        first = mine[0]
+        whose = f"{first.model}, subset {first.subset}, seed {first.seed}"
+        if step.kind in ("evaluate", "measure"):
+            whose += f", {first.target} {first.precision}"
+        cells = f"{len(mine)} cells" if len(mine) > 1 else "1 cell"
+        state = "done" if step.identity in outcomes else f"to do ({cells})"
+        table.add_row(*(escape(printable(text)) for text in (step.kind, step.title, whose, state)))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    done = len(outcomes)
+    click.echo(f"{len(matrix.cells)} cells; {len(steps)} steps, {done} of them done already")
+    click.echo(f"time: {left.sentence()}")
