@@ -159,8 +159,8 @@ def compare(plan: Path, killed: Path, undisturbed: Path) -> bool:
         "cells, and those done": f"{len(mine)}, {sum(c['status'] == 'ok' for c in mine.values())}",
         "cells that the two sweeps do not have in common": len(mine.keys() ^ theirs.keys()),
         "cells whose status or accuracy differs": len(differing),
-        "checkpoints with the same weights, bit for bit": f"{sum(weights[1].get(k) == v for k, v in weights[0].items())}"
-        f" of {len(weights[1])}",
+        "checkpoints": len(weights[1]),
+        "those whose weights are the same, bit for bit": len(weights[0].items() & weights[1].items()),
         "steps, and those begun more than once": f"{len(begun)}, {sum(n > 1 for n in begun.values())}",
         "steps begun again after they had ended well": repeated,
         "folders read whole, every sha256 checked": folders,

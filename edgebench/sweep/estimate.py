@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgebench.sweep.steps import Export, Measure, Outcome, Step, Train, alone
+from edgebench.sweep.steps import Export, Measure, Outcome, Step, Train, alone, told
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Estimate:
             basis.append(f"{self.known} steps as long as like ones in this workspace")
         if self.bounded:
             basis.append(f"{self.bounded} measurements at most as long as they may")
-        told = f"about {clock(self.seconds)} ({'; '.join(basis)})" if basis else ""
+        sentence = f"about {clock(self.seconds)} ({'; '.join(basis)})" if basis else ""
         if self.unknown:
             counted = ", ".join(f"{count} {kind}" for kind, count in self.unknown.items())
-            told += f"{', and the time of' if told else 'the time is not known of'} these: {counted}"
-            told += ", for there is nothing like them in this workspace yet"
-        return told
+            sentence += f"{', and the time of' if sentence else 'the time is not known of'} these: {counted}"
+            sentence += ", for there is nothing like them in this workspace yet"
+        return sentence
 
 
 class Durations:
@@ -104,8 +104,8 @@ def _likeness(step: Step) -> list[tuple[Any, ...]]:
         return [("export", step.target, step.precision), ("export",)]
     assert isinstance(step, Measure)
     return [
-        (step.kind, step.device, step.runtime, repr(step.options)),
-        (step.kind, step.device, repr(step.options.policy)),
+        (step.kind, step.device, step.runtime, repr(told(step.options))),
+        (step.kind, step.device, repr(told(step.options.policy))),
     ]
 
 

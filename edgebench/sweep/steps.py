@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from edgebench.jsonio import dumps
@@ -33,11 +34,11 @@ class Train:
     needs: ClassVar[tuple[str, ...]] = ()
     device: ClassVar[str] = ""
 
-    @property
+    @cached_property
     def identity(self) -> str:
         # Where the files lie does not matter, only what is in them.
         config = dataclasses.replace(self.config, data_dir=None, dataset="", init_weights=None)
-        return _hash(self.kind, _told(config), self.contents, self.tools)
+        return _hash(self.kind, told(config), self.contents, self.tools)
 
     @property
     def title(self) -> str:
@@ -64,9 +65,9 @@ class Export:
     def needs(self) -> tuple[str, ...]:
         return (self.source,)
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        return _hash(self.kind, _told(self))
+        return _hash(self.kind, told(self))
 
     @property
     def title(self) -> str:
@@ -98,9 +99,9 @@ class Measure:
     def runtime(self) -> str:
         return self.options.runtimes[0]
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        return _hash(self.kind, _told(self))
+        return _hash(self.kind, told(self))
 
     @property
     def title(self) -> str:
@@ -142,14 +143,14 @@ def _hash(*parts: Any) -> str:
     return hashlib.sha256(dumps([SCHEMA, *parts]).encode()).hexdigest()
 
 
-def _told(value: Any) -> dict[str, Any]:
+def told(value: Any) -> dict[str, Any]:
     """The fields that are not as by default: a setting that a newer edgebench adds does not make old work new."""
-    told = {}
+    changed = {}
     for each in dataclasses.fields(value):
         found = getattr(value, each.name)
         default = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
         if isinstance(found, float) and found.is_integer():
             found = int(found)  # 2 and 2.0 are one number, and JSON gives back the other
         if found != default:
-            told[each.name] = _told(found) if dataclasses.is_dataclass(found) else found
-    return told
+            changed[each.name] = told(found) if dataclasses.is_dataclass(found) else found
+    return changed
