@@ -1,11 +1,12 @@
 """Is a sweep that is killed again and again the same in the end? kill -9 at random moments, then all is compared.
 
-.venv/bin/python scripts/bench_sweep_kills.py FOLDER [--kills 20] [--data DIR] [--quick]
+.venv/bin/python scripts/bench_sweep_kills.py FOLDER [--kills 20] [--data DIR] [--backbones 4] [--sizes 2]
 
 Two sweeps of one plan in FOLDER: `undisturbed`, and `killed`, which is killed --kills times at moments that are drawn
 evenly over the time that it takes, half of them with its whole process group and half of them the sweep's own process
 alone, and started again each time. The plan: four backbones × two subset sizes × two seeds × {ONNX Runtime, OpenVINO}
-× {fp32, int8} on Fashion-MNIST, in --data (by default EDGEBENCH_DATA). --quick: one backbone, one subset, fp32 alone.
+× {fp32, int8} on 1,300 pictures of CIFAR-10 as a folder of PNG files, 300 of them for testing; CIFAR-10 is in --data (or
+EDGEBENCH_DATA). --backbones and --sizes make it smaller.
 
 Then: every cell has the same status in both; the checkpoints have the same weights, by sha256, and the artifacts and
 accuracies are the same; no step was begun again after it had ended well (log.jsonl); every file of every artifact has
@@ -20,32 +21,34 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-from edgebench import artifact, jsonio, results
+from edgebench import artifact, data, jsonio, results
 
 PLAN = """
 models = {models}
 subsets = {subsets}
 seeds = [0, 1]
 targets = ["onnx", "openvino"]
-precisions = {precisions}
+precisions = ["fp32", "int8"]
 
 [train]
-dataset = "fashion-mnist"
+dataset = {dataset}
 image_size = 32
+adapt = false
 epochs = 3
 batch_size = 64
 
 [run]
 warmup_s = 0.1
 duration_s = 0.3
-launches = 2
+launches = 1
 precision_target = 0.0
 """
-MODELS = ["mobilenetv3_small_050", "lcnet_050", "mobilenetv4_conv_small_050", "regnetx_002"]
+MODELS = ["lcnet_050", "mobilenetv3_small_050", "mobilenetv4_conv_small_050", "regnetx_002"]
 
 
 def main() -> None:
@@ -54,18 +57,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--between", type=float, nargs=2, default=(5.0, 120.0), help="seconds from a start to a kill")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--backbones", type=int, default=4)
+    parser.add_argument("--sizes", type=int, default=2)
     parser.add_argument("--only", choices=("killed", "undisturbed", "compare"))
     given = parser.parse_args()
-    if given.data:
-        os.environ["EDGEBENCH_DATA"] = str(given.data)
     given.folder.mkdir(parents=True, exist_ok=True)
+    photos = given.folder.absolute() / "photos"
+    if not photos.exists():
+        write_photos(photos, given.data)
     plan = given.folder / "plan.toml"
-    few = slice(1 if given.quick else None)
-    precisions = ["fp32", "int8"][few]
-    plan.write_text(
-        PLAN.format(models=json.dumps(MODELS[few]), subsets=[1000, 2000][few], precisions=json.dumps(precisions))
-    )
+    chosen = {"models": MODELS[: given.backbones], "subsets": [500, 1000][: given.sizes], "dataset": str(photos)}
+    plan.write_text(PLAN.format(**{name: json.dumps(value) for name, value in chosen.items()}))
     killed, undisturbed = given.folder / "killed", given.folder / "undisturbed"
     if given.only in (None, "killed"):
         kill_again_and_again(plan, killed, given.kills, given.between)
@@ -75,6 +77,23 @@ def main() -> None:
         print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
     if given.only in (None, "compare"):
         sys.exit(not compare(plan, killed, undisturbed))
+
+
+def write_photos(folder: Path, data_dir: Path | None) -> None:
+    """Real pictures of CIFAR-10: 100 of each class for training and validation, 30 for testing."""
+    from PIL import Image
+
+    dataset = data.find("cifar10", data_dir)
+    splits = data.load(dataset, "1200", 32, 0)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        for split, images, each in (("train", splits.train, 100), ("test", splits.test, 30)):
+            for label, name in enumerate(dataset.classes):
+                inside = Path(scratch, split, name)
+                inside.mkdir(parents=True)
+                for row in (images.labels == label).nonzero()[0][:each]:
+                    Image.fromarray(images.images[row : row + 1][0]).save(inside / f"{row:05d}.png")
+        Path(scratch).rename(folder)
+        Path(scratch).mkdir()
 
 
 def start(plan: Path, workspace: Path) -> subprocess.Popen:
