@@ -5,8 +5,8 @@
 Two sweeps of one plan in FOLDER: `undisturbed`, and `killed`, which is killed --kills times at moments that are drawn
 evenly over the time that it takes, half of them with its whole process group and half of them the sweep's own process
 alone, and started again each time. The plan: four backbones × two subset sizes × two seeds × {ONNX Runtime, OpenVINO}
-× {fp32, int8} on 1,300 pictures of CIFAR-10 as a folder of PNG files, 300 of them for testing; CIFAR-10 is in --data (or
-EDGEBENCH_DATA). --backbones and --sizes make it smaller.
+× {fp32, int8} on 1,300 pictures of CIFAR-10 as a folder of PNG files, 300 of them for testing; CIFAR-10 is in --data, or
+EDGEBENCH_DATA. --backbones and --sizes make it smaller.
 
 Then: every cell has the same status in both; the checkpoints have the same weights, by sha256, and the artifacts and
 accuracies are the same; no step was begun again after it had ended well (log.jsonl); every file of every artifact has
