@@ -40,13 +40,13 @@ LAYERS = (
     ("worker", "engines.*"),
     ("scenarios", "foreign"),
     ("evaluating", "results", "testset", "workspace"),
-    ("board",),
-    ("jetson_tools",),
+    ("board", "roofline"),
+    ("jetson_tools", "host_peaks"),
     ("power.*",),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "profiles", "fingerprint", "cuda", "quantize"),
     ("rivals.*", "data.*", "augment.*", "models.*"),
     ("pairing", "ratio"),
-    ("artifact", "halving", "history", "stats", "registry", "loadgen_log", "packing", "jetson"),
+    ("artifact", "halving", "history", "stats", "registry", "loadgen_log", "packing", "jetson", "onnx_layers"),
     ("limits",),
     ("specs", "jobs", "energy", "answers", "recipe", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
 )
@@ -61,6 +61,7 @@ TRAINING = {
     "augment.*", "models.*", "data.catalogue", "data.loading", "data.pixels", "data.decoding", "training", "checkpoint",
     "optimization", "feed", "distributed", "gradients", "unfinished", "tracking", "evaluating", "complexity",
     "commands.training", "commands.train", "commands.models", "commands.profile", "report.plots", "quantize",
+    "onnx_layers",
 }  # fmt: skip
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {

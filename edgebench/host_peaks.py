@@ -1,0 +1,63 @@
+"""What this machine's processor reaches in a short benchmark: products a second, and bytes a second from memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.device import available_cores
+from edgebench.fingerprint import ROOT, read
+
+SIDE = 512  # of the square matrices: far above what calling costs, and short enough to fall between other programs
+COPIED_BYTES = 2**27  # read and written, far beyond any cache
+LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class HostPeaks:
+    """The best of many repetitions on `threads` threads; cache_bytes: the largest cache, 0 where it is not told."""
+
+    fp32_gflops: float
+    bandwidth_gb_s: float
+    threads: int
+    cache_bytes: int
+
+
+def measure(seconds: float = 1.0, root: Path = ROOT) -> HostPeaks:
+    """Time numpy's fp32 matrix product (2·n³ FLOPs) and its copy (each byte read and written) for `seconds` each.
+
+    As much as numpy gets, which is below the data sheet's peak: a library that does better shows as a ratio below 1.
+    """
+    allowed = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdecimal()]
+    threads = max(1, min([available_cores(), *allowed]))
+    a = np.random.default_rng(0).random((SIDE, SIDE), dtype=np.float32)
+    out = np.empty_like(a)
+    product_ns = _best_ns(lambda: np.matmul(a, a, out=out), seconds)
+    source = np.ones(COPIED_BYTES // 8)
+    target = np.empty_like(source)
+    parts = list(zip(np.array_split(source, threads), np.array_split(target, threads), strict=True))
+    with ThreadPoolExecutor(threads) as pool:
+        copy_ns = _best_ns(lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)), seconds)
+    return HostPeaks(2 * SIDE**3 / product_ns, 2 * COPIED_BYTES / copy_ns, threads, _largest_cache(root))
+
+
+def _best_ns(work: Callable[[], object], seconds: float) -> int:
+    work()  # pages are touched, threads are there
+    best, end = 0, time.perf_counter_ns() + int(seconds * 1e9)
+    while not best or time.perf_counter_ns() < end:
+        began = time.perf_counter_ns()
+        work()
+        took = time.perf_counter_ns() - began
+        best = min(best or took, took)
+    return best
+
+
+def _largest_cache(root: Path) -> int:
+    sizes = [read(path) or "" for path in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
+    return max((int(size[:-1]) * 1024 for size in sizes if size.endswith("K") and size[:-1].isdecimal()), default=0)
