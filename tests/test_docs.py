@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from conftest import REPOSITORY
 
 from edgebench import registry
@@ -16,6 +17,7 @@ from edgebench.device import profile_names
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles")]
+WORKFLOW = REPOSITORY / ".github" / "workflows" / "device-bench.yml"
 COMMAND_LINE = re.compile(r"(?:^|[`$] ?|\n)(edgebench [a-z][^`\n#]*)")
 
 
@@ -39,17 +41,36 @@ def page_id(page: Path) -> str:
     return str(page.relative_to(REPOSITORY))
 
 
+def check_command_line(page: Path, line: str) -> None:
+    words = shlex.split(line.strip().rstrip(".;:,)"))[1:]
+    assert words[0] in COMMANDS, f"{page.name}: {line!r} is no command"
+    name = " ".join(words[:2]) if isinstance(command(words[0]), click.Group) and words[1:] else words[0]
+    parameters = command(name).params
+    known = {option for p in parameters for option in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
+    for word in words[1:]:
+        if word.startswith("--"):
+            assert word.split("=")[0] in known, f"{page.name}: {line!r}: {word} is no option"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_command_lines_in_the_documentation_parse(page: Path) -> None:
     for line in COMMAND_LINE.findall(page.read_text()):
-        words = shlex.split(line.strip().rstrip(".;:,)"))[1:]
-        assert words[0] in COMMANDS, f"{page.name}: {line!r} is no command"
-        name = " ".join(words[:2]) if isinstance(command(words[0]), click.Group) and words[1:] else words[0]
-        parameters = command(name).params
-        known = {option for p in parameters for option in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
-        for word in words[1:]:
-            if word.startswith("--"):
-                assert word.split("=")[0] in known, f"{page.name}: {line!r}: {word} is no option"
+        check_command_line(page, line)
+
+
+def test_the_workflow_for_boards_is_one_and_its_command_lines_parse() -> None:
+    text = WORKFLOW.read_text()
+    jobs = yaml.safe_load(text)["jobs"]
+    assert jobs["measure"]["needs"] in jobs
+    assert {"self-hosted", "edgebench"} <= set(jobs["measure"]["runs-on"])
+    said = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    lines = [re.split(r"\|\||&&|>>|;", line)[0] for run in said for line in run.splitlines()]
+    ours = [line.strip() for line in lines if line.strip().startswith("edgebench ")]
+    assert len(ours) == len(re.findall(r"(?:run: |^ +)edgebench ", text, re.MULTILINE)) >= 8
+    for line in ours:
+        check_command_line(WORKFLOW, line)
+    gate = next(line for line in ours if line.startswith("edgebench compare") and "--fail-on" in line)
+    assert "--fail-on slower" in gate and "--out compare.xml" in gate and "GITHUB_STEP_SUMMARY" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
