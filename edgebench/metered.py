@@ -18,11 +18,11 @@ from edgebench.jobs import LOADGEN, Job, Notice, Result, Samples
 from edgebench.power import PowerOptions, open_meter
 from edgebench.power.place import Place
 from edgebench.power.sampling import Sampler
-from edgebench.power.window import MIN_UPDATES, MIN_WINDOW_S, Window, judge, mean_mw
+from edgebench.power.window import MIN_UPDATES, MIN_WINDOW_S, Window, judge, mean_mw, updates
 
 IDLE_S = 5.0
-LONGEST_S = 120.0  # a window is made longer for a slow meter, but not beyond this
-MOST_REQUESTS_A_SECOND = 100_000
+LONGEST_S = 240.0  # a window is made longer for a slow meter, but not beyond this
+MOST_REQUESTS_A_SECOND = 50_000
 DISAGREE = 0.10  # between an energy counter and the power beside it
 BUSY = 0.10  # of all cores; an idle machine's is below
 DISTURBING = {"foreign_load", "thermal_throttle", "swapping", "steal_time"}
@@ -57,6 +57,8 @@ class PowerPass:
         with sampler:
             on_phase("power: the idle machine")
             idle, busy = _watch_idle(sampler)
+            if sampler.error:
+                return replace(result, energy=_nothing(sampler, "failed", sampler.error.message))
             on_phase("power: measuring")
             one = local.run_job(_longer(job, sampler, idle, self.options.seconds), result.artifact, verify=False)
             samples = one.launches[0].samples if one.launches else None
@@ -82,10 +84,9 @@ class PowerPass:
                 return result
             samples = launch.samples
             sampler.wait_past(samples.began_ns + samples.wall_ns, limit_s=1.0)
-        spans = _spans(launch.windows, samples)
+        looks, spans = sampler.samples, _spans(launch.windows, samples)
         windows = tuple(
-            replace(window, power_mw=mean_mw(sampler.samples, span))
-            for window, span in zip(launch.windows, spans, strict=True)
+            replace(window, power_mw=mean_mw(looks, span)) for window, span in zip(launch.windows, spans, strict=True)
         )
         result = replace(result, launches=(replace(launch, windows=windows), *result.launches[1:]))
         return _with_energy(result, sampler, idle, busy, samples, ())
@@ -116,8 +117,8 @@ def _watch_idle(sampler: Sampler) -> tuple[Window, float]:
 
 def _longer(job: Job, sampler: Sampler, idle: Window, seconds: float) -> Job:
     """The job of the power pass: as long as is asked for, or as so many updates take at the pace of this meter."""
-    inside = sum(idle.start_ns <= sample.at_ns <= idle.end_ns for sample in sampler.samples)
-    pace_s = idle.seconds / inside if inside else 0.0
+    new = updates(sampler.samples, idle, sampler.meter.streams)
+    pace_s = idle.seconds / new if new else 0.0
     seconds = max(seconds, MIN_WINDOW_S, min(LONGEST_S, pace_s * MIN_UPDATES * 1.1))
     return replace(
         job,

@@ -13,6 +13,7 @@ import psutil
 
 from edgebench import registry, results, search
 from edgebench.device import Placement, Profile, available_cores
+from edgebench.energy import Energy
 from edgebench.engines import local
 from edgebench.errors import EdgebenchError, UsageError, positive
 from edgebench.jobs import LOADGEN, MULTI_STREAM_SAMPLES, Job, Policy, Result, Scenario
@@ -226,9 +227,11 @@ def run(
                 try:
                     result = power.measure(result, on_phase)
                 except KeyboardInterrupt:
-                    yield result, path
+                    energy = Energy(missing="interrupted", reason="the power pass was cut short")
+                    result = replace(result, energy=energy)
+                    yield result, keep(result)
                     raise
-                path = keep(result)
+                keep(result)
             yield result, path
             if result.stop == "interrupted":
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from edgebench.errors import Unsupported, UsageError, unknown_name
@@ -49,17 +50,17 @@ class PowerOptions:
 def open_meter(wanted: str, place: Place, compute: str) -> Meter:
     """The meter of that name, or with "auto" the best that works here and sees the compute device "cpu" or "cuda".
 
-    Raises Unsupported that says of each why it does not.
+    Raises Unsupported where there is none; `survey` tells of each what it lacks.
     """
     sees = SEES_GPU if compute == "cuda" else SEES_CPU
     if wanted != "auto":
         if wanted not in sees:
             raise Unsupported(f"the meter {wanted} does not see what runs on {compute}", f"one of {', '.join(sees)}")
         return METERS[wanted](place)
-    reasons = []
     for name in sees:
-        try:
+        with suppress(Unsupported):
             return METERS[name](place)
-        except Unsupported as error:
-            reasons.append(f"{name}: {error.message}")
-    raise Unsupported("no meter works here: " + "; ".join(reasons), "`edgebench power` tells of each what it lacks")
+    raise Unsupported(
+        f"no power meter works here that sees what runs on {compute} (tried {', '.join(sees)})",
+        "`edgebench power` tells what each of them lacks",
+    )
