@@ -1,3 +1,30 @@
-"""edgebench: which vision backbone, exported how, run by what, goes on this robot?"""
+"""edgebench: which vision backbone, exported how, run by what, goes on this robot?
+
+`edgebench.train(...)`, `export`, `evaluate`, `run`, `compare`, `select` do what the commands do (`edgebench.api`).
+They are loaded when they are first asked for, so that `import edgebench` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgebench import results
+    from edgebench.api import compare, evaluate, export, run, select, train
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "compare", "evaluate", "export", "results", "run", "select", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "results":
+        return importlib.import_module("edgebench.results")
+    if name in __all__:
+        return getattr(importlib.import_module("edgebench.api"), name)
+    raise AttributeError(f"module 'edgebench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -94,7 +94,7 @@ def load(path: Path) -> tuple[list[Result], list[BadFile]]:
         return [results.read(path)], []
     if not path.is_dir():
         raise BadFile(f"{path} does not exist", "give a workspace, a folder of results or one result's JSON file")
-    folder = path / "results" if (path / "results").is_dir() else path
+    folder = results.folder_in(path)
     found, problems = results.read_all(folder)
     found = [result for result in found if result.job.scenario != "evaluate"]  # nothing was timed
     if not found:

@@ -16,6 +16,7 @@ from edgebench.answers import Parity
 from edgebench.engines import local
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
 from edgebench.jobs import Job
+from edgebench.libraries import need_libraries
 from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
 from edgebench.workspace import Workspace, now
 
@@ -92,6 +93,15 @@ def export(
     options = ExportOptions(precision, input, max_batch, images, accuracy_drop, extra or {})
     out = out or workspace.artifacts / folder_name(source, target, precision, input)
     return _make(exporter, source, target, out, options, tell)
+
+
+def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
+    """What int8 is calibrated with: `count` training images of the checkpoint that `source` was made from."""
+    origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)
+    need_libraries()
+    from edgebench import checkpoint
+
+    return checkpoint.calibration(origin, count, lambda done, total: None)
 
 
 def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> Export:

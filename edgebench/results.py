@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebench import jsonio
 from edgebench.errors import BadFile
 from edgebench.jobs import Result
 from edgebench.specs import SCHEMA
+
+if TYPE_CHECKING:
+    import pandas
 
 # No text inside a string looks like this, for there its quotes are escaped.
 SAMPLES = re.compile(r'"(latency_ns|warmup_ns|late_ns|device_ns)":\s*\[[^\]]*\]')
@@ -49,3 +54,22 @@ def read_all(folder: Path) -> tuple[list[Result], list[BadFile]]:
         except BadFile as error:
             problems.append(error)
     return sorted(found, key=lambda result: result.created), problems
+
+
+def folder_in(path: Path) -> Path:
+    """The folder of results that is meant by a workspace, or by such a folder itself."""
+    return path / "results" if (path / "results").is_dir() else path
+
+
+def load(path: str | os.PathLike[str] = "runs", *, newest: bool = True) -> pandas.DataFrame:
+    """The results of a workspace, or of a folder of results, as a pandas table: a row a measurement.
+
+    The columns are those of `edgebench report --format csv`, with their units in their names: `median_ms`,
+    `throughput_per_s`, `peak_memory_mib`, `energy_mj`; accuracies and half widths are shares in [0, 1], `created` is a
+    time in UTC. What was not measured is missing (NaN or None), never 0. `newest`: only the newest result of each
+    measurement, with its accuracy beside it, as in the report; else every result, evaluations too, oldest first. A file
+    that cannot be read is a warning. Raises BadFile if the folder is not there, Unsupported without pandas.
+    """
+    from edgebench.report import frame
+
+    return frame.load(Path(path), newest)

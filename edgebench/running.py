@@ -17,10 +17,12 @@ from edgebench.energy import Energy
 from edgebench.engines import local
 from edgebench.errors import EdgebenchError, UsageError, positive
 from edgebench.jobs import LOADGEN, MULTI_STREAM_SAMPLES, Job, Policy, Result, Scenario
+from edgebench.libraries import need_libraries
 from edgebench.metered import PowerPass
 from edgebench.power import PowerOptions
 from edgebench.repeat import repeat
 from edgebench.specs import Artifact, Probe
+from edgebench.workspace import Workspace
 
 # Runtimes that only ever run when they are named: their latency is scripted, not measured.
 ONLY_BY_NAME = {"fake"}
@@ -247,3 +249,18 @@ def evaluate(
         result = local.run_job(item.job, item.artifact, images=images.resolve(), on_phase=on_phase)
     results.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
     return result
+
+
+def test_set(
+    found: Artifact, workspace: Workspace, on_image: Callable[[int, int], None] = lambda done, total: None
+) -> Path:
+    """The file with the test split of an artifact's checkpoint. The first time it is read from the dataset and answered
+    by the checkpoint, which takes torch; `on_image(done, total)` counts along."""
+    path = workspace.test_set(found)
+    if not path.is_file():
+        origin = workspace.checkpoint_of(found)
+        need_libraries()
+        from edgebench import checkpoint
+
+        checkpoint.write_split(origin, path, on_image)
+    return path

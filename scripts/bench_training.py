@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebench import data
-from edgebench.commands import training
+from edgebench.libraries import need_libraries
 
 IMAGE_SIZE, BATCH, THREADS = 64, 64, 2
 IMAGES = "cifar10.npz"
@@ -83,7 +83,7 @@ def ours(cifar: Path, model: str, steps: int, scratch: Path) -> float:
 
 def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
     """Images a second in the later half of some steps, from the times of the steps."""
-    training.need_libraries()
+    need_libraries()
     from edgebench.recipe import TrainConfig
     from edgebench.training import Listener, Step, train
 

@@ -115,19 +115,14 @@ def command(
 
 def _test_set(found: Artifact, workspace: Workspace) -> Path:
     """The file with the test split of an artifact's checkpoint; it is made once."""
-    path = workspace.test_set(found)
-    if path.is_file():
-        return path
-    origin = workspace.checkpoint_of(found)
+    from edgebench import running
     from edgebench.commands import training
 
-    training.need_libraries()
-    from edgebench import checkpoint
-
+    if workspace.test_set(found).is_file():
+        return workspace.test_set(found)
     with training.Progress() as progress:
-        progress.say(f"reading the test split of {origin.training.data.dataset}, and torch's answers to it")
-        checkpoint.write_split(origin, path, lambda done, total: progress.preparing("images", done, total))
-    return path
+        progress.say("reading the test split, and torch's answers to it")
+        return running.test_set(found, workspace, lambda done, total: progress.preparing("images", done, total))
 
 
 def _told(result: Result) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from edgebench.commands import options
 from edgebench.specs import InputType, Precision
 
 if TYPE_CHECKING:
-    from edgebench.specs import Artifact, Calibration
     from edgebench.workspace import Workspace
 
 
@@ -99,8 +98,8 @@ def command(
         with console.status(f"exporting {start.path.name} to {name}") as status:
             done = exporting.export(
                 start, name, workspace, precision=precision, input=input_type, accuracy_drop=accuracy_drop,
-                calibration=partial(calibration, start, workspace, calibration_images), out=out, max_batch=max_batch,
-                extra=extra, tell=lambda s: status.update(s),
+                calibration=partial(exporting.calibration, start, workspace, calibration_images), out=out,
+                max_batch=max_batch, extra=extra, tell=lambda s: status.update(s),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
         if not as_json:
@@ -111,13 +110,3 @@ def command(
         click.echo(jsonio.dumps(made, indent=1))
     else:
         click.echo("next: edgebench run")
-
-
-def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
-    from edgebench.commands import training
-
-    origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)
-    training.need_libraries()
-    from edgebench import checkpoint
-
-    return checkpoint.calibration(origin, count, lambda done, total: None)

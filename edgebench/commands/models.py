@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edgebench.commands import options
-from edgebench.commands.training import need_libraries
+from edgebench.libraries import need_libraries
 
 
 @click.command(

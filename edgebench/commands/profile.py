@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands.training import need_libraries
+from edgebench.libraries import need_libraries
 
 if TYPE_CHECKING:
     from edgebench.complexity import Complexity

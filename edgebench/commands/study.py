@@ -153,13 +153,14 @@ def _train(
 
     from edgebench import data
     from edgebench.errors import EdgebenchError, UsageError
+    from edgebench.libraries import need_libraries
 
     if plot and plot.suffix != ".png":
         raise UsageError(f"--plot {plot} is no PNG", "end it in .png")
     configs = [absolute(TrainConfig(**(given | settings))) for settings in varied]
     for config in configs:
         config.check()
-    training.need_libraries()
+    need_libraries()
     from edgebench import models, tracking
     from edgebench.training import train
 

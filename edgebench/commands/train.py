@@ -46,6 +46,7 @@ def command(
     from functools import partial
 
     from edgebench import data, jsonio
+    from edgebench.libraries import need_libraries
 
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
@@ -53,7 +54,7 @@ def command(
         dataset = data.find(
             config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes")
         )
-    training.need_libraries()
+    need_libraries()
     from edgebench import tracking
     from edgebench.training import train
 

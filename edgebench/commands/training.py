@@ -1,4 +1,4 @@
-"""What the commands that train share: the libraries they need, and the progress on the terminal."""
+"""The progress of a training on the terminal."""
 
 from __future__ import annotations
 
@@ -6,24 +6,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgebench.training import Listener, Step
-
-
-def need_libraries() -> None:
-    """Load torch and what else training needs. Raises Unsupported that says how to install what is missing."""
-    from edgebench.errors import Unsupported
-
-    try:
-        import safetensors  # noqa: F401
-        import sklearn  # noqa: F401
-        import torch  # noqa: F401
-
-        from edgebench.models import import_timm
-
-        import_timm()
-    except ModuleNotFoundError as error:
-        raise Unsupported(
-            f"training needs the Python module {error.name!r}, which is not installed", "pip install 'edgebench[train]'"
-        ) from None
 
 
 class Progress:

@@ -118,7 +118,6 @@ def _missing(
 ) -> list[Artifact]:  # fmt: skip
     """What the family's checkpoint has not been exported to and can be here; what cannot is said, not hidden."""
     from edgebench import exporting, registry
-    from edgebench.commands.export import calibration
     from edgebench.errors import EdgebenchError, Unsupported
 
     checkpoint = next((f for f in family if f.format == "checkpoint"), None)
@@ -138,7 +137,7 @@ def _missing(
             try:
                 done = exporting.export(
                     checkpoint, target, workspace, precision=precision,
-                    calibration=partial(calibration, checkpoint, workspace, 300),
+                    calibration=partial(exporting.calibration, checkpoint, workspace, 300),
                     tell=lambda stage, precision=precision: tell(f"{stage} in {precision}"),
                 )  # fmt: skip
             except EdgebenchError as error:

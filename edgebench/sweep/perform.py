@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edgebench import artifact, exporting, results, running
@@ -14,7 +15,7 @@ from edgebench.device import load_profile, place
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.jobs import Result
 from edgebench.recipe import TrainConfig
-from edgebench.specs import Artifact, Calibration
+from edgebench.specs import Artifact
 from edgebench.sweep.records import Records
 from edgebench.sweep.steps import Export, Measure, Outcome, Train
 
@@ -84,7 +85,6 @@ def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
 
 
 def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifact:
-    from functools import partial
 
     from edgebench import tracking, training
     from edgebench.unfinished import Unfinished
@@ -119,17 +119,12 @@ def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: T
     if left is not None and left.created >= since and left.source == source.identity:
         return left
 
-    def calibration() -> Calibration:
-        from edgebench import checkpoint
-
-        origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)
-        return checkpoint.calibration(origin, step.calibration_images, lambda done, total: None)
-
     if source.format == "checkpoint":
         _trust(kept.read(step.source).step.config.model)
     done = exporting.export(
         source, step.target, workspace, precision=step.precision, accuracy_drop=step.accuracy_drop,
-        calibration=calibration, max_batch=step.max_batch, extra=step.extra, out=out, tell=tell,
+        calibration=partial(exporting.calibration, source, workspace, step.calibration_images),
+        max_batch=step.max_batch, extra=step.extra, out=out, tell=tell,
     )  # fmt: skip
     return done.artifact
 

@@ -1,0 +1,224 @@
+"""What the commands do, as functions: train, export, evaluate, run, compare, select.
+
+Each has the meaning and the defaults of the command of its name. An artifact is given as an `Artifact`, as another
+function returns it, or as the path of its folder; left out it is the newest of the workspace, a folder that is made
+where it is missing. Nothing is printed: that a machine is not the device, or that files cannot be read, is a warning.
+What can be foreseen to fail raises `edgebench.errors.EdgebenchError` or one of its children, such as UsageError,
+BadFile, Unsupported or VerificationFailed, with a `message` and a `fix`.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgebench import artifact, comparing, ratio, running, selecting
+from edgebench.comparing import Comparison
+from edgebench.decision import Decision
+from edgebench.device import detect, load_profile, place
+from edgebench.errors import UsageError, unknown_name
+from edgebench.jobs import Policy, Result, Scenario
+from edgebench.limits import Limits, Prefer
+from edgebench.recipe import TrainConfig, absolute, folder_name
+from edgebench.report import index
+from edgebench.report.rows import merged, rows
+from edgebench.results import folder_in
+from edgebench.running import Planned, RunOptions
+from edgebench.specs import Artifact, InputType, Precision
+from edgebench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from edgebench.training import Listener
+
+AnyPath = str | os.PathLike[str]
+Source = Artifact | AnyPath
+Results = AnyPath | Result | Sequence[Result]
+Options = TypeVar("Options")
+
+
+def train(
+    config: TrainConfig | None = None, *, workspace: AnyPath = "runs", out: AnyPath | None = None, resume: bool = False,
+    download: bool = False, listener: Listener | None = None, **settings: Any,
+) -> Artifact:  # fmt: skip
+    """Train a backbone and return the checkpoint that is best on validation: `train(model="resnet50", epochs=3)`.
+
+    `settings` are the fields of `TrainConfig` (model, dataset, subset, image_size in pixels, epochs, lr, seed, …), or
+    change those of `config`. `training.test_accuracy` of what is returned is a share in [0, 1] of the test split;
+    images are squares of `preprocessing.height` pixels, uint8 RGB before and float32 (n, 3, h, w) after normalisation.
+    `listener` hears of each step. Raises UsageError for a setting that cannot be meant, BadFile for a dataset that
+    cannot be read, Unsupported without torch.
+    """
+    from edgebench import data
+    from edgebench.libraries import need_libraries
+
+    config = absolute(_with(config or TrainConfig(), settings, "setting"))
+    config.check()
+    dataset = data.find(config.dataset, config.data_dir, download=download)
+    need_libraries()
+    from edgebench import training
+
+    folder = Path(out) if out else Workspace(Path(workspace)).checkpoints / folder_name(config, dataset.name)
+    return training.train(config, folder, resume=resume, listener=listener or training.SILENT)
+
+
+def export(
+    source: Source | None = None, target: str = "onnx", *, workspace: AnyPath = "runs", out: AnyPath | None = None,
+    precision: Precision | None = None, input: InputType | None = None, accuracy_drop: float | None = None,
+    calibration_images: int = 300, max_batch: int = 32, options: dict[str, str] | None = None,
+    tell: Callable[[str], None] = lambda stage: None,
+) -> Artifact:  # fmt: skip
+    """Export a checkpoint, or an artifact, to "onnx", "openvino" or "tensorrt", and prove its answers right.
+
+    The artifact takes float32 (batch, 3, h, w), or with `input="uint8"` a camera's (batch, h, w, 3), and puts
+    out logits (batch, classes). `precision` is that of weights and activations, by default the source's; int8 is
+    calibrated on `calibration_images` training images and with `accuracy_drop` (a share) keeps the worst layers in
+    floating point. Raises VerificationFailed, and keeps nothing, if an answer differs from torch's by more than the
+    precision may cost; Unsupported where a library is missing.
+    """
+    from edgebench import exporting
+
+    where = Workspace(Path(workspace))
+    start = where.newest_checkpoint() if source is None else _artifact(source)
+    done = exporting.export(
+        start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
+        calibration=partial(exporting.calibration, start, where, calibration_images),
+        out=Path(out) if out else None, max_batch=max_batch, extra=options, tell=tell,
+    )  # fmt: skip
+    return done.artifact
+
+
+def evaluate(
+    artifacts: Source | Sequence[Source] | None = None, *, workspace: AnyPath = "runs", device: str | None = None,
+    runtime: str | Sequence[str] = (), images: AnyPath | None = None, batch: int = 16, threads: int | None = None,
+    compute: str | None = None, time_limit_s: float = 3600.0,
+) -> list[Result]:  # fmt: skip
+    """Count the right answers of artifacts on their runtimes over the whole test split; a result for each.
+
+    `result.evaluation.accuracy` is a share in [0, 1], with Wilson's 95 % interval in `accuracy_ci95`; it is None, and
+    `status` and `message` say why, for what failed. `images`: a file by `edgebench evaluate --save-images`; without it
+    the dataset is read, and torch needed, the first time.
+    """
+    where = Workspace(Path(workspace))
+    asked = RunOptions(
+        runtimes=_several(runtime), scenario="evaluate", batch=batch, threads=threads, compute=compute,
+        time_limit_s=time_limit_s,
+    )  # fmt: skip
+    done = []
+    for item in _planned(artifacts, where, device, False, asked):
+        test_set = Path(images) if images else running.test_set(item.artifact, where)
+        done.append(running.evaluate(item, test_set, where.results))
+    return done
+
+
+def run(
+    artifacts: Source | Sequence[Source] | None = None, *, workspace: AnyPath = "runs", device: str | None = None,
+    require_device: bool = False, runtime: str | Sequence[str] = (), scenario: Scenario = "latency",
+    batch: int | None = None, threads: int | None = None, duration_s: float = 2.0, launches: int = Policy.launches,
+    precision_target: float = Policy.precision_target, max_seconds: float = Policy.max_seconds, **options: Any,
+) -> list[Result]:  # fmt: skip
+    """Measure artifacts on a device in fresh processes, one after another; a result for each artifact and runtime.
+
+    `result.summary` has the figures over all launches: `median_ns`, `p90_ns`, `p99_ns` (nanoseconds a request of
+    `job.batch` images), `throughput_per_s` (images a second); `result.peak_memory_bytes` the memory. What failed has no
+    summary but a `status` other than "ok" and a `message`: a failure is a result, not an exception. `options` are the
+    other fields of `RunOptions`: streams, rate_hz, deadline_ms, minutes, warmup_s, compute, strict, …; `device` is a
+    profile's name, by default what this machine is. Each result is on disk, in `WORKSPACE/results`, before the next
+    measurement starts. Raises UsageError for what cannot be meant, Unsupported for a device that this machine is not
+    where `require_device` or CI asks for it.
+    """
+    where = Workspace(Path(workspace))
+    given = {"scenario": scenario, "batch": batch, "threads": threads, "duration_s": duration_s}
+    asked = _with(RunOptions(), options | given | {"runtimes": _several(runtime)}, "option")
+    asked = replace(asked, policy=Policy(launches, precision_target, max_seconds))
+    planned = _planned(artifacts, where, device, require_device, asked)
+    return [result for result, _ in running.run(planned, where.results, asked)]
+
+
+def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Comparison:
+    """Is the new slower than the old? A cell for each thing that was measured on both sides, with a verdict each.
+
+    Each side is a workspace, a folder of results, a result's file, or results. `cell.outcome` is "faster", "slower",
+    "equivalent", "inconclusive", … and `cell.ratio` new ÷ base with its 95 % interval (`low`, `high`); a difference
+    within ± `band` is nobody's concern. Raises EdgebenchError if nothing pairs, BadFile for a side that is not there.
+    """
+    names = [os.fspath(s) if isinstance(s, (str, os.PathLike)) else n for s, n in ((base, "base"), (new, "new"))]
+    return comparing.compare(_results(base), _results(new), band=band, names=(names[0], names[1]))
+
+
+def select(
+    results: Results = "runs", *, device: str | None = None, prefer: Prefer = "accuracy", scenario: str = "latency",
+    batch: int | None = None, max_p99_ms: float | None = None, max_median_ms: float | None = None,
+    min_images_per_s: float | None = None, max_memory_mb: float | None = None, max_size_mb: float | None = None,
+    max_power_w: float | None = None, max_energy_mj: float | None = None, min_accuracy: float | None = None,
+) -> Decision:  # fmt: skip
+    """Choose what to deploy on a device under limits, from a workspace, a folder of results, or results.
+
+    The units are in the names; 1 MB is 10⁶ bytes and `min_accuracy` a share in (0, 1]. `decision.chosen` is the best by
+    `prefer` of what keeps all limits, or None; `decision.candidates` has every other with the limit that it broke and
+    by how much, "tie" or "unknown". Raises UsageError for a limit that cannot be meant, EdgebenchError if there is
+    nothing to choose from.
+    """
+    limits = Limits(
+        max_p99_ms, max_median_ms, min_images_per_s, max_memory_mb, max_size_mb, max_power_w, max_energy_mj,
+        min_accuracy,
+    )  # fmt: skip
+    if isinstance(results, (str, os.PathLike)):
+        entries, problems = index.load(folder_in(Path(results)))
+        _warn(problem.message for problem in problems)
+        found = merged(entries)
+    else:
+        found = rows(_results(results))
+    return selecting.select(found, limits, device=device, prefer=prefer, scenario=scenario, batch=batch)
+
+
+def _artifact(source: Source) -> Artifact:
+    return source if isinstance(source, Artifact) else artifact.read(Path(source))
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _with(options: Options, given: dict[str, Any], what: str) -> Options:
+    """A frozen dataclass with other values. Raises UsageError for a name that it does not have."""
+    known = [field.name for field in fields(options)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            raise unknown_name(what, name, known)
+    return replace(options, **given)  # type: ignore[type-var]
+
+
+def _planned(
+    artifacts: Source | Sequence[Source] | None, workspace: Workspace, device: str | None, require_device: bool,
+    asked: RunOptions,
+) -> list[Planned]:  # fmt: skip
+    asked.check()
+    if artifacts is None:
+        found = workspace.newest_artifacts()
+    else:
+        several = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
+        found = [_artifact(source) for source in several]
+    if not found:
+        raise UsageError("there is no artifact in the list", "name one, or leave the argument out for the newest")
+    profile = load_profile(device) if device else detect()
+    placement = place(profile, require_device=require_device, environ=os.environ)
+    _warn([placement.notice] if placement.notice else [])
+    return running.plan(found, profile, placement, asked)
+
+
+def _results(side: Results) -> list[Result]:
+    if isinstance(side, (str, os.PathLike)):
+        found, problems = comparing.load(Path(side))
+        _warn(problem.message for problem in problems)
+        return found
+    return [side] if isinstance(side, Result) else list(side)
+
+
+def _warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=4)
