@@ -21,6 +21,7 @@ from edgebench.libraries import need_libraries
 from edgebench.metered import PowerPass
 from edgebench.power import PowerOptions
 from edgebench.repeat import repeat
+from edgebench.shared_memory import voided
 from edgebench.specs import Artifact, Probe
 from edgebench.workspace import Workspace
 
@@ -217,13 +218,15 @@ def run(
                     job, item.artifact, batch=options.batch, streams=options.streams, on_phase=on_phase
                 )
             power = PowerPass(options.power, item.profile)
+            checked = partial(voided, profile=item.profile)
             measured = partial(
                 repeat, job, item.artifact, options.policy,
-                on_launch=lambda result, points=points: keep(replace(result, search=points)),
+                on_launch=lambda result, points=points, checked=checked: keep(checked(replace(result, search=points))),
                 on_phase=on_phase,
             )  # fmt: skip
             lasting = job.scenario == "sustained"
             result = replace(power.beside(job, measured, on_phase) if lasting else measured(), search=points)
+            result = checked(result)
             path = keep(result)
             if result.status == "ok" and result.stop != "interrupted" and not lasting:
                 try:

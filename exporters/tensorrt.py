@@ -22,6 +22,7 @@ class TensorRtExporter:
     """One recipe for TensorRT 10.3 to 11: the network is strongly typed, so its precision is that of the ONNX file.
 
     Options: `workspace_mb`, the scratch memory that a layer may take; without it TensorRT may take all of the GPU's.
+    `dla`, the core of a Jetson's DLA that takes the layers it can; the GPU takes the others.
     """
 
     accepts = {p: ("onnx", p) for p in ("fp32", "fp16", "int8")}  # noqa: RUF012 (its precision is that of the ONNX file)
@@ -39,7 +40,9 @@ class TensorRtExporter:
                 f"TensorRT keeps the precision of the ONNX file, which is {source.precision}, not {options.precision}",
                 f"an ONNX artifact in {options.precision}",
             )
-        workspace = _workspace_bytes(options.extra)
+        refuse_unknown_options("the TensorRT exporter", options.extra, ["workspace_mb", "dla"])
+        workspace = _number(options.extra, "workspace_mb", 1)
+        dla = _number(options.extra, "dla", 0)
         logger = _Logger()
         try:
             builder = trt.Builder(logger)
@@ -62,7 +65,9 @@ class TensorRtExporter:
         # On by default, it would compute fp32 with ten bits of mantissa and still call it fp32.
         config.clear_flag(trt.BuilderFlag.TF32)
         if workspace:
-            config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
+            config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace << 20)
+        if dla is not None:
+            _use_dla(builder, config, dla, source.precision)
         _add_profile(builder, network, config, options.max_batch)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
@@ -79,7 +84,7 @@ class TensorRtExporter:
             inputs=inputs,
             outputs=outputs,
             # A plan runs on this TensorRT and this GPU only; the runtime compares.
-            tools={"tensorrt": trt.__version__, **cuda.gpu()},
+            tools={"tensorrt": trt.__version__, **cuda.gpu(), **({} if dla is None else {"dla": str(dla)})},
             precision=source.precision,
         )
 
@@ -96,14 +101,23 @@ class _Logger(trt.ILogger):
             self.lines.append(f"  [{severity.name}] {msg}")
 
 
-def _workspace_bytes(extra: dict[str, str]) -> int | None:
-    refuse_unknown_options("the TensorRT exporter", extra, ["workspace_mb"])
-    text = extra.get("workspace_mb")
-    if text is None:
+def _number(extra: dict[str, str], name: str, least: int) -> int | None:
+    if (text := extra.get(name)) is None:
         return None
-    if not text.isdecimal() or int(text) == 0:
-        raise UsageError(f"workspace_mb={text} is not a number of MiB", "for instance workspace_mb=1024")
-    return int(text) << 20
+    if not (text.isascii() and text.isdecimal() and len(text) < 8 and int(text) >= least):
+        raise UsageError(f"{name}={text} is no whole number from {least} up", "for instance workspace_mb=1024 or dla=0")
+    return int(text)
+
+
+def _use_dla(builder: trt.Builder, config: trt.IBuilderConfig, core: int, precision: Precision) -> None:
+    """Few networks run on a DLA whole: what it cannot run falls back to the GPU, and the session says so."""
+    if precision == "fp32":
+        raise Unsupported("a DLA computes in fp16 or int8, not in fp32", "export the ONNX in one of them first")
+    if core >= builder.num_DLA_cores:
+        raise Unsupported(f"there is no DLA core {core}: this GPU has {builder.num_DLA_cores} of them", "drop dla")
+    config.default_device_type = trt.DeviceType.DLA
+    config.DLA_core = core
+    config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
 
 
 def _error(what: str, reasons: list[str], fix: str) -> EdgebenchError:

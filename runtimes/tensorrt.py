@@ -32,10 +32,8 @@ class TensorRt:
         if device != "cuda":
             raise Unsupported(f"TensorRT does not run on {device!r}", "--compute cuda")
         if options.precision != artifact.precision:
-            raise Unsupported(
-                f"this plan was built in {artifact.precision} and cannot run in {options.precision}",
-                f"export from an ONNX artifact in {options.precision}",
-            )
+            message = f"this plan was built in {artifact.precision} and cannot run in {options.precision}"
+            raise Unsupported(message, f"export from an ONNX artifact in {options.precision}")
         refuse_unknown_options("TensorRT", options.extra)
         cuda.require_gpu()
         for tool, value in {"tensorrt": trt.__version__, **cuda.gpu()}.items():
@@ -52,7 +50,9 @@ class TensorRtSession:
         self._inputs: dict[str, _Tensor] = {}
         self._outputs: dict[str, _Tensor] = {}
         self._logger, self._context = _Logger(), None
-        self._runtime = trt.Runtime(self._logger)
+        self._runtime, dla = trt.Runtime(self._logger), artifact.tools.get("dla")
+        if dla is not None:
+            self._runtime.DLA_core = int(dla)
         self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if self._engine is None:
             raise self._error(f"cannot load {path}", ANEW, BadFile)
@@ -70,7 +70,8 @@ class TensorRtSession:
         except BaseException:
             self.close()
             raise
-        self.effective = Effective("TensorRT", artifact.precision, threads=None, version=trt.__version__)
+        where = "TensorRT" if dla is None else f"TensorRT (DLA {dla}, GPU fallback)"
+        self.effective = Effective(where, artifact.precision, threads=None, version=trt.__version__)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._context is None:

@@ -43,7 +43,7 @@ LAYERS = (
     ("scenarios", "foreign"),
     ("evaluating", "results", "testset", "workspace"),
     ("board", "roofline"),
-    ("jetson_tools", "host_peaks"),
+    ("jetson_tools", "host_peaks", "shared_memory"),
     ("power.*",),
     ("measure", "loadgen", "memory", "gpu_memory", "device", "profiles", "fingerprint", "cuda", "quantize"),
     ("rivals.*", "data.*", "augment.*", "models.*", "libraries"),

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers import CLASSES, IMAGE, network, onnx_artifact
-from machine import BINDINGS, CONTROL, TRT, TensorRt, expected, export, images, open_plan
+from machine import BINDINGS, CONTROL, CUDA, TRT, TensorRt, expected, export, images, open_plan
 
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
 from edgebench.specs import TensorSpec
@@ -39,6 +39,30 @@ def test_profile_follows_max_batch(source, tmp_path, max_batch, profile):
 def test_workspace_option(source, tmp_path):
     export(source, tmp_path / "plan", extra={"workspace_mb": "256"})
     assert CONTROL.configs[0]._pools == {TRT.MemoryPoolType.WORKSPACE: 256 << 20}
+
+
+def test_a_dla_core_takes_what_it_can_and_the_session_says_so(tmp_path, monkeypatch):
+    half = onnx_artifact(tmp_path / "half", network(half=True), "fp16")
+    with pytest.raises(Unsupported, match="no DLA core 0"):
+        export(half, tmp_path / "none", precision="fp16", extra={"dla": "0"})
+    monkeypatch.setattr(CUDA, "dla_cores", 2)
+    plan = export(half, tmp_path / "plan", precision="fp16", extra={"dla": "1"})
+    config = CONTROL.configs[-1]
+    assert (config.default_device_type, config.DLA_core) == (TRT.DeviceType.DLA, 1)
+    assert config._flags == {TRT.BuilderFlag.GPU_FALLBACK} and plan.tools["dla"] == "1"
+    with open_plan(plan) as session:
+        assert session.effective.provider == "TensorRT (DLA 1, GPU fallback)"
+
+
+@pytest.mark.parametrize("core", ["-1", "two", "", "1.0", "²"])
+def test_a_dla_core_is_a_number(source, tmp_path, core):
+    with pytest.raises(UsageError, match="dla="):
+        export(source, tmp_path / "plan", extra={"dla": core})
+
+
+def test_a_dla_does_not_compute_in_fp32(source, tmp_path):
+    with pytest.raises(Unsupported, match="fp16 or int8"):
+        export(source, tmp_path / "plan", extra={"dla": "0"})
 
 
 @pytest.mark.parametrize("extra", [{"workspace": "1"}, {"workspace_mb": "0"}, {"workspace_mb": "much"}])

@@ -17,8 +17,16 @@ MAGIC = b"ftrt"
 def engine_classes(trt: ModuleType, severity: Any, tensor_class: type, cuda: FakeCuda, control: Any) -> list[type]:
     class Runtime:
         def __init__(self, logger: Any) -> None:
-            self._logger = logger
+            self._logger, self._core = logger, -1
             control.live.add(self)
+
+        @property
+        def DLA_core(self) -> int:
+            return self._core
+
+        @DLA_core.setter
+        def DLA_core(self, core: int) -> None:
+            self._core = core
 
         def deserialize_cuda_engine(self, serialized_engine: Any) -> Any:
             data = bytes(serialized_engine)
@@ -33,6 +41,9 @@ def engine_classes(trt: ModuleType, severity: Any, tensor_class: type, cuda: Fak
                     "The engine plan file is not compatible with this version of TensorRT, expecting library version "
                     f"{trt.__version__} got {header['version']}, please rebuild.",
                 )
+                return None
+            if header.get("dla") is not None and header["dla"] != self._core:
+                self._logger.log(severity.ERROR, "The engine is of a DLA core that the runtime is not set to.")
                 return None
             return ICudaEngine(header, model, self._logger)
 

@@ -76,7 +76,7 @@ class FakeCuda:
         self.reset()
 
     def reset(self) -> None:
-        self.count, self.gpu, self.capability = 1, b"Orin", (8, 7)
+        self.count, self.gpu, self.capability, self.dla_cores = 1, b"Orin", (8, 7), 0
         self.calls: list[str] = []
         self.failures: dict[str, cudaError_t] = {}
         self.host: dict[int, Any] = {}

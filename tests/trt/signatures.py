@@ -118,6 +118,6 @@ def _missing(real: type) -> Callable[[Any, str], Any]:
 
 
 def _set(self: Any, name: str, value: Any) -> None:
-    if not name.startswith("_"):
+    if not (name.startswith("_") or isinstance(getattr(type(self), name, None), property)):
         raise NotImplementedError(f"the stand-in has no {type(self).__name__}.{name} that can be set")
     object.__setattr__(self, name, value)

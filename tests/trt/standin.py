@@ -111,7 +111,24 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
     class IBuilderConfig:
         def __init__(self) -> None:
             self._flags, self._profiles, self._pools = {trt.BuilderFlag.TF32}, [], {}
+            self._device, self._core = trt.DeviceType.GPU, -1
             control.configs.append(self)
+
+        @property
+        def default_device_type(self) -> Any:
+            return self._device
+
+        @default_device_type.setter
+        def default_device_type(self, device: Any) -> None:
+            self._device = device
+
+        @property
+        def DLA_core(self) -> int:
+            return self._core
+
+        @DLA_core.setter
+        def DLA_core(self, core: int) -> None:
+            self._core = core
 
         def set_flag(self, flag: Any) -> None:
             self._flags.add(flag)
@@ -149,6 +166,10 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
                 raise TypeError("pybind11::init(): factory function returned nullptr")
             self._logger = logger
 
+        @property
+        def num_DLA_cores(self) -> int:
+            return cuda.dla_cores
+
         def create_network(self, flags: int = 0) -> Any:
             known = {int(flag) for flag in trt.NetworkDefinitionCreationFlag.__members__.values()}
             if flags >> (max(known) + 1):
@@ -171,6 +192,7 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
                 "capability": cuda.capability,
                 "profiles": config._profiles,
                 "strong": network.get_flag(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED),
+                "dla": config._core if config._device == trt.DeviceType.DLA else None,
                 "tf32": config.get_flag(trt.BuilderFlag.TF32),
             }
             return IHostMemory(MAGIC + json.dumps(header).encode() + b"\0" + network._model.SerializeToString())
@@ -179,6 +201,8 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
         if network._model is None:
             raise RuleBroken("build_serialized_network before the network was parsed")
         names = {flag.name for flag in config._flags}
+        if config._device == trt.DeviceType.DLA and "GPU_FALLBACK" not in names:
+            return "Network contains layers that DLA cannot run, and GPU fallback is not enabled."
         if network.get_flag(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED) and names & PRECISION_FLAGS:
             return f"Precision flags {names & PRECISION_FLAGS} must not be set for a strongly typed network"
         for tensor in network._inputs:
