@@ -120,6 +120,8 @@ def _longer(job: Job, sampler: Sampler, idle: Window, seconds: float) -> Job:
     new = updates(sampler.samples, idle, sampler.meter.streams)
     pace_s = idle.seconds / new if new else 0.0
     seconds = max(seconds, MIN_WINDOW_S, min(LONGEST_S, pace_s * MIN_UPDATES * 1.1))
+    if job.scenario == "camera":
+        seconds += 2 / job.rate_hz  # the last period does not count
     return replace(
         job,
         duration_s=seconds,
@@ -133,11 +135,20 @@ def _with_energy(
 ) -> Result:
     if sampler.error:
         return replace(result, energy=_nothing(sampler, "failed", sampler.error.message))
-    window = Window(samples.began_ns, samples.began_ns + samples.wall_ns)
-    count = len(samples.latency_ns)
+    window, count = _window(result.job, samples)
     energy = judge(sampler.meter, sampler.samples, window, idle=idle, count=count, images=count * result.job.batch)
     notices = [*_doubts(energy, busy), *_disturbed(seen)] if energy.missing is None else []
     return replace(result, energy=energy, notices=(*result.notices, *notices))
+
+
+def _window(job: Job, samples: Samples) -> tuple[Window, int]:
+    """The timed loop and the requests in it. Of a schedule that was kept up with, all periods but the last, of which
+    the loop has not seen the wait."""
+    count, length_ns = len(samples.latency_ns), samples.wall_ns
+    if job.scenario == "camera" and count > 1 and length_ns <= count / job.rate_hz * 1e9:
+        count -= 1
+        length_ns = round(count / job.rate_hz * 1e9)
+    return Window(samples.began_ns, samples.began_ns + length_ns), count
 
 
 def _nothing(sampler: Sampler, missing: str, reason: str) -> Energy:

@@ -128,9 +128,6 @@ def test_permuted_labels_are_found_out(tmp_path: Path) -> None:
     assert (energy.missing, energy.gross_j) == ("mislabelled", None) and "POM_5V_GPU" in energy.reason
 
 
-PACKAGE = {"intel-rapl:0": ("package-0", 1_000), "intel-rapl:0:0": ("core", 400), "intel-rapl:0:1": ("dram", 100)}
-
-
 def clocked(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
     """Let the meter's two looks at the clock in each read say these moments."""
     moments = iter([round(s * S) for s in seconds for _ in range(2)])
@@ -138,7 +135,7 @@ def clocked(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
 
 
 def test_rapl_adds_up_packages_and_nothing_that_is_inside_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    two = PACKAGE | {
+    two = trees.PACKAGE | {
         "intel-rapl:1": ("package-1", 0),
         "intel-rapl:2": ("psys", 7),
         "intel-rapl-mmio:0": ("package-0", 9),
@@ -191,12 +188,12 @@ def test_one_wrap_is_mended_exactly_and_never_doubted_wrongly(full: int, start: 
 
 
 def test_a_counter_that_stands_still_is_stuck(tmp_path: Path) -> None:
-    meter = Rapl(place(trees.rapl(tmp_path, PACKAGE)))
+    meter = Rapl(place(trees.rapl(tmp_path, trees.PACKAGE)))
     assert summary(meter, unmoved(meter), Window(S, 9 * S)).missing == "stuck"
 
 
 def test_rapl_that_only_root_may_read_says_so(tmp_path: Path) -> None:
-    root = trees.rapl(tmp_path, PACKAGE)
+    root = trees.rapl(tmp_path, trees.PACKAGE)
     (root / "sys/class/powercap/intel-rapl:0/energy_uj").unlink()  # to the reader the same as a forbidden one
     with pytest.raises(Unsupported, match="root alone") as caught:
         Rapl(place(root))
@@ -330,7 +327,7 @@ def test_a_model_is_declared_and_says_so(tmp_path: Path) -> None:
 
 
 def test_the_best_meter_is_the_one_nearest_to_the_whole(tmp_path: Path) -> None:
-    trees.rapl(tmp_path, PACKAGE)
+    trees.rapl(tmp_path, trees.PACKAGE)
     both = place(trees.agx_orin(tmp_path), "jetson_orin", watts=Watts(1, 2))
     assert open_meter("auto", both, "cpu").name == "ina"
     assert open_meter("auto", place(tmp_path, "cpu", watts=Watts(1, 2)), "cpu").name == "rapl"
@@ -338,7 +335,7 @@ def test_the_best_meter_is_the_one_nearest_to_the_whole(tmp_path: Path) -> None:
 
 
 def test_no_meter_of_the_processor_is_taken_for_a_card(tmp_path: Path) -> None:
-    trees.rapl(tmp_path, PACKAGE)
+    trees.rapl(tmp_path, trees.PACKAGE)
     with pytest.raises(Unsupported, match="does not see what runs on cuda"):
         open_meter("rapl", place(tmp_path), "cuda")
     with pytest.raises(Unsupported, match=r"that sees what runs on cuda \(tried ina, tegrastats, nvml, battery\)"):

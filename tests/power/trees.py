@@ -61,6 +61,10 @@ def rapl(root: Path, zones: dict[str, tuple[str, int]], range_uj: int = 262_143_
     return write(root, files)
 
 
+# A package with two parts that it tells apart.
+PACKAGE = {"intel-rapl:0": ("package-0", 1_000), "intel-rapl:0:0": ("core", 400), "intel-rapl:0:1": ("dram", 100)}
+
+
 def battery(root: Path, status: str = "Discharging", online: int = 0, **files: int) -> Path:
     supply = "sys/class/power_supply"
     write(root, {f"{supply}/AC/type": "Mains", f"{supply}/AC/online": online})

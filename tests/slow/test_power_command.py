@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import Command, clean_environment
+from conftest import clean_environment
 from factories import make_artifact, make_reference
 
 from edgebench import jsonio
@@ -100,7 +100,7 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple
     made["broken"] = Board(tmp_path_factory.mktemp("silent"), silent)
     runs = {
         "latency": made["latency"].run("--energy-seconds", "8"),
-        "camera": made["camera"].run("--scenario", "camera", "--rate", "20", "--energy-seconds", "5"),
+        "camera": made["camera"].run("--scenario", "camera", "--rate", "4", "--energy-seconds", "5"),
         "sustained": made["sustained"].run("--scenario", "sustained", "--minutes", "0.12"),
         "broken": made["broken"].run("--energy-seconds", "5"),
     }
@@ -135,8 +135,9 @@ def test_the_energy_of_a_run_is_what_integration_by_hand_gives(boards: dict) -> 
 def test_a_frame_has_the_energy_of_its_period(boards: dict) -> None:
     board, process = boards["camera"]
     energy = board.result(process).energy
-    assert energy.inferences >= 100
-    assert energy.mj_per_image == pytest.approx(energy.mean_power_mw / 20, rel=0.05)
+    assert energy.missing is None, energy.reason
+    assert energy.inferences >= 20 and energy.window_s == pytest.approx(energy.inferences / 4)
+    assert energy.mj_per_image == pytest.approx(energy.mean_power_mw / 4)
 
 
 def test_a_sustained_run_has_the_power_of_its_windows(boards: dict) -> None:
@@ -157,7 +158,7 @@ def test_a_meter_that_breaks_costs_the_energy_and_not_the_result(boards: dict) -
     assert result.summary.median_ns > 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_no_end_of_edgebench_leaves_a_tegrastats(tmp_path: Path, how: signal.Signals) -> None:
     board = Board(tmp_path)
     process = board.start("power", "tegrastats", "--seconds", "600")
@@ -181,17 +182,3 @@ def test_power_lists_every_meter_and_reads_the_best(tmp_path: Path) -> None:
     out, err = board.start("power", "--seconds", "1.5", "--json").communicate(timeout=60)
     energy = jsonio.decode(Energy, json.loads(out), "stdout")
     assert (energy.source, energy.missing) == ("tegrastats", None) and 4000 < energy.mean_power_mw < 13000, err
-
-
-def test_an_emulated_board_has_no_power_and_a_named_meter_must_work(edgebench: Command, tmp_path: Path) -> None:
-    make_artifact(tmp_path / "artifact")
-    options = ("--runtime", "fake", "--launches", "1", "--duration", "0.1", "--workspace", tmp_path)
-    done = edgebench("run", tmp_path / "artifact", *options, "--device", "jetson_orin", "--watts", "3:9")
-    assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "results").glob("*.json")
-    energy = jsonio.read(Result, path).energy
-    assert (energy.missing, energy.mean_power_mw) == ("emulated", None)
-    done = edgebench("run", tmp_path / "artifact", *options, "--power", "model")
-    assert done.returncode == 1 and "--watts IDLE:MAX" in done.stderr
-    done = edgebench("run", tmp_path / "artifact", *options, "--power", "wattmeter")
-    assert done.returncode == 2 and "unknown meter 'wattmeter'" in done.stderr

@@ -1,0 +1,64 @@
+"""When there is a power pass, and when there is none and why. Real passes: tests/slow/test_power_command.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trees
+from factories import make_result
+
+from edgebench import metered
+from edgebench.device import load_profile
+from edgebench.engines import local
+from edgebench.errors import Unsupported
+from edgebench.jobs import Job, Result
+from edgebench.metered import PowerPass
+from edgebench.power import PowerOptions
+from edgebench.power.place import Watts
+
+CPU = load_profile("cpu")
+
+
+@pytest.mark.parametrize(
+    ("missing", "options", "job"),
+    [
+        ("off", PowerOptions("none"), {}),
+        ("emulated", PowerOptions(watts=Watts(3, 9)), {"evidence": "emulated"}),
+        ("scenario", PowerOptions(watts=Watts(3, 9)), {"scenario": "offline"}),
+        ("no_meter", PowerOptions(), {}),
+    ],
+)
+def test_no_pass_is_made_and_the_reason_is_kept(
+    missing: str, options: PowerOptions, job: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "run_job", lambda *a, **k: pytest.fail("a worker was started"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    energy = PowerPass(options, CPU, tmp_path).measure(make_result(**job)).energy
+    assert energy.missing == missing and energy.reason and energy.mean_power_mw is None
+
+
+def test_a_named_meter_that_does_not_work_is_an_error_beforehand(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="shows no RAPL counters"):
+        PowerPass(PowerOptions("rapl"), CPU, tmp_path).check("cpu")
+    PowerPass(PowerOptions("auto"), CPU, tmp_path).check("cpu")
+
+
+def test_a_launch_that_fails_under_the_meter_costs_the_energy_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Job] = []
+
+    def run_job(job: Job, *args, **kwargs) -> Result:
+        asked.append(job)
+        return make_result(status="crashed", message="the worker was killed by SIGSEGV")
+
+    monkeypatch.setattr(local, "run_job", run_job)
+    monkeypatch.setattr(metered, "IDLE_S", 0.2)
+    before = make_result()
+    after = PowerPass(PowerOptions(), CPU, trees.rapl(tmp_path, trees.PACKAGE)).measure(before)
+    assert (after.energy.missing, after.energy.source) == ("failed", "rapl")
+    assert "killed by SIGSEGV" in after.energy.reason
+    assert replace(after, energy=None) == before
+    assert asked[0].duration_s == 10  # a counter that stands still is no slow meter
