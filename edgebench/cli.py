@@ -13,7 +13,7 @@ from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = (
     "train", "study", "sweep", "export", "evaluate", "tune", "run", "fleet", "report", "select", "compare", "ab",
-    "crosscheck", "devices", "power", "estimate", "models", "profile", "doctor", "completion",
+    "crosscheck", "devices", "cluster", "power", "estimate", "models", "profile", "doctor", "completion",
 )  # fmt: skip
 
 

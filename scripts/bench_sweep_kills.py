@@ -2,11 +2,11 @@
 
 .venv/bin/python scripts/bench_sweep_kills.py FOLDER [--kills 20] [--data DIR] [--backbones 4] [--sizes 2]
 
-Two sweeps of one plan in FOLDER: `undisturbed`, and `killed`, which is killed --kills times at moments that are drawn
-evenly over the time that it takes, half of them with its whole process group and half of them the sweep's own process
-alone, and started again each time. The plan: four backbones × two subset sizes × two seeds × {ONNX Runtime, OpenVINO}
-× {fp32, int8} on 1,300 pictures of CIFAR-10 as a folder of PNG files, 300 of them for testing; CIFAR-10 is in --data, or
-EDGEBENCH_DATA. --backbones and --sizes make it smaller.
+Two sweeps of one plan in FOLDER: `undisturbed`, and `killed`, which is killed --kills times, each at a moment drawn
+evenly from the seconds --between after it began its first step, half of them with its whole process group and half of
+them the sweep's own process alone, and started again each time. The plan: four backbones × two subset sizes × two seeds
+× {ONNX Runtime, OpenVINO} × {fp32, int8} on 1,300 pictures of CIFAR-10 as a folder of PNG files, 300 of them to test
+on; CIFAR-10 is in --data, or EDGEBENCH_DATA. --backbones and --sizes make it smaller.
 
 Then: every cell has the same status in both; the checkpoints have the same weights, by sha256, and the artifacts and
 accuracies are the same; no step was begun again after it had ended well (log.jsonl); every file of every artifact has
@@ -39,7 +39,7 @@ precisions = ["fp32", "int8"]
 dataset = {dataset}
 image_size = 32
 adapt = false
-epochs = 3
+epochs = 2
 batch_size = 64
 
 [run]
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--between", type=float, nargs=2, default=(5.0, 120.0), help="seconds from a start to a kill")
+    parser.add_argument("--between", type=float, nargs=2, default=(2.0, 120.0), help="seconds of work before a kill")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--backbones", type=int, default=4)
     parser.add_argument("--sizes", type=int, default=2)
@@ -109,6 +109,9 @@ def kill_again_and_again(plan: Path, workspace: Path, kills: int, between: tuple
     random.seed(done)
     for number in range(done, kills):
         process, wait_s = start(plan, workspace), random.uniform(*between)
+        known = len(events(workspace))
+        while len(events(workspace)) == known and process.poll() is None:
+            time.sleep(0.2)
         try:
             process.wait(wait_s)
             print(f"it ended before kill {number + 1}", flush=True)

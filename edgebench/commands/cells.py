@@ -63,7 +63,7 @@ class Progress:
         if self._told is None:
             self._told = marks if len(marks) < len(state.steps) else set()
             if self._told:
-                self._say(f"{len(marks)} of {len(state.steps)} steps are done already")
+                self.say(f"{len(marks)} of {len(state.steps)} steps are done already")
         for outcome in ended:
             mark = (outcome.step.identity, outcome.status)
             if mark not in self._told and outcome.attempts:  # the others were given up with what they need
@@ -71,9 +71,10 @@ class Progress:
                 took = "" if outcome.seconds is None else f" in {outcome.seconds:.1f} s"
                 what = f"{self._name(outcome)}: {outcome.status}{took}"
                 said = f": {_first_line(outcome.message)}" if outcome.message else ""
-                self._say(f"[{len(marks)}/{len(state.steps)}] {what}{said}; {self._left(state)}")
+                self.say(f"[{len(marks)}/{len(state.steps)}] {what}{said}; {self._left(state)}")
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """Print a line; on a terminal above the table."""
         from edgebench.report.formats import printable
 
         self._console.print(printable(sentence), highlight=False, markup=False, soft_wrap=True)

@@ -54,11 +54,23 @@ Examples:
     "--parallel", type=click.IntRange(1), metavar="N",
     help="Trainings and exports at once.  [default: one a GPU; without any, one a core as memory allows]",
 )  # fmt: skip
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="Where steps are done: on this machine, or on the nodes of a Ray cluster.",
+)  # fmt: skip
+@click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
 @click.option("--dry-run", is_flag=True, help="Show the steps and how long they may take; do nothing.")
 @options.workspace
 @options.as_json
 def command(
-    path: Path | None, workspace: Workspace, as_json: bool, dry_run: bool, parallel: int | None, **given: Any
+    path: Path | None,
+    workspace: Workspace,
+    as_json: bool,
+    dry_run: bool,
+    parallel: int | None,
+    engine: str,
+    address: str | None,
+    **given: Any,
 ) -> None:
     """Train, export, verify, evaluate and measure every combination of a matrix.
 
@@ -82,15 +94,23 @@ def command(
     made = plan.make(_told(path, given), str(path) if path else "the sweep")
     console = Console(stderr=True)
     with console.status("looking at what the plan names"):
-        probes = local.probe_all(list(made.runtimes or dict.fromkeys(map(site.native, made.targets))))
-        sites = [site.here(device, probes) for device in made.devices or (None,)]
+        runtimes = list(made.runtimes or dict.fromkeys(map(site.native, made.targets)))
+        if engine == "ray":
+            from edgebench.sweep import cluster, on_ray
+
+            ray = on_ray.connect(address)
+            nodes = cluster.report(ray, workspace, runtimes)
+            sites = on_ray.sites(nodes, made.devices)
+        else:
+            probes = local.probe_all(runtimes)
+            sites = [site.here(device, probes) for device in made.devices or (None,)]
         matrix = cube.matrix(made, process.ask(cube.question(made)), sites)
     for sentence in [where.notice for where in sites if where.notice]:
         console.print(sentence, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     for sentence in matrix.left_out:
         console.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
     steps = matrix.steps
-    at_once = parallel or slots(steps)
+    at_once = cluster.at_once(nodes) if engine == "ray" else parallel or slots(steps)
     kept = Records(workspace)
     durations = Durations(kept.all())
     if dry_run:
@@ -106,7 +126,8 @@ def command(
             progress.show(state)
 
         try:
-            work(steps, kept, Local(kept, at_once), show)
+            chosen = on_ray.OnRay(kept, ray, nodes, progress.say) if engine == "ray" else Local(kept, at_once)
+            work(steps, kept, chosen, show)
         except KeyboardInterrupt:
             interrupted = True
     told = cells.told(matrix, outcomes, kept)

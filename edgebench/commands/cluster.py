@@ -1,0 +1,82 @@
+"""`edgebench cluster`: what the nodes of a Ray cluster offer to a sweep, and what they lack."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.commands import options
+
+if TYPE_CHECKING:
+    from edgebench.sweep.cluster import Node
+    from edgebench.workspace import Workspace
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  edgebench cluster doctor
+  edgebench cluster doctor plan.toml --address ray-head:6379"""
+)
+def command() -> None:
+    """Ray clusters that `edgebench sweep --engine ray` works on."""
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  edgebench cluster doctor
+  edgebench cluster doctor plan.toml --workspace /shared/runs"""
+)
+@click.argument("path", metavar="[PLAN.toml]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
+@options.workspace
+@options.as_json
+def doctor(path: Path | None, address: str | None, workspace: Workspace, as_json: bool) -> None:
+    """Ask every node what it offers: devices, cores, GPUs, runtimes, whether it trains and sees the workspace.
+
+    With a plan, also what the cluster lacks for it. Exit code 1 if anything is lacking.
+    """
+    from rich.console import Console
+
+    from edgebench import jsonio
+    from edgebench.sweep import cluster, on_ray, plan
+
+    devices = plan.make(plan.read(path), str(path)).devices if path else ()
+    ray = on_ray.connect(address)
+    with Console(stderr=True).status("asking the nodes"):
+        nodes = cluster.report(ray, workspace)
+    lacking = cluster.lacking(nodes, devices)
+    if as_json:
+        click.echo(jsonio.dumps({"nodes": nodes, "lacking": lacking}, indent=1))
+    else:
+        Console(width=None if sys.stdout.isatty() else 160).print(_table(nodes))
+        for sentence in lacking:
+            click.echo(sentence)
+        if not lacking:
+            click.echo("nothing is lacking")
+    if lacking:
+        sys.exit(1)
+
+
+def _table(nodes: list[Node]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebench.report.formats import MISSING, printable
+
+    table = Table(
+        "node", "carries", "cores", "GPUs", "edgebench", "trains", "runtimes that work", "workspace", pad_edge=False
+    )
+    for node in nodes:
+        working = ", ".join(f"{probe.name} {probe.version}" for probe in node.probes if not probe.error)
+        told = (
+            node.address, ", ".join(node.devices) or MISSING, f"{node.resources.get('CPU', 0):g}",
+            f"{node.resources.get('GPU', 0):g}", node.version or MISSING, "yes" if node.trains else "no",
+            working or MISSING, "seen" if node.storage else "not seen",
+        )  # fmt: skip
+        table.add_row(*(escape(printable(cell)) for cell in told))
+    return table
