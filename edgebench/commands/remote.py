@@ -68,6 +68,9 @@ def _run_there(
 
     if tuned:
         raise UsageError("--tuned is of this machine, --host another", "give --runtime and --threads")
+    if (given["device"] or "").endswith(".toml"):
+        fix = "put it into ~/.config/edgebench/devices there, and give its name"
+        raise UsageError("a profile in a file is not sent to the board", fix)
     console, done = Console(stderr=True), []
     arguments = ("run", "--require-device", *given_options(ctx, without=HERE))
     order = engine.Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results, host.name)

@@ -54,12 +54,13 @@ class Board:
         self._desk.tell(hello)
         while (request := self._desk.hear(LEASE_S)) is not None:
             try:
-                answer = getattr(self, f"do_{request.get('do')}")
-                answer(request)
+                getattr(self, f"do_{request.get('do')}", _refuse)(request)
             except EdgebenchError as error:
                 self._desk.tell({"error": error.message, "fix": error.fix})
             except OSError as error:
                 self._desk.tell({"error": f"{error.filename or self.files}: {error.strerror}", "fix": _remedy(error)})
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                self._desk.tell({"error": f"that is no request: {type(error).__name__}: {error}"})
 
     def do_lacks(self, request: Mapping[str, Any]) -> None:
         """Which of these files are to be sent: those that are not here whole. Damaged ones are removed."""
@@ -160,7 +161,11 @@ class Board:
                 raise SystemExit(0)
 
     def _send_result(self, folder: Path, name: str, at: Mapping[str, int]) -> None:
-        content = (supervisor.results(folder) / _checked(name)).read_bytes()
+        text = (supervisor.results(folder) / _checked(name)).read_text(encoding="utf-8")
+        # Where it lay is of no use elsewhere, and the home's path has a user's name in it.
+        for path, short in ((f"{folder / 'folders'}/", ""), (f"{Path.home()}/", "~/")):
+            text = text.replace(json.dumps(path)[1:-1], short)
+        content = text.encode()
         self._desk.tell({"result": len(content), "at": at}, content)
 
     def do_stop(self, request: Mapping[str, Any]) -> None:
@@ -182,7 +187,7 @@ class Board:
         self._desk.tell({})
 
     def _file(self, sha256: str) -> Path:
-        if not _SHA256.fullmatch(sha256):
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise EdgebenchError(f"{sha256!r} is no sha256")
         return self.files / sha256
 
@@ -233,6 +238,10 @@ class Desk:
         if not block:
             raise SystemExit(1)
         return block
+
+
+def _refuse(request: Mapping[str, Any]) -> None:
+    raise EdgebenchError(f"{request.get('do')!r} is no request")
 
 
 def _checked(name: str) -> str:

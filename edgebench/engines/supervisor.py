@@ -66,9 +66,11 @@ def ended(folder: Path) -> dict[str, Any] | None:
 
 def stop(folder: Path) -> None:
     """Interrupt the job as Ctrl-C does."""
-    if running(folder):
-        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-            os.kill(int((folder / "pid").read_text()), signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        pid = int((folder / "pid").read_text())
+        # The number may be another's by now.
+        if str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            os.kill(pid, signal.SIGTERM)
 
 
 def results(folder: Path) -> Path:
