@@ -12,8 +12,8 @@ from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = (
-    "train", "study", "sweep", "export", "evaluate", "tune", "run", "fleet", "report", "select", "compare", "ab",
-    "crosscheck", "devices", "cluster", "power", "estimate", "models", "profile", "doctor", "completion",
+    "train", "study", "sweep", "export", "evaluate", "tune", "run", "fleet", "report", "select", "pick",
+    "compare", "ab", "crosscheck", "devices", "cluster", "power", "estimate", "models", "profile", "doctor", "completion",
 )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ LAYERS = (
     ("commands.*",),
     ("api",),
     ("doctor", "testing", "tune"),
-    ("sweep.*",),
+    ("picking",),
+    ("sweep.*", "deploy"),
     (
         "training",
         "exporting",

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,17 @@ def decode(path: Path, size: int) -> np.ndarray:
     except Exception as error:  # Pillow's decoders raise whatever the damage makes of the file
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise BadFile(" ".join(reason.encode("utf-8", "replace").decode().split())) from None
+
+
+def usual_side(paths: Sequence[Path]) -> int | None:
+    """The median of the images' shorter sides in pixels, by their headers; None where none of them can be read."""
+    from PIL import Image
+
+    sides = []
+    for path in paths:
+        with contextlib.suppress(Exception), Image.open(path) as image:  # whatever is wrong with it, training will say
+            sides.append(min(image.size))
+    return sorted(sides)[len(sides) // 2] if sides else None
 
 
 class Streamed:

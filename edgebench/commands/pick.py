@@ -1,0 +1,242 @@
+"""`edgebench pick`: from a folder of images to what to deploy, inside a time budget, in one command."""
+
+from __future__ import annotations
+
+import re
+import time
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.commands import options
+from edgebench.errors import UsageError
+from edgebench.limits import Prefer
+from edgebench.specs import Precision
+
+if TYPE_CHECKING:
+    from edgebench.data import Dataset
+    from edgebench.limits import Limits
+    from edgebench.picking import Asked, Pick, Picked
+    from edgebench.sweep.site import Site
+    from edgebench.workspace import Workspace
+
+UNITS = {"h": 3600, "m": 60, "s": 1}
+LEAST_IMAGE, MOST_IMAGE = 32, 224
+LOOKED_AT = 64  # image files whose size decides on that of the training
+
+
+class Duration(click.ParamType):
+    """A time with its unit: 30m, 1h, 600s, 1h30m. A bare number is refused: is it minutes or seconds?"""
+
+    name = "duration"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?", str(value).strip())
+        seconds = sum(int(n) * u for n, u in zip(found.groups(), UNITS.values(), strict=True) if n) if found else 0
+        if not seconds:
+            raise UsageError(f"--budget {value!r} is no time", "give it with its unit: 30m, 1h, 600s, 1h30m")
+        return float(seconds)
+
+
+def names(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """`--models a,b` and `--models a --models b` alike."""
+    return tuple(dict.fromkeys(name.strip() for item in given for name in item.split(",") if name.strip()))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench pick --data photos/ --max-p99-ms 20
+  edgebench pick --data photos/ --budget 10m --max-memory-mb 200 --min-accuracy 0.8 --out robot/
+  edgebench pick --data photos/ --models mobilenetv4,resnet18 --init-weights resnet18=resnet18.safetensors
+  python picked/infer.py photos/cat/001.jpg"""
+)
+@click.option("--data", required=True, metavar="FOLDER", help="Images, a folder a class; or a dataset's name.")
+@click.option(
+    "--device", metavar="PROFILE", shell_complete=options.complete_devices,
+    help="Device profile: `edgebench devices`.  [default: what this machine is]",
+)  # fmt: skip
+@options.limits
+@click.option(
+    "--prefer", type=click.Choice(typing.get_args(Prefer)), default="accuracy", show_default=True,
+    help="What the best is best in, of all that keep the limits.",
+)  # fmt: skip
+@click.option(
+    "--budget", "budget_s", type=Duration(), default="30m", show_default=True, metavar="TIME",
+    help="How long it may take in all: 30m, 1h, 600s.",
+)  # fmt: skip
+@click.option(
+    "--models", multiple=True, metavar="NAME,…", callback=names, help="The candidates.  [default: four small ones]"
+)
+@click.option(
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    help="Only this runtime; may be given several times.  [default: onnxruntime and openvino, as far as they are here]",
+)  # fmt: skip
+@click.option(
+    "--precision", "precisions", multiple=True, type=click.Choice(["fp32", "int8"]), default=("fp32",),
+    show_default=True, help="Of the exports; may be given several times.",
+)  # fmt: skip
+@click.option("--image-size", type=int, help="Pixels to train at.  [default: as the images are, from 32 to 224]")
+@click.option("--pretrained", is_flag=True, help="Begin with timm's pretrained weights, from the Hugging Face hub.")
+@click.option(
+    "--init-weights", multiple=True, metavar="MODEL=FILE", callback=options.pairs,
+    help="Begin a model with the weights of this .safetensors file, but for the head.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the splits and the trainings.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="picked", show_default=True,
+    help="The folder to deploy: the model, infer.py and the evidence.",
+)  # fmt: skip
+@options.workspace
+@options.as_json
+def command(
+    data: str, device: str | None, limits: Limits, prefer: Prefer, budget_s: float, models: tuple[str, ...],
+    runtimes: tuple[str, ...], precisions: tuple[Precision, ...], image_size: int | None, pretrained: bool,
+    init_weights: dict[str, str], seed: int, out: Path, workspace: Workspace, as_json: bool,
+) -> None:  # fmt: skip
+    """Find out what to deploy for these images on this device, inside a time budget.
+
+    Trains the candidates briefly, drops what breaks a limit whatever it learns, trains the best few for as long as
+    there is time, exports, verifies, evaluates and measures them, and chooses as `edgebench select` does. Killed, the
+    same command goes on where it was. Exit code 1 if nothing is known to keep the limits.
+    """
+    import sys
+
+    from rich.console import Console
+
+    from edgebench import deploy, picking
+    from edgebench.data import find
+    from edgebench.recipe import TrainConfig
+    from edgebench.sweep import site
+    from edgebench.sweep.records import Records
+
+    began = time.monotonic()
+    deploy.check(out)
+    console = Console(stderr=True)
+    dataset = find(data)
+    models = models or picking.MODELS
+    if unknown := set(init_weights) - set(models):
+        raise UsageError(f"--init-weights is for {min(unknown)}, which is no candidate", f"of {', '.join(models)}")
+    with console.status("looking at the images and the runtimes"):
+        images = len(dataset.read().source.labels)
+        size = image_size or _image_size(dataset, data)
+        configs = tuple(
+            TrainConfig(
+                model=model, dataset=data, image_size=size, seed=seed,
+                pretrained=pretrained and model not in init_weights, init_weights=init_weights.get(model),
+            )
+            for model in models
+        )  # fmt: skip
+        here = site.here(device)
+        asked = picking.Asked(
+            configs, here.device, _runtimes(runtimes, here), precisions, limits, prefer, budget_s
+        )  # fmt: skip
+        known = picking.facts(asked)
+    if here.notice:
+        console.print(here.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
+    _say_what_is_ahead(asked, images, size)
+    with Records(workspace) as kept, console.status("") as status:
+        pick = picking.Pick(
+            asked, known, here, kept, images=images, began=began,
+            tell=lambda sentence: click.echo(sentence, err=True),
+            show=lambda what, left: status.update(f"{_clock(left)} left: {_safe(what)}"),
+        )  # fmt: skip
+        try:
+            picked = pick.decide()
+        except KeyboardInterrupt:
+            click.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
+            sys.exit(130)
+        _deliver(pick, picked, out)
+    _show(picked, out, as_json)
+    if picked.decision.chosen is None:
+        sys.exit(1)
+
+
+def _image_size(dataset: Dataset, name: str) -> int:
+    """The dataset's own, or for a folder of images their usual size, in multiples of 8."""
+    from edgebench.data.decoding import usual_side
+
+    files = getattr(dataset.read().source, "files", None)
+    if not files:
+        return dataset.image_size
+    step = max(1, len(files) // LOOKED_AT)
+    side = usual_side([Path(name).expanduser() / file.name for file in files[::step]]) or MOST_IMAGE
+    return min(MOST_IMAGE, max(LEAST_IMAGE, side // 8 * 8))
+
+
+def _runtimes(given: tuple[str, ...], here: Site) -> tuple[str, ...]:
+    """The runtimes that infer.py can be written for and that work here, or of these the ones asked for."""
+    from edgebench.deploy import LOAD
+    from edgebench.errors import EdgebenchError
+    from edgebench.registry import canonical
+
+    asked = tuple(dict.fromkeys(canonical("runtimes", name) for name in given))
+    if wrong := [name for name in asked if name not in LOAD]:
+        raise UsageError(f"pick makes no folder that runs on {wrong[0]}", f"--runtime {' or '.join(LOAD)}")
+    works = [p.name for p in here.probes if p.name in LOAD and not p.error and here.compute in p.devices]
+    found = tuple(name for name in asked or LOAD if name in works)
+    if not found:
+        raise EdgebenchError(
+            f"none of {', '.join(asked or LOAD)} works here on {here.compute}",
+            "`edgebench doctor` says what is missing",
+        )
+    return found
+
+
+def _say_what_is_ahead(asked: Asked, images: int, size: int) -> None:
+    minutes, n = asked.budget_s / 60, len(asked.configs)
+    click.echo(
+        f"{n} candidates, {images} images at {size} pixels, {minutes:g} minutes, on {', '.join(asked.runtimes)}",
+        err=True,
+    )
+    if asked.budget_s < 60 * n:
+        click.echo(
+            f"note: {asked.budget_s:g} s is little for {n} candidates: those that there is no time for are left out "
+            "(fewer --models, a longer --budget)", err=True,
+        )  # fmt: skip
+
+
+def _deliver(pick: Pick, picked: Picked, out: Path) -> None:
+    from edgebench import deploy
+
+    chosen, decision = None, picked.decision
+    if decision.chosen is not None:
+        made = (o for o in pick.kept.all() if o.status == "ok" and o.product == decision.chosen.row.artifact)
+        chosen = pick.kept.artifact(next(made))
+    deploy.write(out, decision, chosen, list(picked.files))
+
+
+def _show(picked: Picked, out: Path, as_json: bool) -> None:
+    import sys
+
+    from rich.console import Console
+
+    from edgebench.report import choice
+
+    for model, why in picked.left_out.items():
+        click.echo(f"left out: {model}: {why}", err=True)
+    if as_json:
+        click.echo(choice.as_json(picked.decision), nl=False)
+    else:
+        for line in choice.headline(picked.decision):
+            click.echo(line)
+        Console(width=None if sys.stdout.isatty() else 200).print(choice.terminal(picked.decision))
+    runs = f"; try: python {out / 'infer.py'} IMAGE" if picked.decision.chosen else ""
+    click.echo(f"picked in {_clock(picked.seconds)}: {out}{runs}", err=True)
+
+
+def _clock(seconds: float) -> str:
+    sign, seconds = ("-" if seconds < 0 else ""), abs(int(seconds))
+    return f"{sign}{seconds // 60}:{seconds % 60:02d}"
+
+
+def _safe(text: str) -> str:
+    from rich.markup import escape
+
+    from edgebench.report.formats import printable
+
+    return escape(printable(text))
