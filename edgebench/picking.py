@@ -280,9 +280,9 @@ class Pick:
         *before, exported = build.export(trained, self.asked.target, precision, self.known)
         medians = [self.kept.result(outcome).summary for outcome in self.looks[model]]
         slowest_s = max((s.median_ns or s.mean_ns for s in medians if s), default=0) / 1e9
-        enough_s = 1.15 * stats.min_samples(0.99) * slowest_s / Policy.launches  # that p99 can be told
+        enough_s = 1.15 * stats.min_samples(0.99) * slowest_s / 2  # that p99 can be told, though time be short
         policy = Policy(precision_target=0.02, max_seconds=FINAL_S)
-        options = RunOptions(duration_s=round(min(max(0.5, enough_s), FINAL_S), 1), warmup_s=0.3, policy=policy)
+        options = RunOptions(duration_s=round(min(max(0.5, enough_s), FINAL_S / 2), 1), warmup_s=0.3, policy=policy)
         steps: list[Step] = [trained, *before, exported]
         steps += [build.evaluate(exported, runtime, self.site, options) for runtime in self.asked.runtimes]
         return [*steps, *(build.measure(exported, runtime, self.site, options) for runtime in self.asked.runtimes)]

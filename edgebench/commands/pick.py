@@ -110,6 +110,7 @@ def command(
 
     from edgebench import deploy, picking
     from edgebench.data import find
+    from edgebench.engines import local
     from edgebench.recipe import TrainConfig
     from edgebench.sweep import site
     from edgebench.sweep.records import Records
@@ -121,6 +122,7 @@ def command(
     models = models or picking.MODELS
     if unknown := set(init_weights) - set(models):
         raise UsageError(f"--init-weights is for {min(unknown)}, which is no candidate", f"of {', '.join(models)}")
+    wanted = _named(runtimes)
     with console.status("looking at the images and the runtimes"):
         images = len(dataset.read().source.labels)
         size = image_size or _image_size(dataset, data)
@@ -131,10 +133,8 @@ def command(
             )
             for model in models
         )  # fmt: skip
-        here = site.here(device)
-        asked = picking.Asked(
-            configs, here.device, _runtimes(runtimes, here), precisions, limits, prefer, budget_s
-        )  # fmt: skip
+        here = site.here(device, probes=local.probe_all(wanted))
+        asked = picking.Asked(configs, here.device, _working(wanted, here), precisions, limits, prefer, budget_s)
         known = picking.facts(asked)
     if here.notice:
         console.print(here.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
@@ -168,21 +168,24 @@ def _image_size(dataset: Dataset, name: str) -> int:
     return min(MOST_IMAGE, max(LEAST_IMAGE, side // 8 * 8))
 
 
-def _runtimes(given: tuple[str, ...], here: Site) -> tuple[str, ...]:
-    """The runtimes that infer.py can be written for and that work here, or of these the ones asked for."""
+def _named(given: tuple[str, ...]) -> list[str]:
+    """The runtimes that are asked for, by default all that infer.py can be written for."""
     from edgebench.deploy import LOAD
-    from edgebench.errors import EdgebenchError
     from edgebench.registry import canonical
 
-    asked = tuple(dict.fromkeys(canonical("runtimes", name) for name in given))
+    asked = list(dict.fromkeys(canonical("runtimes", name) for name in given))
     if wrong := [name for name in asked if name not in LOAD]:
         raise UsageError(f"pick makes no folder that runs on {wrong[0]}", f"--runtime {' or '.join(LOAD)}")
-    works = [p.name for p in here.probes if p.name in LOAD and not p.error and here.compute in p.devices]
-    found = tuple(name for name in asked or LOAD if name in works)
-    if not found:
+    return asked or list(LOAD)
+
+
+def _working(wanted: list[str], here: Site) -> tuple[str, ...]:
+    from edgebench.errors import EdgebenchError
+
+    works = {probe.name for probe in here.probes if not probe.error and here.compute in probe.devices}
+    if not (found := tuple(name for name in wanted if name in works)):
         raise EdgebenchError(
-            f"none of {', '.join(asked or LOAD)} works here on {here.compute}",
-            "`edgebench doctor` says what is missing",
+            f"none of {', '.join(wanted)} works here on {here.compute}", "`edgebench doctor` says what is missing"
         )
     return found
 
