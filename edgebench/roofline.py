@@ -95,7 +95,8 @@ def floor(layers: Sequence[Layer], roof: Roof) -> Floor:
     if not any(layer.bound for layer in floors):
         raise Unsupported(
             f"there is no floor, since no peak that this model needs is {roof.source}",
-            "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of a profile of your own",
+            "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of a profile of your own; "
+            "without --device this machine's own peaks are measured",
         )
     return Floor(sum(layer.floor_us for layer in floors) / 1000, roof, floors, tuple(missing))
 

@@ -78,6 +78,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "in flight": ("streams", _text),
     "device": ("device", _text),
     "board": ("host", _text),
+    "power mode": ("power_mode", _text),
     "compute": ("compute", _text),
     "evidence": ("evidence", _text),
     "status": ("status", _text),
@@ -87,12 +88,12 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 # Left out of a table in which no row has them.
 OPTIONAL = {
     "deployed acc.", "model MiB", "layers in", "±", "device ms", "missed", "jitter ms", "verdict", "GPU MiB",
-    "W", "mJ/inf.", "power by", "board", "warnings",
+    "W", "mJ/inf.", "power by", "board", "power mode", "warnings",
 }  # fmt: skip
 # Said once, under the terminal's table, where all rows say the same.
 TOLD_ONCE = {
     "params M", "GMACs", "GFLOPs", "test acc.", "scenario", "precision", "layers in", "thr.", "batch", "in flight",
-    "power by", "device", "board", "compute", "evidence", "status", "stopped",
+    "power by", "device", "board", "power mode", "compute", "evidence", "status", "stopped",
 }  # fmt: skip
 NOTE = (
     "GFLOPs = 2 × GMACs, for one image. Test accuracy is the checkpoint's in torch, on its test split, and each "
