@@ -133,10 +133,10 @@ def _longer(job: Job, sampler: Sampler, idle: Window, seconds: float) -> Job:
 def _with_energy(
     result: Result, sampler: Sampler, idle: Window, busy: float, samples: Samples, seen: Sequence[Notice]
 ) -> Result:
-    if sampler.error:
-        return replace(result, energy=_nothing(sampler, "failed", sampler.error.message))
     window, count = _window(result.job, samples)
     energy = judge(sampler.meter, sampler.samples, window, idle=idle, count=count, images=count * result.job.batch)
+    if energy.missing and sampler.error:  # a meter that ended when the window was over has told enough
+        energy = replace(energy, missing="failed", reason=sampler.error.message)
     notices = [*_doubts(energy, busy), *_disturbed(seen)] if energy.missing is None else []
     return replace(result, energy=energy, notices=(*result.notices, *notices))
 

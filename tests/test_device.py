@@ -17,9 +17,11 @@ from edgebench.errors import BadFile, EdgebenchError, UsageError
 
 BUILT_IN = [
     "cpu", "cuda", "jetson_agx_xavier", "jetson_nano", "jetson_orin", "jetson_orin_nano", "jetson_orin_nx",
-    "jetson_thor", "jetson_xavier_nx", "raspberry_pi_4", "raspberry_pi_5",
+    "jetson_thor", "jetson_tx1", "jetson_tx2", "jetson_xavier_nx", "raspberry_pi_4", "raspberry_pi_5",
 ]  # fmt: skip
 RAILS = {
+    "jetson_tx1": ("module", {"VDD_IN"}),
+    "jetson_tx2": ("module", {"VDD_IN"}),
     "jetson_nano": ("module", {"POM_5V_IN"}),
     "jetson_xavier_nx": ("module", {"VDD_IN"}),
     "jetson_orin_nano": ("module", {"VDD_IN"}),
@@ -29,6 +31,8 @@ RAILS = {
     "jetson_thor": ("system", {"VIN"}),
 }
 BOARDS = {
+    "jetson_tx1": ["nvidia,p2371-2180", "nvidia,tegra210"],  # the Nano's chip
+    "jetson_tx2": ["nvidia,p2771-0000", "nvidia,tegra186"],
     "jetson_nano": ["nvidia,p3450-0000", "nvidia,tegra210"],
     "jetson_xavier_nx": ["nvidia,p3509-0000+p3668-0001", "nvidia,tegra194"],
     "jetson_agx_xavier": ["nvidia,p2972-0000", "nvidia,tegra194"],
@@ -176,7 +180,7 @@ def test_each_board_is_recognised_by_its_profile_alone(name, tmp_path):
 @pytest.mark.parametrize(
     "compatible",
     [
-        ["nvidia,p2371-2180", "nvidia,tegra210"],  # Jetson TX1 shares the Nano's chip
+        ["nvidia,p3509-0000+p3636-0001", "nvidia,tegra186"],  # Jetson TX2 NX shares the TX2's chip
         ["nvidia,e3900-0000+p2888-0004", "nvidia,tegra194"],  # Clara AGX carries the Xavier module
         ["nvidia,p3740-0002+p3701-0008", "nvidia,p3701-0008", "nvidia,tegra234"],  # IGX Orin
         ["NVIDIA,P3701-0000"],  # case counts

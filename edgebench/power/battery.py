@@ -33,7 +33,7 @@ class Battery:
 
     def __init__(self, place: Place) -> None:
         folder = place.root / SUPPLIES
-        self._batteries = [b for b in sorted(folder.glob("*")) if b.name.startswith("BAT") and power_mw(b) is not None]
+        self._batteries = [b for b in sorted(folder.glob("*")) if _carries(b) and power_mw(b) is not None]
         if not self._batteries:
             raise Unsupported("there is no battery here that tells its power", "a laptop's or a robot's does")
         if plugged := self._plugged():
@@ -42,7 +42,7 @@ class Battery:
 
     def _plugged(self) -> str:
         """What speaks against the battery alone carrying the machine; empty if nothing does."""
-        mains = [s.name for s in self._batteries[0].parent.glob("*") if read(s / "type") == "Mains" and _on(s)]
+        mains = [supply.name for supply in self._batteries[0].parent.glob("*") if _on(supply)]
         states = [f"{b.name} is {state}" for b in self._batteries if (state := read(b / "status")) == "Charging"]
         if not states and not any(read(b / "status") == "Discharging" for b in self._batteries):
             states = [f"{b.name} is {read(b / 'status')}" for b in self._batteries]
@@ -60,5 +60,10 @@ class Battery:
         """Nothing is held open."""
 
 
+def _carries(supply: Path) -> bool:
+    """Whether it is a battery that the machine runs on, and not that of its mouse."""
+    return read(supply / "type") == "Battery" and read(supply / "scope") != "Device"
+
+
 def _on(supply: Path) -> bool:
-    return read(supply / "online") == "1"
+    return read(supply / "type") in ("Mains", "USB") and read(supply / "online") == "1"

@@ -22,6 +22,8 @@ LINES = [
     if line and not line.startswith("#")
 ]
 TOTALS = {
+    "TX1, JetPack 3/4": ("jetson_tx1", ["VDD_IN"]),
+    "TX2": ("jetson_tx2", ["VDD_IN"]),
     "Nano (T210)": ("jetson_nano", ["POM_5V_IN"]),
     "AGX Xavier": ("jetson_agx_xavier", ["GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"]),
     "Xavier NX": ("jetson_xavier_nx", ["VDD_IN"]),

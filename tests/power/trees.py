@@ -68,7 +68,12 @@ PACKAGE = {"intel-rapl:0": ("package-0", 1_000), "intel-rapl:0:0": ("core", 400)
 def battery(root: Path, status: str = "Discharging", online: int = 0, **files: int) -> Path:
     supply = "sys/class/power_supply"
     write(root, {f"{supply}/AC/type": "Mains", f"{supply}/AC/online": online})
-    return write(root, {f"{supply}/BAT0/status": status} | {f"{supply}/BAT0/{name}": v for name, v in files.items()})
+    write(root, {f"{supply}/mouse/type": "Battery", f"{supply}/mouse/scope": "Device", f"{supply}/mouse/power_now": 7})
+    return write(
+        root,
+        {f"{supply}/BAT0/type": "Battery", f"{supply}/BAT0/status": status}
+        | {f"{supply}/BAT0/{name}": v for name, v in files.items()},
+    )
 
 
 # Captured on a Pi 5 Model B Rev 1.0 with four busy cores.
