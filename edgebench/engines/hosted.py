@@ -43,12 +43,8 @@ class Order:
     @property
     def identity(self) -> str:
         """The job's name on the board: the same order by the same desk finds the job that it began."""
-        asked = [
-            list(self.arguments),
-            [a.identity for a in self.artifacts],
-            str(self.folder.resolve()),
-            platform.node(),
-        ]
+        desk = [str(self.folder.resolve()), platform.node()]
+        asked = [list(self.arguments), [artifact.identity for artifact in self.artifacts], self.board, desk]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
 
 

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from factories import make_artifact
 from sshd import Board, wait_until
 
 from edgebench import results
+from edgebench.engines import hosted
 from edgebench.engines.ssh import Host
 from edgebench.errors import UsageError
 
@@ -117,6 +120,13 @@ def test_a_host_that_is_more_than_a_name_is_refused(address: str, tmp_path: Path
     assert not (tmp_path / "harm").exists()
 
 
+def test_each_board_of_a_fleet_has_a_job_of_its_own(tmp_path: Path) -> None:
+    """Also two entries for one machine: neither may follow the other's."""
+    order = hosted.Order(("run",), (), tmp_path, "one")
+    assert len({replace(order, board=name).identity for name in ("one", "two")}) == 2
+    assert replace(order).identity == order.identity != replace(order, arguments=("run", "--batch=2")).identity
+
+
 @pytest.mark.parametrize(
     ("address", "name"),
     [("board", "board"), ("me@board.local", "board.local"), ("me@10.0.0.7", "10.0.0.7"), ("ssh://me@b:2222", "b"),
@@ -170,4 +180,26 @@ def test_a_full_disk_there_is_said_and_leaves_nothing_half(desk: Path, tmp_path:
     with sshd.board(tmp_path / "it", python=python) as made:
         done = in_process(*there(made, tmp_path / "desk", *SHORT))
         assert done.returncode == 1 and "disk is full" in done.stderr, done.stderr
+        assert not made.sent() and not made.jobs()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A file system of 9 MB at this place; False where this user may not make one."""
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", folder], capture_output=True)
+    try:
+        yield mounted.returncode == 0
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_would_be_full_is_told_before_anything_is_sent(tmp_path: Path, in_process: Command) -> None:
+    make_artifact(tmp_path / "desk" / "artifacts" / "big-onnx", content=os.urandom(3_000_000))
+    with sshd.board(tmp_path / "it") as made, small_disk(made.folder) as mounted:
+        if not mounted:
+            pytest.skip("only root may mount a small disk; the test above has the kernel refuse in another way")
+        done = in_process(*there(made, tmp_path / "desk", *SHORT))
+        assert done.returncode == 1 and "disk is full" in done.stderr and "MiB are free" in done.stderr, done.stderr
         assert not made.sent() and not made.jobs()
