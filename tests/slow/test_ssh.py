@@ -84,7 +84,9 @@ def test_a_dropped_link_costs_nothing_and_nothing_is_sent_twice(board: Board, de
     wait_until(lambda: not board.processes(), f"left behind: {board.processes()}")
 
 
-def test_a_desk_that_dies_finds_its_results_later(board: Board, desk: Path, tmp_path: Path) -> None:
+def test_a_desk_that_dies_finds_its_results_later(
+    board: Board, desk: Path, tmp_path: Path, in_process: Command
+) -> None:
     progress = tmp_path / "progress"
     run = start(there(board, desk, *LONG, "--progress", progress))
     wait_until(lambda: measuring(progress), "it does not measure")
@@ -92,9 +94,8 @@ def test_a_desk_that_dies_finds_its_results_later(board: Board, desk: Path, tmp_
     run.communicate()
     wait_until(lambda: not board.processes(), f"left behind: {board.processes()}")
     assert len(board.jobs()) == 1  # whole, and waiting
-    again = start(there(board, desk, *LONG))
-    _, stderr = again.communicate(timeout=120)
-    assert again.returncode == 0 and "picking it up" in stderr, stderr
+    again = in_process(*there(board, desk, *LONG))
+    assert again.returncode == 0 and "picking it up" in again.stderr, again.stderr
     assert not board.jobs()
 
 
@@ -140,9 +141,8 @@ def test_hosts_are_named_without_their_user(address: str, name: str) -> None:
 def test_shell_text_in_options_and_names_stays_text(board: Board, tmp_path: Path, in_process: Command) -> None:
     harm = board.home / "harm"
     make_artifact(tmp_path / "artifacts" / "net; touch $(harm) `x`-onnx")
-    option = f"latency_ms=1;touch {harm}\n$(touch {harm})"
-    done = in_process(*there(board, tmp_path, *SHORT, "--runtime-option", option))
-    assert done.returncode == 1 and "is no list of milliseconds" in done.stderr
+    done = in_process(*there(board, tmp_path, "--device", f"cpu;touch {harm}\n$(touch {harm})'\"`touch {harm}`"))
+    assert done.returncode == 2 and "unknown device" in done.stderr, done.stderr
     assert not harm.exists() and not board.jobs()
 
 
