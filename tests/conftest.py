@@ -30,7 +30,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parent.parent
-LONGEST = ("test_train.py", "test_base_install.py")
+LONGEST = ("test_train.py", "test_base_install.py", "test_precision.py", "test_tune_command.py")
 PLUGINS = Path(__file__).parent / "plugins" / "faulty"
 
 Command = Callable[..., subprocess.CompletedProcess]

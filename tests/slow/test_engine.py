@@ -64,8 +64,8 @@ def test_each_fault_has_its_status(onnx_artifact: Artifact, fault: str, status: 
 
 def test_a_hang_is_ended_by_the_time_limit(onnx_artifact: Artifact) -> None:
     started = time.monotonic()
-    result = local.run_job(job(onnx_artifact, "hang", time_limit_s=8), onnx_artifact)
-    assert result.status == "timeout" and "8 s" in result.message
+    result = local.run_job(job(onnx_artifact, "hang", time_limit_s=4), onnx_artifact)
+    assert result.status == "timeout" and "4 s" in result.message
     assert time.monotonic() - started < 30
 
 
@@ -115,7 +115,7 @@ def test_probing_survives_a_runtime_that_does_not_load() -> None:
     assert "faulty_runtime_that_does_not_exist" in probe.error and probe.fix
 
 
-@pytest.mark.parametrize("moment_s", [1.0, 4.0])
+@pytest.mark.parametrize("moment_s", [0.3, 2.0])
 def test_kill_minus_nine_keeps_every_finished_result(onnx_artifact: Artifact, tmp_path: Path, moment_s: float) -> None:
     """The parent is killed in the middle: what was finished is readable, nothing is half-written, no worker stays."""
     command = [

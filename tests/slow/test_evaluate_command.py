@@ -77,7 +77,7 @@ def test_wrong_answers_are_counted_and_the_artifact_is_refused(test_images: Path
 
 
 def test_what_stands_in_the_way_is_said(test_images: Path, onnx_artifact: Artifact, tmp_path: Path) -> None:
-    nowhere = evaluate(onnx_artifact.path, "--workspace", tmp_path)
+    nowhere = evaluate(onnx_artifact.path, "--runtime", "ort", "--workspace", tmp_path)
     assert nowhere.exit_code == 1 and "the checkpoint" in nowhere.stderr and "--images FILE" in nowhere.stderr
     for damage, says in (
         (lambda c: c[: len(c) // 2], "is no test set"), (lambda c: b"", "is no test set"),
