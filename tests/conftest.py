@@ -29,6 +29,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A folder for each of xdist's workers, and so a measuring lock: they need not wait for each other.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+SCRATCH = Path(tempfile.gettempdir(), f"edgebench-tests-{WORKER or 'main'}")
+SCRATCH.mkdir(exist_ok=True)
+if WORKER:
+    tempfile.tempdir = str(SCRATCH)  # for the commands that run in this process
+
 REPOSITORY = Path(__file__).parent.parent
 LONGEST = ("test_train.py", "test_base_install.py", "test_precision.py", "test_tune_command.py")
 PLUGINS = Path(__file__).parent / "plugins" / "faulty"
@@ -47,10 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clean_environment(**extra: str) -> dict[str, str]:
     """This environment without what would change the behaviour under test, plus `extra`."""
     dropped = ("CI", "EDGEBENCH_WORKSPACE", "PYTHONPATH")
-    # A folder for each of xdist's workers, and so a measuring lock: they need not wait for each other.
-    scratch = Path(tempfile.gettempdir(), f"edgebench-tests-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
-    scratch.mkdir(exist_ok=True)
-    own = {"COLUMNS": "200", "TMPDIR": str(scratch)}
+    own = {"COLUMNS": "200", "TMPDIR": str(SCRATCH)}
     return {k: v for k, v in os.environ.items() if k not in dropped} | own | extra
 
 
