@@ -13,7 +13,8 @@ from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = (
     "train", "study", "sweep", "export", "evaluate", "tune", "run", "fleet", "report", "select", "pick",
-    "compare", "ab", "crosscheck", "devices", "cluster", "power", "estimate", "models", "profile", "doctor", "completion",
+    "compare", "ab", "crosscheck", "devices", "cluster", "power", "estimate", "models", "profile", "doctor",
+    "completion",
 )  # fmt: skip
 
 

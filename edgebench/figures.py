@@ -11,7 +11,7 @@ from edgebench.stats import min_samples
 
 # Runs of one thing differ by up to 30 % on a shared machine, so a median without an interval is known no better.
 UNSURE = 0.3
-MEASURE_POWER = "edgebench run --power"
+MEASURE_POWER = "edgebench run --power auto, where a meter works (edgebench power)"
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def _with_energy(
     energy = judge(sampler.meter, sampler.samples, window, idle=idle, count=count, images=count * result.job.batch)
     if energy.missing and sampler.error:  # a meter that ended when the window was over has told enough
         energy = replace(energy, missing="failed", reason=sampler.error.message)
-    notices = [*_doubts(energy, busy), *_disturbed(seen)] if energy.missing is None else []
+    notices = [*doubts(energy, busy), *_disturbed(seen)] if energy.missing is None else []
     return replace(result, energy=energy, notices=(*result.notices, *notices))
 
 
@@ -156,8 +156,8 @@ def _nothing(sampler: Sampler, missing: str, reason: str) -> Energy:
     return Energy(meter.name, meter.scope, meter.modelled, missing, reason, total_rails=meter.total_rails)
 
 
-def _doubts(energy: Energy, busy: float) -> list[Notice]:
-    """What makes a figure of energy doubtful."""
+def doubts(energy: Energy, busy: float) -> list[Notice]:
+    """What makes a figure of energy doubtful. `busy`: the share of all cores that was used before the model was."""
     found = []
     if energy.counter_gap is not None and energy.counter_gap > DISAGREE:
         message = f"the energy counter and the integrated power of {energy.source} differ by {energy.counter_gap:.0%}"

@@ -255,7 +255,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = run("--max-p99-ms", "2", "--min-accuracy", "0.95")
     assert done.exit_code == 1 and "nearest miss: fast" in done.stdout
     done = run("--max-power-w", "10")
-    assert done.exit_code == 1 and "power was not measured: edgebench run --power" in done.stdout
+    assert done.exit_code == 1 and "power was not measured: edgebench run --power auto" in done.stdout
     for arguments, text in (
         (("--max-p99-ms", "20ms"), "give milliseconds, without the unit"), (("--min-accuracy", "90"), "0.9 for 90 %"),
         (("--max-size-mb", "0"), "give a positive number"), (("--max-power-w", "nan"), "give a positive number"),

@@ -11,6 +11,7 @@ from factories import make_result
 
 from edgebench import metered
 from edgebench.device import load_profile
+from edgebench.energy import Energy
 from edgebench.engines import local
 from edgebench.errors import Unsupported
 from edgebench.jobs import Job, Result
@@ -62,3 +63,18 @@ def test_a_launch_that_fails_under_the_meter_costs_the_energy_alone(
     assert "killed by SIGSEGV" in after.energy.reason
     assert replace(after, energy=None) == before
     assert asked[0].duration_s == 10  # a counter that stands still is no slow meter
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "busy"),
+    [
+        (None, {}, 0.05),
+        ("power_disagrees", {"counter_gap": 0.11}, 0.0),
+        ("power_constant", {"min_power_mw": 7000.0}, 0.0),
+        ("idle_was_busy", {}, 0.2),
+        ("net_negative", {"net_j": -1.0}, 0.0),
+    ],
+)
+def test_what_makes_a_figure_doubtful_is_a_notice(code: str | None, changes: dict, busy: float) -> None:
+    energy = Energy("nvml", "gpu", min_power_mw=5000.0, max_power_mw=7000.0, net_j=20.0, counter_gap=0.02)
+    assert [notice.code for notice in metered.doubts(replace(energy, **changes), busy)] == [code] * bool(code)
