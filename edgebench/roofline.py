@@ -76,7 +76,7 @@ def of_profile(profile: Profile) -> Roof:
 
 def of_host(peaks: HostPeaks) -> Roof:
     """The roof that was measured here; of fp32 alone, since numpy has no fast product of other types."""
-    source = f"measured here with numpy on {peaks.threads} threads"
+    source = f"measured here with numpy, of {peaks.cores} cores"
     return Roof({"fp32": peaks.fp32_gflops}, peaks.bandwidth_gb_s, peaks.cache_bytes, source)
 
 

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebench import host_peaks, onnx_layers, roofline
 from edgebench.cli import cli
+from edgebench.device import available_cores
 from edgebench.errors import BadFile, EdgebenchError, Unsupported
 from edgebench.onnx_layers import Layer
 from edgebench.profiles import load_profile
@@ -171,15 +172,21 @@ def test_a_floor_is_above_neither_bound_alone_and_falls_as_peaks_rise(layers, ro
     assert roofline.floor(layers, better).floor_ms <= floor.floor_ms * (1 + 1e-9)
 
 
-def test_the_benchmark_of_this_machine_is_plausible_and_limited_as_told(monkeypatch, tmp_path):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_the_benchmark_of_this_machine_is_plausible(tmp_path):
     cache = tmp_path / "sys/devices/system/cpu/cpu0/cache"
     for n, size in enumerate(("32K", "512K", "16384K", "odd")):
         (cache / f"index{n}").mkdir(parents=True)
         (cache / f"index{n}/size").write_text(size)
-    found = host_peaks.measure(0.05, tmp_path)
-    assert found.threads == 1 and found.cache_bytes == 2**24
-    assert 0.1 < found.fp32_gflops < 10_000 and 0.05 < found.bandwidth_gb_s < 1000
+    found = host_peaks.measure_here(0.05, tmp_path)
+    assert found.cores == available_cores(tmp_path) and found.cache_bytes == 2**24
+    assert 0.1 < found.fp32_gflops < 1e5 and 0.05 < found.bandwidth_gb_s < 1e4
+
+
+def test_a_benchmark_that_dies_is_an_error_with_a_way_out(monkeypatch):
+    monkeypatch.setattr(host_peaks.sys, "executable", "false")
+    with pytest.raises(EdgebenchError, match="failed") as failed:
+        host_peaks.measure(0.01)
+    assert failed.value.fix == "--no-here"
 
 
 def test_only_measured_latencies_of_the_same_model_are_held_against_a_floor():

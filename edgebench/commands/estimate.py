@@ -11,6 +11,7 @@ import click
 from edgebench.commands import options
 
 if TYPE_CHECKING:
+    from edgebench.host_peaks import HostPeaks
     from edgebench.jobs import Result
     from edgebench.roofline import Floor, Held
     from edgebench.specs import Artifact
@@ -43,9 +44,8 @@ def command(
     It is no forecast: real latency is a multiple of it, and how large a multiple is shown for this machine, whose peaks
     a benchmark of two seconds measures. Its evidence is `estimated-floor`, which is never ranked with what is measured.
     """
-    from edgebench import artifact, host_peaks, jsonio, roofline
+    from edgebench import artifact, jsonio, roofline
     from edgebench.device import load_profile
-    from edgebench.engines import local
     from edgebench.errors import UsageError
     from edgebench.onnx_layers import layers as layers_of
 
@@ -59,8 +59,7 @@ def command(
     if not models:
         raise UsageError("there is no ONNX artifact, by which layers are read", "`edgebench export --target onnx`")
     results = _results(workspace.results)
-    measured = None
-    told = []
+    measured, busy, told = None, "", []
     for model in models:
         graph = layers_of(artifact.model_file(model, ".onnx"), batch)
         entry: dict[str, Any] = {
@@ -73,17 +72,29 @@ def command(
             entry["measured"] = roofline.held(there, model, batch, floor.floor_ms)
         if here:
             if measured is None:
-                with local.device_to_ourselves():
-                    measured = host_peaks.measure()
+                measured, busy = _benchmark()
             own = roofline.floor(graph, roofline.of_host(measured))
             mine = [r for r in results if r.job.compute == "cpu" and _was_here(r)]
-            entry["here"] = {"floor": own, "measured": roofline.held(mine, model, batch, own.floor_ms)}
+            entry["here"] = {"floor": own, "measured": roofline.held(mine, model, batch, own.floor_ms), "notice": busy}
         told.append(entry)
     if as_json:
         click.echo(jsonio.dumps([_with_ratios(entry) for entry in told], indent=1))
         return
     for entry in told:
         _show(entry, layers)
+
+
+def _benchmark() -> tuple[HostPeaks, str]:
+    """This machine's peaks, and a sentence if other programs took their part of them."""
+    from edgebench import host_peaks
+    from edgebench.engines import local
+    from edgebench.foreign import ForeignLoad
+
+    with local.device_to_ourselves():
+        watch = ForeignLoad()
+        found, notice = host_peaks.measure(), watch.notice()
+    why = f"{notice.message}: these peaks are too low, and the floor too high" if notice else ""
+    return found, why
 
 
 def _as_onnx(found: Artifact, workspace: Workspace, named: bool) -> Artifact | None:
@@ -157,6 +168,8 @@ def _show(entry: dict[str, Any], count: int) -> None:
             click.echo(f"  and {len(main.layers) - count} more layers: --layers {len(main.layers)}")
     if "here" in entry:
         click.echo(f"  on this machine: {_sentence(entry['here']['floor'])}")
+        if entry["here"]["notice"]:
+            click.echo(f"    {entry['here']['notice']}")
         _show_held(entry["here"]["measured"], "this machine")
     click.echo("  a floor is no forecast: real latency is a multiple of it, and another multiple on every device")
 
