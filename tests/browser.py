@@ -129,9 +129,6 @@ class Browser:
         size = self.send("Page.getLayoutMetrics")["cssContentSize"]
         return {"clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}
 
-    def pdf(self) -> bytes:
-        return base64.b64decode(self.send("Page.printToPDF", printBackground=False)["data"])
-
 
 @contextlib.contextmanager
 def running(profile: Path) -> Iterator[Browser]:
@@ -140,9 +137,9 @@ def running(profile: Path) -> Iterator[Browser]:
     (their_in, our_out), (our_in, their_out) = os.pipe(), os.pipe()
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     command = [program, *FLAGS, *as_root, f"--user-data-dir={profile}"]
-    # the protocol reads from descriptor 3 and writes to 4
+    # the protocol reads from descriptor 3 and writes to 4; dash knows no descriptor above 9
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "sh", *command], pass_fds=(their_in, their_out),
+        ["bash", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "bash", *command], pass_fds=(their_in, their_out),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     os.close(their_in)

@@ -128,6 +128,7 @@ def _page(
             decisions.append(select(rows, limits, device=where, prefer=prefer))
         except EdgebenchError as error:  # such as no result of the scenario latency
             click.echo(f"no decision for {where}: {error.message}", err=True)
+    decisions.sort(key=lambda decision: decision.chosen is None)  # answers first
     try:
         for checkpoint in workspace.all_checkpoints():
             if model in (None, checkpoint.model.name):

@@ -38,7 +38,7 @@ class Scale:
                 if len(found) <= most:
                     break
             if len(found) > 1:
-                return found
+                return found[:: math.ceil(len(found) / most)]
         step = 10 ** math.floor(math.log10((self.high - self.low) / most))
         step = next(step * m for m in (1, 2, 5, 10, 20) if (self.high - self.low) / (step * m) <= most)
         first = math.ceil(self.low / step - 1e-9)

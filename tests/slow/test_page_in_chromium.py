@@ -1,0 +1,182 @@
+"""The page in a real browser: nothing is fetched, nothing goes wrong, it draws, sorts, filters, and no name runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from browser import Browser, running
+from click.testing import CliRunner
+from furnished import IMAGE, furnish
+from PIL import Image
+
+from edgebench.cli import cli
+from edgebench.specs import Artifact
+
+pytestmark = pytest.mark.xdist_group("page")  # one browser
+SHOWN = "[...document.querySelectorAll('#table tbody tr')].filter(row => row.getClientRects().length)"
+COLUMN = "[...document.querySelectorAll('#table thead th')].findIndex(th => th.textContent === 'median ms')"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, checkpoint: Artifact) -> Path:
+    root = furnish(tmp_path_factory.mktemp("page") / "runs", checkpoint.path)
+    asked = ["report", "--html", "--workspace", str(root), "--max-median-ms", "80", "--min-accuracy", "0.9"]
+    done = CliRunner().invoke(cli, asked, catch_exceptions=False)
+    assert done.exit_code == 0 and "torn.json" in done.stderr, done.output
+    return root / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with running(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
+
+
+@pytest.fixture
+def opened(browser: Browser, page: Path) -> Browser:
+    browser.open(page)
+    return browser
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_fetched_and_nothing_goes_wrong(browser: Browser, page: Path) -> Iterator[None]:
+    yield
+    assert [url for url in browser.requests if not url.startswith((page.as_uri(), "data:"))] == []
+    assert browser.errors == []
+
+
+def test_every_part_is_drawn(opened: Browser) -> None:
+    found = opened.js("[...document.querySelectorAll('main > section[id]')].map(section => section.id)")
+    assert found == ["decision", "pareto", "latency", "batch", "sustained", "learning", "measurements", "details"]
+    sizes = opened.js(
+        "[...document.querySelectorAll('figure svg.chart')].map(svg => { const box = svg.getBoundingClientRect();"
+        "return [svg.getAttribute('aria-label'), box.width, box.height, svg.querySelectorAll('.mark, .line').length] })"
+    )
+    assert len(sizes) >= 8
+    for name, width, height, marks in sizes:
+        assert width > 300 and height > 200 and marks > 0, name
+    marks = opened.js("[...document.querySelectorAll('#pareto a .mark')].map(m => m.getBoundingClientRect().width)")
+    assert len(marks) > 50 and min(marks) > 4 and max(marks) > 2 * min(marks), "as large as the parameters are many"
+    answer = opened.js("document.querySelector('#decision .answer').textContent")
+    assert answer.startswith("efficientnetv2_s (openvino)"), "the fastest of those whose accuracies tie"
+    assert opened.js("document.querySelectorAll('#pareto .ring').length") == 2
+
+
+def test_a_model_named_as_an_image_does_nothing(opened: Browser) -> None:
+    assert opened.js(f"[...document.querySelectorAll('#table th a')].some(a => a.firstChild.data === {IMAGE!r})")
+    assert opened.js("document.images.length + document.querySelectorAll('[onerror], [onload]').length") == 0
+    assert opened.js("document.scripts.length") == 1
+
+
+def test_the_policy_stops_what_would_slip_through(opened: Browser) -> None:
+    """As if escaping had failed: neither the handler nor the request of a planted image comes to anything."""
+    opened.js(
+        "window.ran = false; document.body.insertAdjacentHTML('beforeend', "
+        '\'<img src="https://example.org/x" onerror="ran = true"><a onclick="ran = true" id=bad>x</a>\');'
+        "document.getElementById('bad').click(); new Promise(done => setTimeout(done, 300))"
+    )
+    assert opened.js("window.ran") is False
+    assert any("Content Security Policy" in error for error in opened.errors)
+    opened.requests.clear()
+    opened.errors.clear()
+
+
+def test_a_click_on_a_heading_sorts(opened: Browser) -> None:
+    values = f"{SHOWN}.map(row => row.cells[{COLUMN}].dataset.value)"
+    for order in ("ascending", "descending"):
+        opened.js(f"document.querySelectorAll('#table thead button')[{COLUMN}].click()")
+        told = opened.js(values)
+        known = [float(value) for value in told if value]
+        assert known == sorted(known, reverse=order == "descending") and len(known) > 30
+        assert told[-1] == "" and "" not in told[: len(known)], "what was not measured is last either way"
+        assert opened.js("document.querySelector('[aria-sort]').getAttribute('aria-sort')") == order
+
+
+def test_the_filter_holds_in_the_table_the_plots_and_the_entries(opened: Browser) -> None:
+    choose = (
+        "var box = document.querySelector('select[name={}]'); box.value = '{}';"
+        "box.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    )
+    every, front = opened.js(f"{SHOWN}.length"), opened.js("document.querySelector('.front').getAttribute('d')")
+    opened.js(choose.format("runtime", "openvino"))
+    assert set(opened.js(f"{SHOWN}.map(row => row.dataset.runtime)")) == {"openvino"}
+    count = opened.js(f"{SHOWN}.length")
+    assert opened.js("document.querySelector('output').textContent") == f"{count} of {every} shown"
+    seen = "[...document.querySelectorAll('{}')].filter(e => e.getClientRects().length).length"
+    assert opened.js(seen.format("#pareto figure:first-of-type a")) < every
+    assert opened.js(seen.format("#details > details")) == count
+    opened.js(choose.format("model", "resnet50"))
+    assert opened.js("document.querySelector('.front').getAttribute('d')") != front
+    opened.js("document.querySelector('input[name=search]').value = 'no such thing';"
+              "document.querySelector('form').dispatchEvent(new Event('input'))")  # fmt: skip
+    assert opened.js(f"{SHOWN}.length") == 0 and opened.js("document.querySelector('.front').getAttribute('d')") == ""
+    opened.js("document.querySelector('button[type=reset]').click(); new Promise(done => setTimeout(done, 50))")
+    assert opened.js(f"{SHOWN}.length") == every
+    assert opened.js("document.querySelector('.front').getAttribute('d')") == front, "drawn by Python and here alike"
+
+
+def test_the_keyboard_reaches_a_mark_its_tip_and_its_entry(opened: Browser) -> None:
+    opened.js("document.querySelector('#pareto a').focus()")
+    tip = opened.js("document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent")
+    assert "median" in tip and "accuracy" in tip and "peak memory" in tip
+    goes = opened.js("document.activeElement.getAttribute('href').slice(1)")
+    opened.press("Escape", 27)
+    assert opened.js("document.getElementById('tip').hidden")
+    opened.press("Enter", 13)
+    folded = f"document.getElementById('{goes}').closest('details')"
+    for _ in range(100):
+        if opened.js(f"{folded}.open && document.activeElement === {folded}.querySelector('summary')"):
+            break
+        opened.js("new Promise(done => setTimeout(done, 50))")
+    else:
+        pytest.fail("the entry does not open")
+    assert "edgebench run repeat/" in opened.js(f"{folded}.innerText")
+
+
+def test_a_screen_reader_finds_its_way(opened: Browser) -> None:
+    assert opened.js("['header', 'nav', 'main', 'footer'].every(name => document.querySelector(name))")
+    assert opened.js("[...document.querySelectorAll('th')].every(th => th.scope)")
+    assert opened.js("[...document.querySelectorAll('table')].every(table => table.caption)")
+    assert opened.js("[...document.querySelectorAll('svg.chart')].every(s => s.ariaHidden || s.ariaLabel)")
+    assert opened.js("[...document.querySelectorAll('select, input')].every(field => field.labels.length)")
+    levels = opened.js("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => Number(h.tagName[1]))")
+    assert levels[0] == 1 and all(after - before <= 2 for before, after in pairwise(levels))
+    ids = opened.js("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True)])
+def test_screens_of_every_kind(browser: Browser, page: Path, width: int, dark: bool) -> None:
+    browser.open(page, width=width, height=844, dark=dark)
+    assert browser.js("document.documentElement.scrollWidth") <= width, "nothing sticks out to the side"
+    shot = page.with_name(f"{width}-{'dark' if dark else 'light'}.png")
+    browser.screenshot(shot, whole=False)
+    with Image.open(shot) as image:
+        paper = image.convert("L").getpixel((2, 2))
+        assert paper < 60 if dark else paper > 240
+        assert len(image.convert("RGB").getcolors(2**24)) > 50, "more than paper"
+
+
+def test_without_scripts_every_figure_is_there(browser: Browser, page: Path) -> None:
+    browser.open(page, scripts=False)
+    assert browser.js("document.getElementById('filters').getClientRects().length") == 0
+    assert (
+        browser.js(f"{SHOWN}.length") > 30 and browser.js("document.querySelectorAll('svg.chart a title').length") > 50
+    )
+    assert browser.js("document.querySelector('.front').getAttribute('d')").startswith("M")
+
+
+def test_on_paper_there_is_what_can_be_read_and_nothing_to_click(opened: Browser) -> None:
+    opened.send("Emulation.setEmulatedMedia", media="print")
+    gone = opened.js(
+        "[...document.querySelectorAll('nav, #filters, .copy')].filter(e => e.getClientRects().length).length"
+    )
+    assert gone == 0
+    opened.js("dispatchEvent(new Event('beforeprint'))")
+    assert opened.js("document.querySelectorAll('#details details:not([open])').length") == 0
+    opened.js("dispatchEvent(new Event('afterprint'))")
+    assert opened.js("document.querySelectorAll('#details details[open]').length") == 0
+    opened.send("Emulation.setEmulatedMedia", media="")
