@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import options, remote
 
 if TYPE_CHECKING:
     from edgebench.jobs import Result
+    from edgebench.running import RunOptions
     from edgebench.specs import Artifact
     from edgebench.workspace import Workspace
+
+# Options that are of this machine.
+HERE = ("workspace", "as_json", "host", "config", "images", "save_images", "classes")
 
 
 @click.command(
@@ -21,7 +25,8 @@ Examples:
   edgebench evaluate                                  everything newest, on every runtime that can open it
   edgebench evaluate runs/artifacts/NAME-onnx --classes
   edgebench evaluate NAME-onnx --save-images test.npz (the test images in a file, for a board)
-  edgebench evaluate NAME-onnx --images test.npz      (on the board: needs neither torch nor the dataset)"""
+  edgebench evaluate NAME-onnx --images test.npz      (on the board: needs neither torch nor the dataset)
+  edgebench evaluate NAME-onnx --host robot@orin.local     (sends them there, over ssh)"""
 )
 @click.argument("paths", metavar="[ARTIFACT]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--images", type=click.Path(dir_okay=False, path_type=Path), help="The test images, by --save-images.")
@@ -44,11 +49,13 @@ Examples:
     help="Passed to the one --runtime as it is.",
 )  # fmt: skip
 @click.option("--classes", is_flag=True, help="Show the accuracy of each class too.")
+@remote.host_option
+@remote.ssh_config
 @options.workspace
 @options.as_json
 def command(
     paths: tuple[Path, ...], images: Path | None, save_images: Path | None, device: str | None, classes: bool,
-    workspace: Workspace, as_json: bool, **given: Any,
+    host: str | None, config: Path | None, workspace: Workspace, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Count the right answers of artifacts (by default the newest) on their runtimes, over the whole test split.
 
@@ -56,31 +63,62 @@ def command(
     time, the test split is read from the dataset and answered by the checkpoint, which takes torch; it is kept in the
     workspace. The accuracy goes into the report. Exit code 1 if an artifact could not be evaluated.
     """
-    import os
     import shutil
     import sys
 
     from rich.console import Console
 
     from edgebench import artifact, jsonio, running
-    from edgebench.device import detect, load_profile, place
     from edgebench.errors import UsageError
 
     if images and save_images:
         raise UsageError("--images and --save-images exclude each other", "copy the file")
     asked = running.RunOptions(**given, scenario="evaluate")
     asked.check()
-    profile = load_profile(device) if device else detect()
-    placement = place(profile, require_device=False, environ=os.environ)
-    artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
-    if save_images and len({a.origin or a.identity for a in artifacts}) > 1:
-        raise UsageError("--save-images is for the artifacts of one checkpoint", "name them")
+    if host:
+        artifacts = remote.chosen(paths, workspace, asked.runtimes)
+    else:
+        artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
+    if (save_images or host) and len({a.origin or a.identity for a in artifacts}) > 1:
+        option = "--host" if host else "--save-images"
+        raise UsageError(f"{option} is for the artifacts of one checkpoint", "name them")
     files = {a.identity: images or _test_set(a, workspace) for a in artifacts}
     if save_images:
         save_images.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(next(iter(files.values())), save_images)
         click.echo(f"test images: {save_images}", err=True)
+    if host:
+        done, code = _there(host, config, device, artifacts, files[artifacts[0].identity], workspace)
+    else:
+        done, code = _here(device, artifacts, files, asked, workspace), 0
+    if as_json:
+        click.echo(jsonio.dumps([_told(result) for result in done], indent=1))
+    else:
+        shown = Console(width=None if sys.stdout.isatty() else 160)
+        shown.print(_table(done))
+        for result in done:
+            if classes and result.evaluation:
+                shown.print(_class_table(result))
+    for result in done:
+        if result.status != "ok":
+            what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
+            click.echo(f"{result.status}: {what}: {result.message}", err=True)
+    if code or any(result.status != "ok" for result in done):
+        sys.exit(code or 1)
 
+
+def _here(
+    device: str | None, artifacts: list[Artifact], files: dict[str, Path], asked: RunOptions, workspace: Workspace
+) -> list[Result]:
+    import os
+
+    from rich.console import Console
+
+    from edgebench import running
+    from edgebench.device import detect, load_profile, place
+
+    profile = load_profile(device) if device else detect()
+    placement = place(profile, require_device=False, environ=os.environ)
     console, done = Console(stderr=True), []
     with console.status("asking the runtimes what they can open here") as status:
         planned = running.plan(artifacts, profile, placement, asked)
@@ -97,20 +135,25 @@ def command(
                     on_wait=lambda: status.update(waiting),
                 )
             )  # fmt: skip
-    if as_json:
-        click.echo(jsonio.dumps([_told(result) for result in done], indent=1))
-    else:
-        shown = Console(width=None if sys.stdout.isatty() else 160)
-        shown.print(_table(done))
-        for result in done:
-            if classes and result.evaluation:
-                shown.print(_class_table(result))
-    for result in done:
-        if result.status != "ok":
-            what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
-            click.echo(f"{result.status}: {what}: {result.message}", err=True)
-    if any(result.status != "ok" for result in done):
-        sys.exit(1)
+    return done
+
+
+def _there(
+    address: str, config: Path | None, device: str | None, artifacts: list[Artifact], images: Path, workspace: Workspace
+) -> tuple[list[Result], int]:
+    """The results of a board, and the exit code there."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from edgebench.engines.hosted import Order
+    from edgebench.engines.ssh import Host
+
+    remote.refuse_profile_file(device)
+    host, console = Host(address, config), Console(stderr=True)
+    arguments = ("evaluate", *remote.given_options(click.get_current_context(), without=HERE))
+    order = Order(arguments, tuple(artifacts), workspace.results, host.name, images)
+    with console.status("") as status:
+        return remote.carried_out(host, order, console, lambda text: status.update(escape(text)))
 
 
 def _test_set(found: Artifact, workspace: Workspace) -> Path:

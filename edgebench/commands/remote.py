@@ -15,6 +15,9 @@ import click
 from edgebench.errors import EdgebenchError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgebench.engines.hosted import Order
     from edgebench.engines.ssh import Host
     from edgebench.jobs import Result
     from edgebench.specs import Artifact
@@ -34,11 +37,15 @@ ssh_config = click.option(
     help="ssh's configuration.  [default: yours, ~/.ssh/config]",
 )  # fmt: skip
 
+host_option = click.option(
+    "--host", metavar="USER@BOARD", help="Do it on this board, over ssh; see `edgebench devices setup`."
+)
+
 
 def hosted(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give `edgebench run` the options `--host`, `--ssh-config` and `--progress`."""
 
-    @click.option("--host", metavar="USER@BOARD", help="Run on this board, over ssh; see `edgebench devices setup`.")
+    @host_option
     @ssh_config
     @click.option(
         "--progress", type=click.Path(dir_okay=False, path_type=Path),
@@ -63,39 +70,54 @@ def _run_there(
     from rich.console import Console
 
     from edgebench.commands.progress import Progress, conclude
-    from edgebench.engines import hosted as engine
-    from edgebench.report.formats import printable
+    from edgebench.engines.hosted import Order
 
     if tuned:
         raise UsageError("--tuned is of this machine, --host another", "give --runtime and --threads")
-    if (given["device"] or "").endswith(".toml"):
-        fix = "put it into ~/.config/edgebench/devices there, and give its name"
-        raise UsageError("a profile in a file is not sent to the board", fix)
-    console, done = Console(stderr=True), []
+    refuse_profile_file(given["device"])
+    console = Console(stderr=True)
     arguments = ("run", "--require-device", *given_options(ctx, without=HERE))
-    order = engine.Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results, host.name)
-    with Progress(console, given["progress"]) as progress, interruptible() as stopped:
-
-        def came(result: Result, path: Path) -> None:
-            done.append(result)
-            if result.stop != "interrupted":
-                progress.finished(result, path)
-
-        watch = engine.Watch(
-            status=lambda text: progress.update(f"{host.name}: {printable(text)}"),
-            line=lambda text: console.print(
-                f"{host.name}: {printable(text)}", highlight=False, markup=False, soft_wrap=True
-            ),
-            result=came,
-            stopped=stopped,
-        )
-        code = engine.run(host, order, watch)
+    order = Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results, host.name)
+    with Progress(console, given["progress"]) as progress:
+        done, code = carried_out(host, order, console, progress.update, progress.finished)
     well = conclude(done, workspace, as_json) if done else False
-    if code is None:
-        message = f"the measurement was killed on {host.name}" + (": the results so far are here" if done else "")
-        raise EdgebenchError(message, "was it restarted, or out of memory?")
     if code or not well:
         sys.exit(code or 1)
+
+
+def carried_out(
+    host: Host, order: Order, console: Console, update: Callable[[str], None],
+    finished: Callable[[Result, Path], None] = lambda result, path: None,
+) -> tuple[list[Result], int]:  # fmt: skip
+    """The results that a board makes of an order, and its exit code. Raises EdgebenchError if the job was killed."""
+    from edgebench.engines import hosted as engine
+    from edgebench.report.formats import printable
+
+    done: list[Result] = []
+
+    def came(result: Result, path: Path) -> None:
+        done.append(result)
+        if result.stop != "interrupted":
+            finished(result, path)
+
+    def line(text: str) -> None:
+        console.print(f"{host.name}: {printable(text)}", highlight=False, markup=False, soft_wrap=True)
+
+    with interruptible() as stopped:
+        code = engine.run(
+            host, order, engine.Watch(lambda text: update(f"{host.name}: {printable(text)}"), line, came, stopped)
+        )
+    if code is None:
+        message = f"the measurement was killed on {host.name}" + (f": {len(done)} results are here" if done else "")
+        raise EdgebenchError(message, "was it restarted, or out of memory?")
+    return done, code
+
+
+def refuse_profile_file(device: str | None) -> None:
+    """Raise UsageError for a device profile that only this machine has."""
+    if device and device.endswith(".toml"):
+        fix = "put it into ~/.config/edgebench/devices there, and give its name"
+        raise UsageError("a profile in a file is not sent to the board", fix)
 
 
 def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:

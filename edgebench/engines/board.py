@@ -121,15 +121,15 @@ class Board:
     def _lay_out(self, folder: Path, request: Mapping[str, Any]) -> None:
         folder.mkdir()
         job = {"arguments": [str(item) for item in request["arguments"]], "folders": list(request["folders"])}
+        if request.get("images"):
+            _lay(self._file(request["images"]), folder / "images.npz")
+            job["arguments"].append("--images=images.npz")
         (folder / "job.json").write_text(json.dumps(job))
         for name, files in request["folders"].items():
             inside = folder / "folders" / _checked(name)
             inside.mkdir(parents=True)
             for file, sha256 in files.items():
-                try:
-                    os.link(self._file(sha256), inside / _checked(file))
-                except OSError:  # a file system without hard links
-                    shutil.copyfile(self._file(sha256), inside / _checked(file))
+                _lay(self._file(sha256), inside / _checked(file))
 
     def do_follow(self, request: Mapping[str, Any]) -> None:
         """Tell the news of a job as they come, from the places `at` on, until it has ended or the desk interrupts."""
@@ -238,6 +238,13 @@ class Desk:
         if not block:
             raise SystemExit(1)
         return block
+
+
+def _lay(file: Path, where: Path) -> None:
+    try:
+        os.link(file, where)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(file, where)
 
 
 def _refuse(request: Mapping[str, Any]) -> None:

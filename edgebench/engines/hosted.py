@@ -30,15 +30,16 @@ _RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Order:
-    """What a board is asked for: arguments of `edgebench run`, and the artifacts.
+    """What a board is asked for: `edgebench run` or `evaluate` with these arguments, and the artifacts.
 
-    `folder` is where results go, `board` what the board is called in them.
+    `folder` is where results go, `board` what the board is called in them. `images` is a file for `--images`.
     """
 
     arguments: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
     folder: Path
     board: str
+    images: Path | None = None
 
     @property
     def identity(self) -> str:
@@ -114,12 +115,16 @@ def _patiently(host: Host, job: _Job, watch: Watch, act: Callable[[Connection], 
 
 def _carry_out(connection: Connection, order: Order, job: _Job, watch: Watch) -> None:
     contents, files = _contents(order.artifacts)
+    images = folders.sha256_of(order.images) if order.images else None
+    if order.images and images:
+        files[images] = order.images
     if not job.started:
         _send(connection, files, watch)
     if watch.stopped() and not job.started:
         job.exit_code = INTERRUPTED
         return
-    answer = connection.ask("start", job=order.identity, arguments=list(order.arguments), folders=contents)
+    arguments = list(order.arguments)
+    answer = connection.ask("start", job=order.identity, arguments=arguments, folders=contents, images=images)
     if answer.get("known") and not job.started:
         watch.line("this job was begun there before, and its results were not fetched: picking it up")
     job.started = True

@@ -2,7 +2,7 @@
 
     python -m edgebench.engines.supervisor JOB_FOLDER
 
-JOB_FOLDER holds `job.json` (the arguments of `edgebench run`), `folders/` (the artifacts), and then `lock` (held for as
+JOB_FOLDER holds `job.json` (the arguments of `edgebench`), `folders/` (the artifacts), and then `lock` (held for as
 long as anything of the job lives), `pid`, `progress.jsonl`, `log.txt`, `runs/results/` and, at the end, `ended.json`.
 """
 
@@ -109,7 +109,9 @@ def supervise(folder: Path, lock: int) -> None:
     """Run the job to its end and write down how it ended."""
     job = json.loads((folder / "job.json").read_text())
     artifacts = [f"folders/{name}" for name in job["folders"]]
-    where = ["--progress", "progress.jsonl", "--workspace", "runs"]
+    where = ["--workspace", "runs"]
+    if job["arguments"][0] == "run":
+        where += ["--progress", "progress.jsonl"]
     command = [sys.executable, "-m", "edgebench", *job["arguments"], *where, "--", *artifacts]
     # Before the child is there, so that no signal to stop is lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

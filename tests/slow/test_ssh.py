@@ -19,7 +19,7 @@ from conftest import Command, clean_environment
 from factories import make_artifact
 from sshd import Board, wait_until
 
-from edgebench import results
+from edgebench import artifact, results, testset
 from edgebench.engines import hosted
 from edgebench.engines.ssh import Host
 from edgebench.errors import UsageError
@@ -67,6 +67,18 @@ def test_a_run_comes_home_as_if_made_here(board: Board, desk: Path, in_process: 
     assert not problems and result.summary and result.launches[0].samples
     assert board.sent() and not board.jobs()
     wait_until(lambda: not board.processes(), f"left behind: {board.processes()}")
+
+
+def test_an_artifact_is_evaluated_there(board: Board, desk: Path, tmp_path: Path, in_process: Command) -> None:
+    made, images = artifact.read(desk / "artifacts" / "net-onnx"), tmp_path / "test.npz"
+    held_out = artifact.read_reference(made)
+    testset.write(images, list(held_out.images), held_out.labels, held_out.logits, made.origin)
+    arguments = ["--host", "board", "--ssh-config", board.client, "--workspace", desk, "--images", images]
+    done = in_process("evaluate", made.path, *arguments, "--runtime", "fake", "--json")
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)
+    assert told["evaluation"]["images"] == len(held_out.images) and told["evaluation"]["torch_agreement"] == 1
+    assert not board.jobs()
 
 
 def test_a_dropped_link_costs_nothing_and_nothing_is_sent_twice(board: Board, desk: Path, tmp_path: Path) -> None:
