@@ -178,6 +178,8 @@ def test_energy_of_another_kind_is_refused_naming_both_and_the_latency_is_judged
 def test_energy_is_shown_where_there_is_any() -> None:
     pairs = {mj: compare([result(launches(), energy=mj and energy(mj))], [result(launches())]) for mj in (None, 20.0)}
     assert "mJ/image" not in markdown(pairs[None]) and "| 20 → – |" in markdown(pairs[20.0])
+    sides = [[result(launches(), energy=energy(20.0, scope=scope))] for scope in ("module", "system")]
+    assert "| refused |" in markdown(compare(*sides))
 
 
 def test_throughput_compares_the_time_of_an_image() -> None:

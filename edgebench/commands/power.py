@@ -94,11 +94,11 @@ def _watch(wanted: str, place: Place, seconds: float, as_json: bool) -> None:
 
     from edgebench import jsonio
     from edgebench.errors import EdgebenchError
-    from edgebench.power import open_meter
+    from edgebench.power import METERS, open_meter
     from edgebench.power.sampling import Sampler
     from edgebench.power.window import Window, summary
 
-    meter = open_meter(wanted, place, "cuda" if wanted == "nvml" else place.profile.compute)
+    meter = open_meter("auto", place, place.profile.compute) if wanted == "auto" else METERS[wanted](place)
     with Sampler(meter) as sampler:
         sampler.wait_past(0)
         began_ns = time.perf_counter_ns()

@@ -22,7 +22,7 @@ class Sampler:
         self.meter = meter
         self.error: EdgebenchError | None = None
         self._samples: list[Sample] = []
-        self._stop = threading.Event()
+        self._stop, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._look, name="power", daemon=True)
 
     @property
@@ -34,8 +34,10 @@ class Sampler:
         while not self._stop.is_set():
             try:
                 sample = self.meter.read()
-            except EdgebenchError as error:
-                self.error = error
+            except Exception as error:  # a meter may fail in any way, and must not take the run with it
+                known = isinstance(error, EdgebenchError)
+                self.error = error if known else EdgebenchError(f"{type(error).__name__}: {error}")
+                self._ended.set()
                 return
             if sample is not None:
                 self._samples.append(sample)
@@ -46,9 +48,7 @@ class Sampler:
 
     def wait(self, seconds: float) -> None:
         """Let it look for so long, or until there is nothing more to see."""
-        deadline = time.monotonic() + seconds
-        while self.error is None and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, 0.05))
+        self._ended.wait(seconds)
 
     def wait_past(self, at_ns: int, limit_s: float = 3.0) -> None:
         """Wait for a look after that moment, so that the window before it has an end to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgebench.energy import Scope
 from edgebench.errors import EdgebenchError, Unsupported
@@ -47,13 +47,11 @@ def _look(name: str, place: Place) -> Found:
             try:
                 sample = meter.read()
             except EdgebenchError as error:
-                return Found(name, works=False, scope=meter.scope, problem=error.message, fix=error.fix)
+                return replace(found, problem=error.message, fix=error.fix)
             if sample and sample.total_mw is not None:
-                return Found(
-                    name, True, meter.scope, meter.modelled, sample.total_mw, sample.rails_mw, meter.total_rails
-                )  # fmt: skip
+                return replace(found, works=True, power_mw=sample.total_mw, rails_mw=sample.rails_mw)
             rails = sample.rails_mw if sample else rails
             time.sleep(meter.interval_s)
     whole = " + ".join(meter.total_rails)
     problem = f"the whole is {whole}; it tells {', '.join(rails) or 'nothing'}" if whole else "it tells nothing"
-    return Found(**{**vars(found), "rails_mw": rails, "problem": problem, "fix": "--device the board's own profile"})
+    return replace(found, rails_mw=rails, problem=problem, fix="--device the board's own profile")

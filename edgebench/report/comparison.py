@@ -32,9 +32,11 @@ def _ratio(cell: Cell) -> str:
 
 
 def _energy(cell: Cell) -> str:
-    """mJ an image on both sides, and their ratio where they are of the same kind."""
+    """mJ an image on both sides and their ratio; two figures of different kinds do not even stand side by side."""
     if cell.energy is None:
         return MISSING
+    if cell.energy.ratio is None and None not in (cell.energy.base_mj, cell.energy.new_mj):
+        return "refused"
     base, new = (MISSING if mj is None else f"{mj:.4g}" for mj in (cell.energy.base_mj, cell.energy.new_mj))
     return f"{base} → {new}" + ("" if cell.energy.ratio is None else f" ({cell.energy.ratio:.3f})")
 

@@ -18,6 +18,7 @@ from edgebench.jobs import Job, Result
 from edgebench.metered import PowerPass
 from edgebench.power import PowerOptions
 from edgebench.power.place import Watts
+from edgebench.power.rapl import Rapl
 
 CPU = load_profile("cpu")
 
@@ -78,3 +79,15 @@ def test_a_launch_that_fails_under_the_meter_costs_the_energy_alone(
 def test_what_makes_a_figure_doubtful_is_a_notice(code: str | None, changes: dict, busy: float) -> None:
     energy = Energy("nvml", "gpu", min_power_mw=5000.0, max_power_mw=7000.0, net_j=20.0, counter_gap=0.02)
     assert [notice.code for notice in metered.doubts(replace(energy, **changes), busy)] == [code] * bool(code)
+
+
+def test_a_meter_that_fails_in_an_unforeseen_way_costs_the_energy_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(meter: Rapl) -> None:
+        raise ZeroDivisionError("a planted bug")
+
+    monkeypatch.setattr(Rapl, "read", read)
+    after = PowerPass(PowerOptions("rapl"), CPU, trees.rapl(tmp_path, trees.PACKAGE)).measure(make_result())
+    assert (after.status, after.energy.missing) == ("ok", "failed")
+    assert after.energy.reason == "ZeroDivisionError: a planted bug"
