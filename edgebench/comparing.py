@@ -15,7 +15,9 @@ from edgebench.jobs import LOADGEN, MIN_LAUNCHES, Launch, Result
 
 Outcome = Literal["faster", "slower", "equivalent", "inconclusive", "failed", "refused", "only in base", "only in new"]
 # What one of these is about was not the model's time alone.
-DISTURBED = {"foreign_load", "steal_time", "thermal_throttle", "swapping"}
+DISTURBED = {
+    "foreign_load", "steal_time", "thermal_throttle", "swapping", "power_mode_changed", "clocks_changed",
+}  # fmt: skip
 ALTERNATE = "`edgebench ab` alternates the two, so that what happens on the machine happens to both"
 # What `--fail-on` adds up: a failure where base had a figure is worse than slow, and no verdict is no proof.
 FAILING: dict[str, set[Outcome]] = {

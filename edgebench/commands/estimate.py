@@ -175,7 +175,7 @@ def _show(entry: dict[str, Any], count: int) -> None:
 
 
 def _sentence(floor: Floor) -> str:
-    peaks = [f"{value:.4g} {'GOP/s' if p == 'int8' else 'GFLOP/s'} {p}" for p, value in floor.roof.gflops.items()]
+    peaks = [f"{value:,.0f} {'GOP/s' if p == 'int8' else 'GFLOP/s'} {p}" for p, value in floor.roof.gflops.items()]
     peaks += [f"{floor.roof.bandwidth_gb_s:.4g} GB/s"] if floor.roof.bandwidth_gb_s is not None else []
     lines = [
         f"no faster than {floor.floor_ms:.3g} ms [{floor.evidence}]",
@@ -191,8 +191,8 @@ def _show_held(measured: tuple[Held, ...], where: str) -> None:
     for one in measured:  # newest first
         seen.setdefault((one.runtime, one.threads), one)
     for (runtime, threads), one in seen.items():
-        click.echo(
-            f"    measured with {runtime}, {threads} threads: {one.median_ms:.3g} ms, {one.ratio:.1f} × the floor"
-        )
+        times = f"{one.median_ms:.3g} ms, {one.ratio:.2f} × the floor"
+        times += "" if one.ratio >= 1 else ": the peaks are too low"
+        click.echo(f"    measured with {runtime}, {threads} threads: {times}")
     if not seen:
         click.echo(f"    nothing of it was measured on {where} yet: `edgebench run` shows how loose the floor is")
