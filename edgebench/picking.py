@@ -6,8 +6,8 @@
    budget allows, less what the end takes.
 3. Each of these is exported, evaluated and measured on each runtime, the most accurate first; then `selecting.select`.
 
-Every step is a sweep's: it is done once, and a killed pick goes on where it was. How long the trainings are is decided
-from what the looks took, and kept in WORKSPACE/pick, so that the same command comes to the same steps.
+Every step is a sweep's: it is done once, and a killed pick goes on where it was. How long trainings are is decided from
+what the looks took, and kept in WORKSPACE/pick: the same command comes to the same steps.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,8 +29,8 @@ from edgebench.report.rows import rows
 from edgebench.running import RunOptions
 from edgebench.selecting import select
 from edgebench.specs import SCHEMA, Precision
-from edgebench.sweep import build, process
-from edgebench.sweep.facts import Facts, Question
+from edgebench.sweep import build
+from edgebench.sweep.facts import Facts
 from edgebench.sweep.local import Local, slots
 from edgebench.sweep.records import Records
 from edgebench.sweep.site import Site
@@ -49,7 +50,7 @@ SAVE_S = 5.0
 
 
 class OutOfTime(Exception):
-    """The time that a step was given is over. (Not an error: what there is by then is what is chosen from.)"""
+    """The time that a step was given is over: what there is by then is what is chosen from."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,9 @@ class Pick:
         self.configs = {config.model: absolute(config) for config in asked.configs}
         name = hashlib.sha256(jsonio.dumps(asked).encode()).hexdigest()[:16]
         self.file = kept.workspace.root / "pick" / f"{name}.json"
-        try:
+        self.progress = Progress()
+        with suppress(BadFile):  # there is none yet
             self.progress = jsonio.read(Progress, self.file)
-        except BadFile:
-            self.progress = Progress()
         self.began = (time.monotonic() if began is None else began) - self.progress.seconds
         self.saved = time.monotonic()
         self.images = images
@@ -131,12 +131,10 @@ class Pick:
             raise EdgebenchError(
                 f"no candidate could be trained, exported and measured: {reasons}", "a longer --budget"
             )
-        found = [result for result, _ in pairs]
+        found, files = zip(*pairs, strict=True)
         decision = select(rows(found), self.asked.limits, device=self.site.device, prefer=self.asked.prefer)
         self._save()
-        return Picked(
-            decision, tuple(found), tuple(path for _, path in pairs), self.left_out, time.monotonic() - self.began
-        )
+        return Picked(decision, found, files, self.left_out, time.monotonic() - self.began)
 
     def _do(self, steps: Sequence[Step], until_s: float) -> dict[str, Outcome]:
         """Do the steps while more than `until_s` of the budget is left. Raises OutOfTime; what is done is kept."""
@@ -200,14 +198,14 @@ class Pick:
         *before, exported = build.export(step, self.asked.target, "fp32", self.known)
         measures = [build.measure(exported, runtime, self.site, QUICK) for runtime in self.asked.runtimes]
         steps, began = [step, *before, exported, *measures], time.monotonic()
-        if self.left_s < over and not self._is_done(steps):
+        if self.left_s < over and len(settled(steps, self.kept)) < len(steps):
             return self._out(model, f"there was no time to look at it in {self.asked.budget_s:g} s")
         try:
             outcomes = self._do(steps, over)
         except OutOfTime:
             return self._out(model, f"its look was not done after {time.monotonic() - began:.0f} s")
         trained, made = outcomes[step.identity], [outcomes[m.identity] for m in measures]
-        failed = next((o for o in outcomes.values() if o.status != "ok"), None)
+        failed = next((o for o in outcomes.values() if o.status != "ok"), trained)
         if trained.status != "ok" or all(o.status != "ok" for o in made):
             return self._out(model, f"{failed.status}: {failed.message}")
         self.looks[model] = [o for o in made if o.status == "ok"]
@@ -220,9 +218,6 @@ class Pick:
     def _out(self, model: str, why: str) -> None:
         self.left_out[model] = why
         self.tell(f"{model}: out: {why}")
-
-    def _is_done(self, steps: Sequence[Step]) -> bool:
-        return len(settled(steps, self.kept)) == len(steps)
 
     def _far_off(self, model: str) -> str:
         """Why no training can bring a candidate within the limits; empty if one may."""
@@ -257,7 +252,8 @@ class Pick:
         for model in order:
             needed = self.tail_s[model] * len(self.asked.precisions)
             plans = [self._final(model, precision) for precision in self.asked.precisions]
-            if finished and self.left_s < needed and not all(map(self._is_done, plans)):
+            undone = any(len(settled(steps, self.kept)) < len(steps) for steps in plans)
+            if finished and self.left_s < needed and undone:
                 self.left_out[model] = f"there was no time for its final measurement ({needed:.0f} s)"
                 continue
             until = 0.0 if finished else -2 * needed  # an answer a little late is more than none
@@ -265,15 +261,30 @@ class Pick:
             for steps in plans:
                 try:
                     done |= self._do(steps, until)
+                    if again := self._longer(steps, done):
+                        done |= self._do(again, until)
                 except OutOfTime:
                     self.left_out[model] = "its final measurement took longer than there was time for"
             kept = [o for o in done.values() if o.step.kind in ("measure", "evaluate")]
-            failed = [o for o in done.values() if o.status != "ok"]
-            if failed:
+            if failed := [o for o in done.values() if o.status != "ok"]:
                 self.left_out[model] = f"{failed[0].status}: {failed[0].message}"
             if kept:
                 finished[model] = kept
         return finished
+
+    def _longer(self, steps: Sequence[Step], done: dict[str, Outcome]) -> list[Step]:
+        """The steps, with longer measurements where p99 has a limit and too few requests were made to tell it."""
+        changed: list[Step] = []
+        for step in steps:
+            outcome = done[step.identity]
+            if self.asked.limits.max_p99_ms and step.kind == "measure" and outcome.status == "ok":
+                found = self.kept.result(outcome).summary
+                if found is not None and found.p99_ns is None:
+                    seconds = round(1.5 * stats.min_samples(0.99) / found.throughput_per_s, 1)
+                    policy = replace(step.options.policy, max_seconds=FINAL_S + seconds)
+                    step = replace(step, options=replace(step.options, duration_s=seconds, policy=policy))
+            changed.append(step)
+        return changed if changed != list(steps) else []
 
     def _final(self, model: str, precision: Precision) -> list[Step]:
         trained = self.best[model][1].step
@@ -286,8 +297,3 @@ class Pick:
         steps: list[Step] = [trained, *before, exported]
         steps += [build.evaluate(exported, runtime, self.site, options) for runtime in self.asked.runtimes]
         return [*steps, *(build.measure(exported, runtime, self.site, options) for runtime in self.asked.runtimes)]
-
-
-def facts(asked: Asked) -> Facts:
-    """What the steps depend on. Raises UsageError or BadFile for a name or folder that is wrong."""
-    return process.ask(Question(tuple(map(absolute, asked.configs)), (asked.target,)))

@@ -111,8 +111,9 @@ def command(
     from edgebench import deploy, picking
     from edgebench.data import find
     from edgebench.engines import local
-    from edgebench.recipe import TrainConfig
-    from edgebench.sweep import site
+    from edgebench.recipe import TrainConfig, absolute
+    from edgebench.sweep import process, site
+    from edgebench.sweep.facts import Question
     from edgebench.sweep.records import Records
 
     began = time.monotonic()
@@ -135,7 +136,7 @@ def command(
         )  # fmt: skip
         here = site.here(device, probes=local.probe_all(wanted))
         asked = picking.Asked(configs, here.device, _working(wanted, here), precisions, limits, prefer, budget_s)
-        known = picking.facts(asked)
+        known = process.ask(Question(tuple(map(absolute, configs)), (asked.target,)))
     if here.notice:
         console.print(here.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     _say_what_is_ahead(asked, images, size)

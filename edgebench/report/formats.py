@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MISSING = "–"
-MOST = 100  # rows in a terminal: thousands would be read by nobody, and take a minute to draw
+MOST = 60  # rows in a terminal: thousands would be read by nobody, and take a minute to draw
 # Nothing in such a cell has to be changed for Markdown.
 PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
 

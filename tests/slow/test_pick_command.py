@@ -17,14 +17,14 @@ from click.testing import CliRunner
 from conftest import clean_environment
 from PIL import Image
 
-from edgebench import artifact, checkpoint, deploy, models, picking, results
+from edgebench import artifact, checkpoint, deploy, halving, models, picking, results
 from edgebench.cli import cli
 from edgebench.data.decoding import decode
 from edgebench.engines import local
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.limits import Limits
 from edgebench.models import own
-from edgebench.recipe import TrainConfig
+from edgebench.recipe import TrainConfig, absolute
 from edgebench.specs import Artifact, Probe
 from edgebench.sweep import facts, site
 from edgebench.sweep.perform import perform
@@ -97,7 +97,7 @@ def pick(
     )
     here = site.here("cpu", probes=probes())
     asked = picking.Asked(configs, "cpu", ("onnxruntime",), ("fp32",), limits or Limits(), "accuracy", budget_s)
-    known = facts.find(facts.Question(tuple(map(picking.absolute, configs)), ("onnx",)))
+    known = facts.find(facts.Question(tuple(map(absolute, configs)), ("onnx",)))
     steps: list[str] = [] if log is None else log
     with Records(Workspace(root)) as kept:
         made = picking.Pick(
@@ -118,6 +118,7 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(picking, "MOST_EPOCHS", 4)
         patch.setattr(picking, "FINAL_S", 1.0)
+        patch.setattr(halving, "FINALISTS", 1)
         patch.setenv(own.TRUST, "")  # put back at the end, whatever the steps make of it
         yield
 
