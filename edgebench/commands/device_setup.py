@@ -41,7 +41,8 @@ def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None
         plan = provision.plan(board, runtimes)
     what = ", ".join(plan.runtimes) or "no runtime"
     if plan.needed:
-        click.echo(f"{board.name}: {plan.machine}, Python {plan.python}, device {plan.device}", err=True)
+        facts = printable(f"{plan.machine}, Python {plan.python}, device {plan.device}")
+        click.echo(f"{board.name}: {facts}", err=True)
         click.echo(f"to be installed in {provision.ROOT}/venv there: edgebench {__version__}, {what}", err=True)
         if not yes:
             click.confirm("Go on?", default=True, abort=True, err=True)

@@ -51,9 +51,17 @@ def look(root: Path) -> dict[str, Any]:
         tree = []
     try:
         before = json.loads((root / "setup.json").read_text())
+        works = [str(root / "venv" / "bin" / "python"), "-c", "import numpy, edgebench.engines.board"]
+        if subprocess.run(works, capture_output=True).returncode:
+            before = None
     except (OSError, ValueError):
         before = None
+    try:
+        cuda = json.loads(Path("/usr/local/cuda/version.json").read_text())["cuda"]["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        cuda = None
     return {
+        "cuda": cuda,
         "python": platform.python_version(), "machine": platform.machine(), "device_tree": tree, "before": before,
         "tensorrt": importlib.util.find_spec("tensorrt") is not None, "free_bytes": shutil.disk_usage(root).free,
     }  # fmt: skip

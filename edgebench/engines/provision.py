@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,9 +18,10 @@ from edgebench.errors import EdgebenchError, UsageError
 
 ROOT = "~/.local/share/edgebench"
 SILENCE_LIMIT_S = 1800.0  # pip may have to compile something on a slow board
-# What pip has to bring for a runtime. TensorRT itself comes with JetPack, and is not on PyPI for boards.
+# What pip has to bring for a runtime. TensorRT itself comes with JetPack, and is not on PyPI for boards; beside it
+# goes the cuda-python of JetPack's own CUDA: 12 on JetPack 6, 13 on JetPack 7.
 REQUIREMENTS = {
-    "onnxruntime": ("onnxruntime>=1.17",), "openvino": ("openvino>=2024.4",), "tensorrt": ("cuda-python>=12.6",),
+    "onnxruntime": ("onnxruntime>=1.17",), "openvino": ("openvino>=2024.4",), "tensorrt": ("cuda-python=={cuda}.*",),
     "fake": (),
 }  # fmt: skip
 READY = b"edgebench installer"
@@ -57,7 +59,8 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> Plan:
     if not chosen:
         fit = [name for name in profile.runtimes if name in REQUIREMENTS and name != "tensorrt"]
         chosen = (*["tensorrt"] * bool(facts["tensorrt"] and "tensorrt" in profile.runtimes), *fit[:1])
-    requirements = tuple(item for name in chosen for item in REQUIREMENTS[name])
+    cuda = re.match(r"\d{1,3}", str(facts["cuda"]))
+    requirements = tuple(r.format(cuda=cuda[0] if cuda else 12) for name in chosen for r in REQUIREMENTS[name])
     made = Plan(
         str(facts["python"]), str(facts["machine"]), profile.name, chosen, requirements,
         system_site_packages="tensorrt" in chosen, needed=True,

@@ -220,10 +220,15 @@ class Connection:
             self._process.wait(5)
         lines = [line for line in self._complaints().decode(errors="replace").splitlines() if line.strip()]
         said = lines[-1].strip() if lines else "the connection ended"
-        return LinkLost(f"{self.host.name}: {said}", _remedy("\n".join(lines), self.host.address))
+        return LinkLost(f"{self.host.name}: {_harmless(said)}", _remedy("\n".join(lines), self.host.address))
 
     def _error(self, message: str, fix: str) -> EdgebenchError:
-        return EdgebenchError(f"{self.host.name}: {message}", fix)
+        return EdgebenchError(f"{self.host.name}: {_harmless(message)}", _harmless(fix))
+
+
+def _harmless(said: str) -> str:
+    """What comes from elsewhere moves no cursor and sets no title of the terminal that it is shown on."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in said)
 
 
 def _object(line: bytes) -> dict[str, Any]:

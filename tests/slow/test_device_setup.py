@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 import venv
 import zipfile
@@ -17,6 +18,8 @@ from packaging.requirements import Requirement
 from sshd import Board, wait_until
 
 from edgebench import packing
+from edgebench.engines import provision
+from edgebench.engines.ssh import Host
 
 pytestmark = pytest.mark.xdist_group("ssh")
 
@@ -57,6 +60,8 @@ def test_a_board_is_set_up_and_setting_it_up_again_finds_it_done(tmp_path: Path,
         assert (board.folder / "venv" / "bin" / "edgebench").exists()
         done = set_up(board, in_process, "--json")
         assert done.returncode == 0 and json.loads(done.stdout)["plan"]["needed"] is False
+        shutil.rmtree(board.folder / "venv")
+        assert provision.plan(Host("board", board.client), ["fake"]).needed
         wait_until(lambda: not board.processes(), f"left behind: {board.processes()}")
 
 
