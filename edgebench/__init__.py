@@ -16,14 +16,16 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "compare", "evaluate", "export", "results", "run", "select", "train"]
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+if not TYPE_CHECKING:  # to a type checker every other name is an error
 
-    if name == "results":
-        return importlib.import_module("edgebench.results")
-    if name in __all__:
-        return getattr(importlib.import_module("edgebench.api"), name)
-    raise AttributeError(f"module 'edgebench' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        import importlib
+
+        if name == "results":
+            return importlib.import_module("edgebench.results")
+        if name in __all__:
+            return getattr(importlib.import_module("edgebench.api"), name)
+        raise AttributeError(f"module 'edgebench' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -65,7 +65,16 @@ def measurements() -> Iterator[Result]:
     points = tuple(Point(batch, 2, 90.0 + 10 * batch) for batch in (1, 2, 4))
     yield make_result(artifact, samples=samples(9), scenario="throughput", search=points, batch=4, streams=2)
     windows = tuple(
-        Window(10.0 * i, 900, int(5e6 * (1 + 0.2 * (i > 14))), int(9e6), 1500 - 200 * (i > 14), 45 + i, i == 15)
+        Window(
+            10.0 * i,
+            900,
+            int(5e6 * (1 + 0.2 * (i > 14))),
+            int(9e6),
+            1500 - 200 * (i > 14),
+            45 + i,
+            i == 15,
+            4000.0 + 9 * i,
+        )
         for i in range(30)
     )
     run = make_result(artifact, samples=samples(5), scenario="sustained", windows=windows, device="jetson_orin")

@@ -80,7 +80,16 @@ def test_a_base_install_verifies_and_measures(
 
     if version != "3.10":  # the oldest has stood for all
         return
-    for arguments, code in ((("report",), 0), (("devices",), 0), (("doctor",), 0), (("train",), 1)):
+    api = "import edgebench; print(edgebench.select().chosen.row.runtime)"
+    done = subprocess.run([installed / "python", "-c", api], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "onnxruntime\n", done.stderr
+    for arguments, code in (
+        (("report",), 0),
+        (("report", "--html"), 0),
+        (("devices",), 0),
+        (("doctor",), 0),
+        (("train",), 1),
+    ):
         done = edgebench(*arguments)
         assert done.returncode == code and "Traceback" not in done.stderr, (arguments, done.stderr)
     assert "pip install 'edgebench[train]'" in done.stderr

@@ -172,6 +172,7 @@ def _timeline(row: Row, windows: Sequence[Window]) -> Html:
         "latency (ms)": [(w.start_s, w.median_ns / 1e6) for w in windows],
         "clock (MHz)": [(w.start_s, w.mhz) for w in windows if w.mhz is not None],
         "hottest (°C)": [(w.start_s, w.temperature_c) for w in windows if w.temperature_c is not None],
+        "power (W)": [(w.start_s, w.power_mw / 1000) for w in windows if w.power_mw is not None],
     }
     panels = {label: points for label, points in told.items() if points}
     height = TOP + PANEL * len(panels) + BOTTOM - 14
@@ -191,12 +192,13 @@ def _timeline(row: Row, windows: Sequence[Window]) -> Html:
     notes = [f"Verdict: {row.verdict}."] * bool(row.verdict) + ["Shaded: the machine throttled."] * bool(throttled)
     missing = [label.split(" (")[0] for label in told if label not in panels]
     note = " ".join([*notes, *[f"Not read here: {', '.join(missing)}."] * bool(missing)])
-    columns = ["start (s)", "median (ms)", "max (ms)", "clock (MHz)", "hottest (°C)", "throttled"]
+    columns = ["start (s)", "median (ms)", "max (ms)", "clock (MHz)", "hottest (°C)", "power (W)", "throttled"]
     lines = []
     for w in windows:
         clock, heat = (MISSING if v is None else f"{v:,.0f}" for v in (w.mhz, w.temperature_c))
+        power = MISSING if w.power_mw is None else f"{w.power_mw / 1000:.2f}"
         throttling = "yes" if w.throttled else "no"
-        lines.append([f"{w.start_s:.0f}", _ms(w.median_ns / 1e6), _ms(w.max_ns / 1e6), clock, heat, throttling])
+        lines.append([f"{w.start_s:.0f}", _ms(w.median_ns / 1e6), _ms(w.max_ns / 1e6), clock, heat, power, throttling])
     return chart.figure(
         title,
         chart.drawing(f"Sustained run of {title}", note, *parts, height=height),

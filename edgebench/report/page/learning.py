@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from edgebench import study
 from edgebench.report.page import chart
@@ -44,7 +45,7 @@ def convergence(checkpoints: Sequence[Artifact]) -> Html:
     """Validation accuracy against epochs."""
     series = {}
     longest = 1
-    for name, checkpoint in zip(study.names(checkpoints), checkpoints, strict=True):
+    for name, checkpoint in sorted(zip(study.names(checkpoints), checkpoints, strict=True), key=itemgetter(0)):
         points = [(record["epoch"], record["validation_accuracy"]) for record in study.records(checkpoint)]
         longest = max(longest, *(x for x, _ in points))
         series[name] = [Point(x, y, tip=f"{name}\nepoch {x}: {y:.1%}") for x, y in points]
