@@ -28,6 +28,40 @@ def make(board: Path) -> None:
         (board / name).write_text(value)
 
 
+class Board:
+    """A stand-in Jetson: its tools on PATH, its state in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.bin = folder / "board", folder / "bin"
+        self.bin.mkdir()
+        make(self.folder)
+        for name in ("nvpmodel", "jetson_clocks", "sudo"):
+            # Without site-packages: the tools are started a dozen times a test.
+            script = f'#!/bin/sh\nexec "{sys.executable}" -IS "{self.bin}/.{name}/{name}" "$@"\n'
+            (self.bin / f".{name}").mkdir()
+            (self.bin / f".{name}" / name).symlink_to(Path(__file__))
+            (self.bin / name).write_text(script)
+            (self.bin / name).chmod(0o755)
+
+    @property
+    def state(self) -> tuple[str, str, str]:
+        """The mode's number, the GPU's lowest clock, whether the memory clock is held."""
+        return tuple((self.folder / name).read_text() for name in ("mode", "min", "emc"))
+
+    @property
+    def calls(self) -> list[str]:
+        log = self.folder / "log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [line for line in lines if " -q" not in line and "--show" not in line]
+
+    def set(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.folder / name).write_text(text)
+
+
+FREE, HELD = ("1", "306", "0"), ("0", "625", "1")
+
+
 def get(name: str) -> str:
     return (BOARD / name).read_text()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Command, clean_environment
 from factories import make_artifact
-from test_board import FREE, HELD, Board
+from jetson_standin import FREE, HELD, Board
 
 from edgebench import results
 

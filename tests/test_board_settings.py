@@ -9,49 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jetson_standin
 import pytest
 from click.testing import CliRunner
+from jetson_standin import FREE, HELD, Board
 
 from edgebench import board
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
-
-STANDIN = Path(jetson_standin.__file__)
-
-
-class Board:
-    """A stand-in Jetson: its tools on PATH, its state in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.bin = folder / "board", folder / "bin"
-        self.bin.mkdir()
-        jetson_standin.make(self.folder)
-        for name in ("nvpmodel", "jetson_clocks", "sudo"):
-            # Without site-packages: the tools are started a dozen times a test.
-            script = f'#!/bin/sh\nexec "{sys.executable}" -IS "{self.bin}/.{name}/{name}" "$@"\n'
-            (self.bin / f".{name}").mkdir()
-            (self.bin / f".{name}" / name).symlink_to(STANDIN)
-            (self.bin / name).write_text(script)
-            (self.bin / name).chmod(0o755)
-
-    @property
-    def state(self) -> tuple[str, str, str]:
-        """The mode's number, the GPU's lowest clock, whether the memory clock is held."""
-        return tuple((self.folder / name).read_text() for name in ("mode", "min", "emc"))
-
-    @property
-    def calls(self) -> list[str]:
-        log = self.folder / "log"
-        lines = log.read_text().splitlines() if log.exists() else []
-        return [line for line in lines if " -q" not in line and "--show" not in line]
-
-    def set(self, **files: str) -> None:
-        for name, text in files.items():
-            (self.folder / name).write_text(text)
-
-
-FREE, HELD = ("1", "306", "0"), ("0", "625", "1")
 
 
 @pytest.fixture
