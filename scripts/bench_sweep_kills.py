@@ -163,7 +163,7 @@ def compare(plan: Path, killed: Path, undisturbed: Path) -> bool:
         if not folder.name.startswith("."):
             folders += 1
             artifact.read(folder)  # raises where a sha256 is wrong
-    found, problems = results.load(killed / "results")
+    found, problems = results.read_all(killed / "results")
     whole = Counter((r.job.identity, r.stop == "interrupted") for r in found)
     differing = [
         key for key in mine

@@ -146,7 +146,7 @@ def _measured(step: Measure, source: Artifact, since: str, kept: Records, tell: 
     def same() -> list[tuple[Path, Result]]:
         """What there is of this very job, oldest first."""
         paths = sorted(workspace.results.glob(f"*-{item.job.runtime}-{item.job.identity[:12]}.json"))
-        return [(path, results.read(path)) for path in paths]
+        return [(path, results.read(path, samples=False)) for path in paths]
 
     for path, result in same():
         if result.created >= since and result.status == "ok" and result.stop != "interrupted":

@@ -154,12 +154,13 @@ def main(arguments: list[str]) -> None:
     begun = kept.read(given.identity)
     if begun is None:
         raise SystemExit(f"there is no record of the step {given.identity}")
-    told_at = 0.0
+    told_at, told = 0.0, ""
 
     def tell(phase: str) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at > TELL_EVERY_S:
-            told_at = time.monotonic()
+        nonlocal told_at, told
+        kind = phase.partition(" ")[0]  # a training tells each of its steps
+        if kind != told or time.monotonic() - told_at > TELL_EVERY_S:
+            told_at, told = time.monotonic(), kind
             kept.tell(given.identity, phase)
 
     kept.end(perform(begun, kept, tell))

@@ -110,7 +110,7 @@ class Records:
 
     def result(self, outcome: Outcome) -> Result:
         """The result that a step made."""
-        return results.read(self.workspace.root / outcome.path)
+        return results.read(self.workspace.root / outcome.path, samples=False)
 
     def claimed(self, step: Train) -> bool:
         """Whether another step wrote the checkpoint's folder: by the same recipe, from another dataset or torch."""
