@@ -15,5 +15,6 @@ this sweep or another, and one that was killed goes on. To use it from Python:
         done = outcomes[measured.identity]                      # a step that fails raises nothing: see its status
         kept.artifact(outcomes[exported.identity]), kept.result(done)
 
-`configs` have to be whole (`recipe.absolute`). `work` may be called again with more steps, one engine a call.
+The configs of a question have to be whole (`recipe.absolute`). `work` may be called again with more steps, with a new
+engine for each call: what is done already is not done again.
 """

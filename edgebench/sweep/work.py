@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -85,6 +86,9 @@ def work(
                     outcomes[step.identity] = engine.start(step)
                     running.add(step.identity)
             on_change(State(tuple(todo), outcomes))
+            if not running and waiting:
+                time.sleep(TICK_S)  # another edgebench has the machine, or a failure is yet to be passed on
+                continue
             for outcome in engine.ended(TICK_S) if running else ():
                 outcomes[outcome.step.identity] = outcome
                 running.discard(outcome.step.identity)
