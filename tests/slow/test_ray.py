@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,25 @@ def ports() -> dict[str, int]:
     return found
 
 
+def patient(start: Callable[..., Any], **given: Any) -> Any:
+    """Start a node; Ray gives one 30 s and no more, which is little on a machine that does much else."""
+    for _ in range(4):
+        try:
+            return start(**given, **ports())
+        except Exception as error:  # Ray raises no class of its own
+            if "timed out during startup" not in str(error):
+                raise
+            last = error
+    raise last
+
+
 @pytest.fixture
 def nodes() -> Iterator[Any]:
     """A head that trains, and a function that adds a node which carries device:cpu."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **ports()})
+    made = Cluster()
     try:
-        made.device = lambda: made.add_node(num_cpus=1, resources={"device:cpu": 1}, **ports())
+        patient(made.add_node, num_cpus=1, include_dashboard=False)
+        made.device = lambda: patient(made.add_node, num_cpus=1, resources={"device:cpu": 1})
         yield made
     finally:
         ray.shutdown()
