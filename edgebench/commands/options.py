@@ -208,6 +208,7 @@ def power(function: Callable[..., Any]) -> Callable[..., Any]:
             default="auto",
             show_default=True,
             metavar="auto|none|METER",
+            envvar="EDGEBENCH_POWER",
             shell_complete=complete_meters,
             help="Measure the energy in a pass of its own, with the best meter that works here, none, or this one.",
         ),

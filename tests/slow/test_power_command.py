@@ -62,7 +62,9 @@ class Board:
         self.tool.write_text(tegrastats)
         self.tool.chmod(0o755)
         path = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        self.environment = clean_environment(PATH=path, TMPDIR=str(root), TEGRASTATS_LOG=str(self.log))
+        self.environment = clean_environment(
+            PATH=path, TMPDIR=str(root), TEGRASTATS_LOG=str(self.log), EDGEBENCH_POWER="auto"
+        )
 
     def start(self, *arguments: str | Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "edgebench", *map(str, arguments), "--device", str(self.root / "board.toml")]
