@@ -36,7 +36,7 @@ class TrainConfig:
     init_weights: str | None = _setting(None, "Begin with the weights of this .safetensors file, but for the head.")
     freeze: bool = _setting(False, "Train the head alone (a linear probe).")
 
-    epochs: int = _setting(12, "Passes over the training images.", least=1)
+    epochs: int = _setting(8, "Passes over the training images.", least=1)
     patience: int | None = _setting(None, "End after so many epochs without a better validation accuracy.", least=1)
     batch_size: int = _setting(64, "Images of a forward pass, of each process.", least=2)
     accumulate: int = _setting(1, "Batches whose gradients make one step.", least=1)
