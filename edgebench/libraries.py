@@ -9,7 +9,6 @@ def need_libraries() -> None:
     """Load torch and what else training needs. Raises Unsupported that says how to install what is missing."""
     try:
         import safetensors  # noqa: F401
-        import sklearn  # noqa: F401
         import torch  # noqa: F401
 
         from edgebench.models import import_timm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,7 @@ import numpy as np
 
 from edgebench.data import cifar, download, folder, idx
 from edgebench.data.sources import Arrays, Dataset, Raw
-from edgebench.errors import BadFile, UsageError, unknown_name
+from edgebench.errors import BadFile, Unsupported, UsageError, unknown_name
 
 FASHION = (
     "T-shirt/top",
@@ -102,8 +103,13 @@ def _recognised(path: Path) -> Dataset:
 
 def _digits() -> Raw:
     """scikit-learn's 1,797 handwritten digits (UCI optdigits test set): 8 × 8 grey values from 0 to 16."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    return Raw(Arrays(grey, digits.target.astype(np.int64)), np.arange(len(grey)))
+    spec = importlib.util.find_spec("sklearn")  # its file alone: the import would load SciPy, for seconds
+    if not spec or not spec.origin:
+        raise Unsupported(
+            "the handwritten digits come with scikit-learn, which is not installed", "pip install scikit-learn"
+        )
+    table = np.loadtxt(
+        Path(spec.origin).parent / "datasets/data/digits.csv.gz", delimiter=","
+    )  # 64 pixels and the label
+    grey = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return Raw(Arrays(grey, table[:, -1].astype(np.int64)), np.arange(len(grey)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,7 +101,9 @@ def _divided(
     uses = ["to train on"] + ["for validation"] * (validation is None)
     _check_each_class(dataset, labels[train], [*uses, "for the test split"] if test is None else uses)
     if test is None:
-        train, test = _cut_test(train, labels, len(dataset.classes))
+        count = max(len(dataset.classes), math.ceil(TEST_SHARE * len(train)))
+        order, _ = stratified_order(labels[train], 0, 1)
+        train, test = train[order[count:]], train[order[:count]]
     for name, rows in (("validation", validation), ("test", test)):
         if rows is not None and not len(rows):
             raise BadFile(f"dataset {dataset.name} has no images in its {name} split", "add some, or delete the folder")
@@ -120,17 +123,6 @@ def _check_each_class(dataset: Dataset, labels: np.ndarray, uses: list[str], whe
         f"each class needs {needs}",
         "add images to the class, or leave it out",
     )
-
-
-def _cut_test(pool: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a fifth off for testing, by class in proportion and at least one image of each."""
-    from sklearn.model_selection import train_test_split
-
-    count = max(classes, int(np.ceil(TEST_SHARE * len(pool))))
-    train, test = train_test_split(pool, test_size=count, stratify=labels[pool], random_state=0)
-    without = np.setdiff1d(np.arange(classes), labels[test])  # a share below one image may have been rounded to none
-    moved = np.array([np.argmax(labels[train] == label) for label in without], np.int64)
-    return np.delete(train, moved), np.concatenate([test, train[moved]])
 
 
 def _without_copies(

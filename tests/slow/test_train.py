@@ -62,7 +62,7 @@ def test_same_seed_same_weights_bit_for_bit(in_process: Command, checkpoint: Art
 def test_ctrl_c_keeps_the_best_checkpoint_so_far(
     in_process: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What Python makes of Ctrl-C, in the third epoch. (The signal itself would be pytest's and its worker's as well.)"""
+    """What Python makes of Ctrl-C, in the third epoch. (The signal itself would be pytest's as well.)"""
     show = training.Progress.show
 
     def interrupted(self: training.Progress, step: Step) -> None:
