@@ -41,12 +41,12 @@ def prepare(root: Path, checkpoint: artifact.Artifact | None = None) -> Workspac
 
 
 def steps(workspace: Workspace, site: Site | None = None) -> list[Step]:
-    """A training that was done by `edgebench train`, one evaluation and three measurements."""
+    """A training that was done by `edgebench train`, one evaluation and two measurements."""
     (folder,) = workspace.checkpoints.iterdir()
     config = artifact.read(folder).training.config
     trained = Train(config, folder.name, {"dataset": "0" * 64}, facts.tools(facts.TRAINING_TOOLS))
     site = site or here("cpu")
-    measured = [build.measure(trained, "fake", site, RunOptions(**{**vars(OPTIONS), "batch": n})) for n in (1, 2, 3)]
+    measured = [build.measure(trained, "fake", site, RunOptions(**{**vars(OPTIONS), "batch": n})) for n in (1, 2)]
     return [trained, build.evaluate(trained, "fake", site, OPTIONS), *measured]
 
 

@@ -97,7 +97,7 @@ def test_the_same_results_as_local_and_a_node_that_is_killed(nodes: Any, tmp_pat
 
     local = sweeping.sweep(Workspace(here.root))
     assert outcomes.keys() == local.keys()
-    assert jobs(there) == jobs(here) and len(jobs(here)) == 4
+    assert jobs(there) == jobs(here) and len(jobs(here)) == 3
 
 
 def jobs(workspace: Workspace) -> list[tuple[str, str]]:
