@@ -34,14 +34,15 @@ class Gate:
 
 # fp32 against fp32 differs by rounding alone, about 1e-6 on every backbone we tried; 1e-3 leaves room for fused kernels
 # and still sees a swapped channel or a wrong mean. fp16 keeps 11 bits and bf16 8, so that errors of some ten roundings
-# are a few thousandths and a few hundredths. int8 moves single logits by half the largest and more at equal accuracy:
-# on CIFAR-10 MobileNetV3's kept a cosine of 0.987 and agreed in 93 %, EfficientNet-Lite0's 0.93 and 83 %, while swapped
-# channels gave 0.56 and 43 %, 0.73 and 64 %. What int8 costs in accuracy, `evaluate` and --accuracy-drop tell.
+# are a few thousandths and a few hundredths. int8 moves single logits by the largest and more at equal accuracy (1.2 of
+# it on digits where 97 % agreed: one clipped image is enough): on CIFAR-10 MobileNetV3's kept a cosine of 0.987 and
+# agreed in 93 %, EfficientNet-Lite0's 0.93 and 83 %, while swapped channels gave 0.56 and 43 %, 0.73 and 64 %. What
+# int8 costs in accuracy, `evaluate` and --accuracy-drop tell.
 GATES = {
     "fp32": Gate(1e-3, 0.99999, 1.0),
     "fp16": Gate(2e-2, 0.9999, 0.98),
     "bf16": Gate(1e-1, 0.999, 0.95),
-    "int8": Gate(1.0, 0.85, 0.75),
+    "int8": Gate(2.0, 0.85, 0.75),
 }
 
 

@@ -88,7 +88,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a checkpoint trained for two epochs and its ONNX and OpenVINO artifacts. Not to be changed.
+    """A workspace with a checkpoint that tells most digits apart, and its ONNX and OpenVINO artifacts. Not to be changed.
 
     The first of xdist's workers makes it, for all of them, in its own process: others load torch, timm and sklearn
     from the disk again.
@@ -100,7 +100,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (root / "whole").exists():
             for arguments in (
-                ("train", "--epochs", "2", "--subset", "200"),
+                ("train", "--epochs", "6", "--subset", "400"),
                 ("export", "--target", "onnx", "--target", "openvino"),
             ):
                 done = CliRunner().invoke(cli, [*arguments, "--workspace", str(root)], catch_exceptions=False)
