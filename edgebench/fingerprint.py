@@ -166,9 +166,11 @@ def _throttled(before: dict[str, Any], after: dict[str, Any]) -> str:
 def read(path: Path) -> str | None:
     """The text of a file, stripped; None if it is absent, empty or cannot be read (a sleeping sensor says EAGAIN)."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip() or None
+        content = path.read_bytes()
     except (OSError, ValueError):
         return None
+    # To EAGAIN Python gives None in place of the content, and as text a TypeError.
+    return None if content is None else content.decode("utf-8", "replace").strip() or None
 
 
 def integer(text: str | None) -> int | None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from asleep import asleep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +44,8 @@ FILES = {
     "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "3400000\n",
     "sys/class/devfreq/17000000.ga10b/min_freq": "306000000\n",
     "sys/class/devfreq/17000000.ga10b/max_freq": "918000000\n",
+    "sys/kernel/debug/bpmp/debug/clk/emc/min_rate": "204000000\n",
+    "sys/kernel/debug/bpmp/debug/clk/emc/max_rate": "3199000000\n",
     "sys/class/devfreq/15340000.vic/min_freq": "1000000\n",
     "sys/class/devfreq/15340000.vic/max_freq": "9000000\n",
     "sys/class/hwmon/hwmon0/pwm1": "69\n",
@@ -90,7 +93,11 @@ def test_reads_what_is_there(before):
     assert before["throttle"]["counts"] == {"core_throttle_count": 11, "oc1_event_cnt": 2}
     assert before["throttle"]["alerts"] == {"cpu-throttle-alert": 0}
     assert (before["cgroup_cores"], before["cgroup_memory_bytes"]) == (1.5, 2**30)
-    assert before["nvpmodel"] == "15W" and before["clocks"] == {"cpu": [800, 3400], "gpu": [306, 918]}
+    assert before["nvpmodel"] == "15W" and before["clocks"] == {
+        "cpu": [800, 3400],
+        "gpu": [306, 918],
+        "emc": [204, 3199],
+    }
     assert before["fan"] == {"class/hwmon/hwmon0/pwm1": 69}
     assert before["l4t"].startswith("# R36") and "\n" not in before["l4t"]
     assert (before["nvidia_driver"], before["nvidia_cards"]) == ("570.86.15", ["NVIDIA RTX A2000"])
@@ -128,6 +135,14 @@ def test_unreadable_files_are_absent(tmp_path):
     shown = fingerprint(tmp_path)
     assert shown["load1"] is shown["total_jiffies"] is shown["swapped_in_pages"] is None
     assert shown["temperatures_c"] == {}
+
+
+def test_a_zone_that_says_eagain_is_absent_and_the_others_are_right(tmp_path):
+    """An Orin's, of accelerators that are switched off."""
+    zones = {"thermal_zone1/type": "cv0-thermal\n", "thermal_zone1/temp": "0\n"}
+    root = write(tmp_path, FILES | {f"sys/class/thermal/{name}": text for name, text in zones.items()})
+    with asleep("thermal_zone1/temp"):
+        assert fingerprint(root)["temperatures_c"] == {"x86_pkg_temp": 45.5}
 
 
 @settings(max_examples=60, deadline=None)

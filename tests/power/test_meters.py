@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from unittest.mock import create_autospec
 
 import pytest
 import trees
+from asleep import asleep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,19 +76,11 @@ def test_a_board_whose_total_is_not_there_has_none(tmp_path: Path) -> None:
     assert (told.total_mw, told.rails_mw) == (None, {"VDD_GPU": 500})
 
 
-def test_a_sleeping_register_leaves_its_rail_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, asleep = trees.agx_orin(tmp_path), ["curr2_input"]
-    meter, plain = Ina(place(root, "jetson_orin")), Path.read_text
-
-    def read_text(path: Path, *args, **kwargs) -> str:
-        if path.name in asleep:
-            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-        return plain(path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "read_text", read_text)
-    told = meter.read()
+def test_a_sleeping_register_leaves_its_rail_out(tmp_path: Path) -> None:
+    meter = Ina(place(trees.agx_orin(tmp_path), "jetson_orin"))
+    with asleep("curr2_input"):
+        told = meter.read()
     assert told.total_mw is None and "VDD_CPU_CV" not in told.rails_mw and "VDD_GPU_SOC" in told.rails_mw
-    asleep.clear()
     assert meter.read().total_mw is not None
 
 
