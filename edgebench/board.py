@@ -53,9 +53,9 @@ def state_folder() -> Path:
 
 
 def left_behind(folder: Path | None = None) -> Before | None:
-    """What a run that was killed has not put back; None if nothing is left, or its run still goes on."""
+    """What a run that was killed has not put back; None if nothing is left, its run goes on, or we may not look."""
     path = (folder or state_folder()) / "restore.json"
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises where the folder is closed to us
         return None
     before = jsonio.read(Before, path)
     return None if _alive(before) else before
@@ -72,7 +72,7 @@ def hold(power_mode: str | None, lock_clocks: bool, *, root: Path = ROOT, folder
         yield ""
         return
     folder = folder or state_folder()
-    if (folder / "restore.json").exists():
+    if os.path.exists(folder / "restore.json"):
         raise EdgebenchError(
             "an earlier run that was killed, or still goes on, has changed this machine's settings",
             "`edgebench devices restore`, then run again",
@@ -111,8 +111,13 @@ def restore(*, root: Path = ROOT, folder: Path | None = None) -> str:
     """
     folder = folder or state_folder()
     path, stored = folder / "restore.json", folder / "clocks.conf"
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return ""
+    except PermissionError:
+        fix = "`sudo -E $(command -v edgebench) devices restore`"
+        raise Unsupported(f"{folder} is closed to this user", fix) from None
     for file in (path, stored):
         if file.exists() and (owner := file.stat().st_uid) not in (0, os.geteuid()):
             raise Unsupported(f"{file} is of user {owner}, whose words are not root's orders", "run this as that user")
@@ -157,7 +162,9 @@ def _refuse_impossible(power_mode: str | None, lock_clocks: bool, root: Path, fo
     by_hand = lock_clocks and "jetson_clocks" not in tools
     writable = not by_hand or all(os.access(root / name, os.W_OK) for name in policies)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not os.path.isdir(folder):
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)  # whatever root's umask: every user is to be told of what a killed run has left
     except OSError:
         writable = False
     allowed = not tools or os.geteuid() == 0 or all(jetson_tools.sudo_allows(tool) for tool in tools)

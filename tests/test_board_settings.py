@@ -204,6 +204,30 @@ def test_a_file_of_another_user_is_no_order(jetson, state):
     assert jetson.state == FREE
 
 
+def test_what_was_set_is_told_to_every_user_whatever_roots_umask(jetson, state):
+    umask = os.umask(0o077)
+    try:
+        with board.hold("15W", False):
+            assert state.stat().st_mode & 0o777 == 0o755
+    finally:
+        os.umask(umask)
+
+
+def test_a_folder_that_is_closed_to_a_user_ends_no_run_and_is_not_called_empty(jetson, state):
+    state.mkdir(mode=0o000)
+    me = os.geteuid()
+    try:
+        os.seteuid(65534 if me == 0 else me)
+        assert board.left_behind() is None
+        with pytest.raises(Unsupported), board.hold("15W", False):
+            pytest.fail("this user may not")
+        with pytest.raises(Unsupported, match="closed to this user"):
+            board.restore()
+    finally:
+        os.seteuid(me)
+        state.chmod(0o755)
+
+
 HOLD = """
 import sys, time
 from edgebench import board
