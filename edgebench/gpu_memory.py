@@ -1,10 +1,12 @@
-"""Memory on an NVIDIA card that a measurement takes, from NVML (extra `nvidia`)."""
+"""Memory on an NVIDIA card that a measurement takes, from NVML (extra `nvidia`), and which card that is."""
 
 from __future__ import annotations
 
 import os
 from types import ModuleType
 from typing import Any
+
+from edgebench.errors import Unsupported
 
 
 class GpuMemory:
@@ -20,10 +22,12 @@ class GpuMemory:
         try:
             self._nvml = nvml or _import()
             self._nvml.nvmlInit()
-            self._card: Any = self._nvml.nvmlDeviceGetHandleByIndex(0)
+            self._card: Any = first_card(self._nvml)
             self._used_before = self._nvml.nvmlDeviceGetMemoryInfo(self._card).used
         except (ModuleNotFoundError, OSError):
             self._card, self.source = None, "nvidia-ml-py is not installed"
+        except Unsupported as error:
+            self._card, self.source = None, error.message
         except self._nvml.NVMLError as error:  # a Jetson's NVML starts and then answers NotSupported to everything
             self._card, self.source = None, f"NVML: {error}"
 
@@ -45,6 +49,22 @@ class GpuMemory:
     def _own(self) -> int | None:
         processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._card)
         return next((p.usedGpuMemory for p in processes if p.pid == os.getpid()), None)
+
+
+def first_card(nvml: ModuleType) -> Any:
+    """NVML's handle of the card that CUDA calls its first: NVML does not heed CUDA_VISIBLE_DEVICES.
+
+    Raises Unsupported where the two may number the cards differently: of unlike cards CUDA counts the fastest first.
+    """
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
+    if first.startswith(("GPU-", "MIG-")):
+        return nvml.nvmlDeviceGetHandleByUUID(first)
+    if os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
+        cards = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+        if len({nvml.nvmlDeviceGetName(card) for card in cards}) > 1:
+            message = "there are NVIDIA cards of several kinds, and which of them CUDA calls its first is not known"
+            raise Unsupported(message, "set CUDA_DEVICE_ORDER=PCI_BUS_ID, by which NVML counts too")
+    return nvml.nvmlDeviceGetHandleByIndex(int(first) if first.isdecimal() else 0)
 
 
 def _import() -> ModuleType:

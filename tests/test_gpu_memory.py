@@ -8,7 +8,8 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from edgebench.gpu_memory import GpuMemory
+from edgebench.errors import Unsupported
+from edgebench.gpu_memory import GpuMemory, first_card
 
 pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
 
@@ -17,6 +18,7 @@ def library(used: list[int], processes: list[tuple[int, int | None]]) -> object:
     """NVML with a card whose use is as told, one figure a call, and these processes on it."""
     nvml = create_autospec(pynvml)
     nvml.NVMLError = pynvml.NVMLError
+    nvml.nvmlDeviceGetCount.return_value = 1
     figures = iter(used)
     nvml.nvmlDeviceGetMemoryInfo.side_effect = lambda card: SimpleNamespace(used=next(figures))
     nvml.nvmlDeviceGetComputeRunningProcesses.return_value = [
@@ -54,3 +56,44 @@ def test_without_a_driver_it_is_unknown_not_zero() -> None:
         assert memory.source.startswith("NVML: ")
     else:
         assert memory.bytes >= 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, 0),
+        ({"CUDA_VISIBLE_DEVICES": "2,3"}, 2),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-8932f937-d72c,0"}, "GPU-8932f937-d72c"),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-1b2c"}, "MIG-1b2c"),  # a part of a card, whose power NVML then says it lacks
+    ],
+)
+def test_the_card_is_the_one_that_cuda_sees(
+    environment: dict, found: int | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbered(monkeypatch, environment)
+    nvml = library([], [])
+    nvml.nvmlDeviceGetHandleByIndex.side_effect = nvml.nvmlDeviceGetHandleByUUID.side_effect = lambda which: which
+    assert first_card(nvml) == found
+
+
+def test_of_cards_of_several_kinds_none_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default CUDA counts the fastest first, NVML by their place on the bus."""
+    numbered(monkeypatch, {})
+    nvml = library([100, 150], [])
+    nvml.nvmlDeviceGetCount.return_value = 2
+    nvml.nvmlDeviceGetHandleByIndex.side_effect = lambda which: which
+    nvml.nvmlDeviceGetName.side_effect = ["NVIDIA T400", "NVIDIA RTX A6000"] * 2
+    with pytest.raises(Unsupported, match="several kinds"):
+        first_card(nvml)
+    memory = GpuMemory(nvml)
+    memory.look()
+    assert memory.bytes is None and "several kinds" in memory.source
+    numbered(monkeypatch, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": "1"})
+    assert first_card(nvml) == 1
+
+
+def numbered(monkeypatch: pytest.MonkeyPatch, environment: dict) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from types import ModuleType
@@ -10,6 +9,7 @@ from typing import Any
 
 from edgebench.energy import Sample, Scope
 from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.gpu_memory import first_card
 from edgebench.power.place import Place
 
 RAIL = "GPU"
@@ -29,19 +29,12 @@ class Nvml:
         self._nvml = nvml or _import()
         try:
             self._nvml.nvmlInit()
-            self._card: Any = self._find()
+            self._card: Any = first_card(self._nvml)
             self._counts = self._answers(self._nvml.nvmlDeviceGetTotalEnergyConsumption)
             if not self._counts and self._power_mw() is None:
                 raise Unsupported("NVML starts, but this card tells no power", "on a Jetson: --power ina or tegrastats")
         except self._nvml.NVMLError as error:
             raise Unsupported(f"NVML: {error}", "nvidia-smi says whether the driver works") from None
-
-    def _find(self) -> Any:
-        """The card that CUDA calls its first: NVML does not heed CUDA_VISIBLE_DEVICES."""
-        first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
-        if first.startswith("GPU-"):
-            return self._nvml.nvmlDeviceGetHandleByUUID(first)
-        return self._nvml.nvmlDeviceGetHandleByIndex(int(first) if first.isdecimal() else 0)
 
     def _answers(self, function: Any) -> bool:
         """Whether this card answers; a Jetson's NVML starts and then answers NotSupported to everything."""
