@@ -97,11 +97,11 @@ def judge(meter: Meter, samples: Sequence[Sample], window: Window, *, idle: Wind
     energy = summary(meter, samples, window)
     if energy.gross_j is None:
         return energy
-    before = account(_around(samples, idle), idle) if idle.seconds > 0 else None
-    net_j = energy.gross_j - before.mean_mw / 1000 * window.seconds if before else None
+    idle_mw = mean_mw(samples, idle) if idle.seconds > 0 else None
+    net_j = None if idle_mw is None else energy.gross_j - idle_mw / 1000 * window.seconds
     return replace(
         energy,
-        idle_power_mw=before.mean_mw if before else None,
+        idle_power_mw=idle_mw,
         net_j=net_j,
         mj_per_inference=energy.gross_j * 1000 / count if count else None,
         mj_per_image=energy.gross_j * 1000 / images if images else None,

@@ -111,6 +111,13 @@ def test_too_little_is_no_figure_but_a_reason(missing: str, told: list[Sample], 
     assert set(figures) == {None}
 
 
+def test_an_idle_machine_that_was_not_seen_has_no_power_and_the_inference_no_net() -> None:
+    told = [*every(0.1, 0, 2), *every(0.1, 8, 30)]
+    energy = judge(Meter(), told, TEN, idle=Window(2 * S, 8 * S), count=10, images=10)
+    assert (energy.missing, energy.idle_power_mw, energy.net_j, energy.net_mj_per_inference) == (None,) * 4
+    assert energy.mj_per_inference is not None
+
+
 def test_a_stream_is_not_stuck_and_a_register_is() -> None:
     told = every(0.1, 0, 30, lambda s: 5000.0)
     assert summary(Meter(streams=True), told, TEN).mean_power_mw == pytest.approx(5000)
