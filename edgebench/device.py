@@ -26,6 +26,7 @@ from edgebench.fingerprint import (
 )  # fmt: skip
 from edgebench.profiles import Profile, is_own, load_profile, profile_names
 
+HOSTED = "EDGEBENCH_HOSTED"  # set where a desk has the run made over ssh: nothing is emulated there
 SAME_VARIANT = 0.75  # a memory below this share of the profile's is another variant; firmware takes far less
 
 
@@ -121,7 +122,9 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
     if require_device or in_ci:
         drop = " and ".join(["drop --require-device"] * require_device + ["unset CI"] * in_ci)
         board = "the board itself (in a container: docker run --security-opt systempaths=unconfined)"
-        raise EdgebenchError(found, f"run on {board}; for an emulated run, {drop}")
+        fix = f"run on {board}; for an emulated run, {drop}"
+        hosted = "is it the right board? without --device it is measured as what it is"
+        raise EdgebenchError(found, hosted if HOSTED in environ else fix)
     wanted, limit, total = profile.cpu.cores, profile.memory.total_mib, memory_bytes(root, "MemTotal")
     cores = min(wanted or sys.maxsize, available_cores(root))
     bounds = f"{cores} cores" + (f" (the board has {wanted})" if wanted and wanted > cores else "")

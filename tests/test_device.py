@@ -322,6 +322,12 @@ def test_refused_where_an_emulated_figure_could_pass_for_a_measured_one(require,
     assert "run on the board" in refused.value.fix and mend in refused.value.fix
 
 
+def test_a_run_over_ssh_is_not_told_to_drop_what_its_user_did_not_type(tmp_path):
+    with pytest.raises(EdgebenchError) as refused:
+        place("jetson_orin", machine(tmp_path / "root"), True, EDGEBENCH_HOSTED="1", CI="true")
+    assert "right board" in refused.value.fix and "drop" not in refused.value.fix
+
+
 @pytest.mark.parametrize("value", ["", "0", "false", "False"])
 def test_ci_that_is_off_does_not_refuse(value, tmp_path):
     assert place("jetson_nano", machine(tmp_path / "root"), CI=value).evidence == "emulated"

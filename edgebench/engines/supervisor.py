@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from edgebench.device import HOSTED
+
 GRACE_S = 30  # for `edgebench run` to write what it has, once it was told to stop
 
 
@@ -115,9 +117,10 @@ def supervise(folder: Path, lock: int) -> None:
     command = [sys.executable, "-m", "edgebench", *job["arguments"], *where, "--", *artifacts]
     # Before the child is there, so that no signal to stop is lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    environment = os.environ | {"PYTHONSAFEPATH": "1", "COLUMNS": "200", HOSTED: "1"}
     process = subprocess.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        pass_fds=[lock], preexec_fn=_unblock, env=os.environ | {"PYTHONSAFEPATH": "1", "COLUMNS": "200"},
+        pass_fds=[lock], preexec_fn=_unblock, env=environment,
     )  # fmt: skip
 
     def interrupt(number: int, frame: FrameType | None) -> None:
