@@ -46,6 +46,13 @@ def test_jetpack_4_nano(tmp_path: Path) -> None:
     assert told.rails_mw == {"POM_5V_IN": 2132, "POM_5V_GPU": 78, "POM_5V_CPU": 275}
 
 
+def test_jetpack_3_tx2_has_its_chips_under_another_name(tmp_path: Path) -> None:
+    trees.jetpack4(tmp_path, {"VDD_SYS_GPU": 1159, "VDD_SYS_SOC": 687}, "0-0040/iio_device")
+    trees.jetpack4(tmp_path, {"VDD_IN": 3056, "VDD_SYS_CPU": 152, "VDD_SYS_DDR": 883}, "0-0041/iio_device")
+    told = look(tmp_path, "jetson_tx2")
+    assert (told.total_mw, told.rails_mw["VDD_SYS_GPU"], len(told.rails_mw)) == (3056, 1159, 5)
+
+
 def test_jetpack_4_agx_xavier_has_two_chips_and_no_rail_of_the_whole(tmp_path: Path) -> None:
     trees.jetpack4(tmp_path, {"GPU": 466, "CPU": 465, "SOC": 932}, "1-0040/iio:device0")
     trees.jetpack4(tmp_path, {"CV": 0, "VDDRQ": 144, "SYS5V": 1854}, "1-0041/iio:device1")
