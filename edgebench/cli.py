@@ -47,6 +47,7 @@ class Commands(click.Group):
                 errno.ENOENT: "no folder can be made there: choose another --workspace or --out",
                 errno.EROFS: "choose a folder on a disk that is not read-only (--workspace or --out)",
                 errno.ENOSPC: "free some space, or choose another disk (--workspace or --out)",
+                errno.EEXIST: "a file is where a folder should be: choose another --workspace or --out",
                 errno.ENOTDIR: "a part of the path is a file: choose another --workspace or --out",
             }.get(error.errno or 0, "")
             raise EdgebenchError(f"{where}{error.strerror or error}", fix) from error

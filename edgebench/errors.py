@@ -60,7 +60,8 @@ def refuse_unknown_options(adapter: str, given: Iterable[str], known: Iterable[s
     known = list(known)
     for key in given:
         if key not in known:
-            raise UsageError(f"{adapter} has no option {key!r}", f"it has {', '.join(known) or 'none'}")
+            fix = f"it has {', '.join(known)}" if known else "drop it: it has none"
+            raise UsageError(f"{adapter} has no option {key!r}", fix)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:

@@ -133,6 +133,8 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
         raise UsageError(f"an emulated {profile.name} runs on {placement.compute}, not on {compute}", "drop --compute")
     cores = placement.cores or available_cores()
     threads = options.threads or min(cores, psutil.cpu_count(logical=False) or cores)
+    if threads > (most := max(cores, psutil.cpu_count() or cores)):  # thousands of them would not even start in time
+        raise UsageError(f"--threads is {threads}, this machine has {most} cores", f"give at most {most}")
     physical_mib = psutil.virtual_memory().total // 2**20
     limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
     scheduled = options.scenario in ("camera", "server")

@@ -48,8 +48,9 @@ class OpenVinoExporter:
 
 
 def _converted(source: Artifact) -> openvino.Model:
+    path = str(model_file(source, ".onnx"))
     try:
-        return openvino.convert_model(str(model_file(source, ".onnx")))
+        return openvino.convert_model(path)
     except Exception as error:  # OpenVINO's frontends raise many kinds
         raise EdgebenchError(f"OpenVINO cannot convert the ONNX file: {error}", "try a newer openvino") from error
 

@@ -160,6 +160,18 @@ def test_a_workspace_that_is_a_file(in_process: Command, tmp_path: Path) -> None
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_more_threads_than_cores_are_refused(in_process: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
+    done = in_process("run", onnx_artifact.path, "--threads", "9999", "--workspace", tmp_path)
+    refused(done, 2, "--threads is 9999", "this machine has", "give at most")
+
+
+def test_an_out_below_a_file(in_process: Command, checkpoint: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = in_process("export", checkpoint.path, "--target", "onnx", "--out", tmp_path / "file" / "sub")
+    refused(done, 1, "file", "choose another --workspace or --out")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_out_does_not_overwrite_a_foreign_folder(in_process: Command, checkpoint: Artifact, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("mine")
