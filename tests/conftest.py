@@ -88,7 +88,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a checkpoint that tells most digits apart, and its ONNX and OpenVINO artifacts. Not to be changed.
+    """A workspace with a checkpoint that tells most digits apart, and its ONNX and OpenVINO artifacts; never changed.
 
     The first of xdist's workers makes it, for all of them, in its own process: others load torch, timm and sklearn
     from the disk again.
