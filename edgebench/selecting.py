@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from edgebench.decision import Aside, Candidate, Check, Decision, Outcome
 from edgebench.errors import EdgebenchError, UsageError, unknown_name
 from edgebench.figures import METRICS, Figure, Metric, show
@@ -23,6 +25,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "energy": ("energy", "accuracy", "latency", "size"),
     "size": ("size", "accuracy", "latency", "energy"),
 }
+TRIED = 6  # looser limits, of those that are the nearest
 FAR = 50  # times beyond its limit: then the limit is rather in another unit
 
 
@@ -53,11 +56,11 @@ def select(
     figures = [{m: METRICS[m].read(row) for m in {*wanted, *ORDER[prefer]}} for row in rows]
     scope = _one_scope(rows, figures)
     over = tuple(m for m in wanted if any(found[m].value is not None for found in figures))
-    judged = map(_judged, rows, figures, _pareto(figures, over), [limits.given()] * len(rows))
-    made, notes = _ranked(list(judged), figures, prefer)
+    judged = list(map(_judged, rows, figures, _pareto(figures, over), [limits.given()] * len(rows)))
+    made, notes = _ranked(judged, figures, prefer)
     return Decision(
         device, scenario, limits, prefer, evidence, machine, tuple(sorted(made, key=_place)), tuple(aside), over,
-        scope, (*notes, *_units(made)), _changes(made, figures, prefer),
+        scope, (*notes, *_units(made)), tuple(_changes(judged, made, figures, limits, prefer)),
     )  # fmt: skip
 
 
@@ -149,11 +152,12 @@ def _pareto(figures: list[dict[str, Figure]], over: Sequence[str]) -> list[bool 
         tuple(METRICS[m].sign * found[m].value for m in over) if whole else None
         for found, whole in zip(figures, known, strict=True)
     ]
-    front: list[tuple[float, ...]] = []
-    for point in sorted({p for p in points if p is not None}):  # whatever dominates a point sorts before it
-        if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in front):
-            front.append(point)
-    best = set(front)
+    distinct = sorted({p for p in points if p is not None})  # whatever dominates a point sorts before it
+    front, n = np.empty((len(over), len(distinct))), 0
+    for point in distinct:
+        if not (front[:, :n] <= np.array(point)[:, None]).all(axis=0).any():
+            front[:, n], n = point, n + 1
+    best = set(map(tuple, front[:, :n].T.tolist()))
     return [None if point is None else point in best for point in points]
 
 
@@ -194,26 +198,43 @@ def _order(row: Row, figures: dict[str, Figure], prefer: Prefer) -> tuple:
     return (*((value is None, sign * (value or 0.0)) for sign, value in values), row.created)
 
 
-def _changes(made: Sequence[Candidate], every: Sequence[dict[str, Figure]], prefer: Prefer) -> tuple[str, ...]:
-    """Which looser limits would give another answer: the nearest three of what would be better, or fit at all."""
+def _changes(
+    judged: Sequence[Candidate], made: Sequence[Candidate], every: Sequence[dict[str, Figure]], limits: Limits,
+    prefer: Prefer,
+) -> list[str]:  # fmt: skip
+    """Which looser limits give another answer: the nearest three, each tried by choosing once more under them."""
     metric = METRICS[ORDER[prefer][0]]
-    pairs = [(candidate, figures[metric.name]) for candidate, figures in zip(made, every, strict=True)]
-    best = next((figure for candidate, figure in pairs if candidate.outcome == "chosen"), None)
-    found = []
-    misses = ((candidate, figure) for candidate, figure in pairs if candidate.broken and not candidate.unknown)
-    for candidate, figure in sorted(misses, key=lambda pair: pair[0].excess):
-        if best and best.value is not None and not _surely_better(metric, figure, best):
-            continue
-        limits = " ".join(f"{flag(METRICS[c.metric].limit)} {_loosened(c)}" for c in candidate.broken)
-        why = "" if figure.value is None else f" ({metric.name} {show(metric, figure.value)})"
-        found.append(f"{limits}: {candidate.name}{why}")
+    chosen = next((i for i, candidate in enumerate(made) if candidate.outcome == "chosen"), None)
+    found: dict[int, str] = {}
+    misses = [i for i, candidate in enumerate(made) if candidate.broken and not candidate.unknown]
+    if chosen is not None:
+        misses = [i for i in misses if not _worse(every[i], every[chosen], prefer)]
+    for i in sorted(misses, key=lambda i: made[i].excess)[:TRIED]:
+        looser = {METRICS[c.metric].limit: float(_loosened(c)) for c in made[i].broken}
+        again = [
+            _judged(c.row, every[j], c.pareto, limits.given() | looser)
+            if c.outcome == "broken" and c.excess <= made[i].excess + 0.02  # a looser limit is rounded to three digits
+            else c
+            for j, c in enumerate(judged)
+        ]
+        other = next((j for j, c in enumerate(_ranked(again, every, prefer)[0]) if c.outcome == "chosen"), chosen)
+        if other != chosen and other not in found:
+            value = every[other][metric.name].value
+            why = "" if value is None else f" ({metric.name} {show(metric, value)})"
+            asked = " ".join(f"{flag(METRICS[c.metric].limit)} {_loosened(c)}" for c in made[i].broken)
+            found[other] = f"{asked}: {made[other].name}{why}"
         if len(found) == 3:
             break
-    return tuple(found)
+    return list(found.values())
 
 
-def _surely_better(metric: Metric, one: Figure, than: Figure) -> bool:
-    return one.value is not None and metric.better(one.value, than.value) and not one.overlaps(than)
+def _worse(one: dict[str, Figure], than: dict[str, Figure], prefer: Prefer) -> bool:
+    """Whether the first respect that tells them apart is for the other; one where a figure is not known tells none."""
+    for metric in (METRICS[m] for m in ORDER[prefer]):
+        mine, other = one[metric.name], than[metric.name]
+        if None not in (mine.value, other.value) and not mine.overlaps(other):
+            return metric.better(other.value, mine.value)
+    return True
 
 
 def _loosened(check: Check) -> str:

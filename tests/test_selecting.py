@@ -175,6 +175,17 @@ def test_the_nearest_miss() -> None:
     assert not decision.notes and "might fit: maybe" in markdown(decision)
 
 
+def test_what_would_change_the_answer_is_what_choosing_again_chooses() -> None:
+    small, big = {"peak_memory_mib": 10.0}, {"peak_memory_mib": 100.0}
+    found = [row("slow", 9, 0.9, **small), row("fast", 3, 0.9, **big), row("worse", 12, 0.9, **big)]
+    limits = Limits(max_memory_mb=50)
+    (change,) = select(found, limits).changes
+    assert change.startswith("--max-memory-mb 105: fast (onnx)"), "its accuracy ties, but it is faster"
+    assert not select(found[::2], limits).changes
+    found = [row("fast", 2, 0.9), row("slow", 11, 0.9), row("slower", 12, 0.9)]
+    assert not select(found, Limits(max_p99_ms=20), prefer="energy").changes, "energy is known of none"
+
+
 def test_a_limit_in_another_unit_is_hinted_at() -> None:
     (note,) = select([row("a", 5), row("b", 9)], Limits(max_p99_ms=0.02)).notes
     assert "--max-p99-ms 0.02" in note and "is it in ms?" in note
