@@ -90,10 +90,10 @@ def described(row: Row) -> str:
 
 def _ruler(scale: Scale) -> Html:
     marks = []
-    for value in scale.ticks(7):
-        at = scale(value)
+    for n, value in enumerate(scale.ticks(7)):
+        at, unit = scale(value), "" if n else " ms"
         marks.append(el("line", x1=at, x2=at, y1=14, y2=20, class_="axis"))
-        marks.append(el("text", chart.number(value), x=at, y=10, text_anchor="middle"))
+        marks.append(el("text", f"{chart.number(value)}{unit}", x=at, y=10, text_anchor="middle"))
     return el("svg", *marks, viewBox=f"0 0 {STRIP} 20", width=STRIP, height=20, class_="chart", aria_hidden="true")
 
 

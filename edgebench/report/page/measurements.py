@@ -25,7 +25,7 @@ def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
     head += [el("th", h, scope="col", class_="n" if h in numeric else None) for h in kept]
     body = []
     for n, (i, row) in enumerate(numbered):
-        small = f"{row.format} · {row.runtime} · {row.precision}"
+        small = f"{row.format} · {row.runtime} · {row.precision}{f' · batch {row.batch}' if row.batch > 1 else ''}"
         name = el("a", row.model, el("small", small), href=f"#row-{i}")
         line = [el("th", name, scope="row", data_value=f"{row.model} {small}")]
         for h in kept:
