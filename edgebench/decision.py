@@ -36,7 +36,8 @@ class Check:
             return f"{self.metric} is not known: {self.reason}"
         found, bound = (show(metric, value) for value in (self.value, self.bound))
         if self.outcome == "met":
-            return f"{self.metric} {found} within {bound}{'' if self.sure else ', but its 95 % interval holds that'}"
+            kept = "within" if metric.sign > 0 else "no less than"
+            return f"{self.metric} {found} {kept} {bound}{'' if self.sure else ', but its 95 % interval holds that'}"
         side = "beyond" if metric.sign > 0 else "short of"
         doubt = "" if self.sure else "; its 95 % interval holds the limit"
         return f"{self.metric} {found}, {show(metric, self.by)} ({self.by_share:.1%}) {side} {bound}{doubt}"
