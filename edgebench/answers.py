@@ -38,7 +38,8 @@ class ClassAccuracy:
 class Evaluation:
     """An artifact's accuracy on its runtime over the whole test split, and where it and torch put the same class first.
 
-    `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32.
+    `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32. Of the first
+    `given_again` images, given once more to the same session, `changed` were then put in another class.
     """
 
     images: int
@@ -48,3 +49,5 @@ class Evaluation:
     torch_agreement: float
     non_finite: int
     classes: tuple[ClassAccuracy, ...]
+    given_again: int = 0
+    changed: int = 0

@@ -136,13 +136,15 @@ def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Ca
     """Count the right answers of a session over the test set in the file `path`, `batch` images at a time."""
     names = artifact.training.data.classes
     with testset.opened(path, artifact) as test:
-        first, non_finite = [], 0
+        first, non_finite, changed = [], 0, 0
         for images in test.images:
             logits = run_batches(session, artifact, images, batch)
             if logits.shape != (len(images), len(names)):
                 raise VerificationFailed(f"its answer is {logits.shape}, not (images, {len(names)} classes)")
             non_finite += int((~np.isfinite(logits)).sum())
             first.append(logits.argmax(axis=1))
+            if len(first) == 1:  # an accuracy that is another one next time is worth knowing of
+                changed = int((run_batches(session, artifact, images, batch).argmax(axis=1) != first[0]).sum())
             tell(f"{sum(map(len, first))}/{len(test.labels)}")
         answers, labels = np.concatenate(first), test.labels
     right = answers == labels
@@ -152,6 +154,7 @@ def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Ca
     return Evaluation(
         len(labels), float(right.mean()), stats.wilson(int(right.sum()), len(labels)),
         float((test.torch_first == labels).mean()), float((test.torch_first == answers).mean()), non_finite, classes,
+        len(first[0]), changed,
     )  # fmt: skip
 
 

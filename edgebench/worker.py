@@ -24,6 +24,7 @@ from pathlib import Path
 
 from edgebench import artifact as folder
 from edgebench import evaluating, jsonio, measure, registry, scenarios
+from edgebench.answers import Evaluation
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.fingerprint import fingerprint, notices
 from edgebench.foreign import ForeignLoad
@@ -135,7 +136,7 @@ def _measure(
     if result.evaluation and result.evaluation.non_finite:
         message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
         return replace(result, launches=(launch,), message=message)
-    own = _own_notices(job, effective, wrong, _fallback(layers, effective))
+    own = _own_notices(job, effective, wrong, _fallback(layers, effective), result.evaluation)
     seen = (*measured.notices, foreign, *notices(before, after), *own)
     launch = replace(
         launch,
@@ -195,7 +196,9 @@ def _fallback(layers: Sequence[Layers], effective: Effective) -> str:
     return f"{count} of {total} layers ({count / total:.1%}) fell back to {where}" if strayed else ""
 
 
-def _own_notices(job: Job, effective: Effective, wrong: str, strayed: str) -> list[Notice]:
+def _own_notices(
+    job: Job, effective: Effective, wrong: str, strayed: str, evaluation: Evaluation | None
+) -> list[Notice]:
     found = []
     if job.threads and effective.threads and effective.threads != job.threads:
         message = f"{job.threads} threads were asked for, {effective.threads} are used"
@@ -205,6 +208,10 @@ def _own_notices(job: Job, effective: Effective, wrong: str, strayed: str) -> li
     if strayed:
         remedy = "its operators or their types are not all that provider's; --strict makes this a failure"
         found.append(Notice("fallback", strayed, remedy))
+    if evaluation and evaluation.changed:
+        message = f"of {evaluation.given_again} images given once more {evaluation.changed} got another answer"
+        remedy = "another runtime or precision; one thread answers alike where threads race: --threads 1"
+        found.append(Notice("unrepeatable", message, remedy))
     return found
 
 

@@ -72,4 +72,20 @@ def test_the_network_of_the_factories_is_judged(tmp_path: Path) -> None:
     testset.write(path, images, labels, logits, found.origin)
     told = evaluating.judge(StubSession(), found, path, 16, lambda said: None)
     assert (told.images, told.accuracy, told.torch_accuracy, told.torch_agreement) == (100, 0.8, 0.8, 1.0)
+    assert (told.given_again, told.changed) == (100, 0)
     assert told.accuracy_ci95 == pytest.approx((0.7112, 0.8666), abs=1e-4)  # Wilson's, by statsmodels
+
+
+def test_answers_that_change_from_time_to_time_are_counted(tmp_path: Path) -> None:
+    """As OpenVINO's int8 of a network with grouped convolutions on two threads."""
+    found, times = make_artifact(), []
+
+    def racing(inputs: np.ndarray) -> np.ndarray:
+        times.append(None)
+        logits = np.zeros((len(inputs), 10), np.float32)
+        logits[:, 0] = 1
+        logits[0, 1] = 2 * (len(times) > 40)  # the first 32 batches are the 512 images, the next 32 these again
+        return logits
+
+    told = evaluating.judge(StubSession(racing), found, written(tmp_path / "t.npz", found), 16, lambda said: None)
+    assert (told.given_again, told.changed) == (512, 24), "in batches 41 to 64 the first image got another answer"

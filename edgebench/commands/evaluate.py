@@ -70,6 +70,7 @@ def command(
 
     from edgebench import artifact, jsonio, running
     from edgebench.errors import UsageError
+    from edgebench.report.formats import printable
 
     if images and save_images:
         raise UsageError("--images and --save-images exclude each other", "copy the file")
@@ -100,9 +101,12 @@ def command(
             if classes and result.evaluation:
                 shown.print(_class_table(result))
     for result in done:
+        what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
         if result.status != "ok":
-            what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
             click.echo(f"{result.status}: {what}: {result.message}", err=True)
+        for notice in result.notices:
+            if notice.code == "unrepeatable":  # the others are about time, which is not what was asked for
+                click.echo(printable(f"warning: {what}: {notice.message} ({notice.remedy})"), err=True)
     if code or any(result.status != "ok" for result in done):
         sys.exit(code or 1)
 
