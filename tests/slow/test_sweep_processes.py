@@ -102,9 +102,10 @@ def test_two_sweeps_in_one_workspace_and_a_whole_command(
     """`edgebench sweep` takes the checkpoint that `edgebench train` made; a second one meets the first one's lock."""
     workspace = sweeping.prepare(tmp_path / "runs", checkpoint)
     plan = tmp_path / "plan.toml"
+    trained = checkpoint.training.config
     plan.write_text(
-        'subsets = [200]\ntargets = ["checkpoint"]\nruntimes = ["fake"]\nevaluate = false\n[train]\nepochs = 2\n'
-        "[run]\nwarmup_s = 0.1\nduration_s = 0.2\nlaunches = 1\nprecision_target = 0\n"
+        f'subsets = [{trained.subset}]\ntargets = ["checkpoint"]\nruntimes = ["fake"]\nevaluate = false\n'
+        f"[train]\nepochs = {trained.epochs}\n[run]\nwarmup_s = 0.1\nduration_s = 0.2\nlaunches = 1\nprecision_target = 0\n"
     )
     with Records(workspace):
         refused = edgebench("sweep", plan, "--workspace", workspace.root)
