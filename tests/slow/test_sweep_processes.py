@@ -105,7 +105,8 @@ def test_two_sweeps_in_one_workspace_and_a_whole_command(
     trained = checkpoint.training.config
     plan.write_text(
         f'subsets = [{trained.subset}]\ntargets = ["checkpoint"]\nruntimes = ["fake"]\nevaluate = false\n'
-        f"[train]\nepochs = {trained.epochs}\n[run]\nwarmup_s = 0.1\nduration_s = 0.2\nlaunches = 1\nprecision_target = 0\n"
+        f"[train]\nepochs = {trained.epochs}\n"
+        "[run]\nwarmup_s = 0.1\nduration_s = 0.2\nlaunches = 1\nprecision_target = 0\n"
     )
     with Records(workspace):
         refused = edgebench("sweep", plan, "--workspace", workspace.root)
