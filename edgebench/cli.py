@@ -11,11 +11,30 @@ import click
 from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
-COMMANDS = (
-    "train", "study", "sweep", "export", "evaluate", "tune", "run", "fleet", "report", "select", "pick",
-    "compare", "ab", "crosscheck", "devices", "cluster", "power", "estimate", "models", "profile", "doctor",
-    "completion",
-)  # fmt: skip
+COMMANDS = {  # what `--help` says of each without importing it: how its own help begins, which a test holds it to
+    "train": "Train a backbone and keep the checkpoint that is best on validation",
+    "study": "Train several times and show what the epochs, the number of images or the batch size do",
+    "sweep": "Train, export, verify, evaluate and measure every combination of a matrix",
+    "export": "Export a checkpoint (by default the newest) and prove that the artifact still gives the right answers",
+    "evaluate": "Count the right answers of artifacts (by default the newest) on their runtimes",
+    "tune": "Find the fastest setting of a network on a device",
+    "run": "Measure artifacts (by default the newest) on a device: latency, throughput and peak memory",
+    "fleet": "Measure artifacts (by default the newest) on all the boards that a file lists, the boards side by side",
+    "report": "Show the newest result of every measurement",
+    "select": "Choose what to deploy under limits",
+    "pick": "Find out what to deploy for these images on this device, inside a time budget",
+    "compare": "Compare the results in NEW with those in BASE",
+    "ab": "Is B slower than A? For differences that separate runs cannot see on a noisy machine",
+    "crosscheck": "Hold our figures against the vendors' own tools",
+    "devices": "List the device profiles and say which one this machine is",
+    "cluster": "Ray clusters that `edgebench sweep --engine ray` works on",
+    "power": "List the power meters and which of them work here; with --seconds, print what one of them tells",
+    "estimate": "Say what ARTIFACT takes at the least on a device",
+    "models": "List the short names of the backbones in groups, and with --all every timm model",
+    "profile": "Show what each MODEL costs: parameters, GMACs, GFLOPs, activations, size, peak memory",
+    "doctor": "Load every runtime and exporter and say what works, what does not, and the fix",
+    "completion": "Print the completion script for a shell",
+}
 
 
 class Commands(click.Group):
@@ -26,6 +45,10 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return importlib.import_module(f"edgebench.commands.{name}").command if name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

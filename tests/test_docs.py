@@ -113,3 +113,8 @@ def test_adapters_and_profiles_are_documented() -> None:
 
 def test_tensorrt_is_marked_unverified_until_it_ran_on_hardware() -> None:
     assert "unverified on hardware" in (REPOSITORY / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_how_their_own_help_begins(name: str) -> None:
+    assert " ".join(command(name).help.split()).startswith(COMMANDS[name])
