@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,6 @@ from edgebench.jobs import Notice, Stop
 
 MIN_LAUNCHES = ratio.FEWEST_RANKED
 LAUNCH_S = 1.5  # of bursts in a launch: launches differ more than the bursts within one
-# Of a launch's bursts, from the fastest: other programs' load only ever adds time. On a machine where one came and went
-# the ratio of the lower quartiles had a standard deviation of 0.5 %, that of the medians of pairs one of 3 %.
-QUIET = 0.25
-
 
 Make = Callable[..., Contestant]
 
@@ -29,16 +26,16 @@ Make = Callable[..., Contestant]
 class Comparison:
     """What came of it: new ÷ base, 1.05 is 5 % slower.
 
-    `launches`: each one's ratio; `bursts`: of each side, in all of them. `*_quiet_ns`: the lower quartile of a side's
-    bursts' medians; `*_fastest_ns`: the lowest of them.
+    `launches`: each one's ratio; `bursts`: of each side, in all of them. `*_median_ns`: the median of a side's bursts'
+    medians; `*_fastest_ns`: the lowest of them.
     """
 
     base: str
     new: str
     ratio: ratio.Ratio
     verdict: ratio.Verdict
-    base_quiet_ns: int
-    new_quiet_ns: int
+    base_median_ns: int
+    new_median_ns: int
     base_fastest_ns: int
     new_fastest_ns: int
     launches: tuple[float, ...]
@@ -81,7 +78,7 @@ def compare(
                     raise
                 stop = "interrupted"
                 break
-            launches.append(_quiet(seen[1]) / max(1, _quiet(seen[0])))
+            launches.append(_of_pairs(*seen))
             for side, found in zip(medians, seen, strict=True):
                 side += found
             so_far = ratio.of_ratios(launches) if len(launches) > 1 else None
@@ -96,13 +93,18 @@ def compare(
     return Comparison(
         sides[0].name, sides[1].name, so_far,
         so_far.verdict(band) if len(launches) >= min_launches else "inconclusive",
-        _quiet(medians[0]), _quiet(medians[1]), min(medians[0]), min(medians[1]),
+        stats.median(medians[0]), stats.median(medians[1]), min(medians[0]), min(medians[1]),
         tuple(launches), len(medians[0]), stop, time.monotonic() - began, (notice,) if notice else (),
     )  # fmt: skip
 
 
-def _quiet(medians: list[int]) -> int:
-    return stats.Pool([medians]).percentile(QUIET)
+def _of_pairs(base: list[int], new: list[int]) -> float:
+    """A launch's ratio new ÷ base: the median of those of neighbouring bursts.
+
+    A virtual machine's speed wanders by a fifth within a second, and both bursts of a pair have their share of it.
+    Ratios of the sides' lower quartiles or medians differ several times as much between launches (docs/measuring.md).
+    """
+    return statistics.median(b / max(1, a) for a, b in zip(base, new, strict=True))
 
 
 @contextmanager

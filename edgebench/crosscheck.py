@@ -102,7 +102,8 @@ def _bare_loop(
         bare, partial(bursts.contestant, job, found), max_seconds=max_seconds, on_launch=told, on_wait=on_wait
     )
     fastest = came.new_fastest_ns / max(1, came.base_fastest_ns)
-    return Agreement(rival, "median_ns", came.new_quiet_ns, came.base_quiet_ns, came.ratio, fastest, len(came.launches))
+    medians, launches = (came.new_median_ns, came.base_median_ns), len(came.launches)
+    return Agreement(rival, "median_ns", *medians, came.ratio, fastest, launches)
 
 
 def _by_turns(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from edgebench import cuda
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, Unsupported, UsageError, refuse_unknown_options
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
+from edgebench.tensorrt_log import Log
 
 FILE = "model.engine"
 # Exports are verified at batch sizes 1, 3 and 8, and a plan refuses what lies beyond its profile.
@@ -43,7 +43,7 @@ class TensorRtExporter:
         refuse_unknown_options("the TensorRT exporter", options.extra, ["workspace_mb", "dla"])
         workspace = _number(options.extra, "workspace_mb", 1)
         dla = _number(options.extra, "dla", 0)
-        logger = _Logger()
+        logger = Log()
         try:
             builder = trt.Builder(logger)
         except TypeError as error:  # so pybind11 tells of a null pointer
@@ -64,6 +64,8 @@ class TensorRtExporter:
         config = builder.create_builder_config()
         # On by default, it would compute fp32 with ten bits of mantissa and still call it fp32.
         config.clear_flag(trt.BuilderFlag.TF32)
+        # So that the plan can tell in what each of its layers computes.
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         if workspace:
             config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace << 20)
         if dla is not None:
@@ -87,18 +89,6 @@ class TensorRtExporter:
             tools={"tensorrt": trt.__version__, **cuda.gpu(), **({} if dla is None else {"dla": str(dla)})},
             precision=source.precision,
         )
-
-
-class _Logger(trt.ILogger):
-    """Keeps TensorRT's last warnings and errors, which say why something came back as None or False."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: deque[str] = deque(maxlen=12)
-
-    def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
-        if severity <= trt.ILogger.Severity.WARNING:
-            self.lines.append(f"  [{severity.name}] {msg}")
 
 
 def _number(extra: dict[str, str], name: str, least: int) -> int | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import tensorrt as trt
+from edgebench.runtimes import tensorrt_layers
 
 from edgebench import cuda
 from edgebench.artifact import model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
-from edgebench.specs import Artifact, Effective, SessionOptions
+from edgebench.specs import Artifact, Effective, Layers, SessionOptions
+from edgebench.tensorrt_log import Log
 
 ANEW = "a plan runs only on the TensorRT and the GPU it was built with: on this board, `edgebench export --target trt`"
 
@@ -49,7 +50,7 @@ class TensorRtSession:
         self._owned = ExitStack()  # what CUDA lent us, given back last in, first out
         self._inputs: dict[str, _Tensor] = {}
         self._outputs: dict[str, _Tensor] = {}
-        self._logger, self._context = _Logger(), None
+        self._logger, self._context = Log(), None
         self._runtime, dla = trt.Runtime(self._logger), artifact.tools.get("dla")
         if dla is not None:
             self._runtime.DLA_core = int(dla)
@@ -93,6 +94,10 @@ class TensorRtSession:
         finally:  # also after a failure: nothing may be under way when the buffers are next written to or freed
             cuda.call(cuda.cudart.cudaStreamSynchronize, self._stream)
         return {name: tensor.buffer.view.copy() for name, tensor in self._outputs.items()}
+
+    def layers(self) -> list[Layers]:
+        told = self._engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+        return tensorrt_layers.layers(told, self.effective.provider)
 
     def _fit(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Tell TensorRT the shapes of the inputs, and give every tensor the memory that it then needs."""
@@ -146,15 +151,3 @@ class _Tensor:
             takes = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in bounds)
             message = f"input {self.name!r} has the shape {shape}; this plan takes ({takes})"
             raise EdgebenchError(message, "feed it so, or export again for a larger batch")
-
-
-class _Logger(trt.ILogger):
-    """Keeps TensorRT's last warnings and errors, which say why something came back as None or False."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: deque[str] = deque(maxlen=12)
-
-    def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
-        if severity <= trt.ILogger.Severity.WARNING:
-            self.lines.append(f"  [{severity.name}] {msg}")

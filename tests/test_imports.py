@@ -46,7 +46,8 @@ LAYERS = (
     ("board", "roofline"),
     ("jetson_tools", "host_peaks", "shared_memory"),
     ("power.*",),
-    ("measure", "loadgen", "memory", "gpu_memory", "device", "profiles", "fingerprint", "cuda", "quantize"),
+    ("measure", "loadgen", "memory", "gpu_memory", "device", "profiles", "fingerprint", "quantize"),
+    ("cuda", "tensorrt_log"),
     ("rivals.*", "data.*", "augment.*", "models.*", "libraries"),
     ("pairing", "ratio"),
     ("artifact", "halving", "history", "stats", "registry", "loadgen_log", "packing", "jetson", "onnx_layers"),
@@ -56,7 +57,7 @@ LAYERS = (
 # Names that users know, which hand on to what stands above them when they are called.
 DOORS = {"__init__": ("api", "results"), "results": ("report.*",)}
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
-ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda", "quantize"}
+ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda", "tensorrt_log", "quantize"}
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
     "nncf", "wandb", "tensorboard", "matplotlib",
@@ -74,6 +75,7 @@ TORCH_AT_TOP = {
 # What `edgebench.NAME(...)` does for users: a module of that name would take the function's place once it is imported.
 API = {"train", "export", "evaluate", "run", "compare", "select"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
+BOARD = {"cuda", "tensorrt_log"}  # what only one with a GPU has at hand: cuda-python and TensorRT
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
 
 
@@ -142,14 +144,14 @@ ADAPTER_FILES = [path for folder in ("exporters", "runtimes") for path in sorted
 @pytest.mark.parametrize("path", ADAPTER_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_an_adapter_sees_the_contract_alone(path: Path) -> None:
     parts = {name for name in ours(path) if name.startswith(f"{path.parent.name}.{path.stem}_")}
-    others = {name for name in ours(path) if name not in ("exporters", "exporters.__init__")} - ADAPTERS - parts
+    others = {n for n in ours(path) if n.split(".__init__")[0] not in ("exporters", "runtimes")} - ADAPTERS - parts
     assert not others, f"{path.name} imports {sorted(others)}"
 
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_the_core_needs_no_heavy_library(name: str) -> None:
     heavy = {n.split(".")[0] for n in imported(modules()[name])} & set(HEAVY)
-    assert not heavy or among(name, TRAINING | PROGRAMS), f"{name} imports {sorted(heavy)}"
+    assert not heavy or among(name, TRAINING | PROGRAMS | BOARD), f"{name} imports {sorted(heavy)}"
 
 
 def loaded_by(code: str) -> set[str]:
@@ -189,7 +191,7 @@ def test_the_parent_of_a_run_loads_no_runtime(edgebench: Command, onnx_artifact,
 
 def test_every_module_imports_without_the_optional_libraries() -> None:
     """As on a board: everything but the files about training and the adapters imports with the base install alone."""
-    elsewhere = TORCH_AT_TOP | PROGRAMS | {"cuda", "__main__"}  # a GPU's board has cuda-python; __main__ would run
+    elsewhere = TORCH_AT_TOP | PROGRAMS | BOARD | {"__main__"}  # that one would run
     names = [f"edgebench.{name}".removesuffix(".__init__") for name in sorted(modules()) if not among(name, elsewhere)]
     blocked = f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
     loaded_by(blocked + "\n".join(f"import {name}" for name in names))

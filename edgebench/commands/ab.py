@@ -123,8 +123,8 @@ def _told(found: Comparison) -> str:
         f"{len(found.launches)} launches, {found.bursts} bursts of each, {found.seconds:.0f} s"
         + ("; the time was up first" if found.stop == "max_seconds" else "")
         + ("; INTERRUPTED" if found.stop == "interrupted" else ""),
-        f"A: {found.base}, {found.base_quiet_ns / 1e6:.3f} ms",
-        f"B: {found.new}, {found.new_quiet_ns / 1e6:.3f} ms",
+        f"A: {found.base}, {found.base_median_ns / 1e6:.3f} ms",
+        f"B: {found.new}, {found.new_median_ns / 1e6:.3f} ms",
         *(f"warning: {notice.message} ({notice.remedy})" for notice in found.notices),
     ]
     return "\n".join(lines)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fakecuda import cudaError_t
+from helpers import network, onnx_artifact
 from machine import CONTROL, CUDA, TRT, TensorRt, TensorRtExporter, expected, export, images, open_plan
 
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
-from edgebench.specs import SessionOptions
+from edgebench.specs import Layers, SessionOptions
 
 
 @pytest.mark.parametrize("n", [1, 3, 8])
@@ -48,6 +49,13 @@ def test_effective(plan):
         effective = session.effective
     assert (effective.provider, effective.precision, effective.threads) == ("TensorRT", "fp32", None)
     assert effective.version == TRT.__version__
+
+
+def test_a_plan_tells_in_what_its_layers_compute(plan, tmp_path):
+    half = export(onnx_artifact(tmp_path / "half", network(half=True), "fp16"), tmp_path / "plan16", precision="fp16")
+    for found, precision in ((plan, "fp32"), (half, "fp16")):
+        with open_plan(found) as session:
+            assert session.layers() == [Layers(precision, "TensorRT", 5)]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def engine_classes(trt: ModuleType, severity: Any, tensor_class: type, cuda: Fak
 
     class ICudaEngine:
         def __init__(self, header: dict[str, Any], model: bytes, logger: Any) -> None:
-            self._header, self._logger = header, logger
+            self._header, self._logger, self._model = header, logger, model
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -92,6 +92,38 @@ def engine_classes(trt: ModuleType, severity: Any, tensor_class: type, cuda: Fak
                 self._logger.log(severity.ERROR, control.context_failure)
                 return None
             return IExecutionContext(self)
+
+        def create_engine_inspector(self) -> Any:
+            return EngineInspector(self)
+
+    class EngineInspector:
+        """Tells of every node as of one layer, in the words that the real one has without an execution context."""
+
+        def __init__(self, engine: Any) -> None:
+            self._engine = engine
+
+        def get_engine_information(self, format: Any) -> str:
+            if format != trt.LayerInformationFormat.JSON:
+                raise NotImplementedError("the stand-in tells in JSON alone")
+            model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(self._engine._model))
+            graph = model.graph
+            if not self._engine._header["detailed"]:
+                return json.dumps({"Layers": [node.name for node in graph.node]})
+            kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info)}
+            kinds |= {weight.name: weight.data_type for weight in graph.initializer}
+            words = {1: "Float", 10: "Half", 16: "BFloat16", 3: "Int8", 2: "UInt8", 6: "Int32", 7: "Int64"}
+            told = [
+                {
+                    "Name": node.name,
+                    "LayerType": {"Cast": "Reformat", "Reshape": "Shuffle"}.get(node.op_type, node.op_type),
+                    "Inputs": [
+                        {"Name": name, "Format/Datatype": words.get(kinds.get(name), "")} for name in node.input
+                    ],
+                    "Origin": "QDQ" if node.op_type in ("QuantizeLinear", "DequantizeLinear") else "",
+                }
+                for node in graph.node
+            ]
+            return json.dumps({"Layers": told, "Bindings": list(self._engine._all)})
 
     class IExecutionContext:
         def __init__(self, engine: Any) -> None:
@@ -161,4 +193,4 @@ def engine_classes(trt: ModuleType, severity: Any, tensor_class: type, cuda: Fak
         def _dtype(self, name: str) -> np.dtype:
             return np.dtype(trt.nptype(self._engine._known(name).dtype))
 
-    return [Runtime, ICudaEngine, IExecutionContext]
+    return [Runtime, ICudaEngine, EngineInspector, IExecutionContext]

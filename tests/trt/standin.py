@@ -112,6 +112,7 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
         def __init__(self) -> None:
             self._flags, self._profiles, self._pools = {trt.BuilderFlag.TF32}, [], {}
             self._device, self._core = trt.DeviceType.GPU, -1
+            self._verbosity = trt.ProfilingVerbosity.LAYER_NAMES_ONLY
             control.configs.append(self)
 
         @property
@@ -129,6 +130,14 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
         @DLA_core.setter
         def DLA_core(self, core: int) -> None:
             self._core = core
+
+        @property
+        def profiling_verbosity(self) -> Any:
+            return self._verbosity
+
+        @profiling_verbosity.setter
+        def profiling_verbosity(self, verbosity: Any) -> None:
+            self._verbosity = verbosity
 
         def set_flag(self, flag: Any) -> None:
             self._flags.add(flag)
@@ -193,6 +202,7 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
                 "profiles": config._profiles,
                 "strong": network.get_flag(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED),
                 "dla": config._core if config._device == trt.DeviceType.DLA else None,
+                "detailed": config._verbosity == trt.ProfilingVerbosity.DETAILED,
                 "tf32": config.get_flag(trt.BuilderFlag.TF32),
             }
             return IHostMemory(MAGIC + json.dumps(header).encode() + b"\0" + network._model.SerializeToString())
