@@ -28,6 +28,9 @@ from edgebench.workspace import Workspace
 # Runtimes that only ever run when they are named: their latency is scripted, not measured.
 ONLY_BY_NAME = {"fake"}
 CROWDED = ("throughput", "server", "offline")  # the scenarios with several requests in flight
+SCHEDULED = ("camera", "server")  # those whose requests have a time at which they are due
+RATE_HZ = 30.0  # a camera's
+MINUTES = 10.0  # of a sustained run
 MAX_QUERIES = 1_000_000  # LoadGen makes a server's queries beforehand, at 0.3 KB each
 
 
@@ -41,9 +44,9 @@ class RunOptions:
     batch: int | None = None
     streams: int | None = None
     threads: int | None = None
-    rate_hz: float = 30.0
+    rate_hz: float | None = None
     deadline_ms: float | None = None
-    minutes: float = 10.0
+    minutes: float | None = None
     warmup_s: float = 0.5
     duration_s: float = 2.0
     time_limit_s: float | None = None
@@ -63,10 +66,18 @@ class RunOptions:
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}", "give at least 1")
         positive("--duration", self.duration_s)
-        positive("--minutes", self.minutes, "number of minutes")
-        positive("--rate", self.rate_hz, "number of frames or queries a second")
-        if self.deadline_ms is not None:
-            positive("--deadline-ms", self.deadline_ms, "number of milliseconds")
+        for name, value, what, scenarios in (
+            ("--minutes", self.minutes, "number of minutes", ("sustained",)),
+            ("--rate", self.rate_hz, "number of frames or queries a second", SCHEDULED),
+            ("--deadline-ms", self.deadline_ms, "number of milliseconds", SCHEDULED),
+            ("--streams", self.streams, "number of requests", CROWDED),
+        ):
+            if value is not None:
+                positive(name, value, what)
+                if self.scenario not in scenarios:
+                    raise UsageError(
+                        f"{name} has no meaning in the scenario {self.scenario}", f"--scenario {' or '.join(scenarios)}"
+                    )
         if self.time_limit_s is not None:
             positive("--time-limit", self.time_limit_s)
         if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
@@ -75,8 +86,6 @@ class RunOptions:
         self.power.check()
         if self.runtime_options and len(self.runtimes) != 1:
             raise UsageError("--runtime-option is meant for one runtime", "say which: --runtime NAME")
-        if self.streams and self.scenario not in CROWDED:
-            raise UsageError(f"--streams has no meaning in the scenario {self.scenario}", "--scenario throughput")
         if self.scenario in LOADGEN:
             self._check_loadgen()
         if self.time_limit_s is not None and self.time_limit_s <= self.measured_s:
@@ -84,9 +93,9 @@ class RunOptions:
                 f"--time-limit {self.time_limit_s:g} s leaves no room for {self.measured_s:g} s of measuring",
                 f"give at least --time-limit {self.measured_s + 60:g}",
             )
-        if self.scenario == "camera" and self.rate_hz * self.duration_s > Job.max_iterations:
+        if self.scenario == "camera" and self.rate * self.duration_s > Job.max_iterations:
             raise UsageError(
-                f"--rate {self.rate_hz:g} for {self.duration_s:g} s is more than {Job.max_iterations} frames",
+                f"--rate {self.rate:g} for {self.duration_s:g} s is more than {Job.max_iterations} frames",
                 "a shorter --duration",
             )
 
@@ -96,17 +105,22 @@ class RunOptions:
             raise UsageError(f"a query of {self.scenario} is one image, not {batch}", "drop --batch")
         if self.scenario == "multi-stream" and MULTI_STREAM_SAMPLES % batch:
             raise UsageError(f"the 8 images of a query do not go into batches of {batch}", "--batch 1, 2, 4 or 8")
-        queries = self.rate_hz * self.duration_s
+        queries = self.rate * self.duration_s
         if self.scenario == "server" and not 1 <= queries <= MAX_QUERIES:
             raise UsageError(
-                f"--rate {self.rate_hz:g} for {self.duration_s:g} s is {queries:g} queries",
+                f"--rate {self.rate:g} for {self.duration_s:g} s is {queries:g} queries",
                 f"choose --rate and --duration for 1 to {MAX_QUERIES}",
             )
 
     @property
+    def rate(self) -> float:
+        """Frames or queries a second, where the scenario has a rate."""
+        return RATE_HZ if self.rate_hz is None else self.rate_hz
+
+    @property
     def measured_s(self) -> float:
         """Seconds that one process measures for, warm-up included."""
-        return self.warmup_s + (self.minutes * 60 if self.scenario == "sustained" else self.duration_s)
+        return self.warmup_s + ((self.minutes or MINUTES) * 60 if self.scenario == "sustained" else self.duration_s)
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
         raise UsageError(f"--threads is {threads}, this machine has {most} cores", f"give at most {most}")
     physical_mib = psutil.virtual_memory().total // 2**20
     limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
-    scheduled = options.scenario in ("camera", "server")
+    scheduled = options.scenario in SCHEDULED
     planned = [
         Planned(
             Job(
@@ -151,8 +165,8 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 streams=options.streams or 1,
                 precision=artifact.precision,
                 threads=threads,
-                rate_hz=options.rate_hz if scheduled else None,
-                deadline_ms=(options.deadline_ms or 1000 / options.rate_hz) if scheduled else None,
+                rate_hz=options.rate if scheduled else None,
+                deadline_ms=(options.deadline_ms or 1000 / options.rate) if scheduled else None,
                 warmup_s=options.warmup_s,
                 duration_s=options.measured_s - options.warmup_s,
                 time_limit_s=options.time_limit_s or options.measured_s + 120,

@@ -3,8 +3,8 @@
 .venv/bin/python scripts/bench_precisions.py --accuracy-drop 0.9                           hardly trained, for the speed
 .venv/bin/python scripts/bench_precisions.py --image-size 32 --epochs 6 --subset full      trained, for the accuracy
 
-Trains each backbone (one epoch of a few images unless told otherwise: the speed does not depend on the weights), has
-`edgebench tune` export and search, evaluates and measures all artifacts with `edgebench evaluate` and `edgebench run`,
+Trains each backbone (one epoch of a few images unless told otherwise: the speed does not depend on the weights),
+exports and evaluates it in every precision, has `edgebench tune` search, measures all artifacts with `edgebench run`,
 and prints two tables in Markdown. What is in the workspace already is not made again. Takes some minutes a backbone.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SEVEN = ("convnext_v2_tiny", "efficientnetv2_s", "mobilenetv3", "resnet50", "vit_base", "deit_small", "swin_tiny")
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
 def edgebench(*arguments: object, check: bool = True) -> Any:
@@ -32,18 +33,26 @@ def edgebench(*arguments: object, check: bool = True) -> Any:
 def one(model: str, given: argparse.Namespace) -> tuple[list[dict], dict]:
     """The report's rows of a backbone and what tune found of it."""
     workspace = given.workspace / model
-    here = ("--workspace", workspace)
+    here, targets = ("--workspace", workspace), ("--target", "onnx", "--target", "openvino")
     if not (workspace / "checkpoints").exists():
         edgebench(
             "train", "--model", model, "--dataset", given.dataset, "--image-size", given.image_size, "--subset",
             given.subset, "--epochs", given.epochs, "--batch-size", given.batch_size, *here,
         )  # fmt: skip
+    rows = edgebench("report", *here, check=False) or []
+    if not any(row["deployed_accuracy"] is not None for row in rows):
+        for precision in PRECISIONS:  # a target that has no such precision says so and is left out
+            edgebench(
+                "export", "--target", "onnx", "--target", "openvino", "--precision", precision, *here, check=False
+            )
+        edgebench("evaluate", *here, check=False)
+    if given.prepare:
+        return [], {}
     kept = list((workspace / "tuned").glob("*-latency.json"))
     tuned = (
         json.loads(kept[0].read_text()) if kept else edgebench("tune", "--accuracy-drop", given.accuracy_drop, *here)
     )
-    if not (workspace / "results").exists():
-        edgebench("evaluate", *here, check=False)
+    if not any(row["median_ms"] is not None for row in rows):
         short = ("--launches", given.launches, "--duration", given.duration, "--precision-target", 0)
         edgebench("run", *short, *here, check=False)
     return edgebench("report", *here), tuned
@@ -61,6 +70,7 @@ def main() -> None:
     parser.add_argument("--accuracy-drop", type=float, default=0.01, help="that `tune` allows a lower precision")
     parser.add_argument("--launches", type=int, default=3)
     parser.add_argument("--duration", type=float, default=2.0)
+    parser.add_argument("--prepare", action="store_true", help="train, export and evaluate alone, which need no quiet")
     given = parser.parse_args()
 
     measured, found = [], {}
@@ -68,7 +78,10 @@ def main() -> None:
         rows, tuned = one(model, given)
         measured += [row for row in rows if row["scenario"] == "latency"]
         found[model] = tuned
-        print(f"{model}: {speedups(tuned)}", file=sys.stderr, flush=True)
+        if tuned:
+            print(f"{model}: {speedups(tuned)}", file=sys.stderr, flush=True)
+    if given.prepare:
+        return
     tell(measured)
     tell_best(found)
 

@@ -63,14 +63,12 @@ Examples:
     "--rate",
     "rate_hz",
     type=float,
-    default=30.0,
-    show_default=True,
-    help="Frames (camera) or queries (server) a second.",
+    help="Frames (camera) or queries (server) a second.  [default: 30]",
 )
 @click.option(
     "--deadline-ms", type=float, help="When a frame is late, or the server's bound on p99.  [default: one period]"
 )
-@click.option("--minutes", type=float, default=10.0, show_default=True, help="Length of a sustained run.")
+@click.option("--minutes", type=float, help="Length of a sustained run.  [default: 10]")
 @click.option(
     "--warmup", "warmup_s", type=float, default=0.5, show_default=True, help="Seconds of warm-up, kept apart."
 )
