@@ -9,6 +9,7 @@ and prints two tables in Markdown. What is in the workspace already is not made 
 """
 
 import argparse
+import itertools
 import json
 import math
 import subprocess
@@ -33,7 +34,7 @@ def edgebench(*arguments: object, check: bool = True) -> Any:
 def one(model: str, given: argparse.Namespace) -> tuple[list[dict], dict]:
     """The report's rows of a backbone and what tune found of it."""
     workspace = given.workspace / model
-    here, targets = ("--workspace", workspace), ("--target", "onnx", "--target", "openvino")
+    here = ("--workspace", workspace)
     if not (workspace / "checkpoints").exists():
         edgebench(
             "train", "--model", model, "--dataset", given.dataset, "--image-size", given.image_size, "--subset",
@@ -41,10 +42,9 @@ def one(model: str, given: argparse.Namespace) -> tuple[list[dict], dict]:
         )  # fmt: skip
     rows = edgebench("report", *here, check=False) or []
     if not any(row["deployed_accuracy"] is not None for row in rows):
-        for precision in PRECISIONS:  # a target that has no such precision says so and is left out
-            edgebench(
-                "export", "--target", "onnx", "--target", "openvino", "--precision", precision, *here, check=False
-            )
+        for target, precision in itertools.product(("onnx", "openvino"), PRECISIONS):
+            # What a target has no such precision for, or this CPU cannot run, is refused, and said.
+            edgebench("export", "--target", target, "--precision", precision, *here, check=False)
         edgebench("evaluate", *here, check=False)
     if given.prepare:
         return [], {}
