@@ -168,6 +168,15 @@ def test_the_time_left_rests_on_like_steps_and_says_what_is_unknown(kept: Record
     assert Durations().left([], {}, 1, now()).sentence() == "nothing is left to do"
 
 
+@pytest.mark.parametrize(
+    ("policy", "seconds"), [(Policy(3, 0.01, 90), 90), (Policy(3, 0, 900), 36), (Policy(3, 0, 30), 30)]
+)
+def test_before_the_first_measurement_one_is_reckoned_as_long_as_it_may_take(policy: Policy, seconds: float) -> None:
+    options = replace(OPTIONS, warmup_s=0.5, duration_s=1.5, policy=policy)
+    found = Durations().left([replace(chain(0)[-1], options=options)], {}, 1, now())
+    assert (found.seconds, found.bounded) == (seconds, 1)
+
+
 def test_the_log_tells_each_begin_and_end(kept: Records) -> None:
     work(chain(0), kept, Stub(kept))
     lines = (kept.folder / "log.jsonl").read_text().splitlines()

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgebench.running import RunOptions
 from edgebench.sweep.steps import Export, Measure, Outcome, Step, Train, alone, told
+
+LOADING_S = 10.0  # before a launch measures: a process, a runtime, a network of 100 M parameters; and its checks
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Durations:
             if seconds is not None:
                 known += 1
             elif step.kind == "measure" and step.options.scenario in ("latency", "camera"):
-                seconds, bounded = step.options.policy.max_seconds, bounded + 1
+                seconds, bounded = _at_most(step.options), bounded + 1
             else:
                 unknown[step.kind] = unknown.get(step.kind, 0) + 1
                 continue
@@ -90,6 +93,14 @@ def clock(seconds: float) -> str:
     """4:05, 1:02:03."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _at_most(options: RunOptions) -> float:
+    """Seconds that a measurement takes at the most; one that is not to reach a precision ends after its launches."""
+    policy = options.policy
+    if policy.precision_target:
+        return policy.max_seconds
+    return min(policy.max_seconds, policy.launches * (options.measured_s + LOADING_S))
 
 
 def _likeness(step: Step) -> list[tuple[Any, ...]]:
