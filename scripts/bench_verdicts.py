@@ -6,7 +6,7 @@
 .venv/bin/python scripts/bench_verdicts.py ARTIFACT aa-compare --count 200
 
 ARTIFACT is an ONNX one. While a thing is held against itself, a busy process comes and goes, for some seconds each
-time, from a seed; with --load also where a slowdown is planted. Prints a line a comparison and the tally at the end:
+time, from a seed; --load and --no-load say otherwise. Prints a line a comparison and the tally at the end:
 false alarms of `edgebench ab` and `edgebench compare`, or how many of the planted slowdowns `edgebench ab` found and
 how long that took. With --log FILE each comparison is also appended to that file, and the tally is over all that it
 holds of this kind, so that hours of them can be made one after another.
@@ -63,18 +63,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="of the model, so that a core is left for the others")
     parser.add_argument("--log", type=Path, help="append to this file of JSON lines, and count what it holds already")
-    parser.add_argument("--load", action="store_true", help="foreign load beside planted slowdowns too")
+    parser.add_argument("--duration", type=float, default=0.5, help="seconds of measuring in a launch of `compare`")
+    parser.add_argument(
+        "--load", action=argparse.BooleanOptionalAction, default=None,
+        help="foreign load beside it; by default where a thing is held against itself",
+    )  # fmt: skip
     given = parser.parse_args()
 
     runtime, *options = SIDES[given.what]
     found, profile = artifact.read(given.artifact), detect()
-    asked = running.RunOptions(runtimes=(runtime,), threads=given.threads, warmup_s=0.5, duration_s=0.5)
+    asked = running.RunOptions(runtimes=(runtime,), threads=given.threads, warmup_s=0.3, duration_s=given.duration)
     (planned,) = running.plan([found], profile, place(profile, require_device=True, environ={}), asked)
     stop, found = threading.Event(), []
     if given.log and given.log.exists():
         found = [row for row in map(json.loads, given.log.read_text().splitlines()) if row["what"] == given.what]
     load = threading.Thread(target=come_and_go, args=(given.seed, stop))
-    if given.load or given.what.startswith("aa"):
+    if given.what.startswith("aa") if given.load is None else given.load:
         load.start()
     try:
         for number in range(1, given.count + 1):
