@@ -74,8 +74,9 @@ TORCH_AT_TOP = {
 }  # fmt: skip
 # What `edgebench.NAME(...)` does for users: a module of that name would take the function's place once it is imported.
 API = {"train", "export", "evaluate", "run", "compare", "select"}
+# What needs the libraries of a board with a GPU: cuda-python and TensorRT.
+BOARD = {"cuda", "tensorrt_log"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
-BOARD = {"cuda", "tensorrt_log"}  # what only one with a GPU has at hand: cuda-python and TensorRT
 PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
 
 
