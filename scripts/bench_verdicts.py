@@ -6,7 +6,8 @@
 .venv/bin/python scripts/bench_verdicts.py ARTIFACT aa-compare --count 200
 
 ARTIFACT is an ONNX one. While a thing is held against itself, a busy process comes and goes, for some seconds each
-time, from a seed; --load and --no-load say otherwise. Prints a line a comparison and the tally at the end:
+time, from a seed; --load and --no-load say otherwise. For `compare` the thing is run again and again, and each run is
+compared with the one before. Prints a line a comparison and the tally at the end:
 false alarms of `edgebench ab` and `edgebench compare`, or how many of the planted slowdowns `edgebench ab` found and
 how long that took. With --log FILE each comparison is also appended to that file, and the tally is over all that it
 holds of this kind, so that hours of them can be made one after another.
@@ -43,15 +44,15 @@ SIDES = {  # runtime, options of A, options of B
 }
 
 
-def come_and_go(seed: int, stop: threading.Event) -> None:
-    """Another program that has a core for 1 to 8 seconds, then leaves it for as long."""
+def come_and_go(seed: int, pause_s: tuple[float, float], stop: threading.Event) -> None:
+    """Another program that has a core for 1 to 8 seconds, then leaves it for some time in `pause_s`."""
     chance = random.Random(seed)
     while not stop.is_set():
         busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         stop.wait(chance.uniform(1, 8))
         busy.kill()
         busy.wait()
-        stop.wait(chance.uniform(1, 8))
+        stop.wait(chance.uniform(*pause_s))
 
 
 def main() -> None:
@@ -68,23 +69,27 @@ def main() -> None:
         "--load", action=argparse.BooleanOptionalAction, default=None,
         help="foreign load beside it; by default where a thing is held against itself",
     )  # fmt: skip
+    parser.add_argument(
+        "--pause", type=float, nargs=2, default=(1.0, 8.0), metavar=("FROM", "TO"),
+        help="seconds without that load, between its 1 to 8 seconds",
+    )  # fmt: skip
     given = parser.parse_args()
 
     runtime, *options = SIDES[given.what]
     found, profile = artifact.read(given.artifact), detect()
     asked = running.RunOptions(runtimes=(runtime,), threads=given.threads, warmup_s=0.3, duration_s=given.duration)
     (planned,) = running.plan([found], profile, place(profile, require_device=True, environ={}), asked)
-    stop, found = threading.Event(), []
+    stop, found, again = threading.Event(), [], RunAgain(planned, Policy(max_seconds=given.max_seconds))
     if given.log and given.log.exists():
         found = [row for row in map(json.loads, given.log.read_text().splitlines()) if row["what"] == given.what]
-    load = threading.Thread(target=come_and_go, args=(given.seed, stop))
+    load = threading.Thread(target=come_and_go, args=(given.seed, tuple(given.pause), stop))
     if given.what.startswith("aa") if given.load is None else given.load:
         load.start()
     try:
         for number in range(1, given.count + 1):
             began = time.monotonic()
             if given.what == "aa-compare":
-                verdict, ratio = by_compare(planned, given.max_seconds)
+                verdict, ratio = again()
             else:
                 verdict, ratio = by_ab(planned, options, given.max_seconds)
             took_s = round(time.monotonic() - began, 1)
@@ -120,13 +125,25 @@ def by_ab(planned: running.Planned, options: list[dict[str, str]], max_seconds: 
     return found.verdict, f"{found.ratio.ratio:.3f} ({found.ratio.low:.3f} to {found.ratio.high:.3f})"
 
 
-def by_compare(planned: running.Planned, max_seconds: float) -> tuple[str, str]:
-    from edgebench import comparing
+class RunAgain:
+    """The same run again and again: each is held against the one before it."""
 
-    policy = Policy(max_seconds=max_seconds / 2)
-    base, new = (repeat.repeat(planned.job, planned.artifact, policy) for _ in range(2))
-    (cell,) = comparing.compare([base], [new]).cells
-    return cell.outcome, f"{cell.ratio or 1:.3f} {cell.reason}"
+    def __init__(self, planned: running.Planned, policy: Policy) -> None:
+        self.planned, self.policy, self.base = planned, policy, None
+
+    def __call__(self) -> tuple[str, str]:
+        from edgebench import comparing
+
+        if self.base is None:
+            self.base = self._once()
+        base, self.base = self.base, self._once()
+        (cell,) = comparing.compare([base], [self.base]).cells
+        if cell.low is None:
+            return cell.outcome, f"{cell.ratio or 1:.3f} {cell.reason}"
+        return cell.outcome, f"{cell.ratio:.3f} ({cell.low:.3f} to {cell.high:.3f}) {cell.reason}".rstrip()
+
+    def _once(self):
+        return repeat.repeat(self.planned.job, self.planned.artifact, self.policy)
 
 
 if __name__ == "__main__":
