@@ -51,8 +51,7 @@ class TensorRtExporter:
         # Flags are positions of bits, and STRONGLY_TYPED is another in TensorRT 11 than in 10.
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = trt.OnnxParser(network, logger)  # owns the weights: it has to live until the plan is built
-        # By path, not by content: weights kept outside the ONNX file are found beside it.
-        if not parser.parse_from_file(str(model_file(source, ".onnx"))):
+        if not _parse(parser, model_file(source, ".onnx"), source.precision):
             reasons = [_parse_error(parser.get_error(i)) for i in range(parser.num_errors)]
             raise _error(
                 "cannot read the ONNX file",
@@ -89,6 +88,17 @@ class TensorRtExporter:
             tools={"tensorrt": trt.__version__, **cuda.gpu(), **({} if dla is None else {"dla": str(dla)})},
             precision=source.precision,
         )
+
+
+def _parse(parser: trt.OnnxParser, path: Path, precision: Precision) -> bool:
+    if precision != "int8":
+        # By path, not by content: weights kept outside the ONNX file are found beside it.
+        return parser.parse_from_file(str(path))
+    try:
+        from edgebench.exporters import tensorrt_symmetric
+    except ImportError as error:
+        raise Unsupported(f"a plan in int8 needs onnx, which does not load: {error}", "pip install onnx") from None
+    return parser.parse(tensorrt_symmetric.read(path).SerializeToString())
 
 
 def _number(extra: dict[str, str], name: str, least: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from helpers import CLASSES, IMAGE, network, onnx_artifact
+from helpers import CLASSES, IMAGE, network, onnx_artifact, quantized
 from machine import BINDINGS, CONTROL, CUDA, TRT, TensorRt, expected, export, images, open_plan
 
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
@@ -84,6 +84,24 @@ def test_fp16_stays_fp16(tmp_path):
         array = images(2, dtype=np.float16)
         np.testing.assert_array_equal(session.run({"image": array})["logits"], expected(half, array))
         assert session.effective.precision == "fp16"
+
+
+@pytest.mark.parametrize("zero", [np.uint8(0), np.uint8(3), np.int8(-128), np.int8(0)])
+def test_int8_has_no_zero_points_in_a_plan(tmp_path, zero):
+    source = onnx_artifact(tmp_path / "onnx", quantized(zero), "int8")
+    plan = export(source, tmp_path / "plan", precision="int8")
+    array = images(4)
+    with open_plan(plan) as session:
+        got = session.run({"image": array})["logits"]
+    want = expected(source, array)
+    assert np.abs(got - want).max() < 0.01 * np.abs(want).max()  # other steps between the same ends
+
+
+def test_weights_with_a_zero_point_are_refused(tmp_path):
+    model = quantized(np.uint8(3))
+    model.graph.node[2].input[0] = "offset"
+    with pytest.raises(Unsupported, match=r"'q' have a zero point(.|\n)*fix: "):
+        export(onnx_artifact(tmp_path / "onnx", model, "int8"), tmp_path / "plan", precision="int8")
 
 
 def test_weights_beside_the_onnx_file_are_found(tmp_path):

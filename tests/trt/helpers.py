@@ -41,6 +41,22 @@ def network(batch: int | str = "batch", domain: str = "", half: bool = False) ->
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
+def quantized(zero: np.integer, scale: float = 1 / 51) -> onnx.ModelProto:
+    """`network` with what follows its ReLU quantized per tensor, with this zero point and scale."""
+    model = network()
+    relu = next(node for node in model.graph.node if node.name == "relu")
+    relu.output[0] = "unrounded"
+    pair = [
+        helper.make_node("QuantizeLinear", ["unrounded", "scale", "zero"], ["rounded"], "q"),
+        helper.make_node("DequantizeLinear", ["rounded", "scale", "zero"], ["positive"], "dq"),
+    ]
+    for node in reversed(pair):
+        model.graph.node.insert(2, node)
+    constants = {"scale": np.float32(scale), "zero": zero}
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v), n) for n, v in constants.items())
+    return model
+
+
 def folder(path: Path, format: str, exported: Exported) -> Artifact:
     """Give the files that lie in `path` a manifest, and read the artifact back."""
     config = TrainConfig("small", image_size=8, epochs=1, batch_size=8, lr=1e-3, flip=False, threads=1)

@@ -17,6 +17,7 @@ from typing import Any
 import onnx
 from engine import MAGIC, engine_classes
 from fakecuda import FakeCuda, RuleBroken
+from quantized import unreadable
 from signatures import like
 
 PRECISION_FLAGS = {"FP16", "BF16", "INT8", "FP8", "INT4", "FP4"}
@@ -255,16 +256,23 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
             self._network, self._errors = network, []
 
         def parse_from_file(self, model: str) -> bool:
-            network = self._network
             try:
-                loaded = onnx.load(model)  # with the weights beside it
+                return self._take(onnx.load(model))  # with the weights beside it
             except Exception as error:  # google.protobuf's, or the file system's
                 self._errors.append(ParserError(f"Failed to parse ONNX model from file: {model}: {error}"))
                 return False
+
+        def parse(self, model: bytes, path: str | None = None) -> bool:
+            return self._take(onnx.load_model_from_string(model))
+
+        def _take(self, loaded: onnx.ModelProto) -> bool:
+            network = self._network
             for index, node in enumerate(loaded.graph.node):
                 if node.domain not in ("", "ai.onnx"):
                     text = f"No importer registered for op: {node.op_type}. Plugin not found."
                     self._errors.append(ParserError(text, index, node))
+                elif problem := unreadable(node, loaded.graph):
+                    self._errors.append(ParserError(problem, index, node))
             if self._errors:
                 return False
             weights = {weight.name for weight in loaded.graph.initializer}
