@@ -107,3 +107,23 @@ def test_windowed_attention_exports_with_a_dynamic_batch(in_process: Command, tm
     done = in_process("export", "--target", "onnx", "--target", "openvino", "--workspace", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     assert all(made["parity"]["passed"] for made in json.loads(done.stdout))
+
+
+def test_a_transformer_in_int8_is_int8_in_onnx_runtime(in_process: Command, tmp_path: Path) -> None:
+    """It has integer kernels for MatMul where the result stays in floating point, and none for Gemm."""
+    small_deit = 'timm = "deit_tiny_patch16_224"\n[arguments]\n'
+    (tmp_path / "deit.toml").write_text(small_deit + "embed_dim = 24\ndepth = 2\nnum_heads = 2\n")
+    quick = ("--epochs", "1", "--subset", "20", "--image-size", "32", "--batch-size", "4", "--lr", "1e-4")
+    done = in_process("train", "--model", tmp_path / "deit.toml", *quick, "--workspace", tmp_path)
+    assert done.returncode == 0, done.stderr
+    int8 = ("--target", "onnx", "--precision", "int8", "--calibration-images", "12")
+    done = in_process("export", *int8, "--workspace", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3  # that such a file is for this machine alone
+    path = Path(json.loads(done.stdout)[0]["path"]) / "model.onnx"
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    kinds = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert kinds.count("Gemm") == 1, "the classifier"
+    assert kinds.count("MatMulIntegerToFloat") == 2 * 5, "qkv, query by key, projection, and the two of the MLP"

@@ -15,6 +15,7 @@ import onnxruntime
 import openvino
 import pytest
 from click.testing import CliRunner, Result
+from edgebench.exporters import tensorrt_symmetric
 
 from edgebench import artifact, quantize
 from edgebench.cli import cli
@@ -116,6 +117,20 @@ def test_what_this_cpu_cannot_run_is_refused_at_export(copied: Path) -> None:
 def test_tensorrt_starts_from_the_onnx_file_of_its_precision(copied: Path, quantized) -> None:
     done = invoke("export", "--target", "trt", "--precision", "int8", "--workspace", copied)
     assert done.exit_code == 1 and quantized[0].path.name in done.stderr.replace("\n", "")
+
+
+def test_what_tensorrt_reads_has_no_zero_points_and_answers_alike(quantized: tuple[Artifact, Artifact]) -> None:
+    """Through ONNX Runtime, which computes what a plan would; the parser's rules are in tests/trt."""
+    path = artifact.model_file(quantized[0], ".onnx")
+    model = tensorrt_symmetric.read(path)
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    zeros = [constants[node.input[2]] for node in model.graph.node if node.op_type in tensorrt_symmetric.QDQ]
+    assert len(zeros) > 60 and all(zero.dtype == "int8" and not zero.any() for zero in zeros)
+    images = artifact.prepared(artifact.read_reference(quantized[0]).images, quantized[0])
+    feed = {quantized[0].inputs[0].name: images}
+    was, now = (onnxruntime.InferenceSession(source).run(None, feed)[0] for source in (path, model.SerializeToString()))
+    assert not np.array_equal(was, now), "steps twice as wide after a ReLU"
+    assert np.corrcoef(was.ravel(), now.ravel())[0, 1] > 0.98
 
 
 @pytest.mark.parametrize(
