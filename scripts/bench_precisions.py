@@ -1,7 +1,7 @@
 """Every backbone in every precision on every runtime here: accuracy, agreement, latency, size, memory, and the best.
 
-.venv/bin/python scripts/bench_precisions.py --accuracy-drop 0.9                           hardly trained, for the speed
-.venv/bin/python scripts/bench_precisions.py --image-size 32 --epochs 6 --subset full      trained, for the accuracy
+.venv/bin/python scripts/bench_precisions.py --accuracy-drop 0.9    hardly trained, for the speed
+.venv/bin/python scripts/bench_precisions.py --image-size 64 --no-adapt --epochs 8 --subset full    for the accuracy
 
 Trains each backbone (one epoch of a few images unless told otherwise: the speed does not depend on the weights),
 exports and evaluates it in every precision, has `edgebench tune` search, measures all artifacts with `edgebench run`,
@@ -38,7 +38,8 @@ def one(model: str, given: argparse.Namespace) -> tuple[list[dict], dict]:
     if not (workspace / "checkpoints").exists():
         edgebench(
             "train", "--model", model, "--dataset", given.dataset, "--image-size", given.image_size, "--subset",
-            given.subset, "--epochs", given.epochs, "--batch-size", given.batch_size, *here,
+            given.subset, "--epochs", given.epochs, "--batch-size", given.batch_size,
+            *(() if given.adapt else ("--no-adapt",)), *here,
         )  # fmt: skip
     rows = edgebench("report", *here, check=False) or []
     if not any(row["deployed_accuracy"] is not None for row in rows):
@@ -67,6 +68,9 @@ def main() -> None:
     parser.add_argument("--subset", default="40")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument(
+        "--adapt", action=argparse.BooleanOptionalAction, default=True, help="as `edgebench train` has it"
+    )
     parser.add_argument("--accuracy-drop", type=float, default=0.01, help="that `tune` allows a lower precision")
     parser.add_argument("--launches", type=int, default=3)
     parser.add_argument("--duration", type=float, default=2.0)
