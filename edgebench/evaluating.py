@@ -33,15 +33,16 @@ class Gate:
 
 
 # fp32 against fp32 differs by rounding alone, about 1e-6 on every backbone we tried; 1e-3 leaves room for fused kernels
-# and still sees a swapped channel or a wrong mean. fp16 keeps 11 bits and bf16 8, so that errors of some ten roundings
-# are a few thousandths and a few hundredths. int8 moves single logits by the largest and more at equal accuracy (1.2 of
-# it on digits where 97 % agreed: one clipped image is enough): on CIFAR-10 MobileNetV3's kept a cosine of 0.987 and
-# agreed in 93 %, EfficientNet-Lite0's 0.93 and 83 %, while swapped channels gave 0.56 and 43 %, 0.73 and 64 %. What
-# int8 costs in accuracy, `evaluate` and --accuracy-drop tell.
+# and still sees a swapped channel or a wrong mean. fp16 keeps 11 bits, so that errors of some ten roundings are a few
+# thousandths. bf16 keeps 8: five backbones erred by 0.001 to 0.004 of the largest logit on a CPU that computes in it,
+# but MobileNetV3-Large, trained on digits, by 0.16 at a cosine of 0.9985, and agreed on every image. int8 moves single
+# logits by the largest and more at equal accuracy (1.2 of it on digits where 97 % agreed: one clipped image is enough):
+# on CIFAR-10 MobileNetV3's kept a cosine of 0.987 and agreed in 93 %, EfficientNet-Lite0's 0.93 and 83 %, while swapped
+# channels gave 0.56 and 43 %, 0.73 and 64 %. What int8 costs in accuracy, `evaluate` and --accuracy-drop tell.
 GATES = {
     "fp32": Gate(1e-3, 0.99999, 1.0),
     "fp16": Gate(2e-2, 0.9999, 0.98),
-    "bf16": Gate(1e-1, 0.999, 0.95),
+    "bf16": Gate(0.3, 0.99, 0.95),
     "int8": Gate(2.0, 0.85, 0.75),
 }
 
@@ -93,8 +94,8 @@ def check_parity(session: Session, artifact: Artifact, reference: Reference, bat
     expected = reference.logits
     scale = float(np.abs(expected).max()) or 1.0
     worst, disagreeing, non_finite, correct, cosines = 0.0, 0, 0, 0, []
-    # A tie between two classes is no disagreement where rounding decides it; what int8 decides is more than ties.
-    tie = 2 * (tolerance if artifact.precision != "int8" else 0.02) * scale
+    # A tie between two classes is no disagreement where rounding decides it; what int8 and bf16 may decide is more.
+    tie = 2 * min(tolerance, 0.02) * scale
     rows = np.arange(len(expected))
     for batch in batches:
         actual = run_batches(session, artifact, reference.images, batch)
