@@ -1,7 +1,7 @@
 """Every backbone in every precision on every runtime here: accuracy, agreement, latency, size, memory, and the best.
 
 .venv/bin/python scripts/bench_precisions.py --accuracy-drop 0.9    hardly trained, for the speed
-.venv/bin/python scripts/bench_precisions.py --image-size 64 --no-adapt --epochs 8 --subset full    for the accuracy
+.venv/bin/python scripts/bench_precisions.py --image-size 64 --no-adapt --epochs 8 --subset 600 --no-tune    trained
 
 Trains each backbone (one epoch of a few images unless told otherwise: the speed does not depend on the weights),
 exports and evaluates it in every precision, has `edgebench tune` search, measures all artifacts with `edgebench run`,
@@ -50,9 +50,9 @@ def one(model: str, given: argparse.Namespace) -> tuple[list[dict], dict]:
     if given.prepare:
         return [], {}
     kept = list((workspace / "tuned").glob("*-latency.json"))
-    tuned = (
-        json.loads(kept[0].read_text()) if kept else edgebench("tune", "--accuracy-drop", given.accuracy_drop, *here)
-    )
+    tuned = json.loads(kept[0].read_text()) if kept else {}
+    if given.tune and not tuned:
+        tuned = edgebench("tune", "--accuracy-drop", given.accuracy_drop, *here)
     if not any(row["median_ms"] is not None for row in rows):
         short = ("--launches", given.launches, "--duration", given.duration, "--precision-target", 0)
         edgebench("run", *short, *here, check=False)
@@ -72,6 +72,7 @@ def main() -> None:
         "--adapt", action=argparse.BooleanOptionalAction, default=True, help="as `edgebench train` has it"
     )
     parser.add_argument("--accuracy-drop", type=float, default=0.01, help="that `tune` allows a lower precision")
+    parser.add_argument("--tune", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--launches", type=int, default=3)
     parser.add_argument("--duration", type=float, default=2.0)
     parser.add_argument("--prepare", action="store_true", help="train, export and evaluate alone, which need no quiet")
@@ -87,7 +88,8 @@ def main() -> None:
     if given.prepare:
         return
     tell(measured)
-    tell_best(found)
+    if given.tune:
+        tell_best(found)
 
 
 def speedups(tuned: dict) -> tuple[float, float]:
@@ -96,20 +98,20 @@ def speedups(tuned: dict) -> tuple[float, float]:
 
 
 def tell(rows: list[dict]) -> None:
-    print(
-        "| model | format | runtime | precision | layers in | accuracy | in torch | median ms | model MiB | peak MiB |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    named = "model | format | runtime | precision | layers in | accuracy | in torch | as torch"
+    print(f"| {named} | median ms | model MiB | peak MiB |\n|{11 * '---|'}")
     for row in rows:
         if row["status"] != "ok":
             told = f"{row['status']}: {row['message']}"
-            print(f"| {row['model']} | {row['format']} | {row['runtime']} | {row['precision']} | {told} ||||||")
+            print(f"| {row['model']} | {row['format']} | {row['runtime']} | {row['precision']} | {told} |||||||")
             continue
-        accuracy = "–" if row["deployed_accuracy"] is None else f"{row['deployed_accuracy']:.1%}"
+        accuracy, agreement = (
+            "–" if row[name] is None else f"{row[name]:.1%}" for name in ("deployed_accuracy", "deployed_agreement")
+        )
         median = "–" if row["median_ms"] is None else f"{row['median_ms']:.2f}"
         print(
             f"| {row['model']} | {row['format']} | {row['runtime']} | {row['precision']} | {row['layers'] or '–'} | "
-            f"{accuracy} | {row['test_accuracy']:.1%} | {median} | {row['model_size_mib']:.1f} | "
+            f"{accuracy} | {row['test_accuracy']:.1%} | {agreement} | {median} | {row['model_size_mib']:.1f} | "
             f"{row['peak_memory_mib']:.0f} |"
         )
 

@@ -21,8 +21,9 @@ class Row:
     """One line of the report. None is what was not measured; it is never shown as 0.
 
     `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
-    launches, and Wilson's of the accuracy on `deployed_images` test images. `energy_mj`: gross, of an inference;
-    figures of another `power_scope` are never compared.
+    launches, and Wilson's of the accuracy on `deployed_images` test images, for a share `deployed_agreement` of which
+    torch puts the same class first. `energy_mj`: gross, of an inference; figures of another `power_scope` are never
+    compared.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Row:
     deployed_low: float | None
     deployed_high: float | None
     deployed_images: int | None
+    deployed_agreement: float | None
     scenario: str
     median_ms: float | None
     median_low_ms: float | None
@@ -88,7 +90,7 @@ class Row:
         return ", ".join(word for word in (self.power_source, self.power_scope) if word)
 
 
-DEPLOYED = ("deployed_accuracy", "deployed_low", "deployed_high", "deployed_images")
+DEPLOYED = ("deployed_accuracy", "deployed_low", "deployed_high", "deployed_images", "deployed_agreement")
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def _row(result: Result) -> Row:
         deployed_low=judged and judged.accuracy_ci95[0],
         deployed_high=judged and judged.accuracy_ci95[1],
         deployed_images=judged and judged.images,
+        deployed_agreement=judged and judged.torch_agreement,
         scenario=result.job.scenario,
         median_ms=_ms(summary.median_ns if summary else told.get("p50_latency_ns")),
         median_low_ms=_ms(median_low),
