@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -119,11 +120,28 @@ def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
     with contextlib.ExitStack() as stack:
         workers = []
         for contestant in (one, other):
-            workers.append(Worker(contestant))
-            stack.callback(workers[-1].close)
+            with _interrupted_after():
+                workers.append(Worker(contestant))
+                stack.callback(workers[-1].close)
         for worker in workers:
             worker.ready()
         yield workers[0], workers[1]
+
+
+@contextlib.contextmanager
+def _interrupted_after() -> Iterator[None]:
+    """Ctrl-C waits until what is inside is done: between a process and our knowledge of it, it would be left alone."""
+    if threading.current_thread() is not threading.main_thread():  # where no Ctrl-C arrives
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[list[int], list[int]]:
