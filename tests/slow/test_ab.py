@@ -23,7 +23,8 @@ def alive(artifact: Artifact, state: str = "") -> list[str]:
     """The processes that serve bursts of this artifact, which is this test session's own; those in one of ps's states
     alone."""
     listed = subprocess.run(["ps", "-ww", "-eo", "state,pid,args"], capture_output=True, text=True, check=True).stdout
-    lines = [line for line in listed.splitlines() if "edgebench.worker bursts" in line and str(artifact.path) in line]
+    ours = ("edgebench.worker bursts", str(artifact.path), os.environ.get("TMPDIR", ""))  # other tests run beside this
+    lines = [line for line in listed.splitlines() if all(part in line for part in ours)]
     return [line[1:] for line in lines if line.startswith(state)]
 
 
