@@ -23,7 +23,7 @@ def alive(artifact: Artifact, state: str = "") -> list[str]:
     """The processes that serve bursts of this artifact, which is this test session's own; those in one of ps's states
     alone."""
     listed = subprocess.run(["ps", "-ww", "-eo", "state,pid,args"], capture_output=True, text=True, check=True).stdout
-    ours = ("edgebench.worker bursts", str(artifact.path), os.environ.get("TMPDIR", ""))  # other tests run beside this
+    ours = ("edgebench.worker bursts", str(artifact.path), clean_environment()["TMPDIR"])  # not a test's beside it
     lines = [line for line in listed.splitlines() if all(part in line for part in ours)]
     return [line[1:] for line in lines if line.startswith(state)]
 
