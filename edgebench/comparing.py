@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from edgebench import pairing, ratio, results, stats
+from edgebench import pairing, ratio, results, stats, yardstick
 from edgebench.energy import Energy
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.jobs import LOADGEN, MIN_LAUNCHES, Launch, Result
@@ -197,7 +197,17 @@ def _weighed(cell: Cell, base: Result, new: Result) -> tuple[Cell, ratio.Witness
     if not enough:
         return replace(cell, reason=_why_disturbed(sides, clean), remedy=f"stop the load, or: {ALTERNATE}"), None
     requests = [[_requests(launch, r) for launch in side] for side, r in zip(clean, (base, new), strict=True)]
-    return cell, ratio.weigh(*times, *requests)
+    return cell, ratio.weigh(*times, *requests, _machine(base, new, clean))
+
+
+def _machine(base: Result, new: Result, clean: list[list[Launch]]) -> list[float]:
+    """new ÷ base of what took the machine itself how long, where the processor computes and both sides tell."""
+    taken = [[found for launch in side for found in launch.yardsticks] for side in clean]
+    if not all(taken) or {base.job.compute, new.job.compute} != {"cpu"}:
+        return []
+    copy, loop = yardstick.changes(*taken)
+    pythons = {launch.before.get("python") for side in clean for launch in side}
+    return [copy, loop] if len(pythons) == 1 else [copy]  # each Python has its own speed
 
 
 def _disturbances(launch: Launch) -> set[str]:

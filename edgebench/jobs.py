@@ -11,6 +11,7 @@ from edgebench.energy import Energy
 from edgebench.errors import UsageError, positive
 from edgebench.jsonio import dumps
 from edgebench.specs import SCHEMA, Artifact, Effective, Layers, Precision
+from edgebench.yardstick import Yardstick
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
 # `measured` on the named device; `emulated` elsewhere under its limits; `scripted` by the fake runtime.
@@ -188,6 +189,7 @@ class Launch:
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    yardsticks: tuple[Yardstick, ...] = ()  # before and after
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ class Witnesses:
     """What tells new from base, measured one after the other.
 
     `fastest`: see `of_fastest`; `drift` and `spread` of the launches' medians: the larger of the two sides'; `p`:
-    Mann and Whitney's, on those medians.
+    Mann and Whitney's, on those medians; `machine`: new ÷ base of the time of work that never changes, which the
+    machine itself took longer for, as far as that points the way of `ratio`; else 1.
     """
 
     ratio: Ratio
@@ -88,13 +89,14 @@ class Witnesses:
     drift: float
     spread: float
     p: float
+    machine: float = 1.0
 
     def verdict(self, p_holm: float, band: float = BAND) -> tuple[Verdict, str]:
         """The interval's verdict, and "" or why it is not believed.
 
         `p_holm` is `p` corrected for the other cells. Faster and slower must be seen by all: the interval, by more
-        than one side drifted; the fastest launches, by more than half the band and than the launches of one side
-        differ among themselves; and the ranks of the launches.
+        than one side drifted, and by more than the machine changed between them; the fastest launches, by more than
+        half the band and than the launches of one side differ among themselves; and the ranks of the launches.
         """
         verdict = self.ratio.verdict(band)
         if verdict == "inconclusive":
@@ -103,6 +105,8 @@ class Witnesses:
             return verdict, ""
         if self.ratio.verdict(band + abs(self.drift)) != verdict:
             return "inconclusive", f"the machine drifted by {self.drift:+.1%} during one side's launches"
+        if self.ratio.verdict(band + abs(self.machine - 1)) != verdict:
+            return "inconclusive", f"the machine itself was {_slower(self.machine)} in new, at work that never changes"
         if Ratio(self.fastest, self.fastest, self.fastest).verdict(max(band / 2, self.spread)) != verdict:
             return "inconclusive", (
                 f"the fastest requests do not show it (× {self.fastest:.3f}, where launches of one side differ by "
@@ -118,19 +122,27 @@ def weigh(
     new: Sequence[Sequence[int]],
     base_requests: Sequence[Sequence[int]] | None = None,
     new_requests: Sequence[Sequence[int]] | None = None,
+    machine: Sequence[float] = (),
 ) -> Witnesses:
     """What can be said of two sets of launches, each a list of times.
 
     Where the times are not those of requests (a launch's throughput is one figure), `*_requests` are the requests'.
+    `machine`: new ÷ base of what took the machine itself how long (yardstick.py).
     """
+    ratio = of_launches(base, new)
     medians = [[stats.median(launch) for launch in side] for side in (base, new)]
     return Witnesses(
-        of_launches(base, new),
+        ratio,
         of_fastest(base_requests or base, new_requests or new),
         max((drift(side) for side in medians), key=abs),
         max(spread(side) for side in medians),
         mann_whitney(*medians),
+        max([1.0, *machine]) if ratio.ratio > 1 else min([1.0, *machine]),
     )
+
+
+def _slower(change: float) -> str:
+    return f"{change - 1:.1%} slower" if change > 1 else f"{1 - change:.1%} faster"
 
 
 def of_fastest(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> float:

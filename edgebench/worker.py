@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection  # its frames of bytes only; n
 from pathlib import Path
 
 from edgebench import artifact as folder
-from edgebench import evaluating, jsonio, measure, registry, scenarios
+from edgebench import evaluating, jsonio, measure, registry, scenarios, yardstick
 from edgebench.answers import Evaluation
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.fingerprint import fingerprint, notices
@@ -103,14 +103,16 @@ def _measure(
             gpu.look()
 
         measured = scenarios.Measured()
-        foreign = None
+        foreign, yardsticks = None, []
         if job.scenario not in UNTIMED:
+            yardsticks = [yardstick.take()]
             peak.start_phase()
             watch = ForeignLoad()
             measured = scenarios.perform(session, requests, job, tell)
             foreign = watch.notice()
         effective = session.effective
         memory = peak.composed(MemoryPeaks(load_bytes, first_bytes, peak.peak_bytes(), peak.source, peak.reason))
+        yardsticks += [yardstick.take()] if yardsticks else []
         if gpu:
             gpu.look()
             memory = replace(memory, gpu_bytes=gpu.bytes, gpu_source=gpu.source)
@@ -144,6 +146,7 @@ def _measure(
         windows=measured.windows,
         loadgen=measured.loadgen,
         notices=tuple(notice for notice in seen if notice),
+        yardsticks=tuple(found for found in yardsticks if found),
     )
     return replace(result, status="ok", launches=(launch,))
 

@@ -21,6 +21,7 @@ from edgebench.energy import Energy
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.jobs import Result
 from edgebench.report.comparison import markdown, terminal
+from edgebench.yardstick import Yardstick
 
 HOSTILE = '<b>|`x`](http://e)\x00\x1b[31m\u202e&"]]>\ud800\n'
 
@@ -53,6 +54,21 @@ def test_disturbed_launches_are_left_out_or_leave_nothing_to_say(code: str) -> N
     lost = only(base, [result([*launches(4, 1.06), *launches(3, 1.06, code)])])
     assert lost.outcome == "inconclusive" and lost.ratio == pytest.approx(1.06, rel=0.01) and lost.low is None
     assert f"{code} (3)" in lost.reason and "4 of 7 in new" in lost.reason and "edgebench ab" in lost.remedy
+
+
+@pytest.mark.parametrize(
+    ("copy", "loop", "outcome"), [(1.0, 1.0, "slower"), (1.2, 1.0, "inconclusive"), (1.0, 1.07, "inconclusive"),
+                                  (0.8, 0.8, "slower")],
+)  # fmt: skip
+def test_a_machine_that_was_slower_itself_explains_a_slowdown(copy: float, loop: float, outcome: str) -> None:
+    def side(scale: float, copy: float, loop: float, **changes) -> list[Result]:
+        stick = Yardstick(round(2_000_000 * copy), round(700_000 * loop))
+        return [result([replace(one, yardsticks=(stick, stick)) for one in launches(scale=scale)], **changes)]
+
+    cell = only(side(1, 1, 1), side(1.06, copy, loop))
+    assert cell.outcome == outcome and ("the machine itself was" in cell.reason) == (outcome == "inconclusive")
+    on_card = [side(*what, compute="cuda") for what in ((1, 1, 1), (1.06, copy, loop))]
+    assert only(*on_card).outcome == "slower", "what the processor takes longer for does not slow a card"
 
 
 def test_few_launches_are_inconclusive() -> None:

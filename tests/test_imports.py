@@ -52,7 +52,19 @@ LAYERS = (
     ("pairing", "ratio"),
     ("artifact", "halving", "history", "stats", "registry", "loadgen_log", "packing", "jetson", "onnx_layers"),
     ("limits",),
-    ("specs", "jobs", "energy", "answers", "recipe", "protocols", "errors", "jsonio", "onnx_file", "__init__"),
+    (
+        "specs",
+        "jobs",
+        "energy",
+        "answers",
+        "recipe",
+        "protocols",
+        "errors",
+        "jsonio",
+        "onnx_file",
+        "yardstick",
+        "__init__",
+    ),
 )
 # Names that users know, which hand on to what stands above them when they are called.
 DOORS = {"__init__": ("api", "results"), "results": ("report.*",)}

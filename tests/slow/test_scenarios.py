@@ -64,6 +64,7 @@ def test_launches_are_processes_and_their_agreement_is_told(measure: Measure, sm
     assert row["half_width"] == pytest.approx((high - low) / 2 / result.summary.median_ns)
     assert all(launch.samples.latency_ns for launch in result.launches)
     assert len({launch.before["time"] for launch in result.launches}) > 1, "each launch has its own fingerprint"
+    assert {len(launch.yardsticks) for launch in result.launches} == {2}, "the machine's speed, before and after"
     assert "5 launches" in said and "±" in said
 
 
