@@ -178,6 +178,10 @@ def test_a_scale_holds_its_values_and_has_ticks(values: list[float], log: bool |
     assert all(9.9 <= scale(tick) <= 400.1 for tick in ticks)
 
 
+def test_twice_as_many_models_as_colours_all_look_different() -> None:
+    assert len({chart.colour(i) for i in range(2 * chart.COLOURS)}) == 2 * chart.COLOURS
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=12))
 def test_the_front_goes_through_what_nothing_beats(points: list[tuple[int, int]]) -> None:

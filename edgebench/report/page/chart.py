@@ -172,7 +172,8 @@ def line(index: int, points: Sequence[Point], x: Scale, y: Scale) -> Html:
 
 
 def colour(index: int) -> str:
-    return f"c{index % COLOURS}"
+    """The classes of its colour; where the colours come round again, every other time marks have a dark rim."""
+    return f"c{index % COLOURS}" + (" again" if index // COLOURS % 2 else "")
 
 
 def dashes(index: int) -> str | None:
