@@ -97,7 +97,7 @@ def describe_machine(root: Path = ROOT) -> str:
     board = (read(root / "proc/device-tree/model") or "").strip("\0 ")
     board = board or " ".join(dict.fromkeys(dmi(root).values()))
     what = (board or cpu_model(root) or "a processor of unknown model") + (f" ({tree[0]})" if tree else "")
-    memory = f"{total // 2**20} MB of memory" if total else "memory of unknown size"
+    memory = f"{total // 2**20} MiB of memory" if total else "memory of unknown size"
     return f"{what} with {available_cores(root)} usable cores, {memory} and {', '.join(cards) or 'no NVIDIA card'}"
 
 
@@ -129,7 +129,7 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
     cores = min(wanted or sys.maxsize, available_cores(root))
     bounds = f"{cores} cores" + (f" (the board has {wanted})" if wanted and wanted > cores else "")
     if limit is not None:
-        bounds += f" and {limit} MB" + (" (this machine has less)" if total and total < limit * 2**20 else "")
+        bounds += f" and {limit} MiB" + (" (this machine has less)" if total and total < limit * 2**20 else "")
     notice = (
         f"EMULATED, NOT MEASURED: {found}. The run goes ahead on this machine's CPU, held to {bounds}. Its instruction "
         "set (ISA), caches, memory bandwidth, TensorRT tactics, clock scaling (DVFS) and thermals are not the board's: "
@@ -143,6 +143,6 @@ def _other_variant(profile: Profile, root: Path) -> str:
     if not nominal or not total or SAME_VARIANT * nominal <= total / 2**20 <= nominal:
         return ""
     return (
-        f"this board has {total // 2**20} MB of memory, {profile.title} has {nominal}: the measurement stands, but it "
+        f"this board has {total // 2**20} MiB of memory, {profile.title} has {nominal}: the measurement stands, but it "
         "is another variant, and the profile's peaks and bandwidth may not be its own"
     )

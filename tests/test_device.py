@@ -271,7 +271,7 @@ def test_of_two_profiles_the_more_specific_wins(rules, expected, tmp_path, own_p
 
 def test_the_machine_is_described(tmp_path):
     board = device.describe_machine(machine(tmp_path / "board", BOARDS["jetson_orin_nano"], 7620))
-    assert "The Board (nvidia,p3768-0000+p3767-0005-super)" in board and "7620 MB" in board
+    assert "The Board (nvidia,p3768-0000+p3767-0005-super)" in board and "7620 MiB" in board
     assert "NVIDIA RTX A2000" in device.describe_machine(machine(tmp_path / "pc", gpu="NVIDIA RTX A2000"))
     assert "unknown" in device.describe_machine(tmp_path / "nothing")
 
@@ -287,7 +287,7 @@ def test_on_the_board_it_is_measured(tmp_path):
 
 def test_another_variant_of_the_board_is_measured_with_a_notice(tmp_path):
     placed = place("jetson_orin", machine(tmp_path / "root", BOARDS["jetson_orin"], memory_mb=30697))
-    assert placed.evidence == "measured" and "30697 MB" in placed.notice and "variant" in placed.notice
+    assert placed.evidence == "measured" and "30697 MiB" in placed.notice and "variant" in placed.notice
 
 
 def test_elsewhere_it_is_emulated_and_says_so_loudly(tmp_path, monkeypatch):
