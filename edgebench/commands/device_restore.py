@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from edgebench.commands import options
+from edgebench.commands import options, remote
 
 
 @click.command(
     epilog="""\b
 Examples:
   edgebench devices restore
+  edgebench devices restore --host robot@orin.local
   sudo -E $(command -v edgebench) devices restore"""
 )
+@click.option("--host", metavar="USER@BOARD", help="Do it on this board, over ssh.")
+@remote.ssh_config
 @options.as_json
-def command(as_json: bool) -> None:
+def command(host: str | None, config: Path | None, as_json: bool) -> None:
     """Put back the power mode and the clocks that `edgebench run --power-mode … --lock-clocks` had found.
 
     A run does this by itself, also on Ctrl-C; after a kill -9 or a crash of the machine, this does.
     """
     from edgebench import board, jsonio
 
-    done = board.restore()
+    done = _there(host, config) if host else board.restore()
     if as_json:
         click.echo(jsonio.dumps({"restored": bool(done), "message": done}, indent=1))
     else:
         click.echo(done or "nothing to put back")
+
+
+def _there(address: str, config: Path | None) -> str:
+    from edgebench.engines.ssh import Connection, Host
+    from edgebench.report.formats import printable
+
+    with Connection(Host(address, config)) as connection:
+        connection.greet()
+        return printable(str(connection.ask("restore")["done"]))

@@ -179,6 +179,12 @@ class Board:
 
         self._desk.tell({"probes": {found.name: found.error for found in local.probe_all(list(request["runtimes"]))}})
 
+    def do_restore(self, request: Mapping[str, Any]) -> None:
+        """Put back the settings that a killed run has left behind; "" if there are none."""
+        from edgebench import board
+
+        self._desk.tell({"done": board.restore()})
+
     def do_forget(self, request: Mapping[str, Any]) -> None:
         """Remove a job whose results have all been fetched."""
         folder = self._job(request)

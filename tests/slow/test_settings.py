@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import sshd
 from conftest import Command, clean_environment
 from factories import make_artifact
 from jetson_standin import FREE, HELD, Board
@@ -63,3 +64,17 @@ def test_a_killed_run_is_told_of_by_the_next_and_undone_by_restore(
     refused = edgebench(*told, "--duration", "0.2", "--power-mode", "25W")
     assert refused.returncode == 1 and "`edgebench devices restore`" in refused.stderr
     assert edgebench("devices", "restore").stdout.startswith("put back: ") and jetson.state == FREE
+
+
+@pytest.mark.xdist_group("ssh")
+def test_a_board_is_restored_from_the_desk(jetson: Board, edgebench: Command, tmp_path: Path) -> None:
+    killed = "import os; from edgebench import board\nwith board.hold('15W', True): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed], env=clean_environment(), timeout=120)
+    assert jetson.state == HELD
+    of_board = {name: os.environ[name] for name in ("STANDIN_BOARD", "EDGEBENCH_STATE")}
+    path = f"{jetson.bin}:{tmp_path / 'it' / 'bin'}:/usr/bin:/bin"
+    with sshd.board(tmp_path / "it", PATH=path, **of_board) as board:
+        command = ("devices", "restore", "--host", "board", "--ssh-config", board.client)
+        done, again = edgebench(*command), edgebench(*command)
+    assert done.stdout.startswith("put back: ") and jetson.state == FREE
+    assert (again.returncode, again.stdout) == (0, "nothing to put back\n")
