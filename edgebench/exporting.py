@@ -121,6 +121,7 @@ def _make(exporter: Any, source: Artifact, target: str, out: Path, options: Expo
             created=now(),
             source=source.identity,
             origin=source.origin or source.identity,
+            in_float=made.in_float or source.in_float,
         )
         artifact = folder.write_manifest(scratch, artifact)
         tell(f"verifying {target} on {exporter.verify_with}")

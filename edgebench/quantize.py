@@ -27,13 +27,15 @@ def check(precision: str) -> None:
 
 def quantize(
     model: Any, source: Artifact, options: ExportOptions, *, transformer: bool, opened: Callable[[Any], Logits]
-) -> Any:
-    """The model in int8: ranges from the calibration images, preprocessed as the artifact says.
+) -> tuple[Any, tuple[str, ...]]:
+    """The model in int8, and the layers left in floating point: ranges from the calibration images, preprocessed as the
+    artifact says.
 
     With `options.accuracy_drop` the worst layers stay in floating point until the share of right validation images is
-    at most that much below that of the model as it came. `transformer`: smooth activations into weights first
-    (SmoothQuant, Xiao et al., ICML 2023) and leave attention's own products as NNCF's patterns for transformers have
-    them. `opened` makes a function from input to logits of a model, as NNCF hands it over for validation.
+    at most that much below that of the model as it came; EdgebenchError if that cannot be. `transformer`: smooth
+    activations into weights first (SmoothQuant, Xiao et al., ICML 2023) and leave attention's own products as NNCF's
+    patterns for transformers have them. `opened` makes a function from input to logits of a model, as NNCF hands it
+    over for validation.
     """
     nncf, given = _nncf(), _checked(options.calibration, source)
     name = source.inputs[0].name
@@ -51,10 +53,10 @@ def quantize(
     # which CPU. On such a one it gave 70.7 % where eight bits gave 69.2 % and fp32 70.3 %, and the bit that is lost
     # cannot be seen (EfficientNet-Lite0, ONNX Runtime, 1,500 test images of CIFAR-10).
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
-    with _quiet():
+    with _quiet() as said:
         try:
             if options.accuracy_drop is None:
-                return nncf.quantize(model, inputs(given.images), **recipe, advanced_parameters=advanced)
+                return nncf.quantize(model, inputs(given.images), **recipe, advanced_parameters=advanced), ()
             if not 0 < options.accuracy_drop < 1:
                 raise UsageError(f"--accuracy-drop is {options.accuracy_drop:g}", "give a share such as 0.01")
 
@@ -67,10 +69,11 @@ def quantize(
                 return float(np.mean(hits)), hits
 
             validation = inputs(given.validation_images)
-            return nncf.quantize_with_accuracy_control(
+            made = nncf.quantize_with_accuracy_control(
                 model, inputs(given.images), validation, right, max_drop=options.accuracy_drop, **recipe,
                 advanced_quantization_parameters=advanced,
             )  # fmt: skip
+            return made, _left_in_float(said, options.accuracy_drop)
         except nncf.ValidationError as error:
             raise EdgebenchError(f"NNCF cannot quantize {source.model.name}: {error}", "another backbone") from error
 
@@ -98,14 +101,26 @@ def _nncf() -> Any:
     return nncf
 
 
+def _left_in_float(said: Iterable[str], bound: float) -> tuple[str, ...]:
+    """The layers that NNCF tells of, which its result does not tell from those that it never quantizes."""
+    if any("could not achieve the required accuracy drop" in message for message in said):
+        raise EdgebenchError(f"int8 loses more than {bound:.2%}, whatever stays in floating point", "--precision fp16")
+    reports = [message.splitlines() for message in said if "were reverted back to the floating-point" in message]
+    return tuple(name.strip() for lines in reports[-1:] for name in lines[1:] if name.strip())
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """NNCF draws progress bars on stdout, which belongs to the caller's --json."""
-    logger = logging.getLogger("nncf")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _quiet() -> Iterator[list[str]]:
+    """What NNCF says; stdout, where it says that and draws progress bars, belongs to the caller's --json."""
+    logger, said = logging.getLogger("nncf"), []
+    handlers, level = logger.handlers, logger.level
+    listener = logging.Handler()
+    listener.emit = lambda record: said.append(record.getMessage())
+    logger.handlers = [listener]
+    logger.setLevel(logging.INFO)
     try:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            yield
+            yield said
     finally:
+        logger.handlers = handlers
         logger.setLevel(level)

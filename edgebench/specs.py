@@ -111,7 +111,8 @@ class Artifact:
 
     `files` maps each file's name in the folder to its sha256; `size_bytes` is what of them a device needs to run the
     model; `source` is the identity of the artifact that this one was exported from, `origin` that of the checkpoint at
-    the head of the chain (empty for the checkpoint itself).
+    the head of the chain (empty for the checkpoint itself); `in_float` names the layers that `--accuracy-drop` left in
+    floating point.
     """
 
     format: str
@@ -127,6 +128,7 @@ class Artifact:
     size_bytes: int = 0
     source: str = ""
     origin: str = ""
+    in_float: tuple[str, ...] = ()
     schema: int = SCHEMA
     path: Path = field(default=Path(), metadata={"json": False}, compare=False)
 
@@ -150,6 +152,7 @@ class Exported:
     outputs: tuple[TensorSpec, ...]
     tools: dict[str, str]
     precision: Precision = "fp32"
+    in_float: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,11 @@ class OnnxExporter:
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         refuse_unknown_options("the ONNX exporter", options.extra)
-        path = out / FILE
+        path, in_float = out / FILE, ()
         if source.format == "onnx" and source.precision == options.precision:
             model, tools = onnx.load(model_file(source, ".onnx")), {}
         elif source.format == "onnx":
-            model, tools = onnx_lower.lowered(source, options)
+            model, tools, in_float = onnx_lower.lowered(source, options)
         else:
             model, tools = self._exported(source, path)
         inputs = source.inputs
@@ -54,7 +54,7 @@ class OnnxExporter:
             inputs = (pixels,)
         onnx.save(model, path)
         _check(path)
-        return Exported((FILE,), inputs, source.outputs, tools, options.precision)
+        return Exported((FILE,), inputs, source.outputs, tools, options.precision, in_float)
 
     def _exported(self, source: Artifact, path: Path) -> tuple[onnx.ModelProto, dict[str, str]]:
         model = models.restore(source)

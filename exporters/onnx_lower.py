@@ -17,17 +17,18 @@ from edgebench.errors import EdgebenchError
 from edgebench.specs import Artifact, ExportOptions
 
 
-def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The model of an fp32 ONNX artifact in `options.precision`, and the tools that made it; inputs stay float32."""
+def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, dict[str, str], tuple[str, ...]]:
+    """The model of an fp32 ONNX artifact in `options.precision`, the tools that made it, and what of int8 was left in
+    floating point; inputs stay float32."""
     model = onnx.load(model_file(source, ".onnx"))
     if options.precision == "fp16":
-        return _fp16(model), {"onnxruntime": onnxruntime.__version__}
+        return _fp16(model), {"onnxruntime": onnxruntime.__version__}, ()
     import nncf
 
     # Attention is what sets a softmax between two products of matrices; no convolutional backbone has one inside.
     transformer = any(node.op_type == "Softmax" for node in model.graph.node)
-    made = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
-    return made, {"nncf": nncf.__version__}
+    made, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
+    return made, {"nncf": nncf.__version__}, in_float
 
 
 def _fp16(model: onnx.ModelProto) -> onnx.ModelProto:

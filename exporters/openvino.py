@@ -30,7 +30,7 @@ class OpenVinoExporter:
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         refuse_unknown_options("the OpenVINO exporter", options.extra)
-        tools, inputs = {"openvino": openvino.__version__}, source.inputs
+        tools, inputs, in_float = {"openvino": openvino.__version__}, source.inputs, ()
         if source.format == "openvino":
             model, inputs = _take_pixels(openvino.Core().read_model(model_file(source, ".xml")), source)
         else:
@@ -41,10 +41,10 @@ class OpenVinoExporter:
             tools["nncf"] = nncf.__version__
             # Attention is what sets a softmax between two products of matrices; no convolutional backbone has one.
             transformer = any(node.get_type_name() == "Softmax" for node in model.get_ops())
-            model = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
+            model, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
         # compress_to_fp16 is on by default and would quietly change the weights of a model that is called fp32.
         openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=options.precision == "fp16")
-        return Exported(("model.xml", "model.bin"), inputs, source.outputs, tools, options.precision)
+        return Exported(("model.xml", "model.bin"), inputs, source.outputs, tools, options.precision, in_float)
 
 
 def _converted(source: Artifact) -> openvino.Model:

@@ -88,6 +88,7 @@ def command(
 
     from edgebench import artifact, evaluating, exporting, jsonio, registry
     from edgebench.errors import UsageError
+    from edgebench.report.formats import printable
 
     names = list(dict.fromkeys(registry.canonical("exporters", target) for target in targets))
     if out and len(names) > 1:
@@ -106,6 +107,8 @@ def command(
             size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
             click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
             click.echo(f"  verified: {evaluating.explain(done.parity)}")
+            if left := done.artifact.in_float:
+                click.echo(f"  left in floating point: {len(left)} layers: {printable(', '.join(left))}")
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))
     else:

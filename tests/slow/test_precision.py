@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from edgebench.exporters import tensorrt_symmetric
 
-from edgebench import artifact, quantize
+from edgebench import artifact, quantize, registry
 from edgebench.cli import cli
 from edgebench.engines import local
 from edgebench.errors import Unsupported, UsageError
@@ -67,6 +67,24 @@ def test_int8_is_int8_inside(quantized: tuple[Artifact, Artifact], copied: Path,
     whole = artifact.file_in(quantized[1], "model.bin").stat().st_size
     (plain,) = (copied / "artifacts").glob("*-openvino")
     assert whole < 0.6 * (plain / "model.bin").stat().st_size, "weights of one byte"
+
+
+def test_what_was_left_in_floating_point_is_told(onnx_artifact: Artifact, tmp_path: Path) -> None:
+    """Noise, labelled by the fp32 model itself: int8 answers more of it otherwise than the bound allows."""
+    spec = onnx_artifact.preprocessing
+    noise = np.random.default_rng(0).integers(0, 256, (150, spec.height, spec.width, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(artifact.model_file(onnx_artifact, ".onnx"))
+    inputs = {onnx_artifact.inputs[0].name: artifact.prepared(noise, onnx_artifact)}
+    labels = session.run(None, inputs)[0].argmax(axis=1)
+    given = Calibration(noise[:12], noise, labels, classes=10)
+    options = ExportOptions("int8", calibration=given, accuracy_drop=0.03)
+    made = registry.load("exporters", "onnx").export(onnx_artifact, tmp_path, options)
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    weights = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    layers = {node.name: node for node in graph.node}
+    assert made.in_float and {*made.in_float} <= {*layers}
+    convolutions = [layers[name] for name in made.in_float if layers[name].op_type == "Conv"]
+    assert convolutions and all(node.input[1] in weights for node in convolutions), "weights of four bytes"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
