@@ -104,7 +104,7 @@ def _nncf() -> Any:
 def _left_in_float(said: Iterable[str], bound: float) -> tuple[str, ...]:
     """The layers that NNCF tells of, which its result does not tell from those that it never quantizes."""
     if any("could not achieve the required accuracy drop" in message for message in said):
-        raise EdgebenchError(f"int8 loses more than {bound:.2%}, whatever stays in floating point", "--precision fp16")
+        raise EdgebenchError(f"int8 costs more than --accuracy-drop {bound:g}, whatever stays in float", "a larger one")
     reports = [message.splitlines() for message in said if "were reverted back to the floating-point" in message]
     return tuple(name.strip() for lines in reports[-1:] for name in lines[1:] if name.strip())
 

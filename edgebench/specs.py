@@ -145,7 +145,10 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an exporter made in the folder it was given; edgebench adds the hashes, the reference and the manifest."""
+    """What an exporter made in the folder it was given; edgebench adds the hashes, the reference and the manifest.
+
+    `in_float`: the layers that `--accuracy-drop` left in floating point.
+    """
 
     files: tuple[str, ...]
     inputs: tuple[TensorSpec, ...]
