@@ -16,7 +16,7 @@ Examples:
   edgebench devices restore --host robot@orin.local
   sudo -E $(command -v edgebench) devices restore"""
 )
-@click.option("--host", metavar="USER@BOARD", help="Do it on this board, over ssh.")
+@remote.host_option
 @remote.ssh_config
 @options.as_json
 def command(host: str | None, config: Path | None, as_json: bool) -> None:
@@ -26,7 +26,7 @@ def command(host: str | None, config: Path | None, as_json: bool) -> None:
     """
     from edgebench import board, jsonio
 
-    done = _there(host, config) if host else board.restore()
+    done = board.restore() if host is None else _there(host, config)
     if as_json:
         click.echo(jsonio.dumps({"restored": bool(done), "message": done}, indent=1))
     else:

@@ -78,3 +78,4 @@ def test_a_board_is_restored_from_the_desk(jetson: Board, edgebench: Command, tm
         done, again = edgebench(*command), edgebench(*command)
     assert done.stdout.startswith("put back: ") and jetson.state == FREE
     assert (again.returncode, again.stdout) == (0, "nothing to put back\n")
+    assert edgebench("devices", "restore", "--host", "").returncode == 2, "an empty name is not this machine"
