@@ -17,23 +17,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgebench import artifact, comparing, ratio, running, selecting
-from edgebench.comparing import Comparison
-from edgebench.decision import Decision
-from edgebench.device import detect, load_profile, place
+from edgebench import artifact
+from edgebench.choosing import selecting
+from edgebench.choosing.decision import Decision
+from edgebench.comparing import judging, ratio
+from edgebench.comparing.judging import Comparison
 from edgebench.errors import UsageError, unknown_name
-from edgebench.jobs import Policy, Result, Scenario
-from edgebench.limits import Limits, Prefer
-from edgebench.recipe import TrainConfig, absolute, folder_name
-from edgebench.report import index
-from edgebench.report.rows import merged, rows
-from edgebench.results import folder_in
-from edgebench.running import Planned, RunOptions
+from edgebench.machine.device import detect, load_profile, place
+from edgebench.measuring import running
+from edgebench.measuring.running import Planned, RunOptions
+from edgebench.records.jobs import Policy, Scenario
+from edgebench.records.limits import Limits, Prefer
+from edgebench.records.recipe import TrainConfig, absolute, folder_name
+from edgebench.records.result import Result
+from edgebench.records.workspace import Workspace
+from edgebench.results import index
+from edgebench.results.rows import merged, rows
+from edgebench.results.store import folder_in
 from edgebench.specs import Artifact, InputType, Precision
-from edgebench.workspace import Workspace
+from edgebench.training import splits
 
 if TYPE_CHECKING:
-    from edgebench.training import Listener
+    from edgebench.training.loop import Listener
 
 AnyPath = str | os.PathLike[str]
 Source = Artifact | AnyPath
@@ -53,17 +58,17 @@ def train(
     `listener` hears of each step. Raises UsageError for a setting that cannot be meant, BadFile for a dataset that
     cannot be read, Unsupported without torch.
     """
-    from edgebench import data
-    from edgebench.libraries import need_libraries
+    from edgebench.training import data
+    from edgebench.training.requirements import need_libraries
 
     config = absolute(_with(config or TrainConfig(), settings, "setting"))
     config.check()
     dataset = data.find(config.dataset, config.data_dir, download=download)
     need_libraries()
-    from edgebench import training
+    from edgebench.training import loop
 
     folder = Path(out) if out else Workspace(Path(workspace)).checkpoints / folder_name(config, dataset.name)
-    return training.train(config, folder, resume=resume, listener=listener or training.SILENT)
+    return loop.train(config, folder, resume=resume, listener=listener or loop.SILENT)
 
 
 def export(
@@ -80,13 +85,13 @@ def export(
     floating point. Raises VerificationFailed, and keeps nothing, if an answer differs from torch's by more than the
     precision may cost; Unsupported where a library is missing.
     """
-    from edgebench import exporting
+    from edgebench.exporting import chain
 
     where = Workspace(Path(workspace))
     start = where.newest_checkpoint() if source is None else _artifact(source)
-    done = exporting.export(
+    done = chain.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
-        calibration=partial(exporting.calibration, start, where, calibration_images),
+        calibration=partial(chain.calibration, start, where, calibration_images),
         out=Path(out) if out else None, max_batch=max_batch, extra=options, tell=tell,
     )  # fmt: skip
     return done.artifact
@@ -110,7 +115,7 @@ def evaluate(
     )  # fmt: skip
     done = []
     for item in _planned(artifacts, where, device, False, asked):
-        test_set = Path(images) if images else running.test_set(item.artifact, where)
+        test_set = Path(images) if images else splits.test_set(item.artifact, where)
         done.append(running.evaluate(item, test_set, where.results))
     return done
 
@@ -147,7 +152,7 @@ def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Compari
     within ± `band` is nobody's concern. Raises EdgebenchError if nothing pairs, BadFile for a side that is not there.
     """
     names = [os.fspath(s) if isinstance(s, (str, os.PathLike)) else n for s, n in ((base, "base"), (new, "new"))]
-    return comparing.compare(_results(base), _results(new), band=band, names=(names[0], names[1]))
+    return judging.compare(_results(base), _results(new), band=band, names=(names[0], names[1]))
 
 
 def select(
@@ -213,7 +218,7 @@ def _planned(
 
 def _results(side: Results) -> list[Result]:
     if isinstance(side, (str, os.PathLike)):
-        found, problems = comparing.load(Path(side))
+        found, problems = judging.load(Path(side))
         _warn(problem.message for problem in problems)
         return found
     return [side] if isinstance(side, Result) else list(side)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench import jsonio, onnx_file
 from edgebench.errors import BadFile
+from edgebench.records import jsonio, onnx_file
 from edgebench.specs import SCHEMA, Artifact, Preprocessing
 
 if TYPE_CHECKING:

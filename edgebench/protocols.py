@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edgebench.energy import Sample, Scope
+from edgebench.records.energy import Sample, Scope
 from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Precision, SessionOptions
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Runtime(Protocol):
 
 
 class Meter(Protocol):
-    """Tells what is drawn right now by all that is in its `scope`; ours are in edgebench/power/, a file each.
+    """Tells what is drawn right now by all that is in its `scope`; ours are in edgebench/machine/power/, a file each.
 
     It is opened for one power pass and read by one thread, `interval_s` apart; 0 where `read` itself waits for a source
     that goes at its own pace. `streams`: whatever it tells is new. Where it is False, a value that never changes is
@@ -95,3 +95,14 @@ class Meter(Protocol):
 
     def close(self) -> None:
         """Give everything back and leave no process; may be called twice."""
+
+
+class Pixels(Protocol):
+    """Images of one size, in memory or not: `pixels[rows]` is uint8 (len(rows), size, size, 3), RGB.
+
+    `rows` is an int64 array in any order, or a slice.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray: ...

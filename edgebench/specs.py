@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgebench.jsonio import dumps
-from edgebench.recipe import TrainConfig
+from edgebench.records.jsonio import dumps
+from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench import evaluating, registry
 from edgebench.errors import EdgebenchError
+from edgebench.machine import registry
+from edgebench.measuring import correctness
 from edgebench.protocols import Runtime, Session
 from edgebench.specs import Artifact, Effective, SessionOptions
 
@@ -78,8 +79,8 @@ def _says_what_it_runs(session: Session, artifact: Artifact) -> None:
 
 
 def _answers_as_torch(session: Session, artifact: Artifact) -> None:
-    parity = evaluating.check_parity(session, artifact, folder.read_reference(artifact), (1, 3))
-    assert parity.passed, f"its answers are not torch's: {evaluating.explain(parity)}"
+    parity = correctness.check_parity(session, artifact, folder.read_reference(artifact), (1, 3))
+    assert parity.passed, f"its answers are not torch's: {correctness.explain(parity)}"
 
 
 def _takes_any_batch(session: Session, artifact: Artifact) -> None:

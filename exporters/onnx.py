@@ -13,10 +13,11 @@ import onnxsim
 import torch
 from edgebench.exporters import onnx_input, onnx_lower
 
-from edgebench import models, quantize
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, refuse_unknown_options
+from edgebench.exporting import quantize
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision
+from edgebench.training import models
 
 # They make Reshape → Gemm → Reshape of MatMul → Add. ONNX Runtime has kernels in int8 for MatMul alone where the result
 # stays in floating point, and computes such a Gemm in fp32: DeiT-S in int8 then took 1.6 × the time of fp32, not 0.5 ×.

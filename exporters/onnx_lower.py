@@ -11,9 +11,9 @@ import onnxruntime
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from edgebench import quantize
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError
+from edgebench.exporting import quantize
 from edgebench.specs import Artifact, ExportOptions
 
 

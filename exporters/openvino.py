@@ -9,9 +9,9 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from edgebench import quantize
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, refuse_unknown_options
+from edgebench.exporting import quantize
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorrt as trt
+from edgebench.runtimes.tensorrt_log import Log
 
-from edgebench import cuda
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, Unsupported, UsageError, refuse_unknown_options
+from edgebench.machine import cuda
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
-from edgebench.tensorrt_log import Log
 
 FILE = "model.engine"
 # Exports are verified at batch sizes 1, 3 and 8, and a plan refuses what lies beyond its profile.

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import tensorrt as trt
 from edgebench.runtimes import tensorrt_layers
+from edgebench.runtimes.tensorrt_log import Log
 
-from edgebench import cuda
 from edgebench.artifact import model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
+from edgebench.machine import cuda
 from edgebench.specs import Artifact, Effective, Layers, SessionOptions
-from edgebench.tensorrt_log import Log
 
 ANEW = "a plan runs only on the TensorRT and the GPU it was built with: on this board, `edgebench export --target trt`"
 

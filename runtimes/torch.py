@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from edgebench import models
 from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported, refuse_unknown_options
 from edgebench.specs import Artifact, Effective, SessionOptions
+from edgebench.training import models
 
 
 class Torch:

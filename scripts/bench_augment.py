@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from edgebench import augment, models
+from edgebench.training import augment, models
 
 BATCH, SIZE = 64, 64
 

@@ -12,8 +12,9 @@ import statistics
 import time
 from pathlib import Path
 
-from edgebench import artifact, registry
+from edgebench import artifact
 from edgebench.artifact import preprocess
+from edgebench.machine import registry
 from edgebench.specs import SessionOptions
 
 BURST = 20

@@ -12,7 +12,7 @@ import numpy as np
 from edgebench.runtimes.fake import Fake
 
 from edgebench import artifact as folder
-from edgebench import measure
+from edgebench.measuring import loop
 from edgebench.specs import SessionOptions
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ def main() -> None:
         requests = [{artifact.inputs[0].name: np.ascontiguousarray(image[None])} for image in images]
         with Fake().open(artifact, "cpu", SessionOptions(extra={"latency_ms": "0"})) as session:
             made = [
-                measure.one_at_a_time(
+                loop.one_at_a_time(
                     session.run, requests, warmup_s=0.05, duration_s=60, max_iterations=INFERENCES
                 )
                 for _ in range(rounds)

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebench import jsonio, results, stats
-from edgebench.answers import ClassAccuracy, Evaluation, Parity
-from edgebench.fingerprint import fingerprint
-from edgebench.jobs import Job, Launch, MemoryPeaks, Result, Samples
-from edgebench.recipe import TrainConfig
+from edgebench.machine.fingerprint import fingerprint
+from edgebench.records import jsonio
+from edgebench.records.answers import ClassAccuracy, Evaluation, Parity
+from edgebench.records.jobs import Job
+from edgebench.records.recipe import TrainConfig
+from edgebench.records.result import Launch, MemoryPeaks, Result, Samples
+from edgebench.results import stats, store
 from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, Training
 
 MODELS = [f"{family}_{size}" for family in ("mobilenetv3", "efficientnet", "resnet", "deit") for size in range(5)]
@@ -96,7 +98,7 @@ def make(folder: Path, number: int) -> int:
             job = dataclasses.replace(job, scenario="throughput" if case == 2 else "latency")
             result = dataclasses.replace(result, job=job, summary=summary, parity=parity, stop="precision")
         text = jsonio.dumps(result, indent=1).replace('"launches": []', f'"launches": {launched}')
-        (folder / results.file_name(result)).write_text(text)
+        (folder / store.file_name(result)).write_text(text)
         written += len(text)
     return written
 

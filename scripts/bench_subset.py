@@ -12,7 +12,7 @@ import time
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from edgebench.data.subset import is_validation, stratified_order
+from edgebench.training.data.subset import is_validation, stratified_order
 
 
 def ours(labels: np.ndarray, seed: int) -> None:

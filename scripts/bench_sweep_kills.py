@@ -27,7 +27,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from edgebench import artifact, data, jsonio, results
+from edgebench import artifact
+from edgebench.records import jsonio
+from edgebench.results import store
+from edgebench.training import data
 
 PLAN = """
 models = {models}
@@ -164,7 +167,7 @@ def compare(plan: Path, killed: Path, undisturbed: Path) -> bool:
         if not folder.name.startswith("."):
             folders += 1
             artifact.read(folder)  # raises where a sha256 is wrong
-    found, problems = results.read_all(killed / "results")
+    found, problems = store.read_all(killed / "results")
     whole = Counter((r.job.identity, r.stop == "interrupted") for r in found)
     differing = [
         key for key in mine

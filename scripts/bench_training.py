@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebench import data
-from edgebench.libraries import need_libraries
+from edgebench.training import data
+from edgebench.training.requirements import need_libraries
 
 IMAGE_SIZE, BATCH, THREADS = 64, 64, 2
 IMAGES = "cifar10.npz"
@@ -84,8 +84,8 @@ def ours(cifar: Path, model: str, steps: int, scratch: Path) -> float:
 def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
     """Images a second in the later half of some steps, from the times of the steps."""
     need_libraries()
-    from edgebench.recipe import TrainConfig
-    from edgebench.training import Listener, Step, train
+    from edgebench.records.recipe import TrainConfig
+    from edgebench.training.loop import Listener, Step, train
 
     moments = []
 
@@ -111,8 +111,8 @@ def share_of_images(cifar: Path, step_s: float) -> float:
     """The share of a step that reading and augmenting a batch take."""
     import torch
 
-    from edgebench import augment
-    from edgebench.feed import Feed
+    from edgebench.training import augment
+    from edgebench.training.feed import Feed
 
     torch.set_num_threads(THREADS)
     splits = data.load(str(cifar / "cifar-10-batches-py"), "10000", IMAGE_SIZE, 0)

@@ -31,10 +31,11 @@ PLUGIN = Path(__file__).parent.parent / "tests" / "plugins" / "slowed"
 sys.path.insert(0, str(PLUGIN))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")]))
 
-from edgebench import ab, artifact, repeat, running  # noqa: E402 (the plugin has to be found first)
 from edgebench.device import detect, place  # noqa: E402
 from edgebench.engines import bursts  # noqa: E402
 from edgebench.jobs import Policy  # noqa: E402
+
+from edgebench import ab, artifact, repeat, running  # noqa: E402 (the plugin has to be found first)
 
 SIDES = {  # runtime, options of A, options of B
     "aa": ("onnxruntime", {}, {}),

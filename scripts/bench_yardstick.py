@@ -1,4 +1,4 @@
-"""Does the machine's own speed (edgebench/yardstick.py) tell why two runs of one thing differ?
+"""Does the machine's own speed (edgebench/machine/yardstick.py) tell why two runs of one thing differ?
 
 .venv/bin/python scripts/bench_yardstick.py ARTIFACT --seconds 150
 
@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from edgebench import artifact, ratio, yardstick
-from edgebench.yardstick import Yardstick
+from edgebench import artifact
+from edgebench.comparing import ratio
+from edgebench.machine import yardstick
+from edgebench.machine.yardstick import Yardstick
 
 LAUNCH_S = 0.3
 BEYOND = 0.005

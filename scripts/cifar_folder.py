@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edgebench import data
+from edgebench.training import data
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ Command = Callable[..., subprocess.CompletedProcess]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first: whatever trains, exports or starts processes by the dozen is in tests/slow.
+    """Fast tests first: whatever trains, exports or starts processes by the dozen is in a folder `slow`.
 
     Of those the longest come first, so that no worker is left alone with one of them at the end.
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edgebench.data import Images, Splits
+from edgebench.training.data import Images, Splits
 
 CLASSES = ("cat", "dog", "owl")
 WORDNET = ("n01440764", "n01443537")

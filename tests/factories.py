@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench import stats
-from edgebench.answers import Parity
 from edgebench.artifact import Reference
-from edgebench.jobs import Job, Launch, MemoryPeaks, Result, Samples
-from edgebench.recipe import TrainConfig
+from edgebench.records.answers import Parity
+from edgebench.records.jobs import Job
+from edgebench.records.recipe import TrainConfig
+from edgebench.records.result import Launch, MemoryPeaks, Result, Samples
+from edgebench.results import stats
 from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, Training
 
 MODEL_FILES = {"checkpoint": "weights.safetensors", "onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "m.plan"}

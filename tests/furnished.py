@@ -12,9 +12,11 @@ from pathlib import Path
 
 from factories import make_artifact, make_result, make_samples
 
-from edgebench import fingerprint, results
-from edgebench.answers import Evaluation
-from edgebench.jobs import MemoryPeaks, Notice, Point, Result, Samples, Sustained, Window
+from edgebench.machine import fingerprint
+from edgebench.records.answers import Evaluation
+from edgebench.records.notices import Notice
+from edgebench.records.result import MemoryPeaks, Point, Result, Samples, Sustained, Window
+from edgebench.results import store
 from edgebench.specs import Effective, ModelInfo
 
 IMAGE = "<img src=x onerror=alert(1)>"
@@ -91,7 +93,7 @@ def furnish(root: Path, checkpoint: Path) -> Path:
     """Results and, after the image of a trained checkpoint, trainings on three subsets with two seeds."""
     for second, result in enumerate(measurements()):
         created = f"2026-11-02T00:{second // 60:02}:{second % 60:02}.000000+00:00"
-        results.save(replace(result, created=created), root / "results")
+        store.save(replace(result, created=created), root / "results")
     (root / "results" / "torn.json").write_text('{"job": ')
     for images in (100, 200, 400):
         for seed in (0, 1):

@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 from factories import make_artifact, make_job
 
-from edgebench.comparing import compare
-from edgebench.jobs import Launch, MemoryPeaks, Notice, Result, Samples
+from edgebench.comparing.judging import compare
+from edgebench.records.notices import Notice
+from edgebench.records.result import Launch, MemoryPeaks, Result, Samples
 from edgebench.specs import Artifact, Effective
 
 ARTIFACT = make_artifact()

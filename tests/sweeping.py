@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 from factories import make_artifact
 
-from edgebench import artifact, testset
-from edgebench.jobs import Policy
-from edgebench.running import RunOptions
-from edgebench.sweep import build, facts
-from edgebench.sweep.local import Local
-from edgebench.sweep.records import Records
-from edgebench.sweep.site import Site, here
-from edgebench.sweep.steps import Outcome, Step, Train
-from edgebench.sweep.work import work
-from edgebench.workspace import Workspace
+from edgebench import artifact
+from edgebench.measuring import testset
+from edgebench.measuring.running import RunOptions
+from edgebench.records.jobs import Policy
+from edgebench.records.workspace import Workspace
+from edgebench.sweeping import build, facts
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.site import Site, here
+from edgebench.sweeping.steps import Outcome, Step, Train
+from edgebench.sweeping.this_machine import Local
+from edgebench.sweeping.work import work
 
 OPTIONS = RunOptions(warmup_s=0.1, duration_s=1.0, policy=Policy(1, 0.0))
 

@@ -17,8 +17,9 @@ import edgebench
 from edgebench import results
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, UsageError
-from edgebench.limits import Limits
-from edgebench.running import RunOptions
+from edgebench.measuring.running import RunOptions
+from edgebench.records.limits import Limits
+from edgebench.results import store
 
 FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select")
 
@@ -27,7 +28,7 @@ def test_importing_the_package_loads_nothing_else_and_its_names_stay_functions()
     code = (
         "import sys, json, edgebench\n"
         "light = sorted(m.split('.')[0] for m in sys.modules)\n"
-        "import edgebench.running, edgebench.comparing, edgebench.selecting\n"
+        "import edgebench.measuring.running, edgebench.comparing.judging, edgebench.choosing.selecting\n"
         f"kinds = [callable(getattr(edgebench, name)) for name in {FUNCTIONS!r}]\n"
         "print(json.dumps([light, kinds, edgebench.results.load.__module__, 'train' in dir(edgebench)]))\n"
     )
@@ -92,7 +93,7 @@ def test_select_and_compare_take_results_and_folders_alike(tmp_path: Path) -> No
     fast, slow = ([make_samples((ms * 1_000_000,) * 300)] * 5 for ms in (2, 3))
     base, new = make_result(samples=fast), make_result(samples=slow, created="2026-01-02T00:00:00.000000+00:00")
     for result, folder in ((base, "base"), (new, "new")):
-        results.save(result, tmp_path / folder / "results")
+        store.save(result, tmp_path / folder / "results")
     for sides in ((base, new), ([base], [new]), (tmp_path / "base", str(tmp_path / "new" / "results"))):
         (cell,) = edgebench.compare(*sides).cells
         assert cell.outcome == "slower" and cell.ratio == pytest.approx(1.5)
@@ -104,7 +105,7 @@ def test_select_and_compare_take_results_and_folders_alike(tmp_path: Path) -> No
 
 
 def test_a_file_that_cannot_be_read_is_a_warning(tmp_path: Path) -> None:
-    results.save(make_result(), tmp_path)
+    store.save(make_result(), tmp_path)
     (tmp_path / "bad.json").write_text("{")
     for call in (edgebench.select, results.load):
         with pytest.warns(UserWarning, match=r"bad\.json"):
@@ -115,7 +116,7 @@ def test_the_table_of_results(tmp_path: Path) -> None:
     old, new = make_result(), make_result(created="2026-01-02T00:00:00.000000+00:00")
     bad = make_result(status="timeout", runtime="openvino", created="2026-01-03T00:00:00.000000+00:00")
     for result in (old, new, bad):
-        results.save(result, tmp_path / "results")
+        store.save(result, tmp_path / "results")
     table = results.load(tmp_path)
     assert len(table) == 2 and len(results.load(str(tmp_path / "results"), newest=False)) == 3
     assert {"median_ms", "throughput_per_s", "peak_memory_mib", "energy_mj", "model_size_mib"} <= set(table.columns)

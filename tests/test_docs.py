@@ -11,9 +11,9 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from edgebench import registry
 from edgebench.cli import COMMANDS, cli
-from edgebench.device import profile_names
+from edgebench.machine import registry
+from edgebench.machine.device import profile_names
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles")]

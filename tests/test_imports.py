@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -13,134 +14,138 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, Command
 
-# From the top down: a file imports only what stands in a lower layer, or in its own.
-LAYERS = (
+PACKAGE = REPOSITORY / "edgebench"
+# From the top down: a file imports from its own room and from rooms further down. The loose files are doors, which
+# stand where their row says, or ground, which all stand on. CONTRIBUTING.md shows the same list.
+ROOMS = (
     ("__main__",),
     ("cli",),
-    ("commands.*",),
-    ("api",),
-    ("doctor", "testing", "tune"),
-    ("picking",),
-    ("sweep.*", "deploy"),
-    (
-        "training",
-        "exporting",
-        "running",
-        "fleet",
-        "crosscheck",
-        "complexity",
-        "report.*",
-        "figures",
-        "decision",
-        "selecting",
-    ),
-    ("study",),
-    ("checkpoint", "optimization", "feed"),
-    ("distributed", "gradients", "heap", "unfinished", "tracking"),
-    ("ab", "comparing"),
-    ("metered",),
-    ("repeat", "search", "starter"),
-    ("worker", "engines.*"),
-    ("scenarios", "foreign"),
-    ("evaluating", "results", "testset", "workspace"),
-    ("board", "roofline"),
-    ("jetson_tools", "host_peaks", "shared_memory"),
-    ("power.*",),
-    ("measure", "loadgen", "memory", "gpu_memory", "device", "profiles", "fingerprint", "quantize"),
-    ("cuda", "tensorrt_log"),
-    ("rivals.*", "data.*", "augment.*", "models.*", "libraries"),
-    ("pairing", "ratio"),
-    ("artifact", "halving", "history", "stats", "registry", "loadgen_log", "packing", "jetson", "onnx_layers"),
-    ("limits",),
-    (
-        "specs",
-        "jobs",
-        "energy",
-        "answers",
-        "recipe",
-        "protocols",
-        "errors",
-        "jsonio",
-        "onnx_file",
-        "yardstick",
-        "__init__",
-    ),
+    ("commands",),
+    ("api", "testing"),
+    ("report",),
+    ("choosing",),
+    ("sweeping",),
+    ("boards",),
+    ("comparing",),
+    ("estimating",),
+    ("exporting",),
+    ("training",),
+    ("measuring",),
+    ("results",),
+    ("machine",),
+    ("records", "specs", "protocols", "artifact", "errors", "__init__"),
 )
+FOLDERS = tuple(name for row in ROOMS for name in row if (PACKAGE / name).is_dir())
 # Names that users know, which hand on to what stands above them when they are called.
-DOORS = {"__init__": ("api", "results"), "results": ("report.*",)}
+DOORS = {"__init__", "results"}
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
-ADAPTERS = {"specs", "protocols", "errors", "artifact", "models", "cuda", "tensorrt_log", "quantize"}
+ADAPTERS = {"specs", "protocols", "errors", "artifact", "training.models", "machine.cuda", "exporting.quantize"}
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
     "nncf", "wandb", "tensorboard", "matplotlib",
 )  # fmt: skip
-# The files that need what only training installs; nothing else in the core may import them, not even inside a function.
-TRAINING = {
-    "augment.*", "models.*", "data.catalogue", "data.loading", "data.pixels", "data.decoding", "training", "checkpoint",
-    "optimization", "feed", "distributed", "gradients", "unfinished", "tracking", "evaluating", "complexity",
-    "libraries", "report.plots", "quantize", "onnx_layers",
+# The files that may import what a base install lacks; no other file of the core may, not even inside a function.
+HEAVY_FILES = {
+    "training.*", "exporting.quantize", "estimating.onnx_layers", "measuring.correctness", "report.plots",
 }  # fmt: skip
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {
-    "augment.*", "models.*", "training", "checkpoint", "optimization", "feed", "distributed", "gradients", "unfinished",
+    "training.augment.*", "training.models.*", "training.loop", "training.checkpoint", "training.optimization",
+    "training.feed", "training.distributed", "training.gradients", "training.unfinished",
 }  # fmt: skip
-# What `edgebench.NAME(...)` does for users: a module of that name would take the function's place once it is imported.
-API = {"train", "export", "evaluate", "run", "compare", "select"}
-# What needs the libraries of a board with a GPU: cuda-python and TensorRT.
-BOARD = {"cuda", "tensorrt_log"}
+# What `edgebench.NAME(...)` does for users: a folder of that name would take the function's place once it is imported.
+API = {"train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep", "study"}
+# What needs the libraries of a board with a GPU: cuda-python.
+BOARD = {"machine.cuda"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
-PROGRAMS = {"rivals.bare_onnxruntime", "rivals.bare_openvino"}
+PROGRAMS = {"comparing.rivals.bare_onnxruntime", "comparing.rivals.bare_openvino"}
 
 
+@cache
 def modules() -> dict[str, Path]:
-    files = (REPOSITORY / "edgebench").rglob("*.py")
-    names = {".".join(p.relative_to(REPOSITORY / "edgebench").with_suffix("").parts): p for p in files}
+    names = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}
     return {name.removesuffix(".__init__"): path for name, path in names.items()}
 
 
 def among(name: str, names: Iterable[str]) -> bool:
-    """Whether a module is named, by itself or as a part of a package: "models.*"."""
+    """Whether a module is named, by itself or as a part of a package: "training.models.*"."""
     return name in names or any(n.endswith(".*") and f"{name}.".startswith(n[:-1]) for n in names)
 
 
-def layer(name: str) -> int:
-    for i, names in enumerate(LAYERS):
-        if among(name, names):
+def room(name: str) -> int:
+    for i, names in enumerate(ROOMS):
+        if name.split(".")[0] in names:
             return i
-    raise AssertionError(f"edgebench/{name} has no layer: say in LAYERS where it stands")
+    raise AssertionError(f"edgebench/{name} stands in no room: see ROOMS")
 
 
 @cache
-def imported(path: Path) -> set[str]:
+def imported(path: Path) -> frozenset[str]:
     """All modules that a file imports anywhere, in full, with those that only type checkers see."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
-    return found
+            assert node.level == 0, f"{path}:{node.lineno}: write the whole name"
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules_inside = {name for name in inside if name.removeprefix("edgebench.") in modules()}
+            found |= inside | (set() if modules_inside == inside else {node.module or ""})
+    return frozenset(found)
 
 
 def ours(path: Path) -> set[str]:
     """The edgebench modules that a file imports, without the package's name."""
     known = set(modules())
     names = {name.removeprefix("edgebench.") for name in imported(path) if name.startswith("edgebench.")}
-    names |= {f"{name}.__init__" for name in names}
-    return {name for name in names if name in known or name.split(".")[0] in ("exporters", "runtimes")}
+    names |= {"__init__"} & {"__init__" if name == "edgebench" else "" for name in imported(path)}
+    return {name for name in names if name in known or name.startswith(("exporters.", "runtimes."))}
 
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_imports_point_downward(name: str) -> None:
     for other in ours(modules()[name]):
         assert not other.startswith(("exporters", "runtimes")), f"{name} imports an adapter by name: use the registry"
-        known_door = among(other, DOORS.get(name, ()))
-        assert known_door or layer(other) >= layer(name), f"{name} imports {other}, which stands above it"
+        assert name in DOORS or room(other) >= room(name), f"{name} imports {other}, which stands above it"
 
 
-def test_no_module_has_the_name_of_a_function_of_the_api() -> None:
-    for name in API & set(modules()):
-        pytest.fail(f"edgebench/{name}.py hides edgebench.{name}(): name the file for the doing, as training.py is")
+def test_no_file_reaches_itself_through_its_imports() -> None:
+    """Neither between rooms nor inside one. The doors hand on to what stands above them, when they are called."""
+    ahead = {name: ours(path) & set(modules()) - {name} for name, path in modules().items() if name not in DOORS}
+    done: set[str] = set()
+
+    def walk(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a cycle: {' → '.join((*way[way.index(name) :], name))}"
+        if name in done:
+            return
+        for other in ahead.get(name, ()):
+            walk(other, (*way, name))
+        done.add(name)
+
+    for name in ahead:
+        walk(name, ())
+
+
+def test_the_architecture_stands_in_the_folders() -> None:
+    loose = [path.name for path in PACKAGE.glob("*.py")]
+    assert len(loose) <= 10, f"loose files: {sorted(loose)}"
+    found = {path.name for path in PACKAGE.iterdir() if path.is_dir() and list(path.glob("*.py"))}
+    assert found == set(FOLDERS)
+
+
+def test_contributing_shows_the_same_rooms() -> None:
+    """Its table has a line a room, in their order, with what the folder's own first line says of it."""
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    shown = re.findall(r"^\| `([a-z]+)/` \| (.+) \|$", text, re.M)
+    first = {
+        name: (ast.get_docstring(ast.parse(modules()[name].read_text())) or "").splitlines()[0] for name in FOLDERS
+    }
+    assert shown == [(name, first[name].rstrip(".")) for name in FOLDERS]
+
+
+def test_no_folder_and_no_loose_file_has_the_name_of_a_function_of_the_api() -> None:
+    for name in API & {name.split(".")[0] for name in modules()}:
+        pytest.fail(f"edgebench/{name} hides edgebench.{name}(): name it for the doing, as training/ is")
 
 
 def test_what_is_imported_from_edgebench_exists() -> None:
@@ -156,15 +161,16 @@ ADAPTER_FILES = [path for folder in ("exporters", "runtimes") for path in sorted
 
 @pytest.mark.parametrize("path", ADAPTER_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_an_adapter_sees_the_contract_alone(path: Path) -> None:
-    parts = {name for name in ours(path) if name.startswith(f"{path.parent.name}.{path.stem}_")}
-    others = {n for n in ours(path) if n.split(".__init__")[0] not in ("exporters", "runtimes")} - ADAPTERS - parts
+    """And the parts of adapters that several share: tensorrt_log of TensorRT's exporter and runtime."""
+    parts = (f"exporters.{path.stem.split('_')[0]}_", f"runtimes.{path.stem.split('_')[0]}_")
+    others = {name for name in ours(path) - ADAPTERS if not name.startswith(parts)}
     assert not others, f"{path.name} imports {sorted(others)}"
 
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_the_core_needs_no_heavy_library(name: str) -> None:
     heavy = {n.split(".")[0] for n in imported(modules()[name])} & set(HEAVY)
-    assert not heavy or among(name, TRAINING | PROGRAMS | BOARD), f"{name} imports {sorted(heavy)}"
+    assert not heavy or among(name, HEAVY_FILES | PROGRAMS | BOARD), f"{name} imports {sorted(heavy)}"
 
 
 def loaded_by(code: str) -> set[str]:

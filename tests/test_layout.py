@@ -19,7 +19,7 @@ CODE = {"edgebench", "exporters", "runtimes", "device_profiles"}
 FOLDERS = CODE | {"tests", "scripts", "docs", "notebooks", ".ci", ".github"}
 FILES = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", ".gitignore"}
 ADAPTER_LINES, OTHER_LINES = 160, 300
-RESTRICTED_PICKLE = Path("edgebench/data/restricted_pickle.py")
+RESTRICTED_PICKLE = Path("edgebench/training/data/restricted_pickle.py")
 DANGEROUS = ("torch.load", "os.system", "eval", "exec", "sys.exit")
 
 

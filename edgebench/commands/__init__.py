@@ -1,1 +1,1 @@
-"""One file a command: parse, call one function, print."""
+"""One file a command: parse the options, call one function, print."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from edgebench.ab import Comparison
+    from edgebench.comparing.ab import Comparison
 
 
 @click.command(
@@ -25,16 +25,16 @@ Examples:
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="[B]", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--runtime", metavar="NAME", shell_complete=options.complete_runtimes, help="A's.  [default: the format's own]"
+    "--runtime", metavar="NAME", shell_complete=_options.complete_runtimes, help="A's.  [default: the format's own]"
 )
-@click.option("--runtime-b", metavar="NAME", shell_complete=options.complete_runtimes, help="B's.  [default: A's]")
+@click.option("--runtime-b", metavar="NAME", shell_complete=_options.complete_runtimes, help="B's.  [default: A's]")
 @click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: this machine's]")
 @click.option("--batch", type=int, default=1, show_default=True, help="Images a request.")
 @click.option("--threads", type=int, help="CPU threads of the runtime.  [default: the physical cores]")
 @click.option("--threads-b", type=int, help="B's.  [default: A's]")
-@click.option("--runtime-option", multiple=True, metavar="KEY=VALUE", callback=options.pairs, help="For A's runtime.")
+@click.option("--runtime-option", multiple=True, metavar="KEY=VALUE", callback=_options.pairs, help="For A's runtime.")
 @click.option(
-    "--runtime-option-b", multiple=True, metavar="KEY=VALUE", callback=options.pairs, help="B's.  [default: A's]"
+    "--runtime-option-b", multiple=True, metavar="KEY=VALUE", callback=_options.pairs, help="B's.  [default: A's]"
 )
 @click.option(
     "--python-a", metavar="PYTHON", help="An interpreter with edgebench to run A.  [default: the one that runs this]"
@@ -50,7 +50,7 @@ Examples:
     multiple=True,
     help="Exit code 1 for this verdict; may be given several times.",
 )
-@options.as_json
+@_options.as_json
 def command(a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], band: float, **given: Any) -> None:
     """Is B slower than A? For differences that separate runs cannot see on a noisy machine.
 
@@ -59,8 +59,9 @@ def command(a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], ba
     """
     from rich.console import Console
 
-    from edgebench import ab, jsonio
+    from edgebench.comparing import ab
     from edgebench.errors import UsageError, positive
+    from edgebench.records import jsonio
 
     positive("--max-seconds", given["max_seconds"])
     if not 0 <= band < 1:
@@ -91,10 +92,10 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
     from dataclasses import replace
     from functools import partial
 
-    from edgebench import artifact, running
-    from edgebench.device import detect, place
-    from edgebench.engines import bursts
+    from edgebench import artifact
     from edgebench.errors import UsageError
+    from edgebench.machine.device import detect, place
+    from edgebench.measuring import bursts, running
 
     profile, made = detect(), []
     placement = place(profile, require_device=True, environ={})
@@ -103,7 +104,7 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
         if shutil.which(python) is None:
             raise UsageError(f"{python} is no program", "give the path of a Python, such as ../next/.venv/bin/python")
         found = artifact.read(path)
-        runtime = given["runtime" + suffix] or given["runtime"] or options.NATIVE.get(found.format, found.format)
+        runtime = given["runtime" + suffix] or given["runtime"] or _options.NATIVE.get(found.format, found.format)
         asked = running.RunOptions(
             runtimes=(runtime,),
             compute=given["compute"],

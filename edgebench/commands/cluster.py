@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from edgebench.sweep.cluster import Node
-    from edgebench.workspace import Workspace
+    from edgebench.records.workspace import Workspace
+    from edgebench.sweeping.cluster import Node
 
 
 @click.group(
@@ -33,8 +33,8 @@ Examples:
 )
 @click.argument("path", metavar="[PLAN.toml]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
-@options.workspace
-@options.as_json
+@_options.workspace
+@_options.as_json
 def doctor(path: Path | None, address: str | None, workspace: Workspace, as_json: bool) -> None:
     """Ask every node what it offers: devices, cores, GPUs, runtimes, whether it trains and sees the workspace.
 
@@ -42,8 +42,8 @@ def doctor(path: Path | None, address: str | None, workspace: Workspace, as_json
     """
     from rich.console import Console
 
-    from edgebench import jsonio
-    from edgebench.sweep import cluster, on_ray, plan
+    from edgebench.records import jsonio
+    from edgebench.sweeping import cluster, on_ray, plan
 
     devices = plan.make(plan.read(path), str(path)).devices if path else ()
     ray = on_ray.connect(address)

@@ -62,7 +62,8 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import comparing, jsonio
+    from edgebench.comparing import judging
+    from edgebench.records import jsonio
     from edgebench.report import comparison as shown
 
     form = "json" if as_json else form
@@ -76,11 +77,11 @@ def command(
         raise UsageError(f"BASE and NEW are both {base}", "give two results, folders or workspaces")
     sides = []
     for path in (base, new):
-        found, problems = comparing.load(path)
+        found, problems = judging.load(path)
         for problem in problems:
             click.echo(f"warning: skipped {problem.message}", err=True)
         sides.append(found)
-    made = comparing.compare(*sides, band=band, names=(str(base), str(new)))
+    made = judging.compare(*sides, band=band, names=(str(base), str(new)))
     if form in (None, "table"):
         Console(width=None if sys.stdout.isatty() else 120).print(shown.terminal(made))
     else:

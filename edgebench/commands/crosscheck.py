@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from edgebench.crosscheck import Agreement
+    from edgebench.comparing.crosscheck import Agreement
 
 
 @click.command(
@@ -22,13 +22,15 @@ Examples:
   edgebench crosscheck ARTIFACT --runtime openvino --threads 1 --json"""
 )
 @click.argument("path", metavar="ARTIFACT", type=click.Path(path_type=Path))
-@click.option("--runtime", metavar="NAME", shell_complete=options.complete_runtimes, help="[default: the format's own]")
+@click.option(
+    "--runtime", metavar="NAME", shell_complete=_options.complete_runtimes, help="[default: the format's own]"
+)
 @click.option(
     "--rival",
     "rivals",
     multiple=True,
     metavar="NAME",
-    shell_complete=options.complete_rivals,
+    shell_complete=_options.complete_rivals,
     help="onnxruntime-loop, openvino-loop, benchmark_app, benchmark_app-throughput, loadgen or trtexec; may be given "
     "several times.  [default: those that run this runtime]",
 )
@@ -45,7 +47,7 @@ Examples:
     show_default=True,
     help="For a bare loop, whose bursts alternate with ours.",
 )
-@options.as_json
+@_options.as_json
 def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float, as_json: bool, **given: Any) -> None:
     """Hold our figures against the vendors' own tools: the same artifact, batch, threads and precision, by turns.
 
@@ -53,9 +55,12 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
     """
     from rich.console import Console
 
-    from edgebench import artifact, crosscheck, jsonio, running
-    from edgebench.device import detect, place
+    from edgebench import artifact
+    from edgebench.comparing import crosscheck
     from edgebench.errors import UsageError, positive, unknown_name
+    from edgebench.machine.device import detect, place
+    from edgebench.measuring import running
+    from edgebench.records import jsonio
 
     positive("--max-seconds", max_seconds)
     if rounds < 2:
@@ -64,7 +69,7 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
         if rival not in crosscheck.RIVALS:
             raise unknown_name("rival", rival, crosscheck.RIVALS)
     found, profile = artifact.read(path), detect()
-    runtime = given.pop("runtime") or options.NATIVE.get(found.format, found.format)
+    runtime = given.pop("runtime") or _options.NATIVE.get(found.format, found.format)
     placement = place(profile, require_device=True, environ={})
     (planned,) = running.plan([found], profile, placement, running.RunOptions(runtimes=(runtime,), **given))
     console = Console(stderr=True)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from edgebench.profiles import Profile
+    from edgebench.machine.profiles import Profile
 
 
 @click.command(
@@ -21,16 +21,17 @@ Examples:
 )
 @click.option("--write", "name", metavar="NAME", help="Write a starter profile of this machine, to be completed.")
 @click.option("--force", is_flag=True, help="Overwrite your profile of that NAME.")
-@options.as_json
+@_options.as_json
 def command(name: str | None, force: bool, as_json: bool) -> None:
     """Name this machine: which profile recognises it, by what, and what no profile knows of it.
 
     The starter profile holds what can be read here and lies in ~/.config/edgebench/devices/NAME.toml; from then on
     this machine is a NAME.
     """
-    from edgebench import jsonio, starter
-    from edgebench.device import describe_machine, recognised
     from edgebench.errors import UsageError
+    from edgebench.machine import starter
+    from edgebench.machine.device import describe_machine, recognised
+    from edgebench.records import jsonio
 
     if force and not name:
         raise UsageError("--force is for --write", "`edgebench devices detect --write NAME --force`")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgebench.commands import options, remote
+from edgebench.commands import _options, _remote
 
 
 @click.command(
@@ -16,17 +16,18 @@ Examples:
   edgebench devices restore --host robot@orin.local
   sudo -E $(command -v edgebench) devices restore"""
 )
-@remote.host_option
-@remote.ssh_config
-@options.as_json
+@_remote.host_option
+@_remote.ssh_config
+@_options.as_json
 def command(host: str | None, config: Path | None, as_json: bool) -> None:
     """Put back the power mode and the clocks that `edgebench run --power-mode … --lock-clocks` had found.
 
     A run does this by itself, also on Ctrl-C; after a kill -9 or a crash of the machine, this does.
     """
-    from edgebench import board, jsonio
+    from edgebench.machine import settings
+    from edgebench.records import jsonio
 
-    done = board.restore() if host is None else _there(host, config)
+    done = settings.restore() if host is None else _there(host, config)
     if as_json:
         click.echo(jsonio.dumps({"restored": bool(done), "message": done}, indent=1))
     else:
@@ -34,7 +35,7 @@ def command(host: str | None, config: Path | None, as_json: bool) -> None:
 
 
 def _there(address: str, config: Path | None) -> str:
-    from edgebench.engines.ssh import Connection, Host
+    from edgebench.boards.ssh import Connection, Host
     from edgebench.report.formats import printable
 
     with Connection(Host(address, config)) as connection:

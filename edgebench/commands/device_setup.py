@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgebench.commands import options, remote
+from edgebench.commands import _options, _remote
 
 
 @click.command(
@@ -17,12 +17,12 @@ Examples:
 )
 @click.argument("host", metavar="USER@BOARD")
 @click.option(
-    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
     help="Install this runtime; may be given several times.  [default: what the board's profile prefers]",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@remote.ssh_config
-@options.as_json
+@_remote.ssh_config
+@_options.as_json
 def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None, as_json: bool) -> None:
     """Set up a board: edgebench as it is here and one runtime, in a virtual environment of their own.
 
@@ -31,9 +31,10 @@ def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None
     """
     from rich.console import Console
 
-    from edgebench import __version__, jsonio
-    from edgebench.engines import provision
-    from edgebench.engines.ssh import Host
+    from edgebench import __version__
+    from edgebench.boards import provision
+    from edgebench.boards.ssh import Host
+    from edgebench.records import jsonio
     from edgebench.report.formats import printable
 
     board, console = Host(host, config), Console(stderr=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 
 @click.command(
@@ -13,12 +13,12 @@ Examples:
   edgebench devices show jetson_orin
   edgebench devices show ./rover.toml --json"""
 )
-@click.argument("name", metavar="PROFILE", shell_complete=options.complete_devices)
-@options.as_json
+@click.argument("name", metavar="PROFILE", shell_complete=_options.complete_devices)
+@_options.as_json
 def command(name: str, as_json: bool) -> None:
     """Show all that a device PROFILE, a name or a .toml file, says."""
-    from edgebench import jsonio
-    from edgebench.device import load_profile
+    from edgebench.machine.device import load_profile
+    from edgebench.records import jsonio
 
     profile = load_profile(name)
     if as_json:

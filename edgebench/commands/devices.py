@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgebench.commands import device_detect, device_restore, device_setup, device_show, options
+from edgebench.commands import _options, device_detect, device_restore, device_setup, device_show
 
 
 class DeviceCommands(click.Group):
@@ -14,8 +14,8 @@ class DeviceCommands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in self.commands and not ctx.resilient_parsing:
-            from edgebench.device import profile_names
             from edgebench.errors import UsageError, unknown_name
+            from edgebench.machine.device import profile_names
 
             if args[0] in profile_names():
                 raise UsageError(f"{args[0]} is a device, not a command", f"`edgebench devices show {args[0]}`")
@@ -33,7 +33,7 @@ Examples:
   edgebench devices detect --write rover
   edgebench devices setup robot@orin.local""",
 )
-@options.as_json
+@_options.as_json
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """List the device profiles and say which one this machine is."""
@@ -41,9 +41,9 @@ def command(ctx: click.Context, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebench import jsonio
-    from edgebench.device import describe_machine, detect, load_profile, profile_names
     from edgebench.errors import UsageError
+    from edgebench.machine.device import describe_machine, detect, load_profile, profile_names
+    from edgebench.records import jsonio
 
     if ctx.invoked_subcommand:
         if as_json:

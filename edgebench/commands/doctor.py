@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 
 @click.command(
@@ -15,7 +15,7 @@ Examples:
   edgebench doctor
   edgebench doctor --json"""
 )
-@options.as_json
+@_options.as_json
 def command(as_json: bool) -> None:
     """Load every runtime and exporter and say what works, what does not, and the fix.
 
@@ -23,8 +23,9 @@ def command(as_json: bool) -> None:
     """
     from rich.console import Console
 
-    from edgebench import doctor, jsonio
-    from edgebench.device import describe_machine, detect
+    from edgebench.machine.device import describe_machine, detect
+    from edgebench.measuring import doctor
+    from edgebench.records import jsonio
 
     with Console(stderr=True).status("loading every adapter"):
         findings = doctor.examine()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from edgebench.host_peaks import HostPeaks
-    from edgebench.jobs import Result
-    from edgebench.roofline import Floor, Held
+    from edgebench.estimating.host_peaks import HostPeaks
+    from edgebench.estimating.roofline import Floor, Held
+    from edgebench.records.result import Result
+    from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
-    from edgebench.workspace import Workspace
 
 
 @click.command(
@@ -27,14 +27,14 @@ Examples:
 )
 @click.argument("paths", metavar="[ARTIFACT]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--device", metavar="PROFILE", shell_complete=options.complete_devices,
+    "--device", metavar="PROFILE", shell_complete=_options.complete_devices,
     help="Device profile: `edgebench devices`.  [default: this machine, by a short benchmark]",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images a request.")
 @click.option("--layers", type=click.IntRange(0), default=8, show_default=True, help="Show so many, the longest first.")
 @click.option("--here/--no-here", default=True, show_default=True, help="Benchmark this machine, for comparison.")
-@options.workspace
-@options.as_json
+@_options.workspace
+@_options.as_json
 def command(
     paths: tuple[Path, ...], device: str | None, batch: int, layers: int, here: bool, workspace: Workspace,
     as_json: bool,
@@ -44,10 +44,12 @@ def command(
     It is no forecast: real latency is a multiple of it, and how large a multiple is shown for this machine, whose peaks
     a benchmark of two seconds measures. Its evidence is `estimated-floor`, which is never ranked with what is measured.
     """
-    from edgebench import artifact, jsonio, roofline
-    from edgebench.device import load_profile
+    from edgebench import artifact
     from edgebench.errors import UsageError
-    from edgebench.onnx_layers import layers as layers_of
+    from edgebench.estimating import roofline
+    from edgebench.estimating.onnx_layers import layers as layers_of
+    from edgebench.machine.device import load_profile
+    from edgebench.records import jsonio
 
     if not (device or here):
         raise UsageError("--no-here leaves no device to estimate for", "--device PROFILE")
@@ -86,11 +88,11 @@ def command(
 
 def _benchmark() -> tuple[HostPeaks, str]:
     """This machine's peaks, and a sentence if other programs took their part of them."""
-    from edgebench import host_peaks
-    from edgebench.engines import local
-    from edgebench.foreign import ForeignLoad
+    from edgebench.estimating import host_peaks
+    from edgebench.machine.foreign import ForeignLoad
+    from edgebench.measuring import process
 
-    with local.device_to_ourselves():
+    with process.device_to_ourselves():
         watch = ForeignLoad()
         found, notice = host_peaks.measure(), watch.notice()
     why = f"{notice.message}: these peaks are too low, and the floor too high" if notice else ""
@@ -111,13 +113,13 @@ def _as_onnx(found: Artifact, workspace: Workspace, named: bool) -> Artifact | N
 
 
 def _results(folder: Path) -> list[Result]:
-    from edgebench import results
     from edgebench.errors import BadFile
+    from edgebench.results import store
 
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(results.read(path, samples=False))
+            found.append(store.read(path, samples=False))
         except BadFile as error:
             click.echo(f"left out: {error.message}", err=True)
     return found
@@ -125,8 +127,8 @@ def _results(folder: Path) -> list[Result]:
 
 def _was_here(result: Result) -> bool:
     """Whether it was measured on a machine such as this one: its fingerprint has no name of a machine."""
-    from edgebench.device import available_cores
-    from edgebench.fingerprint import cpu_model
+    from edgebench.machine.device import available_cores
+    from edgebench.machine.fingerprint import cpu_model
 
     cpus = [launch.before.get("cpu") or {} for launch in result.launches]
     same = {(cpu.get("model"), len(cpu.get("affinity") or ())) for cpu in cpus} == {(cpu_model(), available_cores())}
@@ -134,7 +136,7 @@ def _was_here(result: Result) -> bool:
 
 
 def _with_ratios(entry: dict[str, Any]) -> dict[str, Any]:
-    from edgebench.jsonio import encode
+    from edgebench.records.jsonio import encode
 
     def rows(measured: tuple[Held, ...]) -> list[dict[str, Any]]:
         return [{**encode(one), "ratio": one.ratio} for one in measured]

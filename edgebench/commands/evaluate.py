@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options, remote
+from edgebench.commands import _options, _remote
 
 if TYPE_CHECKING:
-    from edgebench.jobs import Result
-    from edgebench.running import RunOptions
+    from edgebench.measuring.running import RunOptions
+    from edgebench.records.result import Result
+    from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
-    from edgebench.workspace import Workspace
 
 # Options that are of this machine.
 HERE = ("workspace", "as_json", "host", "config", "images", "save_images", "classes")
@@ -33,9 +33,9 @@ Examples:
 @click.option(
     "--save-images", type=click.Path(dir_okay=False, path_type=Path), help="Write the test images to this file too."
 )
-@click.option("--device", metavar="PROFILE", shell_complete=options.complete_devices, help="Device profile.")
+@click.option("--device", metavar="PROFILE", shell_complete=_options.complete_devices, help="Device profile.")
 @click.option(
-    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
     help="Only this runtime; may be given several times.  [default: all that can open the artifact]",
 )  # fmt: skip
 @click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
@@ -45,14 +45,14 @@ Examples:
     "--time-limit", "time_limit_s", type=float, default=3600.0, show_default=True, help="Seconds for each artifact."
 )
 @click.option(
-    "--runtime-option", "runtime_options", multiple=True, metavar="KEY=VALUE", callback=options.pairs,
+    "--runtime-option", "runtime_options", multiple=True, metavar="KEY=VALUE", callback=_options.pairs,
     help="Passed to the one --runtime as it is.",
 )  # fmt: skip
 @click.option("--classes", is_flag=True, help="Show the accuracy of each class too.")
-@remote.host_option
-@remote.ssh_config
-@options.workspace
-@options.as_json
+@_remote.host_option
+@_remote.ssh_config
+@_options.workspace
+@_options.as_json
 def command(
     paths: tuple[Path, ...], images: Path | None, save_images: Path | None, device: str | None, classes: bool,
     host: str | None, config: Path | None, workspace: Workspace, as_json: bool, **given: Any,
@@ -68,8 +68,10 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact, jsonio, running
+    from edgebench import artifact
     from edgebench.errors import UsageError
+    from edgebench.measuring import running
+    from edgebench.records import jsonio
     from edgebench.report.formats import printable
 
     if images and save_images:
@@ -77,7 +79,7 @@ def command(
     asked = running.RunOptions(**given, scenario="evaluate")
     asked.check()
     if host:
-        artifacts = remote.chosen(paths, workspace, asked.runtimes)
+        artifacts = _remote.chosen(paths, workspace, asked.runtimes)
     else:
         artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
     if (save_images or host) and len({a.origin or a.identity for a in artifacts}) > 1:
@@ -118,8 +120,8 @@ def _here(
 
     from rich.console import Console
 
-    from edgebench import running
-    from edgebench.device import detect, load_profile, place
+    from edgebench.machine.device import detect, load_profile, place
+    from edgebench.measuring import running
 
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
@@ -149,27 +151,27 @@ def _there(
     from rich.console import Console
     from rich.markup import escape
 
-    from edgebench.engines.hosted import Order
-    from edgebench.engines.ssh import Host
+    from edgebench.boards.hosted import Order
+    from edgebench.boards.ssh import Host
 
-    remote.refuse_profile_file(device)
+    _remote.refuse_profile_file(device)
     host, console = Host(address, config), Console(stderr=True)
-    arguments = ("evaluate", *remote.given_options(click.get_current_context(), without=HERE))
+    arguments = ("evaluate", *_remote.given_options(click.get_current_context(), without=HERE))
     order = Order(arguments, tuple(artifacts), workspace.results, host.name, images)
     with console.status("") as status:
-        return remote.carried_out(host, order, console, lambda text: status.update(escape(text)))
+        return _remote.carried_out(host, order, console, lambda text: status.update(escape(text)))
 
 
 def _test_set(found: Artifact, workspace: Workspace) -> Path:
     """The file with the test split of an artifact's checkpoint; it is made once."""
-    from edgebench import running
-    from edgebench.commands import training
+    from edgebench.commands import _training
+    from edgebench.training import splits
 
     if workspace.test_set(found).is_file():
         return workspace.test_set(found)
-    with training.Progress() as progress:
+    with _training.Progress() as progress:
         progress.say("reading the test split, and torch's answers to it")
-        return running.test_set(found, workspace, lambda done, total: progress.preparing("images", done, total))
+        return splits.test_set(found, workspace, lambda done, total: progress.preparing("images", done, total))
 
 
 def _told(result: Result) -> dict[str, Any]:

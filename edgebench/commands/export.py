@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 from edgebench.specs import InputType, Precision
 
 if TYPE_CHECKING:
-    from edgebench.workspace import Workspace
+    from edgebench.records.workspace import Workspace
 
 
 @click.command(
@@ -27,7 +27,7 @@ Examples:
 @click.argument("source", metavar="[CHECKPOINT]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--target", "targets", multiple=True, required=True, metavar="onnx|openvino|trt",
-    shell_complete=options.complete_targets, help="Format to export to; may be given several times.",
+    shell_complete=_options.complete_targets, help="Format to export to; may be given several times.",
 )  # fmt: skip
 @click.option(
     "--precision", type=click.Choice(typing.get_args(Precision)),
@@ -57,14 +57,14 @@ Examples:
     "extra",
     multiple=True,
     metavar="KEY=VALUE",
-    callback=options.pairs,
+    callback=_options.pairs,
     help="Passed to the target's exporter as it is.",
 )
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact (with one --target)."
 )
-@options.workspace
-@options.as_json
+@_options.workspace
+@_options.as_json
 def command(
     source: Path | None,
     targets: tuple[str, ...],
@@ -86,8 +86,12 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench import artifact, evaluating, exporting, jsonio, registry
+    from edgebench import artifact
     from edgebench.errors import UsageError
+    from edgebench.exporting import chain
+    from edgebench.machine import registry
+    from edgebench.measuring import correctness
+    from edgebench.records import jsonio
     from edgebench.report.formats import printable
 
     names = list(dict.fromkeys(registry.canonical("exporters", target) for target in targets))
@@ -97,16 +101,16 @@ def command(
     console, made = Console(stderr=True), []
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
-            done = exporting.export(
+            done = chain.export(
                 start, name, workspace, precision=precision, input=input_type, accuracy_drop=accuracy_drop,
-                calibration=partial(exporting.calibration, start, workspace, calibration_images), out=out,
+                calibration=partial(chain.calibration, start, workspace, calibration_images), out=out,
                 max_batch=max_batch, extra=extra, tell=lambda s: status.update(s),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
         if not as_json:
             size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
             click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
-            click.echo(f"  verified: {evaluating.explain(done.parity)}")
+            click.echo(f"  verified: {correctness.explain(done.parity)}")
             if left := done.artifact.in_float:
                 click.echo(f"  left in floating point: {len(left)} layers: {printable(', '.join(left))}")
     if as_json:

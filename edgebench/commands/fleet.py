@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options, remote
+from edgebench.commands import _options, _remote
 from edgebench.errors import EdgebenchError, UsageError
 
 if TYPE_CHECKING:
-    from edgebench.fleet import Board, Fleet, State
-    from edgebench.workspace import Workspace
+    from edgebench.boards.fleet import Board, Fleet, State
+    from edgebench.records.workspace import Workspace
 
 
 @click.command(
@@ -24,9 +24,9 @@ Examples:
 )
 @click.argument("boards", metavar="BOARDS.toml", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("paths", metavar="[ARTIFACT]...", nargs=-1, type=click.Path(path_type=Path))
-@remote.ssh_config
-@options.workspace
-@options.as_json
+@_remote.ssh_config
+@_options.workspace
+@_options.as_json
 def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspace: Workspace, as_json: bool) -> None:
     """Measure artifacts (by default the newest) on all the boards that a file lists, the boards side by side.
 
@@ -36,16 +36,17 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
     from rich.console import Console
     from rich.live import Live
 
-    from edgebench import fleet, jsonio
-    from edgebench.commands.progress import conclude, told
-    from edgebench.engines.hosted import Order
-    from edgebench.engines.ssh import Host
+    from edgebench.boards import fleet
+    from edgebench.boards.hosted import Order
+    from edgebench.boards.ssh import Host
+    from edgebench.commands._progress import conclude, told
+    from edgebench.records import jsonio
 
     plan = fleet.read(boards)
     asked = []
     for board in plan.boards:  # all of them are looked at before anything starts anywhere
         arguments, runtimes = _arguments(plan, board, boards)
-        artifacts = tuple(remote.chosen(paths, workspace, runtimes))
+        artifacts = tuple(_remote.chosen(paths, workspace, runtimes))
         order = Order(("run", "--require-device", *arguments), artifacts, workspace.results, board.name)
         asked.append((fleet.State(board), Host(board.host, config), order))
     states = [state for state, _, _ in asked]
@@ -61,7 +62,7 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
     def changed() -> None:
         live.update(_table(states), refresh=console.is_terminal)
 
-    with live, remote.interruptible() as stopped:
+    with live, _remote.interruptible() as stopped:
         fleet.measure(asked, changed=changed, stopped=stopped, came=came)
     results = [result for state in states for result in state.results]
     if as_json:
@@ -84,9 +85,9 @@ def _arguments(plan: Fleet, board: Board, path: Path) -> tuple[list[str], tuple[
     made: list[str] = []
     for key, value in plan.options(board).items():
         parameter = by_name.get(key)
-        if not isinstance(parameter, click.Option) or parameter.name in remote.HERE:
+        if not isinstance(parameter, click.Option) or parameter.name in _remote.HERE:
             raise UsageError(f"{where}: {key!r} is no option of a run on a board", "`edgebench run --help` has them")
-        made += remote.spelled(parameter, value)
+        made += _remote.spelled(parameter, value)
     try:
         ctx = run.make_context("run", list(made))
     except (click.UsageError, EdgebenchError) as error:
@@ -95,7 +96,7 @@ def _arguments(plan: Fleet, board: Board, path: Path) -> tuple[list[str], tuple[
 
 
 def _told(state: State) -> dict[str, Any]:
-    from edgebench.report.rows import rows
+    from edgebench.results.rows import rows
 
     device, measured = state.board.device, rows(state.results)
     return {

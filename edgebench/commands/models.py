@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from edgebench.commands import options
-from edgebench.libraries import need_libraries
+from edgebench.commands import _options
+from edgebench.training.requirements import need_libraries
 
 
 @click.command(
@@ -16,7 +16,7 @@ Examples:
 )
 @click.argument("pattern", required=False)
 @click.option("--all", "show_all", is_flag=True, help="Every timm model, not only the short names.")
-@options.as_json
+@_options.as_json
 def command(pattern: str | None, show_all: bool, as_json: bool) -> None:
     """List the short names of the backbones in groups, and with --all every timm model; PATTERN may hold * and ?.
 
@@ -25,9 +25,10 @@ def command(pattern: str | None, show_all: bool, as_json: bool) -> None:
     need_libraries()
     from fnmatch import fnmatch
 
-    from edgebench import jsonio, registry
     from edgebench.errors import EdgebenchError
-    from edgebench.models import GROUPS, import_timm, is_timm
+    from edgebench.machine import registry
+    from edgebench.records import jsonio
+    from edgebench.training.models import GROUPS, import_timm, is_timm
 
     groups = {title: dict(group) for title, group in GROUPS.items()}
     groups["installed plug-ins"] = {name: name for name in registry.names("models") if not is_timm(name)}

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 from edgebench.errors import UsageError
-from edgebench.limits import Prefer
+from edgebench.records.limits import Prefer
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
-    from edgebench.data import Dataset
-    from edgebench.limits import Limits
-    from edgebench.picking import Asked, Pick, Picked
-    from edgebench.sweep.site import Site
-    from edgebench.workspace import Workspace
+    from edgebench.choosing.picked import Asked, Picked
+    from edgebench.choosing.picking import Pick
+    from edgebench.records.limits import Limits
+    from edgebench.records.workspace import Workspace
+    from edgebench.sweeping.site import Site
+    from edgebench.training.data import Dataset
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 LEAST_IMAGE, MOST_IMAGE = 32, 224
@@ -57,10 +58,10 @@ Examples:
 )
 @click.option("--data", required=True, metavar="FOLDER", help="Images, a folder a class; or a dataset's name.")
 @click.option(
-    "--device", metavar="PROFILE", shell_complete=options.complete_devices,
+    "--device", metavar="PROFILE", shell_complete=_options.complete_devices,
     help="Device profile: `edgebench devices`.  [default: what this machine is]",
 )  # fmt: skip
-@options.limits
+@_options.limits
 @click.option(
     "--prefer", type=click.Choice(typing.get_args(Prefer)), default="accuracy", show_default=True,
     help="What the best is best in, of all that keep the limits.",
@@ -73,7 +74,7 @@ Examples:
     "--models", multiple=True, metavar="NAME,…", callback=names, help="The candidates.  [default: four small ones]"
 )
 @click.option(
-    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
     help="Only this runtime; may be given several times.  [default: onnxruntime and openvino, as far as they are here]",
 )  # fmt: skip
 @click.option(
@@ -83,7 +84,7 @@ Examples:
 @click.option("--image-size", type=int, help="Pixels to train at.  [default: as the images are, from 32 to 224]")
 @click.option("--pretrained", is_flag=True, help="Begin with timm's pretrained weights, from the Hugging Face hub.")
 @click.option(
-    "--init-weights", multiple=True, metavar="MODEL=FILE", callback=options.pairs,
+    "--init-weights", multiple=True, metavar="MODEL=FILE", callback=_options.pairs,
     help="Begin a model with the weights of this .safetensors file, but for the head.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the splits and the trainings.")
@@ -91,8 +92,8 @@ Examples:
     "--out", type=click.Path(path_type=Path), default="picked", show_default=True,
     help="The folder to deploy: the model, infer.py and the evidence.",
 )  # fmt: skip
-@options.workspace
-@options.as_json
+@_options.workspace
+@_options.as_json
 def command(
     data: str, device: str | None, limits: Limits, prefer: Prefer, budget_s: float, models: tuple[str, ...],
     runtimes: tuple[str, ...], precisions: tuple[Precision, ...], image_size: int | None, pretrained: bool,
@@ -108,13 +109,15 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import deploy, picking
-    from edgebench.data import find
-    from edgebench.engines import local
-    from edgebench.recipe import TrainConfig, absolute
-    from edgebench.sweep import process, site
-    from edgebench.sweep.facts import Question
-    from edgebench.sweep.records import Records
+    from edgebench.choosing import picking
+    from edgebench.choosing.picked import Asked
+    from edgebench.measuring import process
+    from edgebench.records.recipe import TrainConfig, absolute
+    from edgebench.report import deploy
+    from edgebench.sweeping import site, step_process
+    from edgebench.sweeping.facts import Question
+    from edgebench.sweeping.records import Records
+    from edgebench.training.data import find
 
     began = time.monotonic()
     deploy.check(out)
@@ -134,9 +137,9 @@ def command(
             )
             for model in models
         )  # fmt: skip
-        here = site.here(device, probes=local.probe_all(wanted))
-        asked = picking.Asked(configs, here.device, _working(wanted, here), precisions, limits, prefer, budget_s)
-        known = process.ask(Question(tuple(map(absolute, configs)), (asked.target,)))
+        here = site.here(device, probes=process.probe_all(wanted))
+        asked = Asked(configs, here.device, _working(wanted, here), precisions, limits, prefer, budget_s)
+        known = step_process.ask(Question(tuple(map(absolute, configs)), (asked.target,)))
     if here.notice:
         console.print(here.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     _say_what_is_ahead(asked, images, size)
@@ -159,7 +162,7 @@ def command(
 
 def _image_size(dataset: Dataset, name: str) -> int:
     """The dataset's own, or for a folder of images their usual size, in multiples of 8."""
-    from edgebench.data.decoding import usual_side
+    from edgebench.training.data.decoding import usual_side
 
     files = getattr(dataset.read().source, "files", None)
     if not files:
@@ -171,8 +174,8 @@ def _image_size(dataset: Dataset, name: str) -> int:
 
 def _named(given: tuple[str, ...]) -> list[str]:
     """The runtimes that are asked for, by default all that infer.py can be written for."""
-    from edgebench.deploy import LOAD
-    from edgebench.registry import canonical
+    from edgebench.machine.registry import canonical
+    from edgebench.report.deploy import LOAD
 
     asked = list(dict.fromkeys(canonical("runtimes", name) for name in given))
     if wrong := [name for name in asked if name not in LOAD]:
@@ -205,7 +208,7 @@ def _say_what_is_ahead(asked: Asked, images: int, size: int) -> None:
 
 
 def _deliver(pick: Pick, picked: Picked, out: Path) -> None:
-    from edgebench import deploy
+    from edgebench.report import deploy
 
     chosen, decision = None, picked.decision
     if decision.chosen is not None:

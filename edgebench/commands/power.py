@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 from edgebench.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgebench.energy import Sample
-    from edgebench.power.place import Place, Watts
-    from edgebench.power.sampling import Sampler
-    from edgebench.power.survey import Found
+    from edgebench.machine.power.place import Place, Watts
+    from edgebench.machine.power.sampling import Sampler
+    from edgebench.machine.power.survey import Found
+    from edgebench.records.energy import Sample
 
 
 @click.command(
@@ -25,25 +25,25 @@ Examples:
   edgebench power tegrastats --seconds 60 --json
   edgebench power model --watts 3.5:12 --seconds 5"""
 )
-@click.argument("meter", required=False, shell_complete=options.complete_meters)
+@click.argument("meter", required=False, shell_complete=_options.complete_meters)
 @click.option(
     "--device",
     metavar="PROFILE",
-    shell_complete=options.complete_devices,
+    shell_complete=_options.complete_devices,
     help="Whose rails add up to the whole.  [default: what this machine is]",
 )
-@options.watts
+@_options.watts
 @click.option("--seconds", type=float, help="Read the METER, or the best one, for so long.")
-@options.as_json
+@_options.as_json
 def command(meter: str | None, device: str | None, watts: Watts | None, seconds: float | None, as_json: bool) -> None:
     """List the power meters and which of them work here; with --seconds, print what one of them tells.
 
     Exit code 1 if the meter that was asked for does not work.
     """
-    from edgebench.device import detect, load_profile
     from edgebench.errors import positive
-    from edgebench.power import PowerOptions
-    from edgebench.power.place import Place
+    from edgebench.machine.device import detect, load_profile
+    from edgebench.machine.power import PowerOptions
+    from edgebench.machine.power.place import Place
 
     PowerOptions(meter or "auto", watts).check()
     if meter == "none":
@@ -62,8 +62,8 @@ def _list(place: Place, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebench import jsonio
-    from edgebench.power.survey import survey
+    from edgebench.machine.power.survey import survey
+    from edgebench.records import jsonio
 
     found = survey(place)
     if as_json:
@@ -92,11 +92,11 @@ def _rails(rails_mw: dict[str, float]) -> str:
 def _watch(wanted: str, place: Place, seconds: float, as_json: bool) -> None:
     import time
 
-    from edgebench import jsonio
     from edgebench.errors import EdgebenchError
-    from edgebench.power import METERS, open_meter
-    from edgebench.power.sampling import Sampler
-    from edgebench.power.window import Window, summary
+    from edgebench.machine.power import METERS, open_meter
+    from edgebench.machine.power.sampling import Sampler
+    from edgebench.machine.power.window import Window, summary
+    from edgebench.records import jsonio
 
     meter = open_meter("auto", place, place.profile.compute) if wanted == "auto" else METERS[wanted](place)
     with Sampler(meter) as sampler:

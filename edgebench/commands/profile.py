@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.libraries import need_libraries
+from edgebench.training.requirements import need_libraries
 
 if TYPE_CHECKING:
-    from edgebench.complexity import Complexity
+    from edgebench.training.complexity import Complexity
 
 
 @click.command(
@@ -49,8 +49,9 @@ def command(
     need_libraries()
     from rich.console import Console
 
-    from edgebench import complexity, jsonio
-    from edgebench.models import GROUPS
+    from edgebench.records import jsonio
+    from edgebench.training import complexity
+    from edgebench.training.models import GROUPS
 
     found = []
     with Console(stderr=True).status("profiling") as status:

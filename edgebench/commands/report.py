@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import options
-from edgebench.limits import Prefer
+from edgebench.commands import _options
+from edgebench.records.limits import Prefer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgebench.limits import Limits
-    from edgebench.report.rows import Row
+    from edgebench.records.limits import Limits
+    from edgebench.records.workspace import Workspace
+    from edgebench.results.rows import Row
     from edgebench.specs import Artifact
-    from edgebench.workspace import Workspace
 
 
 @click.command(
@@ -34,7 +34,7 @@ Examples:
     help="[default: by the ending of --out, else a table]",
 )  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of stdout.")
-@click.option("--device", metavar="PROFILE", shell_complete=options.complete_devices, help="Only this device.")
+@click.option("--device", metavar="PROFILE", shell_complete=_options.complete_devices, help="Only this device.")
 @click.option("--model", metavar="NAME", help="Only this model.")
 @click.option("--trainings", is_flag=True, help="Show the trainings and their studies instead of the measurements.")
 @click.option(
@@ -47,9 +47,9 @@ Examples:
     help="A page: one file that opens offline, with plots, the trainings, and a decision for each device under these "
     "limits.  [default --out: report.html in the workspace]",
 )  # fmt: skip
-@options.limits
+@_options.limits
 @click.option("--prefer", type=click.Choice(typing.get_args(Prefer)), help="As of `edgebench select`; with --html.")
-@options.workspace
+@_options.workspace
 def command(
     form: str | None, out: Path | None, device: str | None, model: str | None, trainings: bool, plots: Path | None,
     as_json: bool, as_html: bool, limits: Limits, prefer: Prefer | None, workspace: Workspace,
@@ -91,7 +91,7 @@ def _rows(device: str | None, model: str | None, workspace: Workspace) -> list[R
     """The rows of this device and model. Raises UsageError for one that no result has."""
     from edgebench.errors import unknown_name
 
-    found = options.rows(workspace)
+    found = _options.rows(workspace)
     for kind, wanted, have in (
         ("device", device, {row.device for row in found}), ("model", model, {row.model for row in found}),
     ):  # fmt: skip
@@ -116,10 +116,10 @@ def _measurements(form: str, out: Path | None, device: str | None, model: str | 
 def _page(
     out: Path, device: str | None, model: str | None, limits: Limits, prefer: Prefer, workspace: Workspace
 ) -> None:
-    from edgebench import study
+    from edgebench.choosing.selecting import select
     from edgebench.errors import EdgebenchError
     from edgebench.report.page import Content, render
-    from edgebench.selecting import select
+    from edgebench.training import study
 
     rows = _rows(device, model, workspace)
     decisions, checkpoints, problems = [], [], []
@@ -142,7 +142,7 @@ def _page(
 
 
 def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: Path | None) -> None:
-    from edgebench import jsonio
+    from edgebench.records import jsonio
     from edgebench.report import formats, trainings
 
     sections = trainings.sections(checkpoints)
@@ -169,7 +169,7 @@ def _print(table: Table) -> None:
 
 
 def _write(text: str, out: Path | None) -> None:
-    from edgebench import jsonio
+    from edgebench.records import jsonio
 
     if out is None:
         click.echo(text, nl=False)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options, remote, settings
-from edgebench.jobs import UNTIMED, Policy, Scenario
+from edgebench.commands import _options, _remote, _settings
+from edgebench.records.jobs import UNTIMED, Policy, Scenario
 
 if TYPE_CHECKING:
-    from edgebench.jobs import Result
-    from edgebench.power.place import Watts
-    from edgebench.running import RunOptions
+    from edgebench.machine.power.place import Watts
+    from edgebench.measuring.running import RunOptions
+    from edgebench.records.result import Result
+    from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
-    from edgebench.workspace import Workspace
 
 
 @click.command(
@@ -37,7 +37,7 @@ Examples:
 @click.option(
     "--device",
     metavar="PROFILE",
-    shell_complete=options.complete_devices,
+    shell_complete=_options.complete_devices,
     help="Device profile: `edgebench devices`.  [default: what this machine is]",
 )
 @click.option(
@@ -45,7 +45,7 @@ Examples:
     "runtimes",
     multiple=True,
     metavar="NAME",
-    shell_complete=options.complete_runtimes,
+    shell_complete=_options.complete_runtimes,
     help="Only this runtime; may be given several times.  [default: all that can open the artifact]",
 )
 @click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
@@ -107,10 +107,10 @@ Examples:
     "runtime_options",
     multiple=True,
     metavar="KEY=VALUE",
-    callback=options.pairs,
+    callback=_options.pairs,
     help="Passed to the one --runtime as it is.",
 )
-@options.power
+@_options.power
 @click.option("--tuned", is_flag=True, help="The artifact, runtime and settings that `edgebench tune` found here.")
 @click.option("--strict", is_flag=True, help="Fail where a layer falls back from the GPU to the CPU.")
 @click.option(
@@ -119,10 +119,10 @@ Examples:
 @click.option(
     "--require-device", is_flag=True, help="Fail unless this machine is the device (the default where CI is set)."
 )
-@settings.options
-@options.workspace
-@options.as_json
-@remote.hosted
+@_settings.options
+@_options.workspace
+@_options.as_json
+@_remote.hosted
 def command(
     paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace, as_json: bool,
     progress: Path | None, tuned: bool, launches: int, precision_target: float, max_seconds: float,
@@ -138,9 +138,10 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact, running
-    from edgebench.commands.progress import Progress, conclude
-    from edgebench.device import detect, load_profile, place
+    from edgebench import artifact
+    from edgebench.commands._progress import Progress, conclude
+    from edgebench.machine.device import detect, load_profile, place
+    from edgebench.measuring import running
 
     power = running.PowerOptions(meter, watts, energy_seconds)
     asked = running.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds), power=power)
@@ -154,7 +155,7 @@ def command(
     console = Console(stderr=True)
     if placement.notice:
         console.print(placement.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
-    settings.warn_of_leftovers(console)
+    _settings.warn_of_leftovers(console)
     with console.status("asking the runtimes what they can open here"):
         planned = running.plan(artifacts, profile, placement, asked)
     done: list[Result] = []
@@ -174,7 +175,7 @@ def command(
             on_start=started,
             on_phase=lambda phase: status.update(f"{current['name']}: {phase}"),
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
-            around=lambda: settings.held(power_mode, lock_clocks, console),
+            around=lambda: _settings.held(power_mode, lock_clocks, console),
         )
         try:
             with contextlib.closing(measuring):  # puts back what it has set
@@ -204,9 +205,9 @@ def _tuned(
     """The artifact that was found best of the family of what is given, and what is asked of it unless the user did."""
     from dataclasses import replace
 
-    from edgebench import jsonio
+    from edgebench.choosing.tuning import Tuned
     from edgebench.errors import BadFile, UsageError
-    from edgebench.tune import Tuned
+    from edgebench.records import jsonio
 
     if len({found.origin or found.identity for found in given}) > 1:
         raise UsageError("--tuned is for the artifacts of one checkpoint", "name one of them")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import options
-from edgebench.jobs import Scenario
-from edgebench.limits import Prefer
+from edgebench.commands import _options
+from edgebench.records.jobs import Scenario
+from edgebench.records.limits import Prefer
 
 if TYPE_CHECKING:
-    from edgebench.limits import Limits
-    from edgebench.workspace import Workspace
+    from edgebench.records.limits import Limits
+    from edgebench.records.workspace import Workspace
 
 
 @click.command(
@@ -26,10 +26,10 @@ Examples:
   edgebench select --scenario throughput --min-images-per-s 200 --out decision.md"""
 )
 @click.option(
-    "--device", metavar="PROFILE", shell_complete=options.complete_devices,
+    "--device", metavar="PROFILE", shell_complete=_options.complete_devices,
     help="The device to choose for.  [default: the one that there are results of]",
 )  # fmt: skip
-@options.limits
+@_options.limits
 @click.option(
     "--prefer", type=click.Choice(typing.get_args(Prefer)), default="accuracy", show_default=True,
     help="What the best is best in, of all that keep the limits; the next respect decides between ties.",
@@ -46,7 +46,7 @@ Examples:
 )  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file as well.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@options.workspace
+@_options.workspace
 def command(
     device: str | None, limits: Limits, prefer: Prefer, scenario: str, batch: int | None, model: str | None,
     form: str | None, out: Path | None, as_json: bool, workspace: Workspace,
@@ -61,10 +61,10 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import jsonio
+    from edgebench.choosing.selecting import select
     from edgebench.errors import UsageError, unknown_name
+    from edgebench.records import jsonio
     from edgebench.report import choice
-    from edgebench.selecting import select
 
     form = "json" if as_json else form
     written = form
@@ -72,7 +72,7 @@ def command(
         written = {".md": "markdown", ".json": "json"}.get(out.suffix) if form in (None, "table") else form
         if written is None:
             raise UsageError(f"--out {out} does not say which format", "end it in .md or .json, or give --format")
-    rows = options.rows(workspace)
+    rows = _options.rows(workspace)
     if model is not None and rows and model not in (have := {row.model for row in rows}):
         raise unknown_name("model in the results", model, have)
     decision = select(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options, training
-from edgebench.recipe import TrainConfig, absolute, folder_name
+from edgebench.commands import _options, _training
+from edgebench.records.recipe import TrainConfig, absolute, folder_name
 
 if TYPE_CHECKING:
+    from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
-    from edgebench.workspace import Workspace
 
 
 def _list(kind: Callable[[str], Any]) -> Callable[..., list[Any]]:
@@ -39,10 +39,10 @@ def _shared(*varied: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
             click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: FILE.png."),
-            options.config, options.workspace, options.as_json,
+            _options.config, _options.workspace, _options.as_json,
         ):  # fmt: skip
             function = option(function)
-        function = options.settings(TrainConfig, without=("model", *varied))(function)
+        function = _options.settings(TrainConfig, without=("model", *varied))(function)
         return click.option(
             "--models", default=TrainConfig.model, show_default=True, metavar="mobilenetv3,resnet50",
             callback=_list(str), help="What --model of `edgebench train` takes, several separated by commas.",
@@ -85,8 +85,8 @@ def convergence(
     if wrong := [share for share in reach if not 0 < share <= 1]:
         raise UsageError(f"--reach holds {wrong[0]:g}", "accuracies are shares such as 0.9")
     checkpoints = _train([{"model": model} for model in models], given, workspace, plot)
-    from edgebench import study
     from edgebench.report.trainings import plot_convergence
+    from edgebench.training import study
 
     if plot:
         plot_convergence(checkpoints, plot)
@@ -112,8 +112,8 @@ def samples(
     """Test accuracy against the number of training images, over several seeds."""
     varied = [{"model": m, "subset": n, "seed": s} for m in models for n in subsets for s in seeds]
     checkpoints = _train(varied, given, workspace, plot)
-    from edgebench import study
     from edgebench.report.trainings import plot_samples
+    from edgebench.training import study
 
     if plot:
         plot_samples(checkpoints, plot)
@@ -137,8 +137,8 @@ def batch_size(
 ) -> None:
     """Training speed and accuracy against the batch size, and which sizes fit into memory."""
     checkpoints = _train([{"model": m, "batch_size": n} for m in models for n in sizes], given, workspace, plot)
-    from edgebench import study
     from edgebench.report.trainings import plot_batch_sizes
+    from edgebench.training import study
 
     if plot:
         plot_batch_sizes(checkpoints, plot)
@@ -151,9 +151,9 @@ def _train(
     """A checkpoint for each set of settings; all of them are checked before the first one is trained."""
     from functools import partial
 
-    from edgebench import data
     from edgebench.errors import EdgebenchError, UsageError
-    from edgebench.libraries import need_libraries
+    from edgebench.training import data
+    from edgebench.training.requirements import need_libraries
 
     if plot and plot.suffix != ".png":
         raise UsageError(f"--plot {plot} is no PNG", "end it in .png")
@@ -161,8 +161,8 @@ def _train(
     for config in configs:
         config.check()
     need_libraries()
-    from edgebench import models, tracking
-    from edgebench.training import train
+    from edgebench.training import models, tracking
+    from edgebench.training.loop import train
 
     dataset = data.find(configs[0].dataset, configs[0].data_dir)
     for config in configs:
@@ -171,7 +171,7 @@ def _train(
     checkpoints = []
     for number, (config, settings) in enumerate(zip(configs, varied, strict=True), 1):
         out = workspace.checkpoints / folder_name(config, dataset.name)
-        with training.Progress() as progress:
+        with _training.Progress() as progress:
             progress.say(f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}")
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
             run = partial(train, track=track, listener=progress.listener())
@@ -184,7 +184,7 @@ def _train(
 def _trained(config: TrainConfig, out: Path, train: Callable[..., Artifact]) -> Artifact:
     """The checkpoint in `out` if it is there and whole, else the one that `train(config, out, resume=…)` makes."""
     from edgebench import artifact
-    from edgebench.unfinished import Unfinished
+    from edgebench.training.unfinished import Unfinished
 
     if (out / "checkpoint.json").is_file():
         found = artifact.read(out)
@@ -198,7 +198,7 @@ def _show(rows: list[Any], as_json: bool, plot: Path | None) -> None:
 
     from rich.console import Console
 
-    from edgebench import jsonio
+    from edgebench.records import jsonio
     from edgebench.report import trainings
 
     if as_json:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from edgebench.sweep.matrix import Matrix
-    from edgebench.workspace import Workspace
+    from edgebench.records.workspace import Workspace
+    from edgebench.sweeping.matrix import Matrix
 
 LISTS = {
     "models": "What --model of `edgebench train` takes.  [default: mobilenetv3_small_050]",
@@ -27,8 +27,8 @@ LISTS = {
 
 def _lists(function: Any) -> Any:
     """An option for each list of the matrix."""
-    complete = {"targets": options.complete_targets, "runtimes": options.complete_runtimes}
-    complete["devices"] = options.complete_devices
+    complete = {"targets": _options.complete_targets, "runtimes": _options.complete_runtimes}
+    complete["devices"] = _options.complete_devices
     for name, text in reversed(LISTS.items()):
         function = click.option(f"--{name}", metavar="A,B", shell_complete=complete.get(name), help=text)(function)
     return function
@@ -60,8 +60,8 @@ Examples:
 )  # fmt: skip
 @click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
 @click.option("--dry-run", is_flag=True, help="Show the steps and how long they may take; do nothing.")
-@options.workspace
-@options.as_json
+@_options.workspace
+@_options.as_json
 def command(
     path: Path | None,
     workspace: Workspace,
@@ -80,31 +80,31 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench import jsonio
-    from edgebench.commands import cells
-    from edgebench.engines import local
-    from edgebench.sweep import matrix as cube
-    from edgebench.sweep import plan, process, site
-    from edgebench.sweep.estimate import Durations
-    from edgebench.sweep.local import Local, slots
-    from edgebench.sweep.records import Records
-    from edgebench.sweep.work import settled, work
-    from edgebench.workspace import now
+    from edgebench.commands import _sweep_progress
+    from edgebench.measuring import process
+    from edgebench.records import jsonio
+    from edgebench.records.workspace import now
+    from edgebench.sweeping import matrix as cube
+    from edgebench.sweeping import plan, site, step_process
+    from edgebench.sweeping.estimate import Durations
+    from edgebench.sweeping.records import Records
+    from edgebench.sweeping.this_machine import Local, slots
+    from edgebench.sweeping.work import settled, work
 
     made = plan.make(_told(path, given), str(path) if path else "the sweep")
     console = Console(stderr=True)
     with console.status("looking at what the plan names"):
         runtimes = list(made.runtimes or dict.fromkeys(map(site.native, made.targets)))
         if engine == "ray":
-            from edgebench.sweep import cluster, on_ray
+            from edgebench.sweeping import cluster, on_ray
 
             ray = on_ray.connect(address)
             nodes = cluster.report(ray, workspace, runtimes)
             sites = on_ray.sites(nodes, made.devices)
         else:
-            probes = local.probe_all(runtimes)
+            probes = process.probe_all(runtimes)
             sites = [site.here(device, probes) for device in made.devices or (None,)]
-        matrix = cube.matrix(made, process.ask(cube.question(made)), sites)
+        matrix = cube.matrix(made, step_process.ask(cube.question(made)), sites)
     for sentence in [where.notice for where in sites if where.notice]:
         console.print(sentence, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     for sentence in matrix.left_out:
@@ -119,7 +119,7 @@ def command(
         return
     outcomes: dict[str, Any] = {}
     interrupted = False
-    with kept, cells.Progress(matrix, kept, durations, at_once) as progress:
+    with kept, _sweep_progress.Progress(matrix, kept, durations, at_once) as progress:
 
         def show(state: Any) -> None:
             outcomes.update(state.outcomes)
@@ -130,12 +130,12 @@ def command(
             work(steps, kept, chosen, show)
         except KeyboardInterrupt:
             interrupted = True
-    told = cells.told(matrix, outcomes, kept)
+    told = _sweep_progress.told(matrix, outcomes, kept)
     done = sum(cell["status"] == "ok" for cell in told)
     if as_json:
         click.echo(jsonio.dumps({"cells": told, "left_out": matrix.left_out, "interrupted": interrupted}, indent=1))
     else:
-        for sentence in cells.failures(matrix, outcomes):
+        for sentence in _sweep_progress.failures(matrix, outcomes):
             click.echo(sentence, err=True)
         click.echo(f"{done} of {len(told)} cells done; results: {workspace.results}")
         click.echo("next: edgebench report" if not interrupted else "Interrupted: the same command goes on with it.")
@@ -148,7 +148,7 @@ def command(
 def _told(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
     """The plan's values, with those of the flags over them."""
     from edgebench.errors import UsageError
-    from edgebench.sweep import plan
+    from edgebench.sweeping import plan
 
     told = plan.read(path) if path else {}
     for name in LISTS:
@@ -186,7 +186,7 @@ def _show_steps(matrix: Matrix, outcomes: dict[str, Any], left: Any, as_json: bo
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebench import jsonio
+    from edgebench.records import jsonio
     from edgebench.report.formats import printable
 
     steps = matrix.steps

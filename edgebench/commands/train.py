@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import options, training
-from edgebench.recipe import TrainConfig, absolute, folder_name
+from edgebench.commands import _options, _training
+from edgebench.records.recipe import TrainConfig, absolute, folder_name
 
 if TYPE_CHECKING:
-    from edgebench.workspace import Workspace
+    from edgebench.records.workspace import Workspace
 
 
 @click.command(
@@ -24,15 +24,15 @@ Examples:
   edgebench train --resume
   torchrun --nproc-per-node 2 -m edgebench train --model resnet50 --amp bf16"""
 )
-@options.settings(TrainConfig)
+@_options.settings(TrainConfig)
 @click.option("--download", is_flag=True, help="Fetch CIFAR-10 or CIFAR-100 if it is not in --data-dir.")
 @click.option("--resume", is_flag=True, help="Go on with this run where it was killed or interrupted.")
 @click.option("--wandb", is_flag=True, help="Log to Weights & Biases too (WANDB_MODE=offline works).")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in WORKSPACE/logs.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the checkpoint.")
-@options.config
-@options.workspace
-@options.as_json
+@_options.config
+@_options.workspace
+@_options.as_json
 def command(
     workspace: Workspace, out: Path | None, as_json: bool, download: bool, resume: bool, wandb: bool, tensorboard: bool,
     **given: Any,
@@ -45,25 +45,26 @@ def command(
     import os
     from functools import partial
 
-    from edgebench import data, jsonio
-    from edgebench.libraries import need_libraries
+    from edgebench.records import jsonio
+    from edgebench.training import data
+    from edgebench.training.requirements import need_libraries
 
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
-    with training.Progress() as progress:
+    with _training.Progress() as progress:
         dataset = data.find(
             config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes")
         )
     need_libraries()
-    from edgebench import tracking
-    from edgebench.training import train
+    from edgebench.training import tracking
+    from edgebench.training.loop import train
 
     out = out or workspace.checkpoints / folder_name(config, dataset.name)
     track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
         train(config, out, resume=resume)
         return
-    with training.Progress() as progress:
+    with _training.Progress() as progress:
         checkpoint = train(config, out, resume=resume, track=track, listener=progress.listener())
     done = checkpoint.training
     if as_json:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import options
+from edgebench.commands import _options
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgebench.choosing.tuning import Goal, Trial, Tuned
+    from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
-    from edgebench.tune import Goal, Trial, Tuned
-    from edgebench.workspace import Workspace
 
 
 @click.command(
@@ -29,7 +29,7 @@ Examples:
   edgebench run --tuned                         measure what was found"""
 )
 @click.argument("path", metavar="[ARTIFACT]", required=False, type=click.Path(path_type=Path))
-@click.option("--device", metavar="PROFILE", shell_complete=options.complete_devices, help="Device profile.")
+@click.option("--device", metavar="PROFILE", shell_complete=_options.complete_devices, help="Device profile.")
 @click.option(
     "--for", "goal", type=click.Choice(["latency", "throughput"]), default="latency", show_default=True,
     help="The lowest latency at batch 1, or the most images a second at any batch.",
@@ -43,7 +43,7 @@ Examples:
     help="The share of the validation images that a lower precision may lose.",
 )  # fmt: skip
 @click.option(
-    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=options.complete_runtimes,
+    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
     help="Only this runtime; may be given several times.  [default: all that work here]",
 )  # fmt: skip
 @click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
@@ -56,8 +56,8 @@ Examples:
     "--images", type=click.Path(dir_okay=False, path_type=Path),
     help="Judge by these images, made by `edgebench evaluate --save-images`.  [default: the validation split]",
 )  # fmt: skip
-@options.workspace
-@options.as_json
+@_options.workspace
+@_options.as_json
 def command(
     path: Path | None, device: str | None, goal: Goal, precisions: tuple[Precision, ...], accuracy_drop: float,
     runtimes: tuple[str, ...], compute: str | None, duration_s: float, no_export: bool, images: Path | None,
@@ -73,10 +73,12 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact, jsonio, running, tune
-    from edgebench.device import detect, load_profile, place
-    from edgebench.engines import local
+    from edgebench import artifact
+    from edgebench.choosing import tuning
     from edgebench.errors import UsageError
+    from edgebench.machine.device import detect, load_profile, place
+    from edgebench.measuring import process, running
+    from edgebench.records import jsonio
 
     if not 0 <= accuracy_drop < 1:
         raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
@@ -86,7 +88,7 @@ def command(
     placement = place(profile, require_device=False, environ=os.environ)
     start = artifact.read(path) if path else workspace.newest_checkpoint()
     console = Console(stderr=True)
-    with console.status("") as status, local.device_to_ourselves(
+    with console.status("") as status, process.device_to_ourselves(
         lambda: status.update("waiting: another edgebench is measuring on this machine")
     ):  # fmt: skip
         considered = precisions or ("fp32", "int8", "bf16")
@@ -97,7 +99,7 @@ def command(
         planned = running.plan(family, profile, placement, asked)
         if precisions:  # eager and the defaults stay, to compare with
             planned = [p for p in planned if p.job.precision in precisions or p.job.precision == "fp32"]
-        found = tune.tune(
+        found = tuning.tune(
             planned, goal, accuracy_drop=accuracy_drop, duration_s=duration_s, images=_images(images, start, workspace),
             on_phase=status.update,
         )  # fmt: skip
@@ -117,8 +119,9 @@ def _missing(
     tell: Callable[[str], None],
 ) -> list[Artifact]:  # fmt: skip
     """What the family's checkpoint has not been exported to and can be here; what cannot is said, not hidden."""
-    from edgebench import exporting, registry
     from edgebench.errors import EdgebenchError, Unsupported
+    from edgebench.exporting import chain
+    from edgebench.machine import registry
 
     checkpoint = next((f for f in family if f.format == "checkpoint"), None)
     if checkpoint is None:
@@ -135,9 +138,9 @@ def _missing(
                 continue
             tell(f"exporting to {target} in {precision}")
             try:
-                done = exporting.export(
+                done = chain.export(
                     checkpoint, target, workspace, precision=precision,
-                    calibration=partial(exporting.calibration, checkpoint, workspace, 300),
+                    calibration=partial(chain.calibration, checkpoint, workspace, 300),
                     tell=lambda stage, precision=precision: tell(f"{stage} in {precision}"),
                 )  # fmt: skip
             except EdgebenchError as error:
@@ -163,7 +166,7 @@ def _images(given: Path | None, start: Artifact, workspace: Workspace) -> Callab
     def made() -> Path:
         where = workspace.validation_set(start)
         if not where.is_file():
-            from edgebench.checkpoint import write_split
+            from edgebench.training.checkpoint import write_split
 
             write_split(checkpoint, where, lambda done, total: None, "validation")
         return where

@@ -1,1 +1,1 @@
-"""From results to something a person reads."""
+"""What a person reads: tables, the page, plots, and the folder that is deployed."""

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from edgebench import jsonio
-from edgebench.decision import Candidate, Decision
-from edgebench.figures import METRICS, show
-from edgebench.recipe import flag
+from edgebench.choosing.decision import Candidate, Decision
+from edgebench.records import jsonio
+from edgebench.records.recipe import flag
 from edgebench.report.formats import MISSING, markdown_safe, printable
-from edgebench.report.rows import Row
+from edgebench.results.figures import METRICS, show
+from edgebench.results.rows import Row
 
 if TYPE_CHECKING:
     from rich.table import Table

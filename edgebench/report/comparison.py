@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from edgebench import jsonio
-from edgebench.comparing import Cell, Comparison
+from edgebench.comparing.judging import Cell, Comparison
+from edgebench.records import jsonio
 from edgebench.report.formats import MISSING, markdown_safe, printable
 
 if TYPE_CHECKING:

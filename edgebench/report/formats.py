@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from edgebench import jsonio
-from edgebench.report.rows import Row
+from edgebench.records import jsonio
+from edgebench.results.rows import Row
 
 if TYPE_CHECKING:
     from rich.table import Table

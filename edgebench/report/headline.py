@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgebench import stats
-from edgebench.jobs import LoadGenVerdict, Result, Summary
+from edgebench.records.result import LoadGenVerdict, Result, Summary
+from edgebench.results import stats
 
 STOPPED = {
     "precision": "",

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebench import study
 from edgebench.report.formats import MISSING, markdown_safe, printable
 from edgebench.specs import Artifact
+from edgebench.training import study
 
 if TYPE_CHECKING:
     from rich.table import Table

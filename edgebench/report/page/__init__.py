@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
-from edgebench import __version__, results
-from edgebench.decision import Decision
+from edgebench import __version__
+from edgebench.choosing.decision import Decision
 from edgebench.errors import BadFile
-from edgebench.jobs import Result
+from edgebench.records.result import Result
+from edgebench.records.workspace import now
 from edgebench.report.page import choices, details, latency, learning, measurements, pareto
 from edgebench.report.page.markup import Html, el, join
-from edgebench.report.rows import Row
+from edgebench.results import store
+from edgebench.results.rows import Row
 from edgebench.specs import Artifact
-from edgebench.workspace import now
 
 HERE = Path(__file__).parent
 SECTIONS = {
@@ -50,7 +51,7 @@ def render(content: Content) -> str:
     spread = []
     for i, row in numbered:
         try:
-            result = results.read(content.folder / row.file)
+            result = store.read(content.folder / row.file)
         except BadFile as error:
             problems.append(error.message)
             continue

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from edgebench.decision import Candidate, Decision
-from edgebench.figures import METRICS, show
-from edgebench.recipe import flag
+from edgebench.choosing.decision import Candidate, Decision
+from edgebench.records.recipe import flag
 from edgebench.report.choice import why
 from edgebench.report.formats import MISSING
 from edgebench.report.page.markup import Html, el, table
-from edgebench.report.rows import Row
+from edgebench.results.figures import METRICS, show
+from edgebench.results.rows import Row
 
 CANDIDATES = 60  # in the table of one decision
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgebench.jobs import Result
+from edgebench.records.result import Result
 from edgebench.report.formats import MISSING
 from edgebench.report.headline import headline
 from edgebench.report.page import reproduce
 from edgebench.report.page.markup import Html, el, table
-from edgebench.report.rows import Row
+from edgebench.results.rows import Row
 
 LONGEST = 200  # characters of a value of a fingerprint
 

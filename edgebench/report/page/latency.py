@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebench.jobs import Result, Window
+from edgebench.records.result import Result, Window
 from edgebench.report.formats import COLUMNS, MISSING
 from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Point, Scale
 from edgebench.report.page.markup import Html, el, table
-from edgebench.report.rows import Row
+from edgebench.results.rows import Row
 
 DISTRIBUTIONS, TIMELINES = 24, 6  # that are drawn at most; the others have their figures in the table
 BINS, STRIP, STRIP_HEIGHT = 96, 480, 34

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from edgebench import study
 from edgebench.report.page import chart
 from edgebench.report.page.chart import Point
 from edgebench.report.page.markup import Html, el
 from edgebench.specs import Artifact
+from edgebench.training import study
 
 
 def section(checkpoints: Sequence[Artifact]) -> Html | None:

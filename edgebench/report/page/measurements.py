@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgebench.report.formats import COLUMNS, MISSING, NOTE, OPTIONAL, TOLD_ONCE
 from edgebench.report.page.markup import Html, el
-from edgebench.report.rows import Row
+from edgebench.results.rows import Row
 
 FILTERS = ("model", "runtime", "precision", "device", "scenario", "evidence", "status")
 # These are in the first cell, under the model's name.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
 from edgebench.report.page.markup import Html, el
-from edgebench.report.rows import Row
+from edgebench.results.rows import Row
 
 SHAPES = ("circle", "square", "triangle", "diamond")
 EXPLAINED = (

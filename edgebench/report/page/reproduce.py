@@ -6,8 +6,8 @@ import dataclasses
 import shlex
 from collections.abc import Iterator
 
-from edgebench.jobs import Result
-from edgebench.recipe import TrainConfig, flag
+from edgebench.records.recipe import TrainConfig, flag
+from edgebench.records.result import Result
 
 # What a checkpoint records of where and how fast it ran; another machine has its own.
 ELSEWHERE = ("data_dir", "threads")

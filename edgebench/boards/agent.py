@@ -1,0 +1,284 @@
+"""What runs on a board: it answers the desk over one ssh connection, and holds files and jobs between connections.
+
+    python -m edgebench.boards.agent
+
+A request is a line of JSON on stdin, `put` followed by the bytes of the file; answers are such lines on stdout,
+`result` followed by the bytes of one. It ends with its stdin, or when the desk has not said a word for LEASE_S. The
+measuring itself (engines/supervisor.py) goes on without it, so that a link may drop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import select
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgebench import __version__
+from edgebench.boards import supervisor
+from edgebench.errors import EdgebenchError
+from edgebench.machine.packing import code_digest
+
+ROOT = Path("~/.local/share/edgebench")
+LEASE_S = 60.0  # the desk says something every few seconds; a link that died in silence must not keep us here
+POLL_S = 0.3  # how often a follower looks for news: one stat() of two files
+BEAT_S = 3.0
+SPARE_BYTES = 8 * 2**20  # left free beside the files, for the results
+KEPT_S = 30 * 24 * 3600  # files and finished jobs that nobody asked for in this time are removed
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+
+
+class Board:
+    """The requests, by name; each takes the request and yields its answers."""
+
+    def __init__(self, root: Path) -> None:
+        self.files, self.jobs = root / "files", root / "jobs"
+        for folder in (self.files, self.jobs):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._desk = Desk()
+        self._remove_old()
+
+    def serve(self) -> None:
+        """Answer until the desk is done."""
+        hello = {"edgebench": __version__, "code": code_digest(), "clock": time.time()}
+        self._desk.tell(hello)
+        while (request := self._desk.hear(LEASE_S)) is not None:
+            try:
+                getattr(self, f"do_{request.get('do')}", _refuse)(request)
+            except EdgebenchError as error:
+                self._desk.tell({"error": error.message, "fix": error.fix})
+            except OSError as error:
+                self._desk.tell({"error": f"{error.filename or self.files}: {error.strerror}", "fix": _remedy(error)})
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                self._desk.tell({"error": f"that is no request: {type(error).__name__}: {error}"})
+
+    def do_lacks(self, request: Mapping[str, Any]) -> None:
+        """Which of these files are to be sent: those that are not here whole. Damaged ones are removed."""
+        lacks = {}
+        for sha256, size in request["files"].items():
+            path = self._file(sha256)
+            if path.is_file() and _sha256_of(path) == sha256:
+                os.utime(path)
+            else:
+                path.unlink(missing_ok=True)
+                lacks[sha256] = size
+        free = shutil.disk_usage(self.files).free
+        if lacks and free < sum(lacks.values()) + SPARE_BYTES:
+            needed = (sum(lacks.values()) + SPARE_BYTES) / 2**20
+            raise EdgebenchError(
+                f"its disk is full: {needed:.1f} MiB are needed in {self.files}, {free / 2**20:.1f} MiB are free",
+                "free some space there",
+            )
+        self._desk.tell({"lacks": sorted(lacks)})
+
+    def do_put(self, request: Mapping[str, Any]) -> None:
+        """Take in a file. It counts once it is whole, on disk, and has the sha256 that it came under."""
+        path, left, digest = self._file(request["sha256"]), int(request["size"]), hashlib.sha256()
+        handle, partial = tempfile.mkstemp(dir=self.files, prefix=".partial-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                while left:
+                    block = self._desk.read(min(left, 1 << 16), LEASE_S)
+                    digest.update(block)
+                    file.write(block)
+                    left -= len(block)
+                file.flush()
+                os.fsync(file.fileno())
+            if digest.hexdigest() != path.name:
+                raise EdgebenchError("a file arrived damaged", "run it again")
+            os.replace(partial, path)
+        except OSError as error:
+            # What is left of the file is still under way and would be taken for requests: this connection is done.
+            self._desk.tell({"error": f"it cannot store a file: {error.strerror}", "fix": _remedy(error)})
+            raise SystemExit(1) from None
+        finally:
+            Path(partial).unlink(missing_ok=True)
+        self._desk.tell({})
+
+    def do_start(self, request: Mapping[str, Any]) -> None:
+        """Start a job, unless it is already here: then it is the one that is followed."""
+        folder = self._job(request)
+        known = folder.exists()
+        if not known:
+            with tempfile.TemporaryDirectory(dir=self.jobs, prefix=".new-") as made:
+                scratch = Path(made, "job")
+                self._lay_out(scratch, request)
+                with contextlib.suppress(FileExistsError):  # another connection was faster
+                    scratch.rename(folder)
+        supervisor.start(folder)
+        self._desk.tell({"known": known})
+
+    def _lay_out(self, folder: Path, request: Mapping[str, Any]) -> None:
+        folder.mkdir()
+        job = {"arguments": [str(item) for item in request["arguments"]], "folders": list(request["folders"])}
+        if request.get("images"):
+            _lay(self._file(request["images"]), folder / "images.npz")
+            job["arguments"].append("--images=images.npz")
+        (folder / "job.json").write_text(json.dumps(job))
+        for name, files in request["folders"].items():
+            inside = folder / "folders" / _checked(name)
+            inside.mkdir(parents=True)
+            for file, sha256 in files.items():
+                _lay(self._file(sha256), inside / _checked(file))
+
+    def do_follow(self, request: Mapping[str, Any]) -> None:
+        """Tell the news of a job as they come, from the places `at` on, until it has ended or the desk interrupts."""
+        folder, at = self._job(request), {name: int(request["at"].get(name, 0)) for name in ("progress", "log")}
+        heard, told = time.monotonic(), time.monotonic()
+        while True:
+            ended = supervisor.ended(folder)  # before the news are read, so that none can follow it
+            for event in supervisor.news(folder, at):
+                told = time.monotonic()
+                if "result" in event:
+                    self._send_result(folder, event["result"], at)
+                else:
+                    self._desk.tell(event | {"at": at})
+            if ended is not None:
+                for name in supervisor.untold(folder):
+                    self._send_result(folder, name, at)
+                self._desk.tell({"ended": ended})
+                return
+            if time.monotonic() - told > BEAT_S:
+                told = time.monotonic()
+                self._desk.tell({})
+            if self._desk.waiting(POLL_S):
+                heard = time.monotonic()
+                if (word := self._desk.hear(LEASE_S)) is None:
+                    raise SystemExit(0)
+                if word.get("do") == "stop":
+                    supervisor.stop(folder)
+            elif time.monotonic() - heard > LEASE_S:
+                raise SystemExit(0)
+
+    def _send_result(self, folder: Path, name: str, at: Mapping[str, int]) -> None:
+        text = (supervisor.results(folder) / _checked(name)).read_text(encoding="utf-8")
+        # Where it lay is of no use elsewhere, and the home's path has a user's name in it.
+        for path, short in ((f"{folder / 'folders'}/", ""), (f"{Path.home()}/", "~/")):
+            text = text.replace(json.dumps(path)[1:-1], short)
+        content = text.encode()
+        self._desk.tell({"result": len(content), "at": at}, content)
+
+    def do_stop(self, request: Mapping[str, Any]) -> None:
+        """End a job that is not being followed; it keeps the results that it has."""
+        supervisor.stop(self._job(request))
+        self._desk.tell({})
+
+    def do_probe(self, request: Mapping[str, Any]) -> None:
+        """What is wrong with each of these runtimes here; "" where it works."""
+        from edgebench.measuring import process
+
+        self._desk.tell({"probes": {found.name: found.error for found in process.probe_all(list(request["runtimes"]))}})
+
+    def do_restore(self, request: Mapping[str, Any]) -> None:
+        """Put back the settings that a killed run has left behind; "" if there are none."""
+        from edgebench.machine import settings
+
+        self._desk.tell({"done": settings.restore()})
+
+    def do_forget(self, request: Mapping[str, Any]) -> None:
+        """Remove a job whose results have all been fetched."""
+        folder = self._job(request)
+        if supervisor.ended(folder) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._desk.tell({})
+
+    def _file(self, sha256: str) -> Path:
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+            raise EdgebenchError(f"{sha256!r} is no sha256")
+        return self.files / sha256
+
+    def _job(self, request: Mapping[str, Any]) -> Path:
+        return self.jobs / _checked(request["job"])
+
+    def _remove_old(self) -> None:
+        old = time.time() - KEPT_S
+        for path in self.files.iterdir():
+            with contextlib.suppress(OSError):  # another connection may be removing it as well
+                limit = old if _SHA256.fullmatch(path.name) else time.time() - 24 * 3600
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+        for folder in self.jobs.iterdir():
+            if folder.stat().st_mtime < old and supervisor.ended(folder) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+class Desk:
+    """The other side: our stdin and stdout, as lines of JSON and bytes between them."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def tell(self, answer: Mapping[str, Any], body: bytes = b"") -> None:
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + body)
+        sys.stdout.buffer.flush()
+
+    def waiting(self, limit_s: float) -> bool:
+        """Whether the desk says something, or is gone, within this time."""
+        return bool(self._buffer) or bool(select.select([0], [], [], limit_s)[0])
+
+    def hear(self, limit_s: float) -> dict[str, Any] | None:
+        """The next request; None if there is none, for the desk has gone, or none comes in time."""
+        while b"\n" not in self._buffer:
+            block = os.read(0, 1 << 16) if select.select([0], [], [], limit_s)[0] else b""
+            if not block:
+                return None
+            self._buffer += block
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return json.loads(line)
+
+    def read(self, count: int, limit_s: float) -> bytes:
+        """At most `count` bytes of what follows a request. Ends this process if the desk is gone."""
+        block, self._buffer = self._buffer[:count], self._buffer[count:]
+        if not block and select.select([0], [], [], limit_s)[0]:
+            block = os.read(0, count)
+        if not block:
+            raise SystemExit(1)
+        return block
+
+
+def _lay(file: Path, where: Path) -> None:
+    try:
+        os.link(file, where)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(file, where)
+
+
+def _refuse(request: Mapping[str, Any]) -> None:
+    raise EdgebenchError(f"{request.get('do')!r} is no request")
+
+
+def _checked(name: str) -> str:
+    """The name of a file or folder in ours; one that could lead elsewhere is refused."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise EdgebenchError(f"{name!r} is no name for a file here")
+    return name
+
+
+def _remedy(error: OSError) -> str:
+    import errno
+
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "its disk is full, or your quota there: free some space" if error.errno in full else ""
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):  # the desk has gone
+        Board(ROOT.expanduser()).serve()

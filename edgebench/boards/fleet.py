@@ -1,0 +1,144 @@
+"""One plan on several boards at once: the file that lists them, and the state of each while they measure."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebench.boards import hosted
+from edgebench.boards.ssh import Host
+from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records.jsonio import decode
+from edgebench.records.result import Result
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SCHEMA = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board of the fleet. `name` stands in the results; `run` are options of `edgebench run` for it alone."""
+
+    name: str
+    host: str
+    device: str | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The boards, and the options of `edgebench run` that are the same for all of them."""
+
+    boards: tuple[Board, ...]
+    run: dict[str, Any] = field(default_factory=dict)
+
+    def options(self, board: Board) -> dict[str, Any]:
+        """What is asked of one board: its own options come before those of all."""
+        return {**({"device": board.device} if board.device else {}), **self.run, **board.run}
+
+
+def read(path: Path) -> Fleet:
+    """The fleet that a TOML file lists. Raises BadFile for what it cannot mean, UsageError for what is no host."""
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise BadFile(f"{path} is not TOML: {error}", "docs/guide.md has an example") from None
+    schema = told.pop("schema", None)
+    if type(schema) is not int or schema != SCHEMA:
+        raise BadFile(f"{path}: expected schema = {SCHEMA}, found {schema!r}", f"begin the file with schema = {SCHEMA}")
+    boards = told.pop("board", [])
+    for board in boards if isinstance(boards, list) else []:
+        if isinstance(board, dict) and isinstance(board.get("host"), str):
+            board.setdefault("name", Host(board["host"]).name)
+    try:
+        fleet = decode(Fleet, {**told, "boards": boards}, str(path))
+    except BadFile as error:
+        raise BadFile(error.message, "docs/guide.md describes every key") from None
+    if not fleet.boards:
+        raise BadFile(f"{path} lists no board", 'add [[board]] with host = "user@board"')
+    names = [board.name for board in fleet.boards]
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise BadFile(f"{path}: the name {name!r} is not made of letters, digits, '.', '_' and '-'", "name it so")
+        if names.count(name) > 1:
+            raise BadFile(f"{path}: two boards are called {name}", "give each a name of its own")
+    for board in fleet.boards:
+        Host(board.host)
+    return fleet
+
+
+@dataclass
+class State:
+    """How it goes on one board. `doing` is for the moment; `message` says why it failed."""
+
+    board: Board
+    state: Literal["waiting", "running", "done", "failed", "interrupted"] = "waiting"
+    doing: str = ""
+    message: str = ""
+    results: list[Result] = field(default_factory=list)
+
+
+def measure(
+    boards: Sequence[tuple[State, Host, hosted.Order]], *, changed: Callable[[], None], stopped: Callable[[], bool],
+    came: Callable[[State, Result, Path], None] = lambda state, result, path: None,
+) -> None:  # fmt: skip
+    """Have each order carried out on its board, all at once. What goes wrong with one stays in its state.
+
+    The callbacks are called from several threads. A board measures one thing at a time: it has a lock for that.
+    """
+    threads = [
+        threading.Thread(target=_one, args=(state, host, order, changed, stopped, came), name=state.board.name)
+        for state, host, order in boards
+    ]
+    for thread in threads:
+        thread.daemon = True  # a second Ctrl-C need not wait for them
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)
+            changed()
+
+
+def _one(
+    state: State, host: Host, order: hosted.Order, changed: Callable[[], None], stopped: Callable[[], bool],
+    came: Callable[[State, Result, Path], None],
+) -> None:  # fmt: skip
+    def doing(text: str) -> None:
+        state.doing = text
+
+    def line(text: str) -> None:
+        if text.startswith("Error: "):
+            state.message = text.removeprefix("Error: ")
+
+    def result(result: Result, path: Path) -> None:
+        state.results.append(result)
+        came(state, result, path)
+
+    state.state = "running"
+    try:
+        code = hosted.run(host, order, hosted.Watch(doing, line, result, stopped))
+    except (EdgebenchError, OSError) as error:
+        state.state, state.message = "failed", str(error)
+    else:
+        if code == hosted.INTERRUPTED:
+            state.state = "interrupted"
+        elif code == 0:
+            state.state = "done"
+        else:
+            state.state = "failed"
+            bad = [r.message for r in state.results if r.status != "ok"]
+            state.message = state.message or "; ".join(bad) or ("killed there" if code is None else f"exit code {code}")
+    state.doing = ""
+    changed()

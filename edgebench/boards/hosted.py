@@ -1,0 +1,206 @@
+"""A run on a board over ssh: what it needs is sent, the job goes on without the link, its results come home."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from edgebench import artifact as folders
+from edgebench.boards.ssh import Connection, Host, LinkLost
+from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records import jsonio
+from edgebench.records.result import Result
+from edgebench.results import store
+from edgebench.specs import Artifact
+
+PATIENCE_S = 900.0  # how long a lost link is tried again, the job going on there meanwhile
+LONGEST_PAUSE_S = 30.0
+ALIVE_S = 5.0  # how often the board hears that we are still here
+SILENCE_LIMIT_S = 30.0  # the board says something every 3 s
+LOOK_S = 0.5
+INTERRUPTED = 130  # the exit code by which a shell tells of SIGINT
+_RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a board is asked for: `edgebench run` or `evaluate` with these arguments, and the artifacts.
+
+    `folder` is where results go, `board` what the board is called in them. `images` is a file for `--images`.
+    """
+
+    arguments: tuple[str, ...]
+    artifacts: tuple[Artifact, ...]
+    folder: Path
+    board: str
+    images: Path | None = None
+
+    @property
+    def identity(self) -> str:
+        """The job's name on the board: the same order by the same desk finds the job that it began."""
+        desk = [str(self.folder.resolve()), platform.node()]
+        asked = [list(self.arguments), [artifact.identity for artifact in self.artifacts], self.board, desk]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whom to tell what: a `status` for the moment, a `line` that the board printed, a `result` and its file."""
+
+    status: Callable[[str], None] = lambda text: None
+    line: Callable[[str], None] = lambda text: None
+    result: Callable[[Result, Path], None] = lambda result, path: None
+    stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass
+class _Job:
+    """What is known of a job under way; it outlives a connection."""
+
+    started: bool = False
+    told_to_stop: bool = False
+    exit_code: int | None = None
+    at: dict[str, int] = field(default_factory=dict)
+
+
+def run(host: Host, order: Order, watch: Watch) -> int | None:
+    """Have the order carried out on `host`, through as many connections as it takes. Returns the exit code there.
+
+    None is a job that something on the board killed. Each result is in `order.folder` before the next. Until the job
+    has started, every failure is raised; after that, a lost link is tried again. When the job's results are home, it is
+    removed from the board; until then the same order picks them up.
+    """
+    order.folder.mkdir(parents=True, exist_ok=True)
+    job = _Job()
+    _patiently(host, job, watch, lambda connection: _carry_out(connection, order, job, watch))
+    if job.started:
+        _patiently(host, job, watch, lambda connection: connection.ask("forget", job=order.identity))
+    return job.exit_code
+
+
+def _patiently(host: Host, job: _Job, watch: Watch, act: Callable[[Connection], object]) -> None:
+    """Do something over a connection; over new ones, with growing pauses, once the job has started there."""
+    deadline, pause_s = None, 1.0
+    while True:
+        began = time.monotonic()
+        try:
+            with Connection(host) as connection:
+                watch.status("connecting")
+                connection.greet()
+                act(connection)
+                return
+        except LinkLost as lost:
+            if not job.started:
+                raise
+            now = time.monotonic()
+            if now - began > LONGEST_PAUSE_S:  # it had worked for a while
+                deadline, pause_s = None, 1.0
+            deadline = deadline or now + PATIENCE_S
+            if now > deadline or watch.stopped():
+                raise EdgebenchError(
+                    f"{lost.message}; the job goes on there",
+                    "the same command fetches its results once it can connect",
+                ) from None
+            watch.status(f"the link is lost, the job goes on; trying again ({lost.message})")
+            while time.monotonic() < now + pause_s and not watch.stopped():
+                time.sleep(0.1)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def _carry_out(connection: Connection, order: Order, job: _Job, watch: Watch) -> None:
+    contents, files = _contents(order.artifacts)
+    images = folders.sha256_of(order.images) if order.images else None
+    if order.images and images:
+        files[images] = order.images
+    if not job.started:
+        _send(connection, files, watch)
+    if watch.stopped() and not job.started:
+        job.exit_code = INTERRUPTED
+        return
+    arguments = list(order.arguments)
+    answer = connection.ask("start", job=order.identity, arguments=arguments, folders=contents, images=images)
+    if answer.get("known") and not job.started:
+        watch.line("this job was begun there before, and its results were not fetched: picking it up")
+    job.started = True
+    _follow(connection, order, job, watch)
+
+
+def _contents(artifacts: Sequence[Artifact]) -> tuple[dict[str, dict[str, str]], dict[str, Path]]:
+    """The folders as they shall lie there, file name to sha256; and of each sha256 a file that has it."""
+    contents: dict[str, dict[str, str]] = {}
+    files: dict[str, Path] = {}
+    for artifact in artifacts:
+        plain = re.sub(r"[^A-Za-z0-9._-]", "_", artifact.path.resolve().name).lstrip(".-")[:100] or "artifact"
+        name = plain if plain not in contents else f"{plain}-{artifact.identity[:8]}"
+        manifest = artifact.path / folders.manifest_name(artifact.format)
+        contents[name] = artifact.files | {manifest.name: folders.sha256_of(manifest)}
+        files |= {sha256: folders.file_in(artifact, file) for file, sha256 in artifact.files.items()}
+        files[contents[name][manifest.name]] = manifest
+    return contents, files
+
+
+def _send(connection: Connection, files: Mapping[str, Path], watch: Watch) -> None:
+    """Send the files that the board does not have yet."""
+    answer = connection.ask("lacks", files={sha256: path.stat().st_size for sha256, path in files.items()})
+    lacking = [sha256 for sha256 in answer.get("lacks", ()) if sha256 in files]
+    for number, sha256 in enumerate(lacking, 1):
+        if watch.stopped():
+            return
+        size = files[sha256].stat().st_size
+        watch.status(f"sending file {number} of {len(lacking)}, {size / 2**20:.1f} MiB")
+        connection.send(files[sha256], sha256)
+
+
+def _follow(connection: Connection, order: Order, job: _Job, watch: Watch) -> None:
+    """Hear the news of the job until it has ended, and keep its results."""
+    connection.tell({"do": "follow", "job": order.identity, "at": job.at})
+    said = heard = time.monotonic()
+    while True:
+        now = time.monotonic()
+        if watch.stopped() and not job.told_to_stop:
+            connection.tell({"do": "stop"})
+            job.told_to_stop = True
+            watch.status("stopping")
+        if now - said > ALIVE_S:
+            connection.tell({})
+            said = now
+        if not connection.waiting(LOOK_S):
+            if now - heard > SILENCE_LIMIT_S:
+                raise LinkLost(f"{connection.host.name} has gone silent")
+            continue
+        heard, event = now, connection.hear(SILENCE_LIMIT_S)
+        if "result" in event:
+            _keep(connection.body(event["result"]), connection, order, watch)
+        elif "status" in event:
+            watch.status(str(event["status"]))
+        elif "line" in event:
+            watch.line(str(event["line"]))
+        job.at = event.get("at", job.at)
+        if "ended" in event:
+            ended = event["ended"]
+            code = ended.get("exit_code") if isinstance(ended, dict) else None
+            job.exit_code = code if isinstance(code, int) else None
+            return
+
+
+def _keep(content: bytes, connection: Connection, order: Order, watch: Watch) -> None:
+    """Save a result that came from elsewhere: whole, of an artifact that was sent, and under a name of ours."""
+    where = f"a result from {order.board}"
+    try:
+        result = jsonio.decode(Result, json.loads(content), where)
+        created = datetime.fromisoformat(result.created) + timedelta(seconds=connection.behind_s)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise BadFile(f"{where} is damaged: {error}", "run it again") from None
+    ours = next((a for a in order.artifacts if a.identity == result.artifact.identity == result.job.artifact), None)
+    if ours is None or not _RUNTIME.fullmatch(result.job.runtime):
+        raise BadFile(f"{order.board} sent a result of something that it was not asked for", "is it the right board?")
+    moment = created.isoformat(timespec="microseconds")
+    result = replace(result, artifact=replace(ours, path=Path()), host=order.board, created=moment)
+    watch.result(result, store.save(result, order.folder))

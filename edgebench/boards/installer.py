@@ -1,0 +1,142 @@
+"""The program that sets edgebench up on a board: sent there as text, it needs nothing but Python's standard library.
+
+`main` is called with what is asked, as JSON, by a last line that the desk adds (provision.py). It answers with lines of
+JSON: {"say": …} as it goes on, then {"facts": …}, {"done": …} or {"error": …, "fix": …}.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+NEEDED_BYTES = 400 * 2**20  # numpy and a runtime, unpacked, and their wheels meanwhile
+NO_NETWORK = ("No matching distribution found", "Could not fetch URL", "NewConnectionError", "ConnectTimeoutError")
+
+
+class Failure(Exception):
+    """What is wrong, and the fix."""
+
+
+def main(asked: str) -> None:
+    print("edgebench installer", flush=True)
+    given = json.loads(asked)
+    root = Path(given["root"]).expanduser()
+    try:
+        tell(facts=look(root)) if given["do"] == "look" else tell(done=install(root, given))
+    except Failure as failure:
+        tell(error=failure.args[0], fix=failure.args[1])
+    except OSError as error:
+        tell(error=f"{error.filename or root}: {error.strerror}", fix="mend this there, then set it up again")
+
+
+def tell(**answer: Any) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def look(root: Path) -> dict[str, Any]:
+    """What this board is and what was set up on it before."""
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        tree = Path("/proc/device-tree/compatible").read_text().strip("\0").split("\0")
+    except OSError:
+        tree = []
+    try:
+        before = json.loads((root / "setup.json").read_text())
+        works = [str(root / "venv" / "bin" / "python"), "-c", "import numpy, edgebench.boards.agent"]
+        if subprocess.run(works, capture_output=True).returncode:
+            before = None
+    except (OSError, ValueError):
+        before = None
+    try:
+        cuda = json.loads(Path("/usr/local/cuda/version.json").read_text())["cuda"]["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        cuda = None
+    return {
+        "cuda": cuda,
+        "python": platform.python_version(), "machine": platform.machine(), "device_tree": tree, "before": before,
+        "tensorrt": importlib.util.find_spec("tensorrt") is not None, "free_bytes": shutil.disk_usage(root).free,
+    }  # fmt: skip
+
+
+def install(root: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Make the virtual environment, unless there is one that works, and install what is asked."""
+    free = shutil.disk_usage(root).free
+    venv, python, wished = root / "venv", str(root / "venv" / "bin" / "python"), given["wished"]
+    if not usable(venv, given["system_site_packages"]):
+        if free < NEEDED_BYTES:
+            raise Failure(
+                f"its disk is full: {free / 2**20:.0f} MiB are free in {root}, {NEEDED_BYTES / 2**20:.0f} are needed",
+                "free some space there",
+            )
+        tell(say="making a virtual environment")
+        make_environment(venv, given["system_site_packages"])
+    (root / "setup.json").unlink(missing_ok=True)
+    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    with tempfile.TemporaryDirectory(dir=root) as scratch:
+        wheel = Path(scratch, given["wheel_name"])
+        wheel.write_bytes(base64.b64decode(given["wheel"]))
+        pip = [python, "-m", "pip"]
+        if any(venv.glob("lib/*/site-packages/edgebench-*")):
+            # Of the same version, but maybe of other code: pip would leave it as it is.
+            run([*pip, "uninstall", "--yes", "edgebench"], environment)
+        run([*pip, "install", "--retries", "1", "--timeout", "20", str(wheel), *wished["requirements"]], environment)
+    partial = root / ".setup.json"
+    partial.write_text(json.dumps(wished))
+    partial.rename(root / "setup.json")
+    return {}
+
+
+def usable(venv: Path, system_site_packages: bool) -> bool:
+    """Whether a virtual environment of this kind is there, with a pip."""
+    try:
+        told = (venv / "pyvenv.cfg").read_text().lower().replace(" ", "")
+        tried = subprocess.run([str(venv / "bin" / "python"), "-c", "import pip"], capture_output=True)
+    except OSError:
+        return False
+    return tried.returncode == 0 and f"include-system-site-packages={system_site_packages}".lower() in told
+
+
+def make_environment(venv: Path, system_site_packages: bool) -> None:
+    command = [sys.executable, "-m", "venv", "--clear", *["--system-site-packages"] * system_site_packages, str(venv)]
+    made = subprocess.run(command, capture_output=True, text=True)
+    if made.returncode:
+        said = (made.stdout + made.stderr).strip()
+        shutil.rmtree(venv, ignore_errors=True)
+        if "ensurepip" in said or "No module named venv" in said:
+            version = ".".join(platform.python_version_tuple()[:2])
+            raise Failure(
+                "its Python cannot make virtual environments", f"there: sudo apt install python{version}-venv"
+            )
+        raise Failure(f"it cannot make a virtual environment: {last(said)}", "see whether there is space in its home")
+
+
+def run(command: list[str], environment: dict[str, str]) -> None:
+    """Run pip, passing on what it says."""
+    said = []
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    for line in process.stdout:
+        said.append(line.rstrip())
+        tell(say=line.strip()[:200])
+    if process.wait():
+        text = "\n".join(said)
+        if "No space left" in text or "quota exceeded" in text:
+            raise Failure("its disk is full", "free some space there, in its /tmp too")
+        if any(sign in text for sign in NO_NETWORK):
+            fix = "connect it, or tell pip there of an index or a folder of wheels (~/.config/pip/pip.conf)"
+            raise Failure(f"pip there finds no package index, or not what it needs in it: {last(text)}", fix)
+        raise Failure(f"pip there failed: {last(text)}", f"there: {' '.join(command[:4])} … shows the whole story")
+
+
+def last(said: str) -> str:
+    return next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")

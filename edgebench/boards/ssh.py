@@ -1,0 +1,253 @@
+"""The desk's end of a connection to a board: OpenSSH's own client, so that config, keys and jump hosts work."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebench import __version__
+from edgebench.errors import EdgebenchError, UsageError
+from edgebench.machine.packing import code_digest
+
+OLDEST_PYTHON = (3, 10)
+ANSWER_LIMIT_S = 120.0  # a board may have to read and hash a large file from a slow card
+CLOCKS_AGREE_S = 30  # the answer may have been under way for some of them
+LONGEST_LINE = 1 << 20
+LARGEST_RESULT = 1 << 28
+# One argument for sh, in which nothing varies: whatever the user's login shell is, it has only to pass it on. Any
+# Python tells its version first, so that one too old to run us is known as such.
+SERVE = """exec sh -c 'cd / && for p in "$HOME/.local/share/edgebench/venv/bin/python" python3; do \
+command -v "$p" >/dev/null 2>&1 && "$p" -V 2>&1 && exec "$p" -m edgebench.boards.agent; done; echo "no Python"'"""
+_USER = r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?"
+_HOST = r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[?[0-9a-fA-F:.]+(?:%[A-Za-z0-9._-]+)?\]?)"
+_ADDRESS = re.compile(rf"{_USER}{_HOST}|ssh://{_USER}{_HOST}(?::[0-9]{{1,5}})?")
+
+
+class LinkLost(EdgebenchError):
+    """The connection ended before the answer came; the same may go through on a new one."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A board as `ssh` knows it: user@board, an alias of the user's config, or ssh://user@board:port.
+
+    `config` stands for ~/.ssh/config. Raises UsageError for what is no name of a host: an option, or shell text.
+    """
+
+    address: str
+    config: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not _ADDRESS.fullmatch(self.address):
+            raise UsageError(
+                f"{self.address!r} is no host", "write user@board, a Host of your ~/.ssh/config, or ssh://user@board:22"
+            )
+
+    @property
+    def name(self) -> str:
+        """The board's name alone: no user, no port."""
+        where = self.address.removeprefix("ssh://").rpartition("@")[2]
+        return re.sub(r":[0-9]+$", "", where) if self.address.startswith("ssh://") else where
+
+    def command(self, remote: str) -> list[str]:
+        """The arguments to run a command there; it never asks a question, and forwards nothing."""
+        config = ["-F", str(self.config)] if self.config else []
+        settings = {
+            "BatchMode": "yes", "ConnectTimeout": "15", "ServerAliveInterval": "5", "ServerAliveCountMax": "3",
+            "ClearAllForwardings": "yes", "RemoteCommand": "none", "RequestTTY": "no", "LogLevel": "ERROR",
+        }  # fmt: skip
+        return ["ssh", *config, *(f"-o{key}={value}" for key, value in settings.items()), "--", self.address, remote]
+
+
+class Connection:
+    """One ssh process, and a conversation with the board through it (see engines/board.py).
+
+    Once greeted, `behind_s` is how far the board's clock is behind ours, in s: many have none that runs without power.
+    Raises LinkLost when the link fails, at whatever call.
+    """
+
+    def __init__(self, host: Host, remote: str = SERVE) -> None:
+        self.host, self._buffer = host, b""
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        try:
+            # A session of its own: Ctrl-C is ours to pass on, not the end of the link.
+            self._process = subprocess.Popen(
+                host.command(remote), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
+                bufsize=0, start_new_session=True,
+            )  # fmt: skip
+        except FileNotFoundError:
+            self._said.close()
+            raise EdgebenchError("there is no ssh on this machine", "install OpenSSH's client") from None
+
+    def greet(self) -> None:
+        """Hear who is there. Raises EdgebenchError, with the remedy, unless it is the same edgebench as here."""
+        hello = _object(self.beginning(b'{"edgebench"'))
+        theirs, code = hello.get("edgebench"), hello.get("code")
+        if theirs != __version__:
+            raise self._error(f"edgebench there is {theirs}, here it is {__version__}", self._setup)
+        if code != code_digest():
+            raise self._error(f"edgebench there is {theirs} as here, but its code is another", self._setup)
+        clock = hello.get("clock")
+        behind_s = round(time.time() - clock) if isinstance(clock, (int, float)) else 0
+        self.behind_s = behind_s if abs(behind_s) > CLOCKS_AGREE_S else 0
+
+    def beginning(self, begins: bytes) -> bytes:
+        """The first line that begins so; a login script may say something before. Raises what a board lacks."""
+        while True:
+            try:
+                line = self._line(ANSWER_LIMIT_S).strip()
+            except LinkLost as lost:
+                if b"No module named" in self._complaints():
+                    raise self._error("edgebench is not installed there", self._setup) from None
+                raise lost
+            fix = f"install Python 3.10 or newer there, then {self._setup}"
+            if version := re.fullmatch(rb"Python (\d+)\.(\d+)\S*", line):
+                if (int(version[1]), int(version[2])) < OLDEST_PYTHON:
+                    raise self._error(f"its {line.decode()} is too old: edgebench needs 3.10", fix)
+            elif line == b"no Python":
+                raise self._error("there is no python3 there", fix)
+            elif line.startswith(begins):
+                return line
+
+    @property
+    def _setup(self) -> str:
+        return f"edgebench devices setup {self.host.address}"
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+        """Send a request and hear the answer. Raises EdgebenchError with what the board says went wrong."""
+        self.tell({"do": do} | request)
+        return self.hear(ANSWER_LIMIT_S)
+
+    def tell(self, request: Mapping[str, Any]) -> None:
+        """Send a request, or {} as a sign of life."""
+        self._write(json.dumps(request).encode() + b"\n")
+
+    def send(self, path: Path, sha256: str) -> None:
+        """Send the file that has this sha256."""
+        self.tell({"do": "put", "sha256": sha256, "size": path.stat().st_size})
+        with path.open("rb") as file:
+            while block := file.read(1 << 18):
+                self._write(block)
+        self.hear(ANSWER_LIMIT_S)
+
+    def feed(self, program: str) -> None:
+        """Send the text of a program to a Python that waits for one; after that nothing more can be said."""
+        self._write(program.encode())
+        self._process.stdin.close()
+
+    def hear(self, limit_s: float) -> dict[str, Any]:
+        """The next answer, which has to come in time."""
+        answer = _object(self._line(limit_s))
+        if "error" in answer:
+            raise self._error(str(answer["error"]), str(answer.get("fix", "")))
+        return answer
+
+    def body(self, count: Any) -> bytes:
+        """The bytes that follow an answer, as many as it says."""
+        if type(count) is not int or not 0 <= count <= LARGEST_RESULT:
+            raise self._error(f"it announces a result of {count} bytes", "there is something wrong with it")
+        while len(self._buffer) < count:
+            self._read(ANSWER_LIMIT_S)
+        body, self._buffer = self._buffer[:count], self._buffer[count:]
+        return body
+
+    def waiting(self, limit_s: float) -> bool:
+        """Whether there is something to hear within this time."""
+        return b"\n" in self._buffer or bool(select.select([self._process.stdout], [], [], limit_s)[0])
+
+    def close(self) -> None:
+        """End the connection and its process; may be called twice."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process.stdout.close()
+        self._said.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[self._process.stdin.write(data) :]
+        except OSError:
+            # The board may have said why before it went.
+            self.hear(ANSWER_LIMIT_S)
+            raise self._lost() from None
+
+    def _line(self, limit_s: float) -> bytes:
+        deadline = time.monotonic() + limit_s
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > LONGEST_LINE:
+                raise self._error("it does not speak edgebench's language", "is there a login script that talks?")
+            self._read(deadline - time.monotonic())
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _read(self, limit_s: float) -> None:
+        if not select.select([self._process.stdout], [], [], max(0, limit_s))[0]:
+            raise LinkLost(f"{self.host.name} does not answer")
+        block = os.read(self._process.stdout.fileno(), 1 << 18)
+        if not block:
+            raise self._lost()
+        self._buffer += block
+
+    def _complaints(self) -> bytes:
+        self._said.seek(0)
+        return self._said.read()[-4000:]
+
+    def _lost(self) -> LinkLost:
+        """Why the link ended, in the words of ssh, and what to do about it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        lines = [line for line in self._complaints().decode(errors="replace").splitlines() if line.strip()]
+        said = lines[-1].strip() if lines else "the connection ended"
+        return LinkLost(f"{self.host.name}: {_harmless(said)}", _remedy("\n".join(lines), self.host.address))
+
+    def _error(self, message: str, fix: str) -> EdgebenchError:
+        return EdgebenchError(f"{self.host.name}: {_harmless(message)}", _harmless(fix))
+
+
+def _harmless(said: str) -> str:
+    """What comes from elsewhere moves no cursor and sets no title of the terminal that it is shown on."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in said)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        if isinstance(found := json.loads(line), dict):
+            return found
+    except (ValueError, RecursionError) as error:
+        raise EdgebenchError(f"the board said what is no JSON: {error}") from None
+    raise EdgebenchError("the board said what is no answer")
+
+
+def _remedy(said: str, address: str) -> str:
+    known = {
+        "Could not resolve": "check the name; `ssh -G` shows what ssh makes of it",
+        "Permission denied": f"let ssh in without a password: ssh-copy-id {address}",
+        "Host key verification failed": f"connect once by hand and look at the key: ssh {address}",
+        "IDENTIFICATION HAS CHANGED": "its key is not the one known: find out why before you remove the old one",
+        "Connection refused": "is sshd running there, and on this port?",
+        "timed out": "is the board on, and on this network?",
+        "No route to host": "is the board on, and on this network?",
+    }
+    return next((fix for sign, fix in known.items() if sign in said), f"does `ssh {address}` work?")

@@ -1,0 +1,144 @@
+"""A measurement on a board that outlives the link: started apart, followed by its files, ended by its own time limits.
+
+    python -m edgebench.boards.supervisor JOB_FOLDER
+
+JOB_FOLDER holds `job.json` (the arguments of `edgebench`), `folders/` (the artifacts), and then `lock` (held for as
+long as anything of the job lives), `pid`, `progress.jsonl`, `log.txt`, `runs/results/` and, at the end, `ended.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from edgebench.machine.device import HOSTED
+
+GRACE_S = 30  # for `edgebench run` to write what it has, once it was told to stop
+
+
+def start(folder: Path) -> None:
+    """Begin the job of this folder in a session of its own. Nothing happens if it was begun before."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # it is under way
+        if (folder / "pid").exists():
+            return  # it has ended
+        # The lock is of the open file, which the supervisor inherits: there is no moment without it.
+        with (folder / "log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "edgebench.boards.supervisor", str(folder), str(lock.fileno())],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=folder,
+                pass_fds=[lock.fileno()], start_new_session=True,
+            )  # fmt: skip
+        (folder / "pid").write_text(str(process.pid))
+
+
+def running(folder: Path) -> bool:
+    """Whether anything of the job lives."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def ended(folder: Path) -> dict[str, Any] | None:
+    """How the job ended: {"exit_code": …}, None in it if it was killed from outside; None while it is under way."""
+    if running(folder):
+        return None
+    try:
+        return json.loads((folder / "ended.json").read_text())
+    except FileNotFoundError:
+        return {"exit_code": None}
+
+
+def stop(folder: Path) -> None:
+    """Interrupt the job as Ctrl-C does."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        pid = int((folder / "pid").read_text())
+        # The number may be another's by now.
+        if str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            os.kill(pid, signal.SIGTERM)
+
+
+def results(folder: Path) -> Path:
+    return folder / "runs" / "results"
+
+
+def news(folder: Path, at: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """What was written since the places `at`, which move on: {"status": …}, {"result": file name}, {"line": …}."""
+    for line in _lines(folder / "log.txt", "log", at):
+        yield {"line": line.decode(errors="replace")}
+    for line in _lines(folder / "progress.jsonl", "progress", at):
+        yield json.loads(line)
+
+
+def _lines(path: Path, name: str, at: dict[str, int]) -> Iterator[bytes]:
+    """The whole lines from there on; the place moves on with each."""
+    try:
+        with path.open("rb") as file:
+            file.seek(at[name])
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                at[name] += len(line)
+                yield line.rstrip(b"\n")
+    except FileNotFoundError:
+        return
+
+
+def untold(folder: Path) -> list[str]:
+    """The results that the progress does not name: the one in the making when the job was cut short."""
+    told = {event.get("result") for event in news(folder, {"progress": 0, "log": 0})}
+    return sorted(path.name for path in results(folder).glob("*.json") if path.name not in told)
+
+
+def supervise(folder: Path, lock: int) -> None:
+    """Run the job to its end and write down how it ended."""
+    job = json.loads((folder / "job.json").read_text())
+    artifacts = [f"folders/{name}" for name in job["folders"]]
+    where = ["--workspace", "runs"]
+    if job["arguments"][0] == "run":
+        where += ["--progress", "progress.jsonl"]
+    command = [sys.executable, "-m", "edgebench", *job["arguments"], *where, "--", *artifacts]
+    # Before the child is there, so that no signal to stop is lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    environment = os.environ | {"PYTHONSAFEPATH": "1", "COLUMNS": "200", HOSTED: "1"}
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        pass_fds=[lock], preexec_fn=_unblock, env=environment,
+    )  # fmt: skip
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.alarm(GRACE_S)
+        process.send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGALRM, lambda number, frame: process.kill())
+    _unblock()
+    exit_code = process.wait()
+    partial = folder / ".ended.json"
+    partial.write_text(json.dumps({"exit_code": exit_code}))
+    partial.rename(folder / "ended.json")
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+
+if __name__ == "__main__":
+    supervise(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,271 @@
+"""Chooses among rows of the report under limits."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edgebench.choosing.decision import Aside, Candidate, Check, Decision, Outcome
+from edgebench.errors import EdgebenchError, UsageError, unknown_name
+from edgebench.records.limits import Limits, Prefer
+from edgebench.records.recipe import flag
+from edgebench.results.figures import METRICS, Figure, Metric, show
+from edgebench.results.rows import Row
+
+EVIDENCE = ("measured", "emulated", "scripted")  # the best that there is is ranked, alone
+# What is looked at next among those that tie.
+ORDER: dict[str, tuple[str, ...]] = {
+    "accuracy": ("accuracy", "latency", "energy", "size"),
+    "latency": ("latency", "accuracy", "energy", "size"),
+    "energy": ("energy", "accuracy", "latency", "size"),
+    "size": ("size", "accuracy", "latency", "energy"),
+}
+TRIED = 6  # looser limits, of those that are the nearest
+FAR = 50  # times beyond its limit: then the limit is rather in another unit
+
+
+def select(
+    rows: Sequence[Row],
+    limits: Limits | None = None,
+    *,
+    device: str | None = None,
+    prefer: Prefer = "accuracy",
+    scenario: str = "latency",
+    batch: int | None = None,
+) -> Decision:
+    """Choose among the rows of one device, scenario and batch size (of latency, 1 by default) under the limits.
+
+    Only the best evidence that there is is ranked, and only what ran on the machine that was measured last. Of what
+    keeps all limits the best by `prefer` is chosen; what its 95 % interval does not tell from it ties, and the next
+    respect in ORDER decides among those. Raises UsageError for a limit or a name that cannot be meant, EdgebenchError
+    if there is nothing to choose from.
+    """
+    limits = limits or Limits()
+    limits.check()
+    if prefer not in typing.get_args(Prefer):
+        raise unknown_name("preference", prefer, typing.get_args(Prefer))
+    rows, device = _of_device(rows, device, scenario)
+    rows, aside = _comparable(rows, 1 if batch is None and scenario == "latency" else batch)
+    evidence, machine = (rows[0].evidence, rows[0].machine) if rows else ("", "")
+    wanted = [m for m in METRICS if m in ("accuracy", "latency", prefer) or METRICS[m].limit in limits.given()]
+    figures = [{m: METRICS[m].read(row) for m in {*wanted, *ORDER[prefer]}} for row in rows]
+    scope = _one_scope(rows, figures)
+    over = tuple(m for m in wanted if any(found[m].value is not None for found in figures))
+    judged = list(map(_judged, rows, figures, _pareto(figures, over), [limits.given()] * len(rows)))
+    made, notes = _ranked(judged, figures, prefer)
+    return Decision(
+        device, scenario, limits, prefer, evidence, machine, tuple(sorted(made, key=_place)), tuple(aside), over,
+        scope, (*notes, *_units(made)), tuple(_changes(judged, made, figures, limits, prefer)),
+    )  # fmt: skip
+
+
+def _of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[list[Row], str]:
+    devices = sorted({row.device for row in rows})
+    if not rows:
+        raise EdgebenchError("there are no results to choose from", "make some: `edgebench run`, `edgebench evaluate`")
+    if device is None and len(devices) > 1:
+        raise UsageError(f"there are results of several devices: {', '.join(devices)}", "say which: --device NAME")
+    device = device or devices[0]
+    if device not in devices:
+        raise unknown_name("device in the results", device, devices)
+    scenarios = sorted({row.scenario for row in rows if row.device == device})
+    if scenario not in scenarios:
+        raise EdgebenchError(
+            f"there are no results of the scenario {scenario} on {device}, but of {', '.join(scenarios)}",
+            f"`edgebench run --device {device} --scenario {scenario}`, or choose by another --scenario",
+        )
+    return [row for row in rows if row.device == device and row.scenario == scenario], device
+
+
+def _comparable(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list[Aside]]:
+    """The rows that may be ranked with each other: usable, of one batch size, evidence and machine; and the others."""
+    aside: list[Aside] = []
+    if batch is not None:
+        rows = _apart(rows, aside, lambda r: f"batch {r.batch}, not {batch}" if r.batch != batch else "")
+    rows = _apart(rows, aside, _unusable)
+    evidence = next((e for e in EVIDENCE if any(r.evidence == e for r in rows)), "")
+    rows = _apart(rows, aside, lambda r: f"{r.evidence}, not {evidence}" if r.evidence != evidence else "")
+    machine = max(rows, key=lambda r: r.created).machine if rows else ""
+    why = "another machine ({}) than the one measured last"
+    rows = _apart(rows, aside, lambda r: why.format(r.machine or "unknown") if r.machine != machine else "")
+    return rows, aside
+
+
+def _one_scope(rows: Sequence[Row], figures: list[dict[str, Figure]]) -> str:
+    """What the power figures are of that are compared, the scope that most have; the others' count as not known."""
+    scopes = Counter(row.power_scope for row in rows if row.power_scope)
+    if not scopes:
+        return ""
+    scope = min(scopes, key=lambda s: ("modelled" in s, -scopes[s], s))
+    for row, found in zip(rows, figures, strict=True):
+        if row.power_scope not in ("", scope):
+            other = Figure(
+                None,
+                reason=f"its power is of the {row.power_scope}, the others' of the {scope}",
+                fix="measure all with one meter",
+            )
+            found |= {name: other for name in ("power", "energy") if name in found}
+    return scope
+
+
+def _apart(rows: Sequence[Row], aside: list[Aside], why: Callable[[Row], str]) -> list[Row]:
+    """The rows that there is no reason against; the others go to `aside`."""
+    reasons = [why(row) for row in rows]
+    aside += [Aside(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
+    return [row for row, reason in zip(rows, reasons, strict=True) if not reason]
+
+
+def _unusable(row: Row) -> str:
+    if row.status != "ok":
+        return f"{row.status}: {row.message}" if row.message else row.status
+    return "its answers are not torch's" if "unverified" in row.warnings.split(", ") else ""
+
+
+def _judged(row: Row, figures: dict[str, Figure], pareto: bool | None, bounds: dict[str, float]) -> Candidate:
+    """A row against each limit."""
+    limited = [metric for metric in METRICS.values() if metric.limit in bounds]
+    checks = tuple(_check(metric, figures[metric.name], bounds[metric.limit]) for metric in limited)
+    outcomes = {check.outcome for check in checks}
+    outcome: Outcome = "broken" if "broken" in outcomes else "unknown" if "unknown" in outcomes else "fits"
+    return Candidate(row, outcome, checks, pareto)
+
+
+def _check(metric: Metric, figure: Figure, bound: float) -> Check:
+    if figure.value is None:
+        return Check(metric.name, bound, "unknown", reason=figure.reason, fix=figure.fix)
+    sure = not figure.holds(bound)
+    if metric.better(bound, figure.value):
+        by = abs(figure.value - bound)
+        return Check(metric.name, bound, "broken", figure.value, by, by / bound, sure)
+    return Check(metric.name, bound, "met", figure.value, sure=sure)
+
+
+def _pareto(figures: list[dict[str, Figure]], over: Sequence[str]) -> list[bool | None]:
+    """Whether no other is as good in all respects and better in one; None where one of these figures is not known."""
+    known = [all(found[m].value is not None for m in over) for found in figures]
+    points = [
+        tuple(METRICS[m].sign * found[m].value for m in over) if whole else None
+        for found, whole in zip(figures, known, strict=True)
+    ]
+    distinct = sorted({p for p in points if p is not None})  # whatever dominates a point sorts before it
+    front, n = np.empty((len(over), len(distinct))), 0
+    for point in distinct:
+        if not (front[:, :n] <= np.array(point)[:, None]).all(axis=0).any():
+            front[:, n], n = point, n + 1
+    best = set(map(tuple, front[:, :n].T.tolist()))
+    return [None if point is None else point in best for point in points]
+
+
+def _ranked(
+    made: list[Candidate], every: Sequence[dict[str, Figure]], prefer: Prefer
+) -> tuple[list[Candidate], list[str]]:
+    """The candidates with the choice among those that fit, and what is to be said of it."""
+    left = [i for i, candidate in enumerate(made) if candidate.outcome == "fits"]
+    done, notes = list(made), []
+    for position, metric in enumerate(METRICS[m] for m in ORDER[prefer]):
+        figures = {i: every[i][metric.name] for i in left}
+        known = [i for i in left if figures[i].value is not None]
+        if left and not known and position == 0:
+            why = figures[left[0]]
+            notes.append(
+                f"{metric.name} decides nothing, since it is known of none that fits: {why.reason} ({why.fix})"
+            )
+        if not known or (position > 0 and known != left):
+            continue  # what is not known of all tells none from another
+        for i in set(left) - set(known):
+            done[i] = replace(made[i], outcome="unknown", reason=f"{metric.name} is not known: {figures[i].reason}")
+        best = figures[min(known, key=lambda i: metric.sign * figures[i].value)]
+        left = [i for i in known if figures[i].overlaps(best)]
+        for i in set(known) - set(left):
+            of = f"{metric.name} {show(metric, figures[i].value)}, the best has {show(metric, best.value)}"
+            done[i] = replace(made[i], reason=of if position == 0 else f"{ORDER[prefer][0]} ties, but {of}")
+    if left:
+        chosen = min(left, key=lambda i: _order(made[i].row, every[i], prefer))
+        for i in left:
+            done[i] = replace(made[i], outcome="tie", reason="no 95 % interval tells it from the chosen")
+        done[chosen] = replace(made[chosen], outcome="chosen")
+    return done, notes
+
+
+def _order(row: Row, figures: dict[str, Figure], prefer: Prefer) -> tuple:
+    """By the plain values, where intervals decide nothing; what is not known comes last."""
+    values = [(METRICS[m].sign, figures[m].value) for m in ORDER[prefer]]
+    return (*((value is None, sign * (value or 0.0)) for sign, value in values), row.created)
+
+
+def _changes(
+    judged: Sequence[Candidate], made: Sequence[Candidate], every: Sequence[dict[str, Figure]], limits: Limits,
+    prefer: Prefer,
+) -> list[str]:  # fmt: skip
+    """Which looser limits give another answer: the nearest three, each tried by choosing once more under them."""
+    metric = METRICS[ORDER[prefer][0]]
+    chosen = next((i for i, candidate in enumerate(made) if candidate.outcome == "chosen"), None)
+    found: dict[int, str] = {}
+    misses = [i for i, candidate in enumerate(made) if candidate.broken and not candidate.unknown]
+    if chosen is not None:
+        misses = [i for i in misses if not _worse(every[i], every[chosen], prefer)]
+    for i in sorted(misses, key=lambda i: made[i].excess)[:TRIED]:
+        looser = {METRICS[c.metric].limit: float(_loosened(c)) for c in made[i].broken}
+        again = [
+            _judged(c.row, every[j], c.pareto, limits.given() | looser)
+            if c.outcome == "broken" and c.excess <= made[i].excess + 0.02  # a looser limit is rounded to three digits
+            else c
+            for j, c in enumerate(judged)
+        ]
+        other = next((j for j, c in enumerate(_ranked(again, every, prefer)[0]) if c.outcome == "chosen"), chosen)
+        if other != chosen and other not in found:
+            value = every[other][metric.name].value
+            why = "" if value is None else f" ({metric.name} {show(metric, value)})"
+            asked = " ".join(f"{flag(METRICS[c.metric].limit)} {_loosened(c)}" for c in made[i].broken)
+            found[other] = f"{asked}: {made[other].name}{why}"
+        if len(found) == 3:
+            break
+    return list(found.values())
+
+
+def _worse(one: dict[str, Figure], than: dict[str, Figure], prefer: Prefer) -> bool:
+    """Whether the first respect that tells them apart is for the other; one where a figure is not known tells none."""
+    for metric in (METRICS[m] for m in ORDER[prefer]):
+        mine, other = one[metric.name], than[metric.name]
+        if None not in (mine.value, other.value) and not mine.overlaps(other):
+            return metric.better(other.value, mine.value)
+    return True
+
+
+def _loosened(check: Check) -> str:
+    """The limit that would just hold the value, to three digits."""
+    step = 10.0 ** (math.floor(math.log10(abs(check.value))) - 2) if check.value else 1.0
+    rounded = (math.ceil if METRICS[check.metric].sign > 0 else math.floor)(check.value / step) * step
+    return f"{rounded:.6g}"
+
+
+def _place(candidate: Candidate) -> tuple:
+    """The chosen first; then by what became of them, and how near they are."""
+    row = candidate.row
+    accuracy = row.deployed_accuracy if row.deployed_accuracy is not None else -1.0
+    rank = typing.get_args(Outcome).index(candidate.outcome)
+    return (rank, candidate.excess, -accuracy, row.median_ms or float("inf"), row.created)
+
+
+def _units(made: Sequence[Candidate]) -> list[str]:
+    """A hint for each limit that all break by so much that it must be in another unit."""
+    found: Counter[tuple[str, float]] = Counter()
+    for candidate in made:
+        for check in candidate.checks:
+            if (
+                check.outcome == "broken"
+                and check.value
+                and max(check.value / check.bound, check.bound / check.value) > FAR
+            ):
+                found[check.metric, check.bound] += 1
+    return [
+        f"{flag(METRICS[metric].limit)} {bound:g}: all are more than {FAR} times beyond it; is it in "
+        f"{METRICS[metric].unit or 'shares of 1'}?"
+        for (metric, bound), n in found.items()
+        if n == len(made)
+    ]

@@ -1,0 +1,170 @@
+"""`--host`: an `edgebench run` that is carried out on a board over ssh, its results coming home as if made here."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.errors import EdgebenchError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgebench.boards.hosted import Order
+    from edgebench.boards.ssh import Host
+    from edgebench.records.result import Result
+    from edgebench.records.workspace import Workspace
+    from edgebench.specs import Artifact
+
+HERE = (
+    "workspace",
+    "as_json",
+    "host",
+    "config",
+    "progress",
+    "require_device",
+)  # options of `run` that are of this machine
+
+ssh_config = click.option(
+    "--ssh-config", "config", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="ssh's configuration.  [default: yours, ~/.ssh/config]",
+)  # fmt: skip
+
+host_option = click.option(
+    "--host", metavar="USER@BOARD", help="Do it on this board, over ssh; see `edgebench devices setup`."
+)
+
+
+def hosted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `edgebench run` the options `--host`, `--ssh-config` and `--progress`."""
+
+    @host_option
+    @ssh_config
+    @click.option(
+        "--progress", type=click.Path(dir_okay=False, path_type=Path),
+        help="Append each step to this file, as a line of JSON, instead of showing it.",
+    )  # fmt: skip
+    @functools.wraps(function)
+    def command(host: str | None, config: Path | None, **given: Any) -> None:
+        if host is None:
+            function(**given)
+        else:
+            from edgebench.boards.ssh import Host
+
+            _run_there(Host(host, config), click.get_current_context(), **given)
+
+    return command
+
+
+def _run_there(
+    host: Host, ctx: click.Context, *, paths: tuple[Path, ...], workspace: Workspace, as_json: bool, tuned: bool,
+    runtimes: tuple[str, ...], **given: Any,
+) -> None:  # fmt: skip
+    from rich.console import Console
+
+    from edgebench.boards.hosted import Order
+    from edgebench.commands._progress import Progress, conclude
+
+    if tuned:
+        raise UsageError("--tuned is of this machine, --host another", "give --runtime and --threads")
+    refuse_profile_file(given["device"])
+    console = Console(stderr=True)
+    arguments = ("run", "--require-device", *given_options(ctx, without=HERE))
+    order = Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results, host.name)
+    with Progress(console, given["progress"]) as progress:
+        done, code = carried_out(host, order, console, progress.update, progress.finished)
+    well = conclude(done, workspace, as_json) if done else False
+    if code or not well:
+        sys.exit(code or 1)
+
+
+def carried_out(
+    host: Host, order: Order, console: Console, update: Callable[[str], None],
+    finished: Callable[[Result, Path], None] = lambda result, path: None,
+) -> tuple[list[Result], int]:  # fmt: skip
+    """The results that a board makes of an order, and its exit code. Raises EdgebenchError if the job was killed."""
+    from edgebench.boards import hosted as engine
+    from edgebench.report.formats import printable
+
+    done: list[Result] = []
+
+    def came(result: Result, path: Path) -> None:
+        done.append(result)
+        if result.stop != "interrupted":
+            finished(result, path)
+
+    def line(text: str) -> None:
+        console.print(f"{host.name}: {printable(text)}", highlight=False, markup=False, soft_wrap=True)
+
+    with interruptible() as stopped:
+        code = engine.run(
+            host, order, engine.Watch(lambda text: update(f"{host.name}: {printable(text)}"), line, came, stopped)
+        )
+    if code is None:
+        message = f"the measurement was killed on {host.name}" + (f": {len(done)} results are here" if done else "")
+        raise EdgebenchError(message, "was it restarted, or out of memory?")
+    return done, code
+
+
+def refuse_profile_file(device: str | None) -> None:
+    """Raise UsageError for a device profile that only this machine has."""
+    if device and device.endswith(".toml"):
+        fix = "put it into ~/.config/edgebench/devices there, and give its name"
+        raise UsageError("a profile in a file is not sent to the board", fix)
+
+
+def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:
+    """The artifacts that are meant: those named, else the newest; of these a checkpoint only if torch is asked for."""
+    from edgebench import artifact
+
+    if paths:
+        return [artifact.read(path) for path in paths]
+    found = [a for a in workspace.newest_artifacts() if a.format != "checkpoint" or "torch" in runtimes]
+    if not found:
+        raise EdgebenchError(f"there is no exported artifact in {workspace.root}", "`edgebench export` first")
+    return found
+
+
+def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:
+    """The options that the user gave, however they were given, as arguments that give them again."""
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if isinstance(parameter, click.Option) and parameter.name not in without and source not in (None, _DEFAULT):
+            yield from spelled(parameter, ctx.params[parameter.name])
+
+
+def spelled(option: click.Option, value: Any) -> list[str]:
+    """A value of an option as the arguments that give it."""
+    name = option.opts[-1]
+    if option.is_flag:
+        return [name] if value else option.secondary_opts[-1:]
+    if isinstance(value, dict):
+        value = [f"{key}={item}" for key, item in value.items()]
+    return [f"{name}={item}" for item in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+_DEFAULT = click.core.ParameterSource.DEFAULT
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed. Once asks to stop in good order; a second time ends this program at once."""
+    pressed = []
+
+    def press(number: int, frame: Any) -> None:
+        pressed.append(number)
+        if len(pressed) > 1:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

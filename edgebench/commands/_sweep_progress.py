@@ -1,0 +1,195 @@
+"""A sweep on the terminal: a live table of its cells with the time left; elsewhere a line for each step that ends."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from edgebench.records.result import Result
+    from edgebench.sweeping.estimate import Durations
+    from edgebench.sweeping.matrix import Matrix
+    from edgebench.sweeping.records import Records
+    from edgebench.sweeping.steps import Outcome
+    from edgebench.sweeping.work import State
+
+REDRAW_S = 0.5
+COLUMNS = ("model", "subset", "seed", "target", "precision", "runtime", "device")
+ORDER = {"running": 0, "failed": 1, "waiting": 2, "ok": 3}  # of the rows, where not all of them fit
+DOING = {"train": "training", "export": "exporting", "evaluate": "evaluating", "measure": "measuring"}
+
+
+class Progress:
+    """Shows each `State` that a sweep tells. A context manager."""
+
+    def __init__(self, matrix: Matrix, kept: Records, durations: Durations, at_once: int) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._matrix, self._kept, self._durations, self._at_once = matrix, kept, durations, at_once
+        self._steps = matrix.steps
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._figures: dict[str, str] = {}
+        self._told: set[tuple[str, str]] | None = None
+        self._drawn_at = 0.0
+
+    def __enter__(self) -> Progress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, state: State) -> None:
+        for outcome in state.outcomes.values():
+            self._durations.learn(outcome)
+        if self._live is None:
+            self._lines(state)
+        elif time.monotonic() - self._drawn_at > REDRAW_S or len(state.outcomes) == len(state.steps):
+            self._drawn_at = time.monotonic()
+            self._live.update(self._table(state), refresh=True)
+
+    def _lines(self, state: State) -> None:
+        """A line for each step that ended since the last look; what was done before this sweep is counted once."""
+        ended = [outcome for outcome in state.outcomes.values() if outcome.status != "running"]
+        marks = {(outcome.step.identity, outcome.status) for outcome in ended}
+        if self._told is None:
+            self._told = marks if len(marks) < len(state.steps) else set()
+            if self._told:
+                self.say(f"{len(marks)} of {len(state.steps)} steps are done already")
+        for outcome in ended:
+            mark = (outcome.step.identity, outcome.status)
+            if mark not in self._told and outcome.attempts:  # the others were given up with what they need
+                self._told.add(mark)
+                took = "" if outcome.seconds is None else f" in {outcome.seconds:.1f} s"
+                what = f"{self._name(outcome)}: {outcome.status}{took}"
+                said = f": {_first_line(outcome.message)}" if outcome.message else ""
+                self.say(f"[{len(marks)}/{len(state.steps)}] {what}{said}; {self._left(state)}")
+
+    def say(self, sentence: str) -> None:
+        """Print a line; on a terminal above the table."""
+        from edgebench.report.formats import printable
+
+        self._console.print(printable(sentence), highlight=False, markup=False, soft_wrap=True)
+
+    def _name(self, outcome: Outcome) -> str:
+        """What the step does, and for the first cell that it is for."""
+        cell = next((c for c in self._matrix.cells if outcome.step in c.steps), None)
+        if cell is None or outcome.step.kind == "train":
+            return outcome.step.title
+        whole = f"{cell.model}, subset {cell.subset}, seed {cell.seed}"
+        made = "" if outcome.step.kind == "export" else f", {cell.target} {cell.precision}"
+        return f"{outcome.step.title} ({whole}{made})"
+
+    def _left(self, state: State) -> str:
+        from edgebench.records.workspace import now
+        from edgebench.sweeping.estimate import clock
+
+        left = self._durations.left(state.steps, state.outcomes, self._at_once, now())
+        more = f" and {sum(left.unknown.values())} steps of unknown length" if left.unknown else ""
+        return f"{clock(left.seconds)} left{more}"
+
+    def _table(self, state: State) -> Table:
+        from rich.markup import escape
+        from rich.table import Table
+
+        from edgebench.report.formats import printable
+
+        found = [(cell, cell.state(state.outcomes)) for cell in self._matrix.cells]
+        counts = {name: sum(_of(outcome) == name for _, outcome in found) for name in ORDER}
+        title = f"{counts['ok']} of {len(found)} cells done, {counts['failed']} failed; {self._left(state)}"
+        table = Table(*COLUMNS, "state", title=escape(title), title_justify="left", header_style="bold", pad_edge=False)
+        room = max(3, shutil.get_terminal_size().lines - 8)
+        rows = sorted(found, key=lambda pair: ORDER[_of(pair[1])]) if len(found) > room else found
+        for cell, outcome in rows[:room]:
+            style = {"failed": "red", "ok": "green", "running": "bold"}.get(_of(outcome), "dim")
+            names = [str(getattr(cell, name)) for name in COLUMNS]
+            told = self._state(cell, outcome)
+            table.add_row(*(escape(printable(text)) for text in (*names, told)), style=style)
+        if len(rows) > room:
+            table.caption = f"and {len(rows) - room} more cells"
+        return table
+
+    def _state(self, cell: Any, outcome: Outcome | None) -> str:
+        if outcome is None:
+            return "waiting"
+        if outcome.status == "running":
+            phase = self._kept.phase(outcome.step.identity)
+            return f"{DOING[outcome.step.kind]}{f': {phase}' if phase else ''}"
+        if outcome.status != "ok":
+            return f"{outcome.status}: {_first_line(outcome.message)}"
+        identity = outcome.step.identity
+        if identity not in self._figures:
+            self._figures[identity] = _figures(*self._results(cell, outcome))
+        return self._figures[identity]
+
+    def _results(self, cell: Any, outcome: Outcome) -> tuple[Result, float | None]:
+        accuracy = None
+        for step in cell.steps[:-1]:
+            if step.kind == "evaluate" and (before := self._kept.read(step.identity)) and before.path:
+                evaluation = self._kept.result(before).evaluation
+                accuracy = evaluation.accuracy if evaluation else None
+        return self._kept.result(outcome), accuracy
+
+
+def _of(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "waiting"
+    return outcome.status if outcome.status in ("ok", "running") else "failed"
+
+
+def _figures(result: Result, accuracy: float | None) -> str:
+    from edgebench.report.headline import headline
+
+    return headline(result).partition(" (")[0] + ("" if accuracy is None else f", accuracy {accuracy:.2%}")
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0]
+
+
+def told(matrix: Matrix, outcomes: dict[str, Outcome], kept: Records) -> list[dict[str, Any]]:
+    """Each cell as plain values, for --json: what it is, how it ended, and where its artifact and results lie."""
+    rows = []
+    for cell in matrix.cells:
+        ending = cell.state(outcomes)
+        paths = {
+            step.kind: outcomes[step.identity].path
+            for step in cell.steps
+            if step.identity in outcomes and outcomes[step.identity].path
+        }
+        row = {name: getattr(cell, name) for name in COLUMNS}
+        row |= {"status": ending.status if ending else "waiting", "message": ending.message if ending else ""}
+        row |= {"paths": paths, "median_ms": None, "accuracy": None}
+        for step in cell.steps:
+            done = outcomes.get(step.identity)
+            if done and done.status == "ok" and step.kind in ("evaluate", "measure"):
+                result = kept.result(done)
+                if result.evaluation:
+                    row["accuracy"] = result.evaluation.accuracy
+                if result.summary and result.summary.median_ns is not None:
+                    row["median_ms"] = result.summary.median_ns / 1e6
+        rows.append(row)
+    return rows
+
+
+def failures(matrix: Matrix, outcomes: dict[str, Outcome]) -> Sequence[str]:
+    """A sentence for each failed step of the sweep, with the cells that it cost."""
+    causes: dict[str, list[str]] = {}
+    for cell in matrix.cells:
+        ending = cell.state(outcomes)
+        if ending is not None and ending.status not in ("ok", "running"):
+            trained = f"{cell.model}, subset {cell.subset}, seed {cell.seed}"
+            name = f"{trained}, {cell.target} {cell.precision} on {cell.runtime}"
+            causes.setdefault(f"{ending.status}: {ending.message}", []).append(name)
+    return [
+        f"{why}\n  in {', '.join(cells[:3])}{f' and {len(cells) - 3} more cells' if len(cells) > 3 else ''}"
+        for why, cells in causes.items()
+    ]

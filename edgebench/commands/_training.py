@@ -1,0 +1,67 @@
+"""The progress of a training on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgebench.training.loop import Listener, Step
+
+
+class Progress:
+    """A live bar on a terminal; elsewhere (a log, CI) a line an epoch."""
+
+    def __enter__(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(stderr=True)
+        self._console, self._bar = console, None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"),
+                console=console,
+            )
+            self._task = self._bar.add_task("preparing", total=None, figures="")
+            self._bar.start()
+        return self
+
+    def listener(self) -> Listener:
+        """What `train` is to be given; loads torch."""
+        from functools import partial
+
+        from edgebench.training.loop import Listener
+
+        return Listener(self.show, self.say, partial(self.preparing, "images"))
+
+    def show(self, step: Step) -> None:
+        figures = f"loss {step.loss:.3f} acc {step.accuracy:.3f}"
+        if step.validation_accuracy is not None:
+            figures += f" val {step.validation_accuracy:.3f}"
+        figures += f" {step.images_per_s:.0f} images/s {_clock(step.seconds_left)} left"
+        if self._bar:
+            total, done = step.epochs * step.steps, (step.epoch - 1) * step.steps + step.step
+            description = f"epoch {step.epoch}/{step.epochs}"
+            self._bar.update(self._task, total=total, completed=done, description=description, figures=figures)
+        elif step.step == step.steps:
+            self._console.print(f"epoch {step.epoch}/{step.epochs} {figures}", highlight=False)
+
+    def say(self, sentence: str) -> None:
+        self._console.print(sentence, highlight=False, markup=False)
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        if self._bar:
+            self._bar.update(self._task, total=total or None, completed=done, description=f"reading {what}")
+        elif done == total:
+            self._console.print(f"read {total:,} {what}", highlight=False)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

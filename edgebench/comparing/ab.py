@@ -1,0 +1,116 @@
+"""A against B with both alive: bursts by turns, in one launch after another, until the verdict or the time is up."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebench.comparing import ratio
+from edgebench.machine.foreign import ForeignLoad
+from edgebench.measuring import bursts, process
+from edgebench.measuring.bursts import Contestant
+from edgebench.records.jobs import Stop
+from edgebench.records.notices import Notice
+from edgebench.results import stats
+
+MIN_LAUNCHES = ratio.FEWEST_RANKED
+LAUNCH_S = 1.5  # of bursts in a launch: launches differ more than the bursts within one
+
+Make = Callable[..., Contestant]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it: new ÷ base, 1.05 is 5 % slower.
+
+    `launches`: each one's ratio; `bursts`: of each side, in all of them. `*_median_ns`: the median of a side's bursts'
+    medians; `*_fastest_ns`: the lowest of them.
+    """
+
+    base: str
+    new: str
+    ratio: ratio.Ratio
+    verdict: ratio.Verdict
+    base_median_ns: int
+    new_median_ns: int
+    base_fastest_ns: int
+    new_fastest_ns: int
+    launches: tuple[float, ...]
+    bursts: int
+    stop: Stop
+    seconds: float
+    notices: tuple[Notice, ...] = ()
+
+
+def compare(
+    base: Make,
+    new: Make,
+    *,
+    max_seconds: float = 60.0,
+    min_launches: int = MIN_LAUNCHES,
+    band: float = ratio.BAND,
+    on_launch: Callable[[int, ratio.Ratio | None], None] = lambda launches, so_far: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Comparison:
+    """Launch both sides again and again, and alternate their bursts, until the interval is on one side of the band.
+
+    `base` and `new` make a contestant, given a folder for its files and `verify`: whether it is to verify its answers,
+    as it does in the first launch. Ctrl-C after two launches ends it with what there is.
+    """
+    launches: list[float] = []
+    medians: tuple[list[int], list[int]] = ([], [])
+    so_far: ratio.Ratio | None = None
+    stop: Stop = "max_seconds"
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, process.device_to_ourselves(on_wait):
+        watch, began = ForeignLoad(), time.monotonic()
+        while True:
+            launch_began = time.monotonic()
+            try:
+                sides = tuple(make(Path(scratch), verify=not launches) for make in (base, new))
+                with _started(sides, swap=len(launches) % 2 == 1) as (one, other):
+                    deadline = time.monotonic() + LAUNCH_S
+                    seen = bursts.alternate(one, other, until=lambda deadline=deadline: time.monotonic() > deadline)
+            except KeyboardInterrupt:
+                if len(launches) < 2:
+                    raise
+                stop = "interrupted"
+                break
+            launches.append(_of_pairs(*seen))
+            for side, found in zip(medians, seen, strict=True):
+                side += found
+            so_far = ratio.of_ratios(launches) if len(launches) > 1 else None
+            on_launch(len(launches), so_far)
+            now = time.monotonic()
+            if so_far and len(launches) >= min_launches and so_far.verdict(band) != "inconclusive":
+                stop = "precision"
+                break
+            if len(launches) > 1 and now - began + (now - launch_began) > max_seconds:
+                break
+        notice = None if stop == "interrupted" else watch.notice()
+    return Comparison(
+        sides[0].name, sides[1].name, so_far,
+        so_far.verdict(band) if len(launches) >= min_launches else "inconclusive",
+        stats.median(medians[0]), stats.median(medians[1]), min(medians[0]), min(medians[1]),
+        tuple(launches), len(medians[0]), stop, time.monotonic() - began, (notice,) if notice else (),
+    )  # fmt: skip
+
+
+def _of_pairs(base: list[int], new: list[int]) -> float:
+    """A launch's ratio new ÷ base: the median of those of neighbouring bursts.
+
+    A virtual machine's speed wanders by a fifth within a second, and both bursts of a pair have their share of it.
+    Ratios of the sides' lower quartiles or medians differ several times as much between launches (docs/measuring.md).
+    """
+    return statistics.median(b / max(1, a) for a, b in zip(base, new, strict=True))
+
+
+@contextmanager
+def _started(sides: tuple[Contestant, Contestant], *, swap: bool) -> Iterator[tuple[bursts.Worker, bursts.Worker]]:
+    """Both sides, base first; which of the two is started first changes, in case that matters."""
+    with bursts.both(*(sides[::-1] if swap else sides)) as (one, other):
+        yield (other, one) if swap else (one, other)

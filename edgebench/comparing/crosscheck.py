@@ -1,0 +1,199 @@
+"""The same artifact through edgebench and through the vendors' own tools, by turns: do the figures agree?"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edgebench import artifact
+from edgebench.comparing import ab, ratio
+from edgebench.comparing.rivals import benchmark_app, trtexec
+from edgebench.errors import EdgebenchError
+from edgebench.measuring import bursts, process
+from edgebench.records.jobs import Job
+from edgebench.results import stats
+from edgebench.specs import Artifact
+
+HERE = Path(__file__).parent / "rivals"
+RIVALS = ("onnxruntime-loop", "openvino-loop", "benchmark_app", "benchmark_app-throughput", "loadgen", "trtexec")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One figure, ours and a rival's. `ratio` is ours ÷ theirs; `fastest_ratio` that of the fastest rounds.
+
+    `rounds` are turns of whole runs, or launches of alternating bursts. With a `reason` there was no comparison.
+    """
+
+    rival: str
+    figure: str
+    ours: float | None = None
+    theirs: float | None = None
+    ratio: ratio.Ratio | None = None
+    fastest_ratio: float | None = None
+    rounds: int = 0
+    reason: str = ""
+
+
+Told = Callable[[str], None]
+
+
+def crosscheck(
+    job: Job,
+    found: Artifact,
+    rivals: Sequence[str],
+    *,
+    rounds: int,
+    max_seconds: float,
+    tell: Told = lambda stage: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> list[Agreement]:
+    """Hold the figures of `job` against each rival that can open the artifact here.
+
+    Bare loops run in alternating bursts for up to `max_seconds` each; whole programs in `rounds` turns, ours and
+    theirs, the order swapped each time. What cannot be compared is said, with the reason.
+    """
+    made = []
+    for rival in rivals:
+        tell(rival)
+        try:
+            if rival not in fitting(job):
+                raise EdgebenchError(f"it does not run {job.runtime}; {', '.join(fitting(job))} would")
+            made.append(_CHECKS[rival](rival, job, found, rounds, max_seconds, tell, on_wait))
+        except EdgebenchError as error:
+            made.append(Agreement(rival, "", reason=str(error)))
+    return made
+
+
+def fitting(job: Job) -> list[str]:
+    """The rivals that run the runtime of this job."""
+    by_runtime = {
+        "onnxruntime": ["onnxruntime-loop", "loadgen"],
+        "openvino": ["openvino-loop", "benchmark_app", "benchmark_app-throughput", "loadgen"],
+        "tensorrt": ["trtexec", "loadgen"],
+    }
+    return by_runtime.get(job.runtime, ["loadgen"])
+
+
+def _bare_loop(
+    rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
+) -> Agreement:
+    if job.compute != "cpu" or job.precision != "fp32":
+        raise EdgebenchError(f"the bare loop runs fp32 on the CPU, not {job.precision} on {job.compute}")
+    script = HERE / f"bare_{job.runtime}.py"
+    path = artifact.model_file(found, ".xml" if found.format == "openvino" else ".onnx").resolve()
+    name = found.inputs[0].name
+
+    def bare(scratch: Path, *, verify: bool) -> bursts.Contestant:
+        inputs = scratch / "inputs.npy"
+        images = artifact.read_reference(found).images
+        np.save(inputs, np.stack([request[name] for request in artifact.requests(found, images, job.batch)]))
+        command = [sys.executable, str(script), str(path), str(inputs), name, str(job.threads)]
+        return bursts.Contestant(rival, command, {"OMP_NUM_THREADS": str(job.threads)})
+
+    def told(launches: int, so_far: ratio.Ratio | None) -> None:
+        tell(f"{rival}: launch {launches}" + (f", ours ÷ theirs {so_far.ratio:.3f}" if so_far else ""))
+
+    came = ab.compare(
+        bare, partial(bursts.contestant, job, found), max_seconds=max_seconds, on_launch=told, on_wait=on_wait
+    )
+    fastest = came.new_fastest_ns / max(1, came.base_fastest_ns)
+    medians, launches = (came.new_median_ns, came.base_median_ns), len(came.launches)
+    return Agreement(rival, "median_ns", *medians, came.ratio, fastest, launches)
+
+
+def _by_turns(
+    figure: str,
+    ours: Callable[[Path], dict[str, float]],
+    theirs: Callable[[Path], dict[str, float]],
+    rival: str,
+    rounds: int,
+    tell: Told,
+    on_wait: Callable[[], None],
+) -> Agreement:
+    """Whole runs by turns. The interval is Student's over the rounds' log ratios, as for launches of bursts."""
+    found: tuple[list[float], list[float]] = ([], [])
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, process.device_to_ourselves(on_wait):
+        for turn in range(rounds):
+            tell(f"{rival}: round {turn + 1} of {rounds}")
+            for side in (0, 1) if turn % 2 == 0 else (1, 0):
+                found[side].append((ours, theirs)[side](Path(scratch))[figure])
+    best = max if figure.endswith("_per_s") else min
+    between = ratio.of_ratios([a / b for a, b in zip(*found, strict=True)]) if rounds > 1 else None
+    return Agreement(
+        rival, figure, float(np.median(found[0])), float(np.median(found[1])), between,
+        best(found[0]) / best(found[1]), rounds,
+    )  # fmt: skip
+
+
+def _ours(job: Job, found: Artifact, figure: str, scratch: Path) -> dict[str, float]:
+    result = process.run_job(job, found, verify=False)
+    summary = stats.summarise(result.launches, job.batch) if result.status == "ok" else None
+    value = summary and getattr(summary, figure)
+    if value is None:
+        raise EdgebenchError(f"edgebench's own run came to nothing: {result.status} {result.message}")
+    return {figure: float(value)}
+
+
+def _benchmark_app(
+    rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
+) -> Agreement:
+    if benchmark_app.program() is None:
+        raise EdgebenchError("benchmark_app is not installed (pip install openvino)")
+    figure = "median_ns"
+    if rival.endswith("throughput"):
+        figure = "throughput_per_s"
+        job = replace(job, scenario="throughput", streams=job.threads or 1)
+    return _by_turns(
+        figure, partial(_ours, job, found, figure), partial(benchmark_app.run, job, found), rival, rounds, tell, on_wait
+    )
+
+
+def _trtexec(
+    rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
+) -> Agreement:
+    if trtexec.program() is None:
+        raise EdgebenchError("trtexec is not installed here (JetPack has it in /usr/src/tensorrt/bin)")
+    return _by_turns(
+        "median_ns",
+        partial(_ours, job, found, "median_ns"),
+        partial(trtexec.run, job, found),
+        rival,
+        rounds,
+        tell,
+        on_wait,
+    )
+
+
+def _loadgen(
+    rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
+) -> Agreement:
+    """MLPerf's single stream asks one request at a time, as we do, and reports the 90th percentile."""
+    query = replace(job, scenario="single-stream")
+
+    def theirs(scratch: Path) -> dict[str, float]:
+        result = process.run_job(query, found, verify=False)
+        verdict = result.launches[0].loadgen if result.status == "ok" else None
+        if verdict is None or "p90_latency_ns" not in verdict.figures:
+            raise EdgebenchError(
+                f"LoadGen's run has no p90: {result.message or 'too few queries; a longer --duration'}"
+            )
+        return {"p90_ns": verdict.figures["p90_latency_ns"]}
+
+    return _by_turns("p90_ns", partial(_ours, job, found, "p90_ns"), theirs, rival, rounds, tell, on_wait)
+
+
+_CHECKS = {
+    "onnxruntime-loop": _bare_loop,
+    "openvino-loop": _bare_loop,
+    "benchmark_app": _benchmark_app,
+    "benchmark_app-throughput": _benchmark_app,
+    "loadgen": _loadgen,
+    "trtexec": _trtexec,
+}

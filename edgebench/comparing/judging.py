@@ -1,0 +1,255 @@
+"""Compares two sets of results cell by cell: pairs what is alike, refuses what is not, judges the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from edgebench.comparing import pairing, ratio
+from edgebench.errors import BadFile, EdgebenchError, UsageError
+from edgebench.machine import yardstick
+from edgebench.records.energy import Energy
+from edgebench.records.jobs import LOADGEN, MIN_LAUNCHES
+from edgebench.records.result import Launch, Result
+from edgebench.results import stats, store
+
+Outcome = Literal["faster", "slower", "equivalent", "inconclusive", "failed", "refused", "only in base", "only in new"]
+# What one of these is about was not the model's time alone.
+DISTURBED = {
+    "foreign_load", "steal_time", "thermal_throttle", "swapping", "power_mode_changed", "clocks_changed",
+}  # fmt: skip
+ALTERNATE = "`edgebench ab` alternates the two, so that what happens on the machine happens to both"
+# What `--fail-on` adds up: a failure where base had a figure is worse than slow, and no verdict is no proof.
+FAILING: dict[str, set[Outcome]] = {
+    "slower": {"slower", "failed"},
+    "inconclusive": {"inconclusive", "refused", "only in base"},
+}
+
+
+@dataclass(frozen=True)
+class EnergyRatio:
+    """The gross energy of an image on both sides, in mJ, and new ÷ base, of one power pass each: no verdict.
+
+    `of`: the meter, or both, and what they cover. The ratio is None, with a `reason`, where the sides are not of the
+    same kind: another scope, or modelled against measured; or where a side has no energy.
+    """
+
+    base_mj: float | None = None
+    new_mj: float | None = None
+    ratio: float | None = None
+    of: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing that was measured on both sides, or should have been, and what came of it.
+
+    `ratio` is new ÷ base with its 95 % interval, above 1 is slower; `fastest` the same of the fastest requests; times
+    are per request, in the scenario throughput per image. `launches` and `disturbed`: (base, new).
+    """
+
+    model: str
+    format: str
+    runtime: str
+    scenario: str
+    setting: str
+    outcome: Outcome
+    reason: str = ""
+    remedy: str = ""
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    fastest: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    base_ms: float | None = None
+    new_ms: float | None = None
+    launches: tuple[int, ...] = ()
+    disturbed: tuple[int, ...] = ()
+    changed: tuple[str, ...] = ()
+    energy: EnergyRatio | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} ({self.format}) on {self.runtime}, {self.scenario}, {self.setting}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cells of two sets of results; `base` and `new` say where they were read."""
+
+    base: str
+    new: str
+    band: float
+    cells: tuple[Cell, ...]
+
+    def failing(self, fail_on: Sequence[str]) -> list[Cell]:
+        """The cells that `--fail-on` is about."""
+        outcomes = set().union(*(FAILING[name] for name in fail_on))
+        return [cell for cell in self.cells if cell.outcome in outcomes]
+
+
+def load(path: Path) -> tuple[list[Result], list[BadFile]]:
+    """The results of a workspace, of a folder of results or of one file, and an error for each file that is none."""
+    if path.is_file():
+        return [store.read(path)], []
+    if not path.is_dir():
+        raise BadFile(f"{path} does not exist", "give a workspace, a folder of results or one result's JSON file")
+    folder = store.folder_in(path)
+    found, problems = store.read_all(folder)
+    found = [result for result in found if result.job.scenario != "evaluate"]  # nothing was timed
+    if not found:
+        raise BadFile(f"there are no results in {folder}", "make some: `edgebench run`")
+    return found, problems
+
+
+def compare(
+    base: Sequence[Result], new: Sequence[Result], *, band: float = ratio.BAND, names: tuple[str, str] = ("base", "new")
+) -> Comparison:
+    """Pair the newest results of each cell and judge them. Raises EdgebenchError if nothing pairs."""
+    if not 0 <= band < 0.5:
+        raise UsageError(f"--band is {band:g}", "give a share such as 0.02")
+    pairs = pairing.paired(pairing.newest(base), pairing.newest(new))
+    if not any(left and right for left, right in pairs):
+        sides = (
+            f"{name} has {'; '.join(sorted({_bare(r).name for r in side})) or 'nothing'}"
+            for name, side in zip(names, (base, new), strict=True)
+        )
+        raise EdgebenchError(
+            f"nothing in {names[0]} is comparable with anything in {names[1]}\n  " + "\n  ".join(sides),
+            "compare results of the same model, format, runtime and scenario",
+        )
+    outcomes = [_unjudged(left, right) for left, right in pairs]
+    corrected = iter(ratio.holm([seen.p for _, seen in outcomes if seen]))
+    tests = sum(seen is not None for _, seen in outcomes)
+    cells = [_judged(cell, seen, next(corrected), tests, band) if seen else cell for cell, seen in outcomes]
+    return Comparison(*names, band, tuple(sorted(cells, key=lambda cell: cell.name)))
+
+
+def _bare(result: Result) -> Cell:
+    job = result.job
+    size = "searched batch and streams" if result.search else f"batch {job.batch}"
+    if not result.search and job.streams > 1:
+        size += f", {job.streams} in flight"
+    parts = [size, job.threads and f"{job.threads} thr.", job.rate_hz and f"{job.rate_hz:g} Hz", job.precision]
+    where = job.device if job.device == job.compute else f"{job.device}/{job.compute}"
+    setting = ", ".join([*(part for part in parts if part), where, *([result.host] if result.host else [])])
+    return Cell(result.artifact.model.name, result.artifact.format, job.runtime, job.scenario, setting, "inconclusive")
+
+
+def _unjudged(base: Result | None, new: Result | None) -> tuple[Cell, ratio.Witnesses | None]:
+    """A pair as far as it can be told without the other pairs."""
+    cell = _bare(new or base)
+    if base is None or new is None:
+        only = new or base
+        why = "" if only.status == "ok" else f"and there it is: {only.status}: {only.message}"
+        return replace(cell, outcome="only in base" if new is None else "only in new", reason=why), None
+    unlike = pairing.differences(pairing.asked(base), pairing.asked(new))
+    if base.status == new.status == "ok":
+        unlike += pairing.differences(pairing.ran(base), pairing.ran(new))
+    if unlike:
+        return replace(
+            cell, outcome="refused", reason=f"unlike: {'; '.join(unlike)}", remedy="measure both alike"
+        ), None
+    if base.status != "ok":
+        return replace(cell, outcome="refused", reason=f"base has no figure: {base.status}: {base.message}"), None
+    if new.status != "ok":
+        return replace(cell, outcome="failed", reason=f"{new.status}: {new.message}"), None
+    if not (base.launches and new.launches):
+        return replace(cell, reason="a side has no launches"), None
+    changed = tuple(pairing.differences(pairing.free(base), pairing.free(new)))
+    return _weighed(replace(cell, changed=changed, energy=_energies(base, new)), base, new)
+
+
+def _energies(base: Result, new: Result) -> EnergyRatio | None:
+    """None where neither side has energy."""
+    left, right = base.energy or Energy(), new.energy or Energy()
+    both = EnergyRatio(left.mj_per_image, right.mj_per_image)
+    if both.base_mj is None and both.new_mj is None:
+        return None
+    if both.base_mj is None or both.new_mj is None:
+        side, lacking = ("base", left) if both.base_mj is None else ("new", right)
+        return replace(both, reason=f"{side} has no energy: {lacking.reason or 'it was measured without a meter'}")
+    if (left.scope, left.modelled) != (right.scope, right.modelled):
+        return replace(both, reason=f"energy is not comparable: {left.label} in base, {right.label} in new")
+    of = left.label if left.label == right.label else f"{left.label} in base, {right.label} in new"
+    return replace(both, ratio=both.new_mj / both.base_mj, of=of)
+
+
+def _weighed(cell: Cell, base: Result, new: Result) -> tuple[Cell, ratio.Witnesses | None]:
+    sides = [[launch for launch in r.launches if launch.samples and launch.samples.latency_ns] for r in (base, new)]
+    clean = [[launch for launch in side if not _disturbances(launch)] for side in sides]
+    made, kept = [len(side) for side in sides], [len(side) for side in clean]
+    cell = replace(cell, launches=tuple(kept), disturbed=tuple(m - k for m, k in zip(made, kept, strict=True)))
+    if min(made) == 0:
+        why = "its figures are LoadGen's own" if cell.scenario in LOADGEN else "a side has no samples"
+        return replace(cell, reason=why, remedy="compare the scenario latency or throughput"), None
+    enough = min(kept) >= MIN_LAUNCHES
+    shown = clean if enough else sides
+    times = [[_times(launch, r) for launch in side] for side, r in zip(shown, (base, new), strict=True)]
+    medians = [stats.Pool(side).percentile(0.5) for side in times]
+    cell = replace(cell, base_ms=medians[0] / 1e6, new_ms=medians[1] / 1e6, ratio=medians[1] / medians[0])
+    if min(made) < MIN_LAUNCHES:
+        why = f"{made[0]} launches in base and {made[1]} in new; fewer than {MIN_LAUNCHES} say too little"
+        fix = "compare the scenario latency" if cell.scenario == "sustained" else "edgebench run --launches 9"
+        return replace(cell, reason=why, remedy=fix), None
+    if not enough:
+        return replace(cell, reason=_why_disturbed(sides, clean), remedy=f"stop the load, or: {ALTERNATE}"), None
+    requests = [[_requests(launch, r) for launch in side] for side, r in zip(clean, (base, new), strict=True)]
+    return cell, ratio.weigh(*times, *requests, _machine(base, new, clean))
+
+
+def _machine(base: Result, new: Result, clean: list[list[Launch]]) -> list[float]:
+    """new ÷ base of what took the machine itself how long, where the processor computes and both sides tell."""
+    taken = [[found for launch in side for found in launch.yardsticks] for side in clean]
+    if not all(taken) or {base.job.compute, new.job.compute} != {"cpu"}:
+        return []
+    copy, loop = yardstick.changes(*taken)
+    pythons = {launch.before.get("python") for side in clean for launch in side}
+    return [copy, loop] if len(pythons) == 1 else [copy]  # each Python has its own speed
+
+
+def _disturbances(launch: Launch) -> set[str]:
+    return DISTURBED & {notice.code for notice in launch.notices}
+
+
+def _why_disturbed(sides: list[list[Launch]], clean: list[list[Launch]]) -> str:
+    codes = Counter(code for side in sides for launch in side for code in _disturbances(launch))
+    left = " and ".join(f"{len(k)} of {len(s)} in {n}" for k, s, n in zip(clean, sides, ("base", "new"), strict=True))
+    seen = ", ".join(f"{code} ({n})" for code, n in codes.most_common())
+    return f"launches were disturbed: {seen}; {left} were not, and it takes {MIN_LAUNCHES} each"
+
+
+def _times(launch: Launch, result: Result) -> list[int]:
+    """What a launch says of the scenario's figure: each request's time or, of throughput, the time of an image."""
+    if result.job.scenario != "throughput":
+        return [max(1, time) for time in launch.samples.latency_ns]
+    return [max(1, round(launch.samples.wall_ns / len(launch.samples.latency_ns) / result.job.batch))]
+
+
+def _requests(launch: Launch, result: Result) -> list[int]:
+    """Each request's time, shared by the images that were in flight meanwhile."""
+    flight = result.job.batch * result.job.streams if result.job.scenario == "throughput" else 1
+    return [max(1, time // flight) for time in launch.samples.latency_ns]
+
+
+def _judged(cell: Cell, seen: ratio.Witnesses, p_holm: float, tests: int, band: float) -> Cell:
+    outcome, reason = seen.verdict(p_holm, band)
+    remedy = ""
+    if outcome == "inconclusive":
+        few = ratio.least_p(*cell.launches) * tests > ratio.ALPHA
+        remedy = (
+            f"more launches: {tests} cells need more of each"
+            if few
+            else f"edgebench run --launches 15, or: {ALTERNATE}"
+        )
+    if outcome != "inconclusive" and sum(cell.disturbed):
+        reason = f"without {sum(cell.disturbed)} disturbed launches"
+    return replace(
+        cell, outcome=outcome, reason=reason, remedy=remedy, fastest=seen.fastest, p=seen.p, p_holm=p_holm,
+        ratio=seen.ratio.ratio, low=seen.ratio.low, high=seen.ratio.high,
+    )  # fmt: skip

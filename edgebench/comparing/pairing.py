@@ -1,0 +1,111 @@
+"""Which results of two sets are about the same thing, and in what a pair of them differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edgebench.records import jsonio
+from edgebench.records.result import Launch, Result
+
+
+def asked(result: Result) -> dict[str, Any]:
+    """What the user means by a cell, from the job and the artifact: known even where the measurement failed."""
+    job, artifact = result.job, result.artifact
+    searched = "searched" if result.search else None  # a search is one measurement, wherever it ends
+    return {
+        "device": job.device, "compute": job.compute, "emulated": job.evidence == "emulated",
+        "batch": searched or job.batch, "streams": searched or job.streams,
+        "precision": job.precision, "threads": job.threads, "cores": job.cores,
+        "rate_hz": job.rate_hz, "deadline_ms": job.deadline_ms,
+        "minutes": job.duration_s / 60 if job.scenario == "sustained" else None,
+        "input": _shapes(artifact.inputs), "output": _shapes(artifact.outputs),
+        "parameters": artifact.model.parameters,
+    }  # fmt: skip
+
+
+def ran(result: Result) -> dict[str, Any]:
+    """What has to be alike as well, read back from what ran and from the machine."""
+
+    def seen(read: Callable[[Launch], Any]) -> Any:
+        found = sorted({jsonio.dumps(read(launch)) for launch in result.launches})
+        return found[0] if len(found) == 1 else ", ".join(found)
+
+    machine = {
+        f"machine's {name}": seen(lambda launch, name=name: launch.before.get(name))
+        for name in ("board", "arch", "nvpmodel", "nvidia_cards")
+    }
+    cpu = {
+        f"CPU {name}": seen(lambda launch, name=name: (launch.before.get("cpu") or {}).get(name))
+        for name in ("model", "logical_cores", "governors", "turbo")
+    }
+    effective = {
+        f"effective {name}": seen(lambda launch, name=name: getattr(launch.effective, name))
+        for name in ("precision", "threads")
+    }
+    return {"evidence": result.evidence, **effective, **machine, **cpu}
+
+
+def free(result: Result) -> dict[str, Any]:
+    """What may differ, since it is what a comparison is made to try; it is listed."""
+    job, launch = result.job, result.launches[0]
+    libraries = launch.before.get("libraries") or {}
+    points = {"searched batch": job.batch, "searched streams": job.streams} if result.search else {}
+    return {
+        "artifact": result.artifact.identity[:12], "provider": launch.effective.provider,
+        f"{job.runtime} (effective)": launch.effective.version,
+        **{f"library {name}": version for name, version in libraries.items()}, "board": result.host or "this machine",
+        **{f"option {name}": value for name, value in job.options.items()},
+        **{name: launch.before.get(name) for name in ("os", "python", "nvidia_driver", "l4t")},
+        "warmup_s": job.warmup_s, "duration_s": job.duration_s, **points,
+    }  # fmt: skip
+
+
+def _shapes(tensors: Sequence[Any]) -> list[str]:
+    """Without the first dimension: the batch is the job's, however an export writes it."""
+    return [f"{t.dtype} {' × '.join(map(str, t.shape[1:]))}" for t in tensors]
+
+
+def differences(base: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Each key whose values differ, with both."""
+
+    def text(value: Any) -> str:
+        return "unknown" if value in (None, "null") else str(value)
+
+    keys = [*base, *(key for key in new if key not in base)]
+    return [f"{key} {text(base.get(key))} → {text(new.get(key))}" for key in keys if base.get(key) != new.get(key)]
+
+
+def _by_name(result: Result) -> str:
+    return jsonio.dumps([result.artifact.model.name, result.artifact.format, result.job.runtime, result.job.scenario])
+
+
+def _by_meaning(result: Result) -> str:
+    return _by_name(result) + jsonio.dumps(asked(result))
+
+
+def _exactly(result: Result) -> str:
+    return _by_meaning(result) + jsonio.dumps([result.job.options, result.host])
+
+
+def newest(side: Sequence[Result]) -> list[Result]:
+    """Of each cell the newest that is ok; of one that never was, the newest."""
+    found: dict[str, Result] = {}
+    for result in sorted(side, key=lambda result: (result.status == "ok", result.created)):
+        found[_exactly(result)] = result
+    return list(found.values())
+
+
+def paired(base: list[Result], new: list[Result]) -> list[tuple[Result | None, Result | None]]:
+    """Pairs by ever looser keys, where a key leaves one candidate on each side; then what has no partner.
+
+    The second lets a runtime's option change. What only the last one pairs is unlike, and will be refused by name.
+    """
+    pairs: list[tuple[Result | None, Result | None]] = []
+    for key in (_exactly, _by_meaning, _by_name):
+        for value in {key(result): None for result in base}:
+            left, right = ([r for r in side if key(r) == value] for side in (base, new))
+            if len(left) == len(right) == 1:
+                pairs.append((left[0], right[0]))
+                base, new = ([r for r in side if key(r) != value] for side in (base, new))
+    return [*pairs, *((left, None) for left in base), *((None, right) for right in new)]

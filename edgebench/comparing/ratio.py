@@ -1,0 +1,221 @@
+"""How much slower is one thing than another: the ratio of medians, its interval, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgebench.results import stats
+
+Verdict = Literal["faster", "slower", "equivalent", "inconclusive"]
+BAND = 0.02  # what nobody cares about, and machines do by themselves
+ALPHA = 0.05  # of the Mann–Whitney tests of all cells of a comparison together
+FEWEST_RANKED = 6  # 2 · 2⁻⁶ is below 5 %, 2 · 2⁻⁵ is not
+EXACT_LAUNCHES = 100  # of both sides together; more would take seconds
+# Where the fastest launches are held against each other: at their fastest request, their 5th percentile, their median.
+FAST_SHARES = (0.0, 0.05, 0.5)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """new ÷ base with its 95 % interval: 1.05 is 5 % slower."""
+
+    ratio: float
+    low: float
+    high: float
+
+    def verdict(self, band: float = BAND) -> Verdict:
+        """What the interval as a whole says: outside the noise band, inside it, or neither."""
+        if self.low > 1 + band:
+            return "slower"
+        if self.high < 1 - band:
+            return "faster"
+        return "equivalent" if self.low >= 1 - band and self.high <= 1 + band else "inconclusive"
+
+
+def of_launches(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> Ratio:
+    """The ratio of the medians of two sets of launches, each a list of latencies, by the hierarchical bootstrap.
+
+    Launches are drawn with replacement on both sides, then the median of their pooled samples is taken. (Drawing the
+    samples within a launch as well changes nothing that could be seen: there are thousands of them.) The interval is
+    widened for few launches (`stats.widened`).
+    """
+    medians = stats.Pool(base).percentile(0.5), stats.Pool(new).percentile(0.5)
+    seeds = (0, 1) if medians[0] <= medians[1] else (1, 0)  # by size, so that swapped sides give the inverse exactly
+    under, over = (
+        np.log(stats.resampled_medians(side, np.random.default_rng(seed), stats.RESAMPLES))
+        for side, seed in zip((base, new), seeds, strict=True)
+    )
+    centre = math.log(medians[1] / medians[0])
+    low, high = stats.widened(over - under, centre, min(len(base), len(new)), len(base) + len(new) - 2)
+    return Ratio(math.exp(centre), math.exp(low), math.exp(high))
+
+
+def of_ratios(ratios: Sequence[float]) -> Ratio:
+    """The median of independent ratios new ÷ base, such as one a launch, and its 95 % interval; two at least.
+
+    The interval lies between two of the ratios (that of the sign test): it takes no shape of the noise for granted, so
+    that a launch which another program spoiled does no harm. Seen beside other programs: 20 launches of 24 between 1.02
+    and 1.07, the others 0.63, 0.83, 0.98 and 1.20. Below six there is no such interval, and Student's over the
+    logarithms is taken.
+    """
+    ordered = np.sort(ratios)
+    n = len(ordered)
+    if n < FEWEST_RANKED:
+        logs = np.log(ordered)
+        reach = stats.student_t_975(n - 1) * logs.std(ddof=1) / np.sqrt(n)
+        return Ratio(*(float(np.exp(v)) for v in (logs.mean(), logs.mean() - reach, logs.mean() + reach)))
+    cut = 0  # ratios outside the interval on each side: P(at most so many of n lie below the median) ≤ 2.5 %
+    while sum(math.comb(n, k) for k in range(cut + 2)) <= 0.025 * 2**n:
+        cut += 1
+    return Ratio(float(np.median(ordered)), float(ordered[cut]), float(ordered[-1 - cut]))
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """What tells new from base, measured one after the other.
+
+    `fastest`: see `of_fastest`; `drift` and `spread` of the launches' medians: the larger of the two sides'; `p`:
+    Mann and Whitney's, on those medians; `machine`: new ÷ base of the time of work that never changes, which the
+    machine itself took longer for, as far as that points the way of `ratio`; else 1.
+    """
+
+    ratio: Ratio
+    fastest: float
+    drift: float
+    spread: float
+    p: float
+    machine: float = 1.0
+
+    def verdict(self, p_holm: float, band: float = BAND) -> tuple[Verdict, str]:
+        """The interval's verdict, and "" or why it is not believed.
+
+        `p_holm` is `p` corrected for the other cells. Faster and slower must be seen by all: the interval, by more
+        than one side drifted, and by more than the machine changed between them; the fastest launches, by more than
+        half the band and than the launches of one side differ among themselves; and the ranks of the launches.
+        """
+        verdict = self.ratio.verdict(band)
+        if verdict == "inconclusive":
+            return verdict, f"the interval is neither outside nor inside ± {band:.1%}"
+        if verdict == "equivalent":
+            return verdict, ""
+        if self.ratio.verdict(band + abs(self.drift)) != verdict:
+            return "inconclusive", f"the machine drifted by {self.drift:+.1%} during one side's launches"
+        if self.ratio.verdict(band + abs(self.machine - 1)) != verdict:
+            return "inconclusive", f"the machine itself was {_slower(self.machine)} in new, at work that never changes"
+        if Ratio(self.fastest, self.fastest, self.fastest).verdict(max(band / 2, self.spread)) != verdict:
+            return "inconclusive", (
+                f"the fastest requests do not show it (× {self.fastest:.3f}, where launches of one side differ by "
+                f"{self.spread:.1%}): a load on one side looks like this"
+            )
+        if p_holm > ALPHA:
+            return "inconclusive", f"Mann–Whitney on the launches' medians: p = {p_holm:.2g} after Holm's correction"
+        return verdict, ""
+
+
+def weigh(
+    base: Sequence[Sequence[int]],
+    new: Sequence[Sequence[int]],
+    base_requests: Sequence[Sequence[int]] | None = None,
+    new_requests: Sequence[Sequence[int]] | None = None,
+    machine: Sequence[float] = (),
+) -> Witnesses:
+    """What can be said of two sets of launches, each a list of times.
+
+    Where the times are not those of requests (a launch's throughput is one figure), `*_requests` are the requests'.
+    `machine`: new ÷ base of what took the machine itself how long (yardstick.py).
+    """
+    ratio = of_launches(base, new)
+    medians = [[stats.median(launch) for launch in side] for side in (base, new)]
+    return Witnesses(
+        ratio,
+        of_fastest(base_requests or base, new_requests or new),
+        max((drift(side) for side in medians), key=abs),
+        max(spread(side) for side in medians),
+        mann_whitney(*medians),
+        max([1.0, *machine]) if ratio.ratio > 1 else min([1.0, *machine]),
+    )
+
+
+def _slower(change: float) -> str:
+    return f"{change - 1:.1%} slower" if change > 1 else f"{1 - change:.1%} faster"
+
+
+def of_fastest(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> float:
+    """The ratio new ÷ base of the fastest launches, at the one of FAST_SHARES where it is nearest to 1.
+
+    Other programs' load only ever adds time, and seldom to every request: on a shared machine the medians of two runs
+    of one thing differed by up to 30 % while their fastest requests agreed within 1.3 %. A slower model is slower in
+    its fastest requests too. Where the shares contradict each other, 1.
+    """
+
+    def floors(launches: Sequence[Sequence[int]]) -> np.ndarray:
+        pools = [stats.Pool([launch]) for launch in launches]
+        return np.array([min(pool.percentile(share) for pool in pools) for share in FAST_SHARES], dtype=float)
+
+    logs = np.log(floors(new) / floors(base))
+    return float(np.exp(min(logs, key=abs))) if (logs > 0).all() or (logs < 0).all() else 1.0
+
+
+def drift(medians: Sequence[float]) -> float:
+    """By how much the later half of the launches differs from the earlier, where that is a trend; else 0.
+
+    A trend: Kendall's τ beyond 2.4 of its standard deviations (two-sided p ≈ 0.017, as for `stats.drift`), and more
+    than BAND.
+    """
+    n = len(medians)
+    signs = sum(np.sign(b - a) for i, a in enumerate(medians) for b in medians[i + 1 :])
+    if abs(signs) < 2.4 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18):
+        return 0.0
+    change = float(np.median(medians[-(n // 2) :]) / np.median(medians[: n // 2]) - 1)
+    return change if abs(change) > BAND else 0.0
+
+
+def spread(medians: Sequence[float]) -> float:
+    """The middle half of the launches' medians, as a share: what this machine does by itself between launches."""
+    low, high = np.percentile(medians, [25, 75])
+    return float(high / low - 1)
+
+
+def mann_whitney(base: Sequence[float], new: Sequence[float]) -> float:
+    """The two-sided p of Mann and Whitney's test (1947), exact, whatever the ties.
+
+    All ways to choose the base's ranks from the pooled ones are equally likely if the sides are alike; counted by
+    their sum, one rank after another. Ties share the mean of their ranks. p is twice the smaller tail. Beyond
+    EXACT_LAUNCHES the sum is as good as normal.
+    """
+    pooled = np.array([*base, *new], dtype=float)
+    # twice the mean rank, which is a whole number
+    ranks = np.array([2 * (pooled < value).sum() + (pooled == value).sum() + 1 for value in pooled])
+    chosen = len(base)
+    if len(pooled) > EXACT_LAUNCHES:
+        error = math.sqrt(chosen * len(new) * ranks.var() / (len(pooled) - 1))
+        return math.erfc(abs(ranks[:chosen].sum() - chosen * ranks.mean()) / error / math.sqrt(2)) if error else 1.0
+    # ways[k, s]: the share of the choices so far that took k ranks of sum s, scaled so that no number grows too large
+    ways = np.zeros((chosen + 1, int(np.sort(ranks)[-chosen:].sum()) + 1))
+    ways[0, 0] = 1.0
+    for rank in ranks:
+        taken = ways[:-1, : ways.shape[1] - rank].copy()
+        ways[1:, rank:] += taken
+        ways /= ways.sum()
+    likely = ways[chosen] / ways[chosen].sum()
+    seen = int(ranks[:chosen].sum())
+    return float(min(1.0, 2 * min(likely[: seen + 1].sum(), likely[seen:].sum())))
+
+
+def least_p(base: int, new: int) -> float:
+    """The smallest p that so many launches can have: all of one side before all of the other."""
+    return 2 / math.comb(base + new, base)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number (Holm, Scandinavian Journal of Statistics 6, 1979), in their order."""
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        corrected[i] = highest
+    return corrected

@@ -1,0 +1,65 @@
+"""OpenVINO's benchmark_app: how to ask it for what edgebench measures, and how to read its answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from edgebench.artifact import model_file
+from edgebench.errors import EdgebenchError
+from edgebench.records.jobs import Job
+from edgebench.specs import Artifact
+
+PRECISION = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+def program() -> str | None:
+    """The path of benchmark_app: beside this Python, or on PATH; None where it is not installed."""
+    beside = Path(sys.executable).with_name("benchmark_app")
+    return str(beside) if beside.is_file() else shutil.which("benchmark_app")
+
+
+def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
+    """One whole run with the job's batch, precision, threads and duration: its figures, by names that carry the unit.
+
+    The scenario "throughput" asks with the throughput hint, any other for one synchronous request at a time. The
+    threads go through a configuration file: beside a hint it refuses them on its command line, though OpenVINO takes
+    both. Raises EdgebenchError with what it said if it fails.
+    """
+    config, spec = folder / "config.json", artifact.inputs[0]
+    settings = {"INFERENCE_NUM_THREADS": job.threads} if job.threads else {}
+    config.write_text(json.dumps({"CPU": settings}))
+    shape = ",".join(map(str, (job.batch, *spec.shape[1:])))
+    hint = ["-hint", "throughput"] if job.scenario == "throughput" else ["-hint", "latency", "-api", "sync"]
+    command = [
+        program() or "benchmark_app",
+        "-m", str(model_file(artifact, ".xml" if artifact.format == "openvino" else ".onnx").resolve()),
+        "-d", "CPU", *hint, "-t", str(max(1, round(job.duration_s))),
+        "-infer_precision", PRECISION[job.precision], "-shape", f"{spec.name}[{shape}]", "-load_config", str(config),
+        "-report_type", "no_counters", "-json_stats", "-report_folder", str(folder),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=job.time_limit_s
+    )
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "Exception" in line]
+        raise EdgebenchError(
+            f"benchmark_app ended with exit code {done.returncode}: {(said or ['it said nothing'])[-1]}"
+        )
+    return parse((folder / "benchmark_report.json").read_text())
+
+
+def parse(text: str) -> dict[str, float]:
+    """The figures of a report written with -json_stats. Raises EdgebenchError if it is not one."""
+    try:
+        found = json.loads(text)["execution_results"]
+        return {
+            "median_ns": float(found["latency (ms)"]) * 1e6,
+            "min_ns": float(found["min latency"]) * 1e6,
+            "throughput_per_s": float(found["throughput"]),
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise EdgebenchError(f"benchmark_app's report is not as expected: {error!r}", "another version of it") from None

@@ -1,0 +1,66 @@
+"""NVIDIA's trtexec: how to ask it for what edgebench measures, and how to read its answer. Unverified on hardware."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from edgebench.artifact import model_file
+from edgebench.errors import EdgebenchError
+from edgebench.records.jobs import Job
+from edgebench.specs import Artifact
+
+JETPACK = Path("/usr/src/tensorrt/bin/trtexec")  # where JetPack puts it, outside PATH
+
+
+def program() -> str | None:
+    """The path of trtexec, None where it is not installed."""
+    return shutil.which("trtexec") or (str(JETPACK) if JETPACK.is_file() else None)
+
+
+def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
+    """One whole run of the plan at the job's batch and duration: its figures, by names that carry the unit.
+
+    From 11.0 it leaves the copies out, uses a CUDA graph and spins while it waits unless told otherwise; edgebench
+    does none of that, so it is told. Raises EdgebenchError with what it said if it fails.
+    """
+    spec = artifact.inputs[0]
+    shape = "x".join(map(str, (job.batch, *spec.shape[1:])))
+    command = [
+        program() or "trtexec",
+        f"--loadEngine={model_file(artifact, '.engine').resolve()}", f"--shapes={spec.name}:{shape}",
+        f"--duration={max(1, round(job.duration_s))}", f"--warmUp={round(job.warmup_s * 1e3)}", "--iterations=10",
+    ]  # fmt: skip
+    command += _as_before_11(command[0])
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=job.time_limit_s
+    )
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if "[E]" in line] or ["it said nothing"]
+        raise EdgebenchError(f"trtexec ended with exit code {done.returncode}: {said[-1]}")
+    return parse(done.stdout)
+
+
+def _as_before_11(program: str) -> list[str]:
+    """The options that give a trtexec of 11 the defaults of 10, as far as its help knows them."""
+    wanted = ("--includeDataTransfers", "--noCudaGraph", "--noSpinWait")
+    text = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=60).stdout
+    return [option for option in wanted if option in text]
+
+
+def parse(text: str) -> dict[str, float]:
+    """The figures of `=== Performance summary ===`. Raises EdgebenchError if there is none."""
+    summary = text.partition("=== Performance summary ===")[2]
+    latency = re.search(r"\] Latency: min = ([\d.]+) ms, .*?median = ([\d.]+) ms", summary)
+    compute = re.search(r"GPU Compute Time: min = ([\d.]+) ms, .*?median = ([\d.]+) ms", summary)
+    throughput = re.search(r"Throughput: ([\d.]+) qps", summary)
+    if not (latency and throughput):
+        raise EdgebenchError("trtexec printed no performance summary", "another version of it")
+    figures = {
+        "min_ns": float(latency[1]) * 1e6,
+        "median_ns": float(latency[2]) * 1e6,
+        "throughput_per_s": float(throughput[1]),
+    }
+    return figures | ({"device_median_ns": float(compute[2]) * 1e6} if compute else {})

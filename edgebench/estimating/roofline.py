@@ -1,0 +1,132 @@
+"""A floor under a model's latency, layer by layer, from what a device can do at most. No forecast: a floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edgebench.errors import Unsupported
+from edgebench.estimating.host_peaks import HostPeaks
+from edgebench.estimating.onnx_layers import Layer
+from edgebench.machine.profiles import Profile
+from edgebench.records.result import Result
+from edgebench.specs import Artifact
+
+
+@dataclass(frozen=True)
+class Roof:
+    """What a device can do at most: FLOP/s (for int8, OP/s) by precision, and bytes from memory.
+
+    Weights are read from memory once an inference, but for `cache_bytes` that may stay on the chip. `source` says
+    where the figures are from.
+    """
+
+    gflops: dict[str, float]
+    bandwidth_gb_s: float | None
+    cache_bytes: int
+    source: str
+
+
+@dataclass(frozen=True)
+class LayerFloor:
+    """A layer, and the time that it takes at the least: `bound` says by what, None where no peak is known for it."""
+
+    name: str
+    operator: str
+    precision: str
+    macs: int
+    weight_bytes: int
+    floor_us: float
+    bound: Literal["compute", "memory"] | None
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The sum of the layers' floors. `missing` says in sentences which peaks it lacks: it is the lower for it."""
+
+    floor_ms: float
+    roof: Roof
+    layers: tuple[LayerFloor, ...]
+    missing: tuple[str, ...] = ()
+    evidence: Literal["estimated-floor"] = "estimated-floor"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A measured median against the floor of the machine that it was measured on."""
+
+    runtime: str
+    threads: int | None
+    created: str
+    median_ms: float
+    floor_ms: float
+
+    @property
+    def ratio(self) -> float:
+        return self.median_ms / self.floor_ms
+
+
+def of_profile(profile: Profile) -> Roof:
+    """The roof that a profile declares; peaks that it does not have are absent."""
+    peaks = {"fp32": profile.peaks.fp32_gflops, "fp16": profile.peaks.fp16_gflops, "int8": profile.peaks.int8_gops}
+    known = {precision: value for precision, value in peaks.items() if value is not None}
+    return Roof(known, profile.memory.bandwidth_gb_s, 0, f"declared by the profile {profile.name}")
+
+
+def of_host(peaks: HostPeaks) -> Roof:
+    """The roof that was measured here; of fp32 alone, since numpy has no fast product of other types."""
+    source = f"measured here with numpy, of {peaks.cores} cores"
+    return Roof({"fp32": peaks.fp32_gflops}, peaks.bandwidth_gb_s, peaks.cache_bytes, source)
+
+
+def floor(layers: Sequence[Layer], roof: Roof) -> Floor:
+    """Σ over the layers of max(2 · MACs / peak, bytes of weights / bandwidth).
+
+    The roofline (Williams et al., 2009) with that traffic alone which cannot be avoided: activations may stay on the
+    chip, and so may weights up to its cache. Raises Unsupported where not one peak is known that the layers need.
+    """
+    total = sum(layer.weight_bytes for layer in layers)
+    from_memory = max(0.0, 1 - roof.cache_bytes / total) if total else 0.0
+    floors = tuple(_layer_floor(layer, roof, from_memory) for layer in layers)
+    wanted = sorted({layer.precision for layer in layers} - set(roof.gflops))
+    missing = [f"no peak for {precision}: such layers are bounded by memory alone" for precision in wanted]
+    missing += ["no memory bandwidth: bounded by computing alone"] * (roof.bandwidth_gb_s is None)
+    if not any(layer.bound for layer in floors):
+        raise Unsupported(
+            f"there is no floor, since no peak that this model needs is {roof.source}",
+            "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of a profile of your own; "
+            "without --device this machine's own peaks are measured",
+        )
+    return Floor(sum(layer.floor_us for layer in floors) / 1000, roof, floors, tuple(missing))
+
+
+def _layer_floor(layer: Layer, roof: Roof, from_memory: float) -> LayerFloor:
+    times: dict[Literal["compute", "memory"], float] = {}
+    if layer.precision in roof.gflops:
+        times["compute"] = 2 * layer.macs / roof.gflops[layer.precision] / 1000  # FLOP / (GFLOP/s) = ns
+    if roof.bandwidth_gb_s is not None:
+        times["memory"] = layer.weight_bytes * from_memory / roof.bandwidth_gb_s / 1000
+    bound = max(times, key=lambda name: times[name], default=None)
+    return LayerFloor(
+        layer.name,
+        layer.operator,
+        layer.precision,
+        layer.macs,
+        layer.weight_bytes,
+        times[bound] if bound else 0.0,
+        bound,
+    )
+
+
+def held(results: Sequence[Result], artifact: Artifact, batch: int, floor_ms: float) -> tuple[Held, ...]:
+    """The latencies measured of the model in this precision, newest first, against a floor; no other evidence."""
+    origin = artifact.origin or artifact.identity
+    found = [
+        Held(r.job.runtime, r.job.threads, r.created, r.summary.median_ns / 1e6, floor_ms)
+        for r in results
+        if r.status == "ok" and r.evidence == "measured" and r.job.scenario == "latency" and r.job.batch == batch
+        and (r.artifact.origin or r.artifact.identity) == origin and r.artifact.precision == artifact.precision
+        and r.summary is not None and r.summary.median_ns
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda one: one.created, reverse=True))

@@ -1,0 +1,188 @@
+"""From a checkpoint to a verified artifact: chains the exporters, keeps nothing that does not answer as torch does."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgebench import artifact as folder
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
+from edgebench.machine import registry
+from edgebench.measuring import correctness, process
+from edgebench.records.answers import Parity
+from edgebench.records.jobs import Job
+from edgebench.records.workspace import Workspace, now
+from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
+from edgebench.training.requirements import need_libraries
+
+PORTABLE = "onnx"  # the format that any machine can finish from
+LARGEST = 8  # the batch that an artifact is verified at beside 1 and 3; every TensorRT plan takes it
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A verified artifact, and how well it was found to agree with torch."""
+
+    artifact: Artifact
+    parity: Parity
+
+
+class Unfinished(Unsupported):
+    """The target cannot be built on this machine; `portable` is the artifact from which the right machine can."""
+
+    def __init__(self, cause: Unsupported, target: str, portable: Artifact) -> None:
+        super().__init__(
+            f"the {target} artifact cannot be built here: {cause.message}. What is portable is ready and verified: "
+            f"{portable.path}. Copy that folder to the board that will run it, and finish there with "
+            f"`edgebench export {portable.path.name} --target {target}`; it needs neither torch nor this checkpoint",
+            cause.fix,
+        )
+        self.portable = portable
+
+
+def export(
+    source: Artifact,
+    target: str,
+    workspace: Workspace,
+    *,
+    precision: Precision | None = None,
+    input: InputType | None = None,
+    accuracy_drop: float | None = None,
+    calibration: Callable[[], Calibration] | None = None,
+    out: Path | None = None,
+    max_batch: int = 32,
+    extra: dict[str, str] | None = None,
+    tell: Told = lambda stage: None,
+) -> Export:
+    """Export `source` to `target`, through the formats between, and verify each artifact on its own runtime.
+
+    `precision` and `input`: by default the source's; int8 asks `calibration` for its images (see ExportOptions).
+    `max_batch` and `extra` are for the target's own exporter. The artifact lies in `out`, by default in the workspace
+    under a name that tells model, checkpoint, target and precision. Raises VerificationFailed, and leaves nothing
+    behind, if an answer differs by more than the precision may cost; Unfinished if only another machine can build the
+    target; Unsupported if a library is missing.
+    """
+    target, precision = registry.canonical("exporters", target), precision or source.precision
+    input = input or source.input_type
+    given = {"accuracy_drop": accuracy_drop, "calibration": calibration, "tell": tell}
+    obtain = partial(_obtain, source, workspace=workspace, given=given)
+    try:
+        exporter = registry.load("exporters", target)
+        if precision not in exporter.accepts:
+            made = ", ".join(exporter.accepts)
+            raise UsageError(f"{target} artifacts are not made in {precision}", f"--precision {made}")
+        exporter.check(precision)
+    except Unsupported as cause:
+        if target == PORTABLE:
+            raise
+        raise Unfinished(cause, target, obtain(PORTABLE, precision, input)) from None
+    if (source.format, source.precision, source.input_type) == (target, precision, input):
+        raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
+    if exporter.bakes_input and input != source.input_type:  # a step of its own, on what takes floats
+        source = obtain(target, precision, source.input_type)
+    else:
+        source = obtain(*exporter.accepts[precision], input)
+    images = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
+    options = ExportOptions(precision, input, max_batch, images, accuracy_drop, extra or {})
+    out = out or workspace.artifacts / folder_name(source, target, precision, input)
+    return _make(exporter, source, target, out, options, tell)
+
+
+def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
+    """What int8 is calibrated with: `count` training images of the checkpoint that `source` was made from."""
+    origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)
+    need_libraries()
+    from edgebench.training import checkpoint
+
+    return checkpoint.calibration(origin, count, lambda done, total: None)
+
+
+def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> Export:
+    tell(f"exporting to {target}")
+    with folder.staged(out) as scratch:
+        made = exporter.export(source, scratch, options)
+        if missing := [name for name in made.files if not (scratch / name).is_file()]:
+            raise EdgebenchError(f"the {target} exporter did not write {missing[0]}", "report it to its author")
+        shutil.copy(folder.file_in(source, folder.REFERENCE), scratch)
+        artifact = replace(
+            source,
+            format=target,
+            precision=made.precision,
+            inputs=made.inputs,
+            outputs=made.outputs,
+            tools=source.tools | made.tools,
+            created=now(),
+            source=source.identity,
+            origin=source.origin or source.identity,
+            in_float=made.in_float or source.in_float,
+        )
+        artifact = folder.write_manifest(scratch, artifact)
+        tell(f"verifying {target} on {exporter.verify_with}")
+        parity = _verify(artifact, exporter)
+    return Export(folder.read(out), parity)
+
+
+def _verify(artifact: Artifact, exporter: Any) -> Parity:
+    job = Job(
+        artifact.identity, exporter.verify_with, device="", compute=exporter.verify_on,
+        scenario="verify", precision=artifact.precision, batch=LARGEST,
+    )  # fmt: skip
+    result = process.run_job(job, artifact)
+    if result.status == "ok" and result.parity is not None:
+        return result.parity
+    what = f"the {artifact.format} artifact was not kept: {exporter.verify_with}"
+    if result.parity is not None:
+        raise VerificationFailed(
+            f"{what} does not answer as torch does ({correctness.explain(result.parity)})",
+            "another version of the exporter's libraries, or another backbone; please report the model's name",
+        )
+    if result.status == "unsupported":
+        raise Unsupported(f"{what}, which has to open and verify it, cannot: {result.message}")
+    raise VerificationFailed(f"{what} did not open it ({result.status}: {result.message})", "see the message above")
+
+
+def _obtain(
+    source: Artifact, format: str, precision: Precision, input: InputType, *, workspace: Workspace,
+    given: dict[str, Any],
+) -> Artifact:  # fmt: skip
+    """`source` in this format and precision, with this input: itself, what an earlier export made of it if that
+    is still whole, or a new export."""
+    if (source.format, source.precision, source.input_type) == (format, precision, input):
+        return source
+    if format == "checkpoint":
+        raise EdgebenchError(f"{source.path} does not lead back to its checkpoint", "name the checkpoint itself")
+    if source.input_type == "uint8" != input:
+        raise EdgebenchError(
+            f"{source.path} normalises within its graph: that cannot be taken out again", "name the checkpoint"
+        )
+    if source.precision != "fp32":
+        raise EdgebenchError(
+            f"{source.path} is {source.precision}: what that rounded away does not come back",
+            f"name the checkpoint, or the {format} artifact in {precision}",
+        )
+    with contextlib.suppress(BadFile):
+        found = folder.read(workspace.artifacts / folder_name(source, format, precision, input))
+        # An int8 one was made by who knows which bound.
+        bounded = precision == "int8" and given["accuracy_drop"] is not None
+        if (found.origin or found.identity) == (source.origin or source.identity) and not bounded:
+            return found
+    return export(source, format, workspace, precision=precision, input=input, **given).artifact
+
+
+def folder_name(source: Artifact, target: str, precision: Precision, input: InputType) -> str:
+    """Of the artifact in the workspace: model, dataset, checkpoint, target, and what of it is unusual."""
+    training, origin = source.training.config, source.origin or source.identity
+    parts = [_plain(training.model), _plain(training.dataset), origin[:8], target]
+    parts += [precision] * (precision != "fp32") + [input] * (input != "float32")
+    return "-".join(parts)
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".")

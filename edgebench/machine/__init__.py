@@ -1,0 +1,1 @@
+"""This computer: what it is, the state it is in, what it draws, and which adapters are installed."""

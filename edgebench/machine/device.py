@@ -1,0 +1,148 @@
+"""Which device this machine is, by the profiles, and how a run may be labelled here."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from edgebench.errors import EdgebenchError
+from edgebench.machine.fingerprint import (  # fmt: skip
+    ROOT,
+    cpu_model,
+    cpu_part,
+    cpu_quota,
+    device_tree,
+    dmi,
+    memory_bytes,
+    nvidia_cards,
+    read,
+)
+from edgebench.machine.profiles import Profile, is_own, load_profile, profile_names
+
+HOSTED = "EDGEBENCH_HOSTED"  # set where a desk has the run made over ssh: nothing is emulated there
+SAME_VARIANT = 0.75  # a memory below this share of the profile's is another variant; firmware takes far less
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a run under a profile is labelled and bounded here; `notice` is to be shown loudly where it is not empty."""
+
+    evidence: Literal["measured", "emulated"]
+    compute: str
+    cores: int | None = None
+    memory_limit_mib: int | None = None
+    notice: str = ""
+
+
+def detect(root: Path = ROOT) -> Profile:
+    """What this machine is: the profile that recognises it most specifically; at the least it is `cpu`."""
+    return recognised(root)[0]
+
+
+def recognised(root: Path = ROOT) -> list[Profile]:
+    """Every profile that this machine is a device of, the most specific first; of equals the user's own, then by name.
+
+    A board's device tree says more than a PC's firmware, that more than its card, its processor, any NVIDIA card, and
+    any machine at all. Within a device tree an earlier entry says more; of globs the one that spells out more.
+    """
+    found = [(how, profile) for name in profile_names() if (how := _specificity(profile := load_profile(name), root))]
+    found.sort(key=lambda pair: (pair[0], is_own(pair[1].name)), reverse=True)  # stable: equals stay in order
+    return [profile for _, profile in found]
+
+
+def matches(profile: Profile, root: Path = ROOT) -> bool:
+    """Whether this machine is a device of that profile."""
+    return _specificity(profile, root) is not None
+
+
+def _specificity(profile: Profile, root: Path) -> tuple[int, int, int] | None:
+    """The best hit of a profile's rules: the kind, the place in the device tree, the characters spelt out."""
+    rule, tree, cards, names = profile.match, device_tree(root), nvidia_cards(root), dmi(root)
+    hits = [(6, -i, _spelt(glob)) for i, entry in enumerate(tree) for glob in rule.device_tree if _fits(entry, glob)]
+    wanted = {key: glob for key, glob in vars(rule.dmi).items() if glob is not None}
+    if wanted and all(_fits(names.get(key, ""), glob) for key, glob in wanted.items()):
+        hits.append((5, 0, sum(map(_spelt, wanted.values()))))
+    for kind, values, globs in (
+        (4, cards, rule.gpu_model),
+        (3, [cpu_model(root) or ""], rule.cpu_model),
+        (3, [cpu_part(root) or ""], rule.cpu_part),
+    ):
+        hits += [(kind, 0, _spelt(glob)) for value in values for glob in globs if _fits(value, glob)]
+    # The Jetsons' own GPUs appear among the driver's cards from JetPack 7 on.
+    if rule.nvidia_gpu and cards and not any(entry.startswith("nvidia,tegra") for entry in tree):
+        hits.append((2, 0, 0))
+    if rule.any:
+        hits.append((1, 0, 0))
+    return max(hits, default=None)
+
+
+def _fits(value: str, glob: str) -> bool:
+    return bool(value) and fnmatchcase(value, glob)
+
+
+def _spelt(glob: str) -> int:
+    return len(re.sub(r"\[.*?\]|[*?]", "", glob))
+
+
+def describe_machine(root: Path = ROOT) -> str:
+    """What this machine is, in one phrase: the board or the processor, cores, memory and NVIDIA cards."""
+    tree, total, cards = device_tree(root), memory_bytes(root, "MemTotal"), nvidia_cards(root)
+    board = (read(root / "proc/device-tree/model") or "").strip("\0 ")
+    board = board or " ".join(dict.fromkeys(dmi(root).values()))
+    what = (board or cpu_model(root) or "a processor of unknown model") + (f" ({tree[0]})" if tree else "")
+    memory = f"{total // 2**20} MiB of memory" if total else "memory of unknown size"
+    return f"{what} with {available_cores(root)} usable cores, {memory} and {', '.join(cards) or 'no NVIDIA card'}"
+
+
+def available_cores(root: Path = ROOT) -> int:
+    """The cores this process may really use: its affinity, cut by the container's CPU quota."""
+    quota = cpu_quota(root)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str], root: Path = ROOT) -> Placement:
+    """How a run under `profile` may go ahead here: measured on that device; elsewhere emulated, or refused.
+
+    Refused (EdgebenchError) with `require_device` or in CI, where an emulated figure would pass for a measured one.
+    """
+    if matches(profile, root):
+        return Placement("measured", profile.compute, notice=_other_variant(profile, root))
+    found = f"{profile.name} ({profile.title}) was asked for, but what is here is {describe_machine(root)}"
+    if profile.cpu.cores is None and profile.memory.total_mib is None:
+        raise EdgebenchError(found, "run where that hardware is, or use --device cpu: there is nothing to emulate")
+    in_ci = environ.get("CI", "").lower() not in ("", "0", "false")
+    if require_device or in_ci:
+        drop = " and ".join(["drop --require-device"] * require_device + ["unset CI"] * in_ci)
+        board = "the board itself (in a container: docker run --security-opt systempaths=unconfined)"
+        fix = f"run on {board}; for an emulated run, {drop}"
+        hosted = "is it the right board? without --device it is measured as what it is"
+        raise EdgebenchError(found, hosted if HOSTED in environ else fix)
+    wanted, limit, total = profile.cpu.cores, profile.memory.total_mib, memory_bytes(root, "MemTotal")
+    cores = min(wanted or sys.maxsize, available_cores(root))
+    bounds = f"{cores} cores" + (f" (the board has {wanted})" if wanted and wanted > cores else "")
+    if limit is not None:
+        bounds += f" and {limit} MiB" + (" (this machine has less)" if total and total < limit * 2**20 else "")
+    notice = (
+        f"EMULATED, NOT MEASURED: {found}. The run goes ahead on this machine's CPU, held to {bounds}. Its instruction "
+        "set (ISA), caches, memory bandwidth, TensorRT tactics, clock scaling (DVFS) and thermals are not the board's: "
+        "no power is reported, and these results are never ranked or gated with measured ones."
+    )
+    return Placement("emulated", "cpu", cores, limit, notice)
+
+
+def _other_variant(profile: Profile, root: Path) -> str:
+    nominal, total = profile.memory.total_mib, memory_bytes(root, "MemTotal")
+    if not nominal or not total or SAME_VARIANT * nominal <= total / 2**20 <= nominal:
+        return ""
+    return (
+        f"this board has {total // 2**20} MiB of memory, {profile.title} has {nominal}: the measurement stands, but it "
+        "is another variant, and the profile's peaks and bandwidth may not be its own"
+    )

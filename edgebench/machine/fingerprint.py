@@ -1,0 +1,297 @@
+"""The state of this machine before and after a measurement, and what in it makes figures doubtful."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgebench.machine import jetson
+from edgebench.records.notices import Notice
+
+ROOT = Path("/")
+# What firmware says where its maker left the names open.
+NO_NAME = {
+    "", "to be filled by o.e.m.", "default string", "system product name", "system manufacturer", "not specified",
+    "none", "o.e.m.", "not applicable",
+}  # fmt: skip
+LIBRARIES = ("edgebench", "numpy", "onnxruntime", "openvino", "torch", "timm", "tensorrt")
+# What decides which kernels a runtime picks.
+ISA = re.compile(r"avx2|avx512f|avx512_vnni|avx_vnni|avx512_bf16|amx_\w+|asimd|asimdhp|asimddp|sve2?|i8mm|bf16")
+# Arm cores tell a number, not a name (Linux: arch/arm64/include/asm/cputype.h).
+ARM_CORES = {
+    "0x41 0xd07": "Arm Cortex-A57", "0x41 0xd08": "Arm Cortex-A72", "0x41 0xd0b": "Arm Cortex-A76",
+    "0x41 0xd42": "Arm Cortex-A78AE", "0x41 0xd83": "Arm Neoverse-V3AE", "0x4e 0x004": "NVIDIA Carmel",
+}  # fmt: skip
+
+
+def fingerprint(root: Path = ROOT) -> dict[str, Any]:
+    """A snapshot fit for JSON. What cannot be read is None or left out, never 0; no host name, no user name."""
+    load = re.match(r"(\d{1,9}\.?\d*) \S+ \S+ (\d{1,9})/", read(root / "proc/loadavg") or "")
+    stat, vm = _table(root / "proc/stat"), _table(root / "proc/vmstat")
+    jiffies = [int(n) for n in re.findall(r"\d{1,19}", stat.get("cpu", ""))[:8]]  # guest is inside user
+    swap, swap_free = memory_bytes(root, "SwapTotal"), memory_bytes(root, "SwapFree")
+    limit = integer(
+        read(root / "sys/fs/cgroup/memory.max") or read(root / "sys/fs/cgroup/memory/memory.limit_in_bytes")
+    )
+    driver = re.search(r"Kernel Module\D*?([\d.]+)", read(root / "proc/driver/nvidia/version") or "")
+    return {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "os": f"{platform.system()} {platform.release()}",
+        "arch": platform.machine(),
+        "python": platform.python_version(),
+        "board": (read(root / "proc/device-tree/model") or "").strip("\0 ") or None,
+        "device_tree": device_tree(root) or None,
+        "cpu": _cpu(root),
+        "load1": float(load[1]) if load else None,
+        "runnable": int(load[2]) if load else None,  # in the run queue right now, this process among them
+        "steal_jiffies": jiffies[7] if len(jiffies) > 7 else None,
+        "total_jiffies": sum(jiffies) if jiffies else None,
+        "context_switches": integer(stat.get("ctxt")),
+        "memory_available_bytes": memory_bytes(root, "MemAvailable"),
+        "memory_total_bytes": memory_bytes(root, "MemTotal"),
+        "swap_used_bytes": swap - swap_free if None not in (swap, swap_free) else None,
+        "swapped_in_pages": integer(vm.get("pswpin")),
+        "swapped_out_pages": integer(vm.get("pswpout")),
+        "temperatures_c": _temperatures(root),
+        "throttle": _throttle(root),
+        "cgroup_cores": cpu_quota(root),
+        "cgroup_memory_bytes": limit if limit and limit < 2**60 else None,  # v1 writes "no limit" as a huge number
+        "nvpmodel": power_mode(root),
+        "clocks": _bounds(root),
+        "fan": _fan(root),
+        "l4t": (read(root / "etc/nv_tegra_release") or "").partition("\n")[0] or None,
+        "nvidia_driver": driver[1] if driver else None,
+        "nvidia_cards": nvidia_cards(root) or None,
+        "libraries": {name: found.version for name in LIBRARIES for found in metadata.distributions(name=name)},
+    }
+
+
+def power_mode(root: Path = ROOT) -> str | None:
+    """The name of the Jetson's power mode; None on other machines. Read from files, which costs a board nothing."""
+    status = read(root / "var/lib/nvpmodel/status")
+    if status is None and root == ROOT and shutil.which("nvpmodel"):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(["nvpmodel", "-q"], capture_output=True, text=True, errors="replace", timeout=5)
+            mode = jetson.current_mode(done.stdout)
+            return mode.name if mode else None
+    number = re.search(r"pmode:(\d{1,4})\b", status or "")
+    modes = jetson.power_modes(read(root / "etc/nvpmodel.conf") or "")
+    return modes.get(int(number[1]), status) if number else status
+
+
+def _bounds(root: Path) -> dict[str, list[int]]:
+    """Between which clocks, in MHz, the governors may choose: of the CPU, and of a Jetson's GPU and memory."""
+    found = {}
+    for name, folders, low, high, per_mhz in (
+        ("cpu", "sys/devices/system/cpu/cpu[0-9]*/cpufreq", "scaling_min_freq", "scaling_max_freq", 1000),
+        ("gpu", "sys/class/devfreq/*", "min_freq", "max_freq", 1_000_000),
+        ("emc", "sys/kernel/debug/bpmp/debug/clk/emc", "min_rate", "max_rate", 1_000_000),  # root alone may look
+    ):
+        paths = [p for p in root.glob(folders) if name != "gpu" or re.search(r"\bg(pu|[ampv]\d\d[a-z])\b", p.name)]
+        bounds = [[integer(read(p / low)), integer(read(p / high))] for p in paths]
+        known = [pair for pair in bounds if None not in pair]
+        if known:
+            found[name] = [min(a for a, _ in known) // per_mhz, max(b for _, b in known) // per_mhz]
+    return found
+
+
+def _fan(root: Path) -> dict[str, int]:
+    """The duty of each fan that a board controls, of 255."""
+    paths = [*root.glob("sys/devices/pwm-fan/target_pwm"), *root.glob("sys/class/hwmon/hwmon*/pwm1")]
+    return {str(path.relative_to(root / "sys")): n for path in sorted(paths) if (n := integer(read(path))) is not None}
+
+
+def clocks(root: Path = ROOT) -> tuple[int | None, float | None, bool]:
+    """The fastest core's clock in MHz, the hottest sensor in °C, and whether the machine throttles right now."""
+    mhz = _mhz(root)
+    throttle = _throttle(root)
+    return max(mhz, default=None), max(_temperatures(root).values(), default=None), bool(_throttled(throttle, throttle))
+
+
+def _mhz(root: Path) -> list[int]:
+    paths = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    return [khz // 1000 for path in paths if (khz := integer(read(path)))]
+
+
+def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
+    """What happened around a measurement that makes its figures doubtful, each with a remedy."""
+
+    def grew(key: str) -> int:
+        return 0 if None in (before.get(key), after.get(key)) else max(0, after[key] - before[key])
+
+    found, cpu = [], before.get("cpu") or {}
+    if "powersave" in (cpu.get("governors") or []):
+        found.append(Notice("powersave_governor", "the CPU governor is powersave: clocks lag behind the load",
+            "sudo cpupower frequency-set -g performance, or jetson_clocks on a Jetson"))  # fmt: skip
+    steal, total = grew("steal_jiffies"), grew("total_jiffies")
+    if total and steal / total > 0.02:
+        found.append(Notice("steal_time", f"the hypervisor took {steal / total:.1%} of this machine's CPU time",
+            "measure on a machine of your own, or repeat when its neighbours are quiet"))  # fmt: skip
+    if pages := grew("swapped_in_pages") + grew("swapped_out_pages"):
+        found.append(Notice("swapping", f"{pages} pages went to or from swap meanwhile",
+            "free memory, or run a smaller model or batch; swap off shows what fits"))  # fmt: skip
+    if before.get("nvpmodel") != after.get("nvpmodel"):
+        modes = f"from {before.get('nvpmodel') or 'unknown'} to {after.get('nvpmodel') or 'unknown'}"
+        found.append(Notice("power_mode_changed", f"the power mode changed meanwhile, {modes}",
+            "find out who changes it, or hold it with --power-mode, and measure again"))  # fmt: skip
+    elif (before.get("clocks") or {}) != (after.get("clocks") or {}):
+        found.append(Notice("clocks_changed", "the bounds of the clocks changed meanwhile: "
+            f"{before.get('clocks')} became {after.get('clocks')} MHz",
+            "find out who changes them, or hold them with --lock-clocks, and measure again"))  # fmt: skip
+    if why := _throttled(before.get("throttle") or {}, after.get("throttle") or {}):
+        found.append(Notice("thermal_throttle", f"the machine throttled its clocks: {why}",
+            "improve cooling or the power supply, let it cool down, or measure in a lower power mode"))  # fmt: skip
+    return found
+
+
+def _throttled(before: dict[str, Any], after: dict[str, Any]) -> str:
+    counts = before.get("counts") or {}
+    reasons = [f"{name} rose" for name, n in (after.get("counts") or {}).items() if n > counts.get(name, n)]
+    alerts = {name for when in (before, after) for name, state in (when.get("alerts") or {}).items() if state}
+    reasons += [f"{name} is active" for name in sorted(alerts)]
+    # The low bits are the state now: under-voltage, capped, throttled, soft limit; those from 16 on are since boot.
+    if ((before.get("raspberry_pi") or 0) | (after.get("raspberry_pi") or 0)) & 0xF:
+        reasons.append("the firmware reports under-voltage or throttling")
+    return ", ".join(reasons)
+
+
+def read(path: Path) -> str | None:
+    """The text of a file, stripped; None if it is absent, empty or cannot be read (a sleeping sensor says EAGAIN)."""
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError):
+        return None
+    # To EAGAIN Python gives None in place of the content, and as text a TypeError.
+    return None if content is None else content.decode("utf-8", "replace").strip() or None
+
+
+def integer(text: str | None) -> int | None:
+    """The whole number that a file's text begins with, or None."""
+    found = re.match(r"-?\d{1,19}", text or "")
+    return int(found[0]) if found else None
+
+
+def _table(path: Path) -> dict[str, str]:
+    """A file of `key: value` or `key value` lines; of a key that comes twice, the first."""
+    table: dict[str, str] = {}
+    for line in (read(path) or "").splitlines():
+        key, _, value = line.partition(":" if ":" in line else " ")
+        table.setdefault(key.strip(), value.strip())
+    return table
+
+
+def memory_bytes(root: Path, key: str) -> int | None:
+    """A figure of /proc/meminfo, such as MemTotal."""
+    kib = integer(_table(root / "proc/meminfo").get(key))
+    return None if kib is None else kib * 1024
+
+
+def device_tree(root: Path = ROOT) -> list[str]:
+    """What the board calls itself, most specific first; empty on a machine without a device tree."""
+    text = read(root / "proc/device-tree/compatible") or read(root / "sys/firmware/devicetree/base/compatible") or ""
+    return [entry for entry in text.split("\0") if entry.strip()]
+
+
+def nvidia_cards(root: Path = ROOT) -> list[str]:
+    """The names of the cards that NVIDIA's driver runs."""
+    paths = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    found = [_table(path).get("Model") or "NVIDIA GPU" for path in paths]
+    return found or (_nvml_cards() if root == ROOT else [])
+
+
+def _nvml_cards() -> list[str]:
+    """The same from NVML (extra `nvidia`), where /proc is not the driver's: in WSL and in some containers."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        names = [
+            pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())
+        ]
+    except (ImportError, OSError):
+        return []
+    except pynvml.NVMLError:
+        return []
+    found = [name.decode(errors="replace") if isinstance(name, bytes) else name for name in names]
+    return [name for name in found if "nvgpu" not in name]  # a Jetson's own GPU: "Orin (nvgpu)"
+
+
+def cpu_model(root: Path = ROOT) -> str | None:
+    """The name of the processor; on Arm that of its first core."""
+    name, part = _table(root / "proc/cpuinfo").get("model name"), cpu_part(root)
+    return name or ARM_CORES.get(part or "") or (f"Arm core {part}" if part else None)
+
+
+def cpu_part(root: Path = ROOT) -> str | None:
+    """Implementer and part of the first Arm core, such as "0x41 0xd0b"."""
+    info = _table(root / "proc/cpuinfo")
+    return f"{info.get('CPU implementer')} {info['CPU part']}" if "CPU part" in info else None
+
+
+def dmi(root: Path = ROOT) -> dict[str, str]:
+    """What a PC's firmware calls it: vendor, product and board, those that say something."""
+    files = {"vendor": "sys_vendor", "product": "product_name", "board": "board_name"}
+    found = {key: read(root / "sys/class/dmi/id" / file) or "" for key, file in files.items()}
+    return {key: name for key, name in found.items() if name.lower() not in NO_NAME}
+
+
+def _cpu(root: Path) -> dict[str, Any]:
+    info, sysfs = _table(root / "proc/cpuinfo"), root / "sys/devices/system/cpu"
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    topology = {(read(p / "physical_package_id"), read(p / "core_id")) for p in sysfs.glob("cpu[0-9]*/topology")}
+    mhz = _mhz(root)
+    no_turbo, boost = read(sysfs / "intel_pstate/no_turbo"), read(sysfs / "cpufreq/boost")
+    return {
+        "model": cpu_model(root),
+        "isa": sorted(flag for flag in flags if ISA.fullmatch(flag)),
+        "logical_cores": len(re.findall("^processor", read(root / "proc/cpuinfo") or "", re.M)) or None,
+        "physical_cores": len(topology) or None,
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "governors": sorted({read(p) or "?" for p in sysfs.glob("cpu[0-9]*/cpufreq/scaling_governor")}) or None,
+        "turbo": no_turbo == "0" if no_turbo else boost == "1" if boost else None,
+        "mhz": [min(mhz), max(mhz)] if mhz else None,
+    }
+
+
+def _temperatures(root: Path) -> dict[str, float]:
+    found = {}
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        value = integer(read(zone / "temp"))
+        if value is not None and value > -100_000:  # some report -256 degrees for "no reading"
+            name = read(zone / "type") or zone.name
+            found[f"{name}-{zone.name}" if name in found else name] = value / 1000
+    return found
+
+
+def _throttle(root: Path) -> dict[str, Any]:
+    counts: dict[str, int] = {}
+    for path in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"):
+        if (n := integer(read(path))) is not None:
+            counts[path.name] = counts.get(path.name, 0) + n
+    for path in (root / "sys/class/hwmon").glob("hwmon*/oc*_event_cnt"):  # a Jetson's over-current events
+        if (n := integer(read(path))) is not None:
+            counts[path.name] = counts.get(path.name, 0) + n
+    devices = sorted((root / "sys/class/thermal").glob("cooling_device*"))
+    states = {read(device / "type") or "": integer(read(device / "cur_state")) for device in devices}
+    pi = [read(path) for path in root.glob("sys/devices/platform/soc*/*firmware/get_throttled")]
+    return {
+        "counts": counts,
+        "alerts": {name: state for name, state in states.items() if name.endswith("-throttle-alert")},
+        "raspberry_pi": int(pi[0], 16) if pi and re.fullmatch("(0x)?[0-9a-f]+", pi[0] or "") else None,
+    }
+
+
+def cpu_quota(root: Path = ROOT) -> float | None:
+    """How many cores' worth of time the control group allows (docker --cpus), or None for no limit."""
+    group = root / "sys/fs/cgroup"  # version 2, else 1; no limit is "max" or -1
+    text = read(group / "cpu.max") or f"{read(group / 'cpu/cpu.cfs_quota_us')} {read(group / 'cpu/cpu.cfs_period_us')}"
+    found = re.fullmatch(r"(\d{1,19}) (\d{1,19})", text)
+    return int(found[1]) / int(found[2]) if found and int(found[2]) else None

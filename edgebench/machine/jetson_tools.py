@@ -1,0 +1,94 @@
+"""Runs a Jetson's own tools, nvpmodel and jetson_clocks, as root where it takes root; believes what they show after."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from edgebench.errors import EdgebenchError, Unsupported, UsageError
+from edgebench.machine import jetson
+from edgebench.machine.fingerprint import read
+
+LIMIT_S = 60.0
+
+
+def find_mode(asked: str) -> jetson.Mode:
+    """The mode that is asked for by its name, its number, or its watts where one mode alone has them."""
+    _, path = query()
+    modes = jetson.power_modes(read(Path(path or "/etc/nvpmodel.conf")) or "")
+    if not modes:
+        raise Unsupported(f"{path or '/etc/nvpmodel.conf'} names no power modes", "look at `nvpmodel -q --verbose`")
+    wanted = asked.upper()
+    fits = [n for n, name in modes.items() if wanted in (name.upper(), str(n))]
+    fits = fits or [n for n, name in modes.items() if re.fullmatch(rf"(MODE_)?{re.escape(wanted)}(_.*)?", name.upper())]
+    if len(fits) != 1:
+        which = f"fits {', '.join(modes[n] for n in fits)}" if fits else "is no power mode of this board"
+        raise UsageError(f"--power-mode {asked} {which}", f"choose one of {', '.join(modes.values())}")
+    return jetson.Mode(fits[0], modes[fits[0]])
+
+
+def query() -> tuple[jetson.Mode, str | None]:
+    """The power mode that is set, and where the modes are configured."""
+    output = _run(["nvpmodel", "-q", "--verbose"])
+    if (mode := jetson.current_mode(output)) is None:
+        output = _run([*_as_root(), "nvpmodel", "-q", "--verbose"])  # some boards let only root ask
+        mode = jetson.current_mode(output)
+    if mode is None:
+        raise Unsupported(f"nvpmodel does not say which power mode is set: {_last(output)}", "try `sudo nvpmodel -q`")
+    return mode, jetson.config_path(output)
+
+
+def set_mode(mode: jetson.Mode) -> None:
+    """Raises Unsupported if the board wants to reboot for it: nvpmodel then asks, and is answered no."""
+    output = _run([*_as_root(), "nvpmodel", "-m", str(mode.number)], answer="no\n")
+    if jetson.needs_reboot(output):
+        message = f"this board changes to power mode {mode.name} only by a reboot, which edgebench does not do"
+        raise Unsupported(message, f"`sudo nvpmodel -m {mode.number}`, answer yes, and run again without --power-mode")
+    if query()[0] != mode:
+        raise EdgebenchError(f"nvpmodel did not set the power mode {mode.name}: {_last(output)}", "try it by hand")
+
+
+def check_locked() -> None:
+    """Raise EdgebenchError if jetson_clocks shows that the clocks are free."""
+    shown = _run([*_as_root(), "jetson_clocks", "--show"])
+    if jetson.clocks(shown).locked is False:
+        raise EdgebenchError("jetson_clocks ran, but the clocks are not held", "look at `sudo jetson_clocks --show`")
+
+
+def run_as_root(tool: str, *arguments: str, check: bool = True) -> None:
+    """Run a tool as root. Raises EdgebenchError if it says "Error", which it does with exit code 0 as well."""
+    output = _run([*_as_root(), tool, *arguments])
+    if check and (wrong := re.search(r"^Error.*", output, re.M)):
+        raise EdgebenchError(f"{tool} {' '.join(arguments)}: {wrong[0][:200]}", f"try `sudo {tool}` by hand")
+
+
+def _run(command: list[str], answer: str = "") -> str:
+    """What a tool prints, on both streams. In a session of its own: a Ctrl-C for us must not end it halfway."""
+    try:
+        done = subprocess.run(
+            command, input=answer, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            timeout=LIMIT_S, start_new_session=True, env=os.environ | {"LC_ALL": "C"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise EdgebenchError(f"{command[0]} did not end within {LIMIT_S:g} s", "try it by hand") from None
+    except OSError as error:
+        raise EdgebenchError(f"{command[0]} cannot be run: {error.strerror}", "reinstall it") from None
+    return done.stdout if done.returncode == 0 else f"{done.stdout}\nError: exit code {done.returncode}"
+
+
+def _last(output: str) -> str:
+    return (output.strip().splitlines() or ["it printed nothing"])[-1][:200]
+
+
+def _as_root() -> list[str]:
+    return [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+def sudo_allows(tool: str) -> bool:
+    """Whether this user may run the tool as root without a password."""
+    if not shutil.which("sudo"):
+        return False
+    return "Error: exit code" not in _run(["sudo", "-n", "-l", shutil.which(tool) or tool])

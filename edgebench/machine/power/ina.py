@@ -1,0 +1,90 @@
+"""The power monitors of a Jetson, TI's INA3221 and INA238, as Linux shows them in sysfs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from edgebench.errors import Unsupported
+from edgebench.machine.fingerprint import integer, read
+from edgebench.machine.power.place import Place
+from edgebench.records.energy import Sample, Scope
+
+DRIVERS = "sys/bus/i2c/drivers"
+THOR_INPUT = "VIN"  # what an INA238 without a label measures: the input of Thor's carrier board
+
+Channel = tuple[str, Callable[[], "float | None"]]
+
+
+def channels(root: Path) -> list[Channel]:
+    """The rails there are, each with a function that reads its power in mW, or None where it does not tell.
+
+    By label, never by position, which differs between boards; "NC" is not connected, and a label that comes twice names
+    neither. Of an INA3221's entries only the three channels are read: the others are sums and shunts of the same.
+    """
+    found = [*_ina3221(root), *_ina3221x(root), *_ina238(root)]
+    labels = [label for label, _ in found]
+    return [(label, power) for label, power in found if labels.count(label) == 1 and label != "NC"]
+
+
+def _ina3221(root: Path) -> Iterator[Channel]:
+    """Mainline Linux, JetPack 5 and later: voltages in mV and currents in mA, no power."""
+    for chip in sorted((root / DRIVERS / "ina3221").glob("*-*/hwmon/hwmon*")):
+        for c in (1, 2, 3):
+            if label := read(chip / f"in{c}_label"):
+                yield label, partial(_product, chip / f"in{c}_input", chip / f"curr{c}_input")
+
+
+def _ina3221x(root: Path) -> Iterator[Channel]:
+    """NVIDIA's own driver, up to JetPack 4: power in mW."""
+    for bus in sorted((root / DRIVERS / "ina3221x").glob("*-*")):
+        chips = sorted(bus.glob("iio:device*")) or [bus / "iio_device"]
+        for chip in chips:
+            for c in (0, 1, 2):
+                if label := read(chip / f"rail_name_{c}"):
+                    yield label, partial(_scaled, chip / f"in_power{c}_input", 1)
+
+
+def _ina238(root: Path) -> Iterator[Channel]:
+    """Thor's carrier board: power in µW."""
+    for path in sorted((root / DRIVERS / "ina238").glob("*-*/hwmon/hwmon*/power1_input")):
+        yield read(path.parent / "label") or THOR_INPUT, partial(_scaled, path, 1000)
+
+
+def _product(millivolts: Path, milliamperes: Path) -> float | None:
+    volts, amperes = integer(read(millivolts)), integer(read(milliamperes))
+    return None if volts is None or amperes is None else volts * amperes / 1000
+
+
+def _scaled(path: Path, divisor: int) -> float | None:
+    value = integer(read(path))
+    return None if value is None else value / divisor
+
+
+class Ina:
+    """The meter. Each register takes half a millisecond to read, so it looks twenty times a second."""
+
+    name, modelled, streams, interval_s = "ina", False, False, 0.05
+
+    def __init__(self, place: Place) -> None:
+        self._channels = channels(place.root)
+        if not self._channels:
+            raise Unsupported(
+                "no INA3221 or INA238 has labelled rails in /sys/bus/i2c/drivers", "a Jetson's has; in a container, "
+                "mount /sys"
+            )  # fmt: skip
+        self._profile = place.profile
+        self.scope: Scope | None = place.ruled("ina")
+        self.total_rails = place.profile.power.total_rails
+
+    def read(self) -> Sample | None:
+        began_ns = time.perf_counter_ns()
+        told = {label: power() for label, power in self._channels}
+        at_ns = (began_ns + time.perf_counter_ns()) // 2
+        rails = {label: mw for label, mw in told.items() if mw is not None}
+        return Sample(at_ns, self._profile.total_power_mw(rails), rails) if rails else None
+
+    def close(self) -> None:
+        """Nothing is held open."""

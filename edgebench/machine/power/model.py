@@ -1,0 +1,56 @@
+"""No meter but a model: the CPU's utilisation × watts that were declared. Always labelled modelled, never guessed."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from edgebench.errors import Unsupported
+from edgebench.machine.power.place import Place, Watts
+from edgebench.records.energy import Sample, Scope
+
+RAIL = "declared"
+
+
+class Model:
+    """Power = idle + utilisation × (maximum − idle), of the whole machine. It knows nothing of clocks, of vector
+    units or of memory, so it ranks nothing that uses the same share of the CPU: a figure to plan with, no measurement.
+    """
+
+    name, modelled, streams, interval_s = "model", True, True, 0.1
+    total_rails = (RAIL,)
+
+    def __init__(self, place: Place) -> None:
+        self.scope: Scope | None = "system"
+        declared, watts = place.profile.power, place.watts
+        if watts is None and declared.idle_w is not None and declared.max_w is not None:
+            watts, self.scope = Watts(declared.idle_w, declared.max_w), declared.scope
+        if watts is None:
+            raise Unsupported(
+                "a model of power needs watts that somebody declares",
+                "--watts IDLE:MAX, from a plug-in meter or the power supply's data sheet: --watts 3.5:12",
+            )
+        self._watts = watts
+        self._last = _cpu_seconds()
+
+    def read(self) -> Sample | None:
+        # psutil.cpu_percent would do, if it did not begin anew in each thread.
+        busy, total = _cpu_seconds()
+        used, passed = busy - self._last[0], total - self._last[1]
+        if passed <= 0:
+            return None
+        self._last = busy, total
+        share = min(1.0, max(0.0, used / passed))
+        power = 1000 * (self._watts.idle + share * (self._watts.most - self._watts.idle))
+        return Sample(time.perf_counter_ns(), power, {RAIL: power})
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _cpu_seconds() -> tuple[float, float]:
+    """What all cores have computed and what they could have, since the start of the machine."""
+    told = psutil.cpu_times()._asdict()
+    total = sum(value for name, value in told.items() if not name.startswith("guest"))  # those are in user and nice too
+    return total - sum(told.get(name, 0.0) for name in ("idle", "iowait", "steal")), total

@@ -1,0 +1,57 @@
+"""Which meters work on this machine and what they tell now, or what each lacks."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.machine.power import METERS
+from edgebench.machine.power.place import Place
+from edgebench.records.energy import Scope
+
+PATIENCE_S = 2.5  # for a first figure: a tool's first line, a counter's second look
+
+
+@dataclass(frozen=True)
+class Found:
+    """A meter as it is found here. `power_mw` is None, with a `problem` and its `fix`, where it gives no figure."""
+
+    meter: str
+    works: bool
+    scope: Scope | None = None
+    modelled: bool = False
+    power_mw: float | None = None
+    rails_mw: dict[str, float] = field(default_factory=dict)
+    total_rails: tuple[str, ...] = ()
+    problem: str = ""
+    fix: str = ""
+
+
+def survey(place: Place) -> list[Found]:
+    """Every meter, best first; takes a look or two at each that opens."""
+    return [_look(name, place) for name in METERS]
+
+
+def _look(name: str, place: Place) -> Found:
+    try:
+        meter = METERS[name](place)
+    except Unsupported as error:
+        return Found(name, works=False, problem=error.message, fix=error.fix)
+    found = Found(name, False, meter.scope, meter.modelled, total_rails=meter.total_rails)
+    deadline = time.monotonic() + PATIENCE_S
+    rails: dict[str, float] = {}
+    with closing(meter):
+        while time.monotonic() < deadline:
+            try:
+                sample = meter.read()
+            except EdgebenchError as error:
+                return replace(found, problem=error.message, fix=error.fix)
+            if sample and sample.total_mw is not None:
+                return replace(found, works=True, power_mw=sample.total_mw, rails_mw=sample.rails_mw)
+            rails = sample.rails_mw if sample else rails
+            time.sleep(meter.interval_s)
+    whole = " + ".join(meter.total_rails)
+    problem = f"the whole is {whole}; it tells {', '.join(rails) or 'nothing'}" if whole else "it tells nothing"
+    return replace(found, rails_mw=rails, problem=problem, fix="--device the board's own profile")

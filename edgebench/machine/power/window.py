@@ -1,0 +1,191 @@
+"""From looks at a meter to the energy of a window of time, or the reason why there is no such figure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from edgebench.protocols import Meter
+from edgebench.records.energy import Energy, Missing, Sample
+
+MIN_WINDOW_S = 5.0
+MIN_UPDATES = 50
+MIN_COVERAGE = 0.9
+GAP_S = 1.0  # between two looks; longer, or five times the usual one, is a stretch that nobody saw
+INSIDE = 1.05  # a rail that is inside the whole may seem larger by this, since they are not read at the same moment
+RULED = ("module", "system")  # scopes whose rails are all inside the whole
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of the clock that samples are stamped by."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was drawn in a window. `counter_gap`: by how much a counter and the power beside it disagree, where a
+    source has both."""
+
+    mean_mw: float
+    joules: float
+    counter_gap: float | None = None
+
+
+def account(samples: Sequence[Sample], window: Window) -> Account | None:
+    """Trapezoids between the looks, cut at the ends of the window; of a counter, its advance. None with too few."""
+    known = [s for s in samples if s.total_mw is not None]
+    counted = [s for s in samples if s.total_uj is not None]
+    joules = _trapezoids([s.at_ns for s in known], [s.total_mw for s in known], window)
+    gap = None
+    if len(counted) > 1:
+        times = [s.at_ns for s in counted]
+        at_start, at_end = np.interp([window.start_ns, window.end_ns], times, [s.total_uj for s in counted])
+        integrated, joules = joules, float(at_end - at_start) / 1e6
+        gap = abs(integrated - joules) / joules if integrated is not None and joules > 0 else None
+    return None if joules is None else Account(joules * 1000 / window.seconds, joules, gap)
+
+
+def _trapezoids(times_ns: Sequence[int], power_mw: Sequence[float], window: Window) -> float | None:
+    """∫ power dt in joules; where the window is wider than the looks, the nearest one stands for what nobody saw."""
+    if len(times_ns) < 2:
+        return None
+    inside = [i for i, t in enumerate(times_ns) if window.start_ns < t < window.end_ns]
+    edges = np.interp([window.start_ns, window.end_ns], times_ns, power_mw)
+    times = [window.start_ns, *(times_ns[i] for i in inside), window.end_ns]
+    powers = [edges[0], *(power_mw[i] for i in inside), edges[1]]
+    seconds = np.diff(np.asarray(times, dtype=np.int64)) / 1e9
+    return float(np.sum((np.asarray(powers[1:]) + np.asarray(powers[:-1])) / 2 * seconds)) / 1000
+
+
+def updates(samples: Sequence[Sample], window: Window, streams: bool) -> int:
+    """How many looks inside the window told something new: of a stream all, else those unlike the one before."""
+    inside = [s for s in samples if window.start_ns <= s.at_ns <= window.end_ns and s.total_mw is not None]
+    if streams:
+        return len(inside)
+    told = [(s.total_uj,) if s.total_uj is not None else tuple(sorted(s.rails_mw.items())) for s in inside]
+    return sum(now != before for before, now in pairwise(told))
+
+
+def coverage(samples: Sequence[Sample], window: Window) -> float:
+    """The share of the window that lies between looks with no long gap between them."""
+    times = [s.at_ns for s in samples if s.total_mw is not None]
+    gaps = [(before, now) for before, now in pairwise(times) if now > before]
+    if not gaps:
+        return 0.0
+    longest = max(GAP_S * 1e9, 5 * statistics.median(now - before for before, now in gaps))
+    seen = (
+        min(now, window.end_ns) - max(before, window.start_ns)
+        for before, now in gaps
+        if now - before <= longest and now > window.start_ns and before < window.end_ns
+    )
+    return sum(seen) / (window.end_ns - window.start_ns)
+
+
+def judge(meter: Meter, samples: Sequence[Sample], window: Window, *, idle: Window, count: int, images: int) -> Energy:
+    """The energy of `count` inferences of `images` images in all, made in the window; `idle` was before it."""
+    energy = summary(meter, samples, window)
+    if energy.gross_j is None:
+        return energy
+    idle_mw = mean_mw(samples, idle) if idle.seconds > 0 else None
+    net_j = None if idle_mw is None else energy.gross_j - idle_mw / 1000 * window.seconds
+    return replace(
+        energy,
+        idle_power_mw=idle_mw,
+        net_j=net_j,
+        mj_per_inference=energy.gross_j * 1000 / count if count else None,
+        mj_per_image=energy.gross_j * 1000 / images if images else None,
+        net_mj_per_inference=net_j * 1000 / count if count and net_j is not None else None,
+        inferences=count,
+    )
+
+
+def summary(
+    meter: Meter, samples: Sequence[Sample], window: Window, *,
+    min_window_s: float = MIN_WINDOW_S, min_updates: int = MIN_UPDATES,
+) -> Energy:  # fmt: skip
+    """What the meter told of the window, or why that is no figure."""
+    energy = Energy(meter.name, meter.scope, meter.modelled, window_s=window.seconds, total_rails=meter.total_rails)
+    near = _around(samples, window)
+    new, covered = updates(near, window, meter.streams), coverage(near, window)
+    inside = [s for s in near if window.start_ns <= s.at_ns <= window.end_ns]
+    rate = len(inside) / window.seconds if window.seconds > 0 else 0.0
+    energy = replace(energy, updates=new, coverage=covered, sample_rate_hz=rate)
+    if window.seconds < min_window_s:
+        reason = f"the window was {window.seconds:.2f} s long; it takes {min_window_s:g} s"
+        return replace(energy, missing="too_short", reason=reason)
+    if problem := _problem(energy, inside, min_updates):
+        return replace(energy, missing=problem[0], reason=problem[1])
+    drawn = account(near, window)
+    assert drawn is not None  # fewer than two looks are too few updates
+    rails = {name: _mean(near, name, window) for name in sorted({name for s in inside for name in s.rails_mw})}
+    if drawn.mean_mw <= 0:
+        what = f"the whole is {drawn.mean_mw:,.0f} mW on average: current that flows backwards, or a wrong sign"
+        return replace(energy, missing="negative", reason=what, rails_mw=rails)
+    largest = max(rails, key=lambda name: rails[name], default="")
+    if meter.scope in RULED and rails.get(largest, 0) > INSIDE * drawn.mean_mw:
+        what = (
+            f"{largest} draws {rails[largest]:,.0f} mW, more than the whole ({' + '.join(meter.total_rails)}) at "
+            f"{drawn.mean_mw:,.0f} mW: the carrier board labels its rails wrongly"
+        )
+        return replace(energy, missing="mislabelled", reason=what, rails_mw=rails)
+    known = [s.total_mw for s in inside if s.total_mw is not None]
+    return replace(
+        energy,
+        mean_power_mw=drawn.mean_mw,
+        min_power_mw=min(known),
+        max_power_mw=max(known),
+        gross_j=drawn.joules,
+        counter_gap=drawn.counter_gap,
+        rails_mw=rails,
+        trace=tuple(((s.at_ns - window.start_ns) / 1e9, s.total_mw) for s in near if s.total_mw is not None),
+    )
+
+
+def mean_mw(samples: Sequence[Sample], window: Window) -> float | None:
+    """The mean power in a window that may be short; None where not even nine tenths of it were seen."""
+    near = _around(samples, window)
+    drawn = account(near, window) if coverage(near, window) >= MIN_COVERAGE else None
+    return drawn.mean_mw if drawn else None
+
+
+def _around(samples: Sequence[Sample], window: Window) -> list[Sample]:
+    """The looks inside the window, and one on either side of it."""
+    inside = [i for i, s in enumerate(samples) if window.start_ns <= s.at_ns <= window.end_ns]
+    if inside:
+        return list(samples[max(0, inside[0] - 1) : inside[-1] + 2])
+    before = [s for s in samples if s.at_ns < window.start_ns][-1:]
+    return [*before, *[s for s in samples if s.at_ns > window.end_ns][:1]]
+
+
+def _mean(samples: Sequence[Sample], rail: str, window: Window) -> float:
+    told = [(s.at_ns, s.rails_mw[rail]) for s in samples if rail in s.rails_mw]
+    joules = _trapezoids([at for at, _ in told], [mw for _, mw in told], window)
+    return told[0][1] if joules is None else joules * 1000 / window.seconds
+
+
+def _problem(energy: Energy, inside: Sequence[Sample], min_updates: int) -> tuple[Missing, str] | None:
+    """Why the looks inside a window are not enough for a figure."""
+    if not inside:
+        return "failed", f"{energy.source} told nothing in {energy.window_s:.1f} s"
+    if all(s.total_mw is None for s in inside):
+        seen = ", ".join(sorted({name for s in inside for name in s.rails_mw})) or "no rails at all"
+        return "no_total", f"the whole is {' + '.join(energy.total_rails)}, and {energy.source} tells {seen}"
+    if energy.updates == 0 and len(inside) > 1:
+        return "stuck", f"{energy.source} told the same in all {len(inside)} looks: the sensor is stuck"
+    if energy.updates < min_updates:
+        what = f"{energy.source} told {energy.updates} new values in {energy.window_s:.1f} s; it takes {min_updates}"
+        return "too_few_updates", what
+    if energy.coverage < MIN_COVERAGE:
+        return "low_coverage", f"{energy.source} saw {energy.coverage:.0%} of the window; it takes {MIN_COVERAGE:.0%}"
+    return None

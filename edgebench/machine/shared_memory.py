@@ -1,0 +1,44 @@
+"""Where the GPU works in the processor's memory, a measurement during which swap grew is no measurement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebench.machine.profiles import Profile
+from edgebench.records.notices import Notice
+from edgebench.records.result import Launch, Result
+
+
+def voided(result: Result, profile: Profile) -> Result:
+    """The result; `failed`, without figures and with the notice `swap_grew`, if swap grew in one of its launches.
+
+    On such a device what the GPU took pushed something else out, and its figures are those of the disk. Swap that was
+    in use before, and stays, is no matter. Elsewhere swapping is a notice, and the result stands.
+    """
+    if not profile.memory.shared or result.evidence != "measured" or result.status != "ok":
+        return result
+    grown = {number: by for number, launch in enumerate(result.launches, 1) if (by := swap_growth_bytes(launch))}
+    if not grown:
+        return result
+    where = ", ".join(f"{by / 2**20:.1f} MiB in launch {number}" for number, by in grown.items())
+    message = f"void: swap grew while it was measured ({where}), on memory that the GPU shares"
+    remedy = "close other programs, a smaller model or batch, or `sudo swapoff -a` to see what fits"
+    notice = Notice("swap_grew", message, remedy)
+    return replace(
+        result, status="failed", message=f"{message}: {remedy}", summary=None, notices=(*result.notices, notice)
+    )
+
+
+def swap_growth_bytes(launch: Launch) -> int | None:
+    """By how much swap grew from before the model was loaded until it was measured; None where that is not told."""
+    before, after = (at.get("swap_used_bytes") for at in (launch.before, launch.after))
+    return None if None in (before, after) else max(0, after - before)
+
+
+def available_drop_bytes(launch: Launch) -> int | None:
+    """By how much the machine's available memory fell from before the model was loaded until it was measured.
+
+    Where the GPU shares the memory this is what the model took, the GPU's part with it; other programs' doing as well.
+    """
+    before, after = (at.get("memory_available_bytes") for at in (launch.before, launch.after))
+    return None if None in (before, after) else max(0, before - after)

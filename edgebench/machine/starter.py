@@ -1,0 +1,120 @@
+"""A starter profile for a machine that none names: what can be read here filled in, what cannot left as a question."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+from edgebench.errors import EdgebenchError, UsageError
+from edgebench.machine.device import matches
+from edgebench.machine.fingerprint import ROOT, cpu_model, cpu_part, device_tree, dmi, memory_bytes, nvidia_cards, read
+from edgebench.machine.jetson import power_modes
+from edgebench.machine.profiles import NAME, is_own, own_folder, parse_profile, profile_names, tomllib
+from edgebench.records.jsonio import write_text
+
+
+def identity(root: Path = ROOT) -> dict[str, Any]:
+    """All that a profile may recognise this machine by; None or empty where it does not tell."""
+    mhz = read(root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq") or ""
+    memory = memory_bytes(root, "MemTotal")
+    return {
+        "board": (read(root / "proc/device-tree/model") or "").strip("\0 ") or None,
+        "device_tree": device_tree(root),
+        "dmi": dmi(root),
+        "gpus": nvidia_cards(root),
+        "cpu_model": cpu_model(root),
+        "cpu_part": cpu_part(root),
+        "cores": len(re.findall("^processor", read(root / "proc/cpuinfo") or "", re.M)) or None,
+        "max_mhz": int(mhz) // 1000 if re.fullmatch(r"\d{4,10}", mhz) else None,
+        "memory_mib": -(-memory // 2**20) if memory else None,
+    }
+
+
+def starter(root: Path = ROOT) -> str:
+    """The text of a profile that recognises this machine. Raises EdgebenchError where nothing tells it from others."""
+    known = identity(root)
+    match = _match(known)
+    if match is None:
+        message = "this machine names neither its board, its firmware, its card nor its processor"
+        raise EdgebenchError(message, "in a container: docker run --security-opt systempaths=unconfined")
+    tegra = any(entry.startswith("nvidia,tegra") for entry in known["device_tree"])
+    cuda = tegra or bool(known["gpus"])
+    runtimes = ["tensorrt", "onnxruntime"] if cuda else ["onnxruntime"]
+    if not cuda and platform.machine() in ("x86_64", "AMD64"):
+        runtimes.insert(0, "openvino")
+    title = (
+        known["board"] or " ".join(dict.fromkeys(known["dmi"].values())) or (known["gpus"] or [known["cpu_model"]])[0]
+    )
+    lines = [
+        "# Written by `edgebench devices detect --write`: the figures here were read from this machine. Fill in",
+        "# what is commented out from the data sheet, with its source, or leave it: absent is honest, a guess is not.",
+        "schema = 1",
+        f"title = {_quoted(title)}",
+        f'compute = "{"cuda" if cuda else "cpu"}"',
+        f"runtimes = {json.dumps(runtimes)}",
+        f"precisions = {json.dumps(['fp32', 'fp16', 'int8'] if cuda else ['fp32', 'int8'])}",
+        "", "[match]", match,
+        "", "[cpu]",
+        _line("model", known["cpu_model"] and _quoted(known["cpu_model"])),
+        _line("cores", known["cores"]),
+        _line("max_mhz", known["max_mhz"]),
+        "", "[memory]",
+        _line("total_mib", known["memory_mib"], "as Linux reports it, which is less than what was bought"),
+        *(["shared = true"] if tegra else []),
+        "# bandwidth_gb_s = 0       # the theoretical peak",
+        "", "# [power]", '# scope = "module"         # what the rails cover: package, gpu, module, system or battery',
+        '# total_rails = []         # the rails that add up to it, none of them inside another',
+        "", "# [peaks]                  # dense, of the compute device alone",
+        "# fp32_gflops = 0", "# fp16_gflops = 0", "# int8_gops = 0",
+    ]  # fmt: skip
+    for mode in power_modes(read(root / "etc/nvpmodel.conf") or "").values():
+        lines += ["", "[[power_modes]]", f"name = {_quoted(mode)}"]
+    text = "\n".join(lines) + "\n"
+    profile = parse_profile("starter", tomllib.loads(text), "the starter profile")
+    assert matches(profile, root), "a starter profile recognises the machine that it was written on"
+    return text
+
+
+def write(name: str, *, force: bool = False, root: Path = ROOT) -> Path:
+    """Save the starter profile under `name`. Raises UsageError for a name that cannot be, or is taken."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot name a device", "letters, digits, - and _, a letter or digit first")
+    if name in profile_names() and not is_own(name):
+        raise UsageError(f"{name} is a built-in profile", "choose another name")
+    path = own_folder() / f"{name}.toml"
+    if os.path.lexists(path) and not force:
+        raise UsageError(f"{path} exists", "choose another name, or overwrite it with --force")
+    write_text(path, starter(root))
+    return path
+
+
+def _match(known: dict[str, Any]) -> str | None:
+    if known["device_tree"]:
+        return f"device_tree = [{_exactly(known['device_tree'][0])}]"
+    if {"product", "board"} & set(known["dmi"]):
+        return f"dmi = {{ {', '.join(f'{key} = {_exactly(name)}' for key, name in known['dmi'].items())} }}"
+    if known["gpus"]:
+        return f"gpu_model = [{_exactly(known['gpus'][0])}]"
+    if known["cpu_part"]:
+        return f"cpu_part = [{_exactly(known['cpu_part'])}]"
+    return f"cpu_model = [{_exactly(known['cpu_model'])}]" if known["cpu_model"] else None
+
+
+def _exactly(text: str) -> str:
+    return _quoted(glob.escape(text))
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: its escapes are JSON's, and DEL's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _line(key: str, value: Any, remark: str = "") -> str:
+    if value is None:
+        return f"# {key} = "
+    return f"{key} = {value}" + (f"    # {remark}" if remark else "")

@@ -1,0 +1,163 @@
+"""Two workers alive at once, measured in short bursts that alternate, so that the machine's moods hit both alike."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
+from pathlib import Path
+from typing import Any
+
+from edgebench.errors import EdgebenchError
+from edgebench.records import jsonio
+from edgebench.records.jobs import Job
+from edgebench.results import stats
+from edgebench.specs import Artifact, Effective
+
+BURST_NS = 10_000_000  # short beside the moods of a machine, long beside the switch between the two
+FEWEST = 3  # bursts of each side in a launch, however slow the model
+START_LIMIT_S = 120.0
+BURST_LIMIT_S = 60.0
+# A process group of its own, in our session: should we be killed, the kernel wakes one that is stopped, and it ends.
+_OWN_GROUP: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One of the two: how to start its process, which answers on the file descriptor that ends its arguments.
+
+    The protocol, in frames of bytes: the process says what it is once it is ready and warm (JSON); then each frame
+    "n" makes it run n inferences, the first quarter of them (one at least) untimed, and answer with the nanoseconds of
+    the others (int64).
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: dict[str, str]
+
+
+def contestant(
+    job: Job, artifact: Artifact, scratch: Path, *, verify: bool, python: str = sys.executable
+) -> Contestant:
+    """A worker of edgebench that measures `job`, run by `python`, an environment in which edgebench is installed."""
+    job_file = scratch / f"{job.identity}.json"
+    jsonio.write(job_file, job)
+    command = [python, "-m", "edgebench.measuring.worker", "bursts", *([] if verify else ["--no-verify"])]
+    environment = {"OMP_NUM_THREADS": str(job.threads)} if job.threads else {}
+    return Contestant(job.runtime, [*command, str(job_file), str(artifact.path.resolve())], environment)
+
+
+class Worker:
+    """A contestant's process, seen from the side that holds the watch.
+
+    While it is not its turn it is stopped (SIGSTOP): the threads of ONNX Runtime and OpenVINO spin on after an
+    inference, and two of them on a core of the other side's cost that a whole time slice, twice its inference.
+    """
+
+    def __init__(self, contestant: Contestant) -> None:
+        self.name = contestant.name
+        ours, theirs = socket.socketpair()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        self._process = subprocess.Popen(
+            [*contestant.command, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
+            env=os.environ | {"PYTHONSAFEPATH": "1"} | contestant.environment, **_OWN_GROUP,
+        )  # fmt: skip
+        theirs.close()
+        self._connection = Connection(ours.detach())
+
+    def ready(self) -> Effective | None:
+        """Wait until it is warm. Returns what it runs, None for a rival that does not tell."""
+        told = json.loads(self._receive(START_LIMIT_S))
+        if "error" in told:
+            raise EdgebenchError(f"{self.name}: {told['error']}", told.get("fix", ""))
+        self._signal(signal.SIGSTOP)
+        return jsonio.decode(Effective, told["effective"], self.name) if "effective" in told else None
+
+    def burst(self, count: int) -> array[int]:
+        """Run `count` inferences; the times of all but the first quarter, which warms the caches, in nanoseconds."""
+        self._signal(signal.SIGCONT)
+        self._connection.send_bytes(str(count).encode())
+        samples = array("q")
+        samples.frombytes(self._receive(BURST_LIMIT_S))
+        self._signal(signal.SIGSTOP)
+        return samples
+
+    def close(self) -> None:
+        """End the process; may be called twice."""
+        self._connection.close()
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def _receive(self, limit_s: float) -> bytes:
+        if not self._connection.poll(limit_s):
+            raise EdgebenchError(f"{self.name} did not answer within {limit_s:g} s", "a smaller model or batch")
+        try:
+            return self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._log.seek(0)
+            said = self._log.read()[-2000:].decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise EdgebenchError(f"the process of {self.name} ended: {said[-1]}") from None
+
+
+@contextlib.contextmanager
+def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
+    """The two, alive and warm; they load at the same time and never run at the same time after that."""
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for contestant in (one, other):
+            with _interrupted_after():
+                workers.append(Worker(contestant))
+                stack.callback(workers[-1].close)
+        for worker in workers:
+            worker.ready()
+        yield workers[0], workers[1]
+
+
+@contextlib.contextmanager
+def _interrupted_after() -> Iterator[None]:
+    """Ctrl-C waits until what is inside is done: between a process and our knowledge of it, it would be left alone."""
+    if threading.current_thread() is not threading.main_thread():  # where no Ctrl-C arrives
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[list[int], list[int]]:
+    """Bursts by turns, the order swapped each time, until `until` says so: the medians of base's and of new's."""
+    counts = [_count(worker) for worker in (base, new)]
+    medians: tuple[list[int], list[int]] = ([], [])
+    while len(medians[0]) < FEWEST or not until():
+        for side in (0, 1) if len(medians[0]) % 2 == 0 else (1, 0):
+            medians[side].append(stats.median((base, new)[side].burst(counts[side])))
+    return medians
+
+
+def _count(worker: Worker) -> int:
+    """How many inferences make a burst: two at least, one that warms the caches and one that is timed."""
+    fastest = min(worker.burst(4))  # not the typical one: beside other programs that would make bursts of two or three
+    if fastest < BURST_NS / 16:
+        fastest = min(worker.burst(32))
+    return max(2, round(BURST_NS / max(1, fastest)))

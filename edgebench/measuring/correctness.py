@@ -1,0 +1,173 @@
+"""Accuracy and parity from logits: are an artifact's answers torch's answers?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebench.artifact import Reference, prepared
+from edgebench.errors import VerificationFailed
+from edgebench.measuring import testset
+from edgebench.protocols import Session
+from edgebench.records.answers import ClassAccuracy, Evaluation, Parity
+from edgebench.results import stats
+from edgebench.specs import Artifact
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgebench.protocols import Pixels
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How far an artifact's logits may be from torch's: the largest relative error, the least mean cosine over the
+    images, and the least share of images for which both put the same class first."""
+
+    relative_error: float
+    cosine: float
+    agreement: float
+
+
+# fp32 against fp32 differs by rounding alone, about 1e-6 on every backbone we tried; 1e-3 leaves room for fused kernels
+# and still sees a swapped channel or a wrong mean. fp16 keeps 11 bits, so that errors of some ten roundings are a few
+# thousandths. bf16 keeps 8: five backbones erred by 0.001 to 0.004 of the largest logit on a CPU that computes in it,
+# but MobileNetV3-Large, trained on digits, by 0.16 at a cosine of 0.9985, and agreed on every image. int8 moves single
+# logits by the largest and more at equal accuracy (1.2 of it on digits where 97 % agreed: one clipped image is enough):
+# on CIFAR-10 MobileNetV3's kept a cosine of 0.987 and agreed in 93 %, EfficientNet-Lite0's 0.93 and 83 %, while swapped
+# channels gave 0.56 and 43 %, 0.73 and 64 %. What int8 costs in accuracy, `evaluate` and --accuracy-drop tell.
+GATES = {
+    "fp32": Gate(1e-3, 0.99999, 1.0),
+    "fp16": Gate(2e-2, 0.9999, 0.98),
+    "bf16": Gate(0.3, 0.99, 0.95),
+    "int8": Gate(2.0, 0.85, 0.75),
+}
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images, in [0, 1], whose largest logit is the label's. logits (n, classes), labels (n,)."""
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def torch_logits(
+    model: torch.nn.Module, normalised: Callable[[torch.Tensor], torch.Tensor], batch_size: int
+) -> Callable[[Pixels], np.ndarray]:
+    """A function from uint8 images (n, h, w, 3) to the model's logits (n, classes), in eval mode and in batches."""
+    import torch
+
+    def logits(images: Pixels) -> np.ndarray:
+        model.eval()
+        device = next(model.parameters()).device
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(images), batch_size):
+                batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size])).permute(0, 3, 1, 2)
+                found.append(model(normalised(batch.to(device))).float().cpu())
+        return torch.cat(found).numpy()
+
+    return logits
+
+
+def run_batches(session: Session, artifact: Artifact, images: np.ndarray, batch: int) -> np.ndarray:
+    """The session's logits (n, classes) for uint8 images (n, h, w, 3), `batch` at a time; the rest is filled up."""
+    (input_spec,), output = artifact.inputs, artifact.outputs[0].name
+    logits = []
+    for start in range(0, len(images), batch):
+        chunk = images[start : start + batch]
+        filled = np.resize(chunk, (batch, *chunk.shape[1:]))  # np.resize repeats the chunk to fill the batch
+        logits.append(session.run({input_spec.name: prepared(filled, artifact)})[output][: len(chunk)])
+    return np.concatenate(logits)
+
+
+def check_parity(session: Session, artifact: Artifact, reference: Reference, batches: Sequence[int]) -> Parity:
+    """Compare a session with torch on the reference images, at each of the batch sizes.
+
+    relative_error is max |a − b| / max |b| over all logits: absolute errors say nothing, since untrained networks put
+    out logits of 1e6. An image disagrees when the class that the session puts first has, in torch's logits, less than
+    the best by more than the tolerance explains: a tie between two classes is no disagreement.
+    """
+    gate = GATES[artifact.precision]
+    tolerance = gate.relative_error
+    expected = reference.logits
+    scale = float(np.abs(expected).max()) or 1.0
+    worst, disagreeing, non_finite, correct, cosines = 0.0, 0, 0, 0, []
+    # A tie between two classes is no disagreement where rounding decides it; what int8 and bf16 may decide is more.
+    tie = 2 * min(tolerance, 0.02) * scale
+    rows = np.arange(len(expected))
+    for batch in batches:
+        actual = run_batches(session, artifact, reference.images, batch)
+        if actual.shape != expected.shape:
+            return Parity(tuple(batches), len(expected), None, 0.0, 0, 0.0, tolerance, passed=False)
+        non_finite += int((~np.isfinite(actual)).sum())
+        worst = max(worst, float(np.abs(actual - expected).max()) / scale)
+        first = actual.argmax(axis=1)
+        disagreeing += int((expected[rows, first] < expected.max(axis=1) - tie).sum())
+        cosines.append(_cosine(actual, expected) if not non_finite else None)
+        correct += int((first == reference.labels).sum())
+    compared = len(expected) * len(batches)
+    finite = non_finite == 0
+    agreement, cosine = 1 - disagreeing / compared, min(cosines) if finite else None
+    near = cosine is not None and worst <= tolerance and cosine >= gate.cosine and agreement >= gate.agreement
+    return Parity(
+        batches=tuple(batches),
+        images=len(expected),
+        relative_error=worst if finite else None,
+        top1_agreement=agreement,
+        non_finite=non_finite,
+        accuracy=correct / compared,
+        tolerance=tolerance,
+        passed=near,
+        cosine=cosine,
+        cosine_bound=gate.cosine,
+        agreement_bound=gate.agreement,
+    )
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """The mean over the rows of the cosine between them; 1 where both are zero."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    product, lengths = (a * b).sum(axis=1), np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.where(lengths > 0, product / np.maximum(lengths, 1e-300), (a == b).all(axis=1)).mean())
+
+
+def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Callable[[str], None]) -> Evaluation:
+    """Count the right answers of a session over the test set in the file `path`, `batch` images at a time."""
+    names = artifact.training.data.classes
+    with testset.opened(path, artifact) as test:
+        first, non_finite, changed = [], 0, 0
+        for images in test.images:
+            logits = run_batches(session, artifact, images, batch)
+            if logits.shape != (len(images), len(names)):
+                raise VerificationFailed(f"its answer is {logits.shape}, not (images, {len(names)} classes)")
+            non_finite += int((~np.isfinite(logits)).sum())
+            first.append(logits.argmax(axis=1))
+            if len(first) == 1:  # an accuracy that is another one next time is worth knowing of
+                changed = int((run_batches(session, artifact, images, batch).argmax(axis=1) != first[0]).sum())
+            tell(f"{sum(map(len, first))}/{len(test.labels)}")
+        answers, labels = np.concatenate(first), test.labels
+    right = answers == labels
+    classes = tuple(
+        ClassAccuracy(name, int((labels == i).sum()), int(right[labels == i].sum())) for i, name in enumerate(names)
+    )
+    return Evaluation(
+        len(labels), float(right.mean()), stats.wilson(int(right.sum()), len(labels)),
+        float((test.torch_first == labels).mean()), float((test.torch_first == answers).mean()), non_finite, classes,
+        len(first[0]), changed,
+    )  # fmt: skip
+
+
+def explain(parity: Parity) -> str:
+    """One line on how far an artifact's answers are from torch's."""
+    if parity.non_finite:
+        return f"{parity.non_finite} of its logits are NaN or infinite"
+    if parity.relative_error is None:
+        return "its outputs do not have the shape of torch's"
+    return (
+        f"relative error {parity.relative_error:.2g} (bound {parity.tolerance:g}), cosine {parity.cosine:.5f} (bound "
+        f"{parity.cosine_bound:g}), top-1 agreement {parity.top1_agreement:.1%} (bound {parity.agreement_bound:.0%}) "
+        f"on {parity.images} held-out images at batch {' and '.join(map(str, parity.batches))}"
+    )

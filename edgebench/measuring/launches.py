@@ -1,0 +1,109 @@
+"""Repeats a measurement in fresh processes until its median is known well enough, or the time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from edgebench.measuring import process
+from edgebench.records.jobs import LOADGEN, MIN_LAUNCHES, Job, Policy, Stop
+from edgebench.records.notices import Notice
+from edgebench.records.result import Result, Summary
+from edgebench.results import stats
+from edgebench.specs import Artifact
+
+# One process is the whole measurement: LoadGen repeats by its own rules, and minutes on end are not repeated.
+ONCE = (*LOADGEN, "sustained")
+
+
+def repeat(
+    job: Job,
+    artifact: Artifact,
+    policy: Policy,
+    *,
+    on_launch: Callable[[Result], None] = lambda result: None,
+    on_phase: Callable[[str], None] = lambda phase: None,
+) -> Result:
+    """Make launches of `job` until `policy` is content. The first one verifies the answers.
+
+    After each launch `on_launch` gets the result so far, marked `interrupted`, so that it can be kept: it is what
+    remains if there is no more. Ctrl-C returns it. A launch that fails ends the measurement, and its status is the
+    result's.
+    """
+    began = time.monotonic()
+    result: Result | None = None
+    while True:
+        launch_began = time.monotonic()
+        try:
+            one = process.run_job(job, artifact, verify=result is None, on_phase=on_phase)
+        except KeyboardInterrupt:
+            if result is None:
+                raise
+            return result
+        if one.status != "ok":
+            return _failed(result, one)
+        result = one if result is None else replace(result, launches=result.launches + one.launches)
+        result = _with_figures(result)
+        now = time.monotonic()
+        stop = _stop(result, policy, elapsed_s=now - began, last_s=now - launch_began)
+        result = replace(result, stop=stop or "interrupted")
+        if stop:
+            return result
+        on_launch(result)
+
+
+def _stop(result: Result, policy: Policy, *, elapsed_s: float, last_s: float) -> Stop | None:
+    made = len(result.launches)
+    if made >= policy.launches or result.job.scenario in ONCE:
+        if not policy.precision_target or made < MIN_LAUNCHES:
+            return "launches"
+        width = stats.half_width(result.summary) if result.summary else None
+        if width is not None and width <= policy.precision_target:
+            return "precision"
+    return "max_seconds" if elapsed_s + last_s > policy.max_seconds else None
+
+
+def _failed(before: Result | None, one: Result) -> Result:
+    if before is None:
+        return replace(one, stop="failed")
+    number = len(before.launches) + 1
+    message = f"launch {number}: {one.message}"
+    return replace(
+        before,
+        status=one.status,
+        message=message,
+        stop="failed",
+        summary=None,
+        log_tail=one.log_tail or before.log_tail,
+    )
+
+
+def _with_figures(result: Result) -> Result:
+    summary = stats.summarise(result.launches, result.job.batch)
+    if summary is not None:
+        summary = _of_scenario(result, summary)
+    return replace(result, summary=summary, notices=_collected(result))
+
+
+def _of_scenario(result: Result, summary: Summary) -> Summary:
+    job, launches = result.job, result.launches
+    if job.scenario == "camera":
+        samples = [launch.samples for launch in launches if launch.samples]
+        return replace(summary, camera=stats.camera(samples, job.rate_hz, job.deadline_ms))
+    if job.scenario == "sustained":
+        return replace(summary, sustained=stats.sustained(launches[-1].windows))
+    return summary
+
+
+def _collected(result: Result) -> tuple[Notice, ...]:
+    """One notice of each kind, the last one seen, and in how many of the launches it was."""
+    by_code: dict[str, list[Notice]] = {}
+    for launch in result.launches:
+        for notice in launch.notices:
+            by_code.setdefault(notice.code, []).append(notice)
+    total = len(result.launches)
+    return tuple(
+        replace(seen[-1], message=f"{seen[-1].message} (in {len(seen)} of {total} launches)") if total > 1 else seen[-1]
+        for seen in by_code.values()
+    )

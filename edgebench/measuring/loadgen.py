@@ -1,0 +1,232 @@
+"""MLPerf's own LoadGen asks, a session answers: four scenarios, with its verdict, its reasons and its summary."""
+
+from __future__ import annotations
+
+import math
+import queue
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebench.errors import Unsupported
+from edgebench.measuring import loop
+from edgebench.measuring.loadgen_log import Parsed, parse, read_detail
+from edgebench.records.jobs import MULTI_STREAM_SAMPLES, Job
+from edgebench.records.result import LoadGenVerdict
+from edgebench.results import stats
+
+SCENARIOS = {
+    "single-stream": "SingleStream", "multi-stream": "MultiStream", "server": "Server", "offline": "Offline",
+}  # fmt: skip
+# What LoadGen's early-stopping rule asks for (99 % confidence, one query discarded). Offline has no such rule.
+MIN_QUERIES = {"single-stream": 64, "multi-stream": 662, "server": 662, "offline": 1}
+ESTIMATE_S = 0.5  # of measuring beforehand: LoadGen has to be told what rate to expect
+# Offline's one query is made beforehand; if the estimate were too low it would be over before the minimum duration.
+OFFLINE_MARGIN = 1.25
+MIN_BACKLOG = 10  # queries that a server may be behind at the least; a crowd of arrivals is no overload
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What LoadGen is told, in numbers. `capacity_per_s`: requests that went through beforehand.
+
+    `needed_s` is how long MIN_QUERIES would take, `budget_s` how long LoadGen may issue: what is left of the time
+    limit goes to loading, the backlog and verifying.
+    """
+
+    capacity_per_s: float
+    needed_s: float
+    budget_s: float
+    min_queries: int
+    backlog: int
+
+
+def perform(lanes: Sequence[loop.Run], requests: Sequence[loop.Request], job: Job) -> LoadGenVerdict:
+    """Run the job's scenario on LoadGen. Raises Unsupported where it is not installed.
+
+    A query of single-stream and multi-stream is answered on LoadGen's own thread, which waits for it anyway; those of
+    server and offline by a thread for each of `lanes`, so that LoadGen never waits for an answer before it asks on.
+    """
+    library = _library()
+    plan = make_plan(job, _capacity_per_s(lanes, requests, job))
+    with tempfile.TemporaryDirectory(prefix="edgebench-loadgen-") as logs:
+        queries, samples = _run(library, _settings(library, job, plan), lanes, requests, job.batch, logs)
+        summary = Path(logs, "mlperf_log_summary.txt").read_text(errors="replace")
+        version, errors = read_detail(Path(logs, "mlperf_log_detail.txt").read_text(errors="replace"))
+    parsed = parse(summary)
+    count = {"samples": samples} if job.scenario == "offline" else {"queries": queries}
+    figures = {name: value for name, value in parsed.figures.items() if _supported(name, queries)}
+    return LoadGenVerdict(
+        valid=parsed.valid,
+        reasons=() if parsed.valid else parsed.reasons + errors,
+        figures={**figures, **{name: float(number) for name, number in count.items()}},
+        summary=summary,
+        version=version,
+        min_duration_s=job.duration_s,
+        min_queries=plan.min_queries,
+        hint="" if parsed.valid else hint(job, plan, parsed, queries),
+    )
+
+
+def _library() -> Any:
+    try:
+        import mlperf_loadgen
+    except ModuleNotFoundError:
+        raise Unsupported("MLPerf's LoadGen is not installed", "pip install 'edgebench[mlperf]'") from None
+    except ImportError as error:
+        raise Unsupported(f"MLPerf's LoadGen does not load: {error}", "reinstall mlcommons-loadgen") from error
+    return mlperf_loadgen
+
+
+def _capacity_per_s(lanes: Sequence[loop.Run], requests: Sequence[loop.Request], job: Job) -> float:
+    """Requests a second that go through, from a short run after the warm-up."""
+    bounds = {"warmup_s": job.warmup_s, "duration_s": ESTIMATE_S, "max_iterations": job.max_iterations}
+    if len(lanes) == 1:
+        seen = loop.one_at_a_time(lanes[0], requests, **bounds)
+    else:
+        seen = loop.many_at_once(lanes, requests, **bounds)
+    return len(seen.latency_ns) * 1e9 / max(1, seen.wall_ns)
+
+
+def make_plan(job: Job, capacity_per_s: float) -> Plan:
+    """As many queries as the early-stopping rule asks for, if they fit into the time limit; else no more than asked.
+
+    A run that must be INVALID for want of queries need not take minutes to say so.
+    """
+    slack_s = max(0.0, job.time_limit_s - job.warmup_s - job.duration_s)
+    budget_s = job.duration_s + slack_s / 2
+    needed_s = MIN_QUERIES[job.scenario] * _seconds_a_query(job, capacity_per_s)
+    backlog_s = min(max(1.0, 10 * (job.deadline_ms or 0) / 1e3), slack_s / 4)
+    return Plan(
+        capacity_per_s,
+        needed_s,
+        budget_s,
+        min_queries=MIN_QUERIES[job.scenario] if needed_s <= budget_s else 1,
+        backlog=max(MIN_BACKLOG, math.ceil(capacity_per_s * backlog_s)),
+    )
+
+
+def _seconds_a_query(job: Job, capacity_per_s: float) -> float:
+    if job.scenario == "server":
+        return 1 / job.rate_hz
+    runs = {"single-stream": 1, "multi-stream": MULTI_STREAM_SAMPLES // job.batch, "offline": 0}[job.scenario]
+    return runs / capacity_per_s
+
+
+def _settings(library: Any, job: Job, plan: Plan) -> Any:
+    settings = library.TestSettings()
+    settings.scenario = getattr(library.TestScenario, SCENARIOS[job.scenario])
+    settings.mode = library.TestMode.PerformanceOnly
+    settings.min_duration_ms = max(1, round(job.duration_s * 1e3))
+    settings.max_duration_ms = math.ceil(plan.budget_s * 1e3)
+    settings.min_query_count = plan.min_queries
+    query_ns = max(1, round(_seconds_a_query(job, plan.capacity_per_s) * 1e9))
+    settings.single_stream_expected_latency_ns = query_ns
+    settings.multi_stream_expected_latency_ns = query_ns
+    settings.multi_stream_samples_per_query = MULTI_STREAM_SAMPLES
+    settings.offline_expected_qps = plan.capacity_per_s * job.batch * OFFLINE_MARGIN
+    if job.scenario == "server":
+        settings.server_target_qps = job.rate_hz
+        settings.server_target_latency_ns = round(job.deadline_ms * 1e6)
+        settings.server_max_async_queries = plan.backlog  # further behind it gives up: the end is near and certain
+    return settings
+
+
+def _run(
+    library: Any,
+    settings: Any,
+    lanes: Sequence[loop.Run],
+    requests: Sequence[loop.Request],
+    batch: int,
+    logs: str,
+) -> tuple[int, int]:
+    """Let LoadGen ask until it has enough; returns how many queries, and samples, it asked. Its files go to `logs`."""
+    errors: list[BaseException] = []
+    asked = {"queries": 0, "samples": 0}
+    waiting: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
+
+    def answer(run: loop.Run, samples: list[Any]) -> None:
+        """One inference. Images that share one were prepared together beforehand: its first sample says which."""
+        if not errors:
+            try:
+                run(requests[samples[0].index])
+            except BaseException as error:  # kept for later: raised through LoadGen's C++ it would kill the process
+                errors.append(error)
+        library.QuerySamplesComplete([library.QuerySampleResponse(sample.id, 0, 0) for sample in samples])
+
+    def serve(run: loop.Run) -> None:
+        while samples := waiting.get():
+            answer(run, samples)
+
+    def issue(samples: list[Any]) -> None:
+        asked["queries"] += 1
+        asked["samples"] += len(samples)
+        for start in range(0, len(samples), batch):
+            pass_on(samples[start : start + batch])
+
+    queued = settings.scenario in (library.TestScenario.Server, library.TestScenario.Offline)
+    pass_on: Callable[[list[Any]], None] = waiting.put if queued else lambda samples: answer(lanes[0], samples)
+    threads = [threading.Thread(target=serve, args=(run,), name=f"lane-{i}") for i, run in enumerate(lanes)]
+    system = library.ConstructSUT(issue, lambda: None)
+    library_of_samples = library.ConstructQSL(len(requests), len(requests), lambda _: None, lambda _: None)
+    with loop.collection_off():
+        for thread in threads:
+            thread.start()
+        try:  # LoadGen reads an audit.config where it is told to: not in the current folder
+            audit = str(Path(logs, "audit.config"))
+            library.StartTestWithLogSettings(system, library_of_samples, settings, _log_settings(library, logs), audit)
+        finally:
+            for _ in threads:
+                waiting.put(None)
+            for thread in threads:
+                thread.join()
+            library.DestroyQSL(library_of_samples)
+            library.DestroySUT(system)
+    if errors:
+        raise errors[0]
+    return asked["queries"], asked["samples"]
+
+
+def _log_settings(library: Any, logs: str) -> Any:
+    output = library.LogOutputSettings()
+    output.outdir = logs
+    settings = library.LogSettings()
+    settings.log_output = output
+    settings.enable_trace = False
+    return settings
+
+
+def _supported(name: str, queries: int) -> bool:
+    """Whether so many queries bound this percentile: LoadGen prints p99.9 of ten."""
+    found = re.fullmatch(r"p(\d\d)(\d*)_latency_ns", name)
+    return not found or queries >= stats.min_samples(float(f"0.{found[1]}{found[2]}"))
+
+
+def hint(job: Job, plan: Plan, parsed: Parsed, queries: int) -> str:
+    """What to do about an INVALID run, in plain words."""
+    unmet = {reason.removesuffix(" satisfied: NO") for reason in parsed.reasons if reason.endswith(" satisfied: NO")}
+    if "Performance constraints" in unmet:
+        if job.rate_hz > plan.capacity_per_s:
+            within = f"{float(f'{0.7 * plan.capacity_per_s:.2g}'):g}"
+            return (
+                f"about {plan.capacity_per_s:,.3g} a second go through here, not {job.rate_hz:,g}: try --rate {within}"
+            )
+        return f"too many answers took longer than {job.deadline_ms:.4g} ms: a lower --rate or a higher --deadline-ms"
+    if plan.min_queries < MIN_QUERIES[job.scenario]:
+        limit_s = math.ceil(job.warmup_s + job.duration_s + 2.5 * (plan.needed_s - job.duration_s))
+        faster = " or --batch 8" if job.scenario == "multi-stream" and job.batch < MULTI_STREAM_SAMPLES else ""
+        return (
+            f"its verdict needs {MIN_QUERIES[job.scenario]} queries, about {plan.needed_s:,.0f} s of them, which the "
+            f"time limit forbids: --time-limit {limit_s}{faster}"
+        )
+    if "Early stopping" in unmet:
+        more = re.search(r"at least (\d+) more queries", " ".join(parsed.reasons))
+        longer_s = 1.5 * (queries + int(more[1]) if more else 2 * queries) * _seconds_a_query(job, plan.capacity_per_s)
+        return f"more queries would tell: --duration {math.ceil(longer_s)}"
+    if "Min duration" in unmet:
+        return "it went faster than in the warm-up, from which the load is reckoned: a longer --warmup"
+    return "it went slower than in the warm-up, from which the load is reckoned: a higher --time-limit"

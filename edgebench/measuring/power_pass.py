@@ -1,0 +1,191 @@
+"""The power pass: the loop of a scenario once more, under a meter, apart from the launches that are timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from edgebench.errors import Unsupported, UsageError
+from edgebench.machine.device import Profile
+from edgebench.machine.fingerprint import ROOT
+from edgebench.machine.power import PowerOptions, open_meter
+from edgebench.machine.power.place import Place
+from edgebench.machine.power.sampling import Sampler
+from edgebench.machine.power.window import MIN_UPDATES, MIN_WINDOW_S, Window, judge, mean_mw, updates
+from edgebench.measuring import process
+from edgebench.records.energy import Energy
+from edgebench.records.jobs import LOADGEN, Job
+from edgebench.records.notices import Notice
+from edgebench.records.result import Result, Samples
+
+IDLE_S = 5.0
+LONGEST_S = 240.0  # a window is made longer for a slow meter, but not beyond this
+MOST_REQUESTS_A_SECOND = 50_000
+DISAGREE = 0.10  # between an energy counter and the power beside it
+BUSY = 0.10  # of all cores; an idle machine's is below
+DISTURBING = {"foreign_load", "thermal_throttle", "swapping", "steal_time"}
+
+
+@dataclass(frozen=True)
+class PowerPass:
+    """What a run does about power, by these options on this device. `root` is that of the files that meters read."""
+
+    options: PowerOptions
+    profile: Profile
+    root: Path = ROOT
+
+    def check(self, compute: str) -> None:
+        """Raise Unsupported if the user named a meter and it does not work here, before anything is measured."""
+        if self.options.meter not in ("auto", "none"):
+            open_meter(self.options.meter, self._place, compute).close()
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.profile, self.root, self.options.watts)
+
+    def measure(self, result: Result, on_phase: Callable[[str], None] = lambda phase: None) -> Result:
+        """Run the job of a finished result again under the meter, and add the energy and what makes it doubtful.
+
+        Never raises for what the meter or the worker does: what is not to be had is None, with the reason.
+        """
+        job = result.job
+        sampler = self._open(job)
+        if isinstance(sampler, Energy):
+            return replace(result, energy=sampler)
+        with sampler:
+            on_phase("power: the idle machine")
+            idle, busy = _watch_idle(sampler)
+            if sampler.error:
+                return replace(result, energy=_nothing(sampler, "failed", sampler.error.message))
+            on_phase("power: measuring")
+            one = process.run_job(_longer(job, sampler, idle, self.options.seconds), result.artifact, verify=False)
+            samples = one.launches[0].samples if one.launches else None
+            if samples:
+                sampler.wait_past(samples.began_ns + samples.wall_ns)
+        if one.status != "ok" or samples is None:
+            reason = f"the launch for it is {one.status}: {one.message}"
+            return replace(result, energy=_nothing(sampler, "failed", reason))
+        return _with_energy(result, sampler, idle, busy, samples, one.launches[0].notices)
+
+    def beside(self, job: Job, measure: Callable[[], Result], on_phase: Callable[[str], None]) -> Result:
+        """Make a measurement of minutes under the meter, since it would be the same once more: the energy of it all,
+        and the power of each of its windows."""
+        sampler = self._open(job)
+        if isinstance(sampler, Energy):
+            return replace(measure(), energy=sampler)
+        with sampler:
+            on_phase("power: the idle machine")
+            idle, busy = _watch_idle(sampler)
+            result = measure()
+            launch = result.launches[0] if result.launches else None
+            if result.status != "ok" or launch is None or launch.samples is None:
+                return result
+            samples = launch.samples
+            sampler.wait_past(samples.began_ns + samples.wall_ns, limit_s=1.0)
+        looks, spans = sampler.samples, _spans(launch.windows, samples)
+        windows = tuple(
+            replace(window, power_mw=mean_mw(looks, span)) for window, span in zip(launch.windows, spans, strict=True)
+        )
+        result = replace(result, launches=(replace(launch, windows=windows), *result.launches[1:]))
+        return _with_energy(result, sampler, idle, busy, samples, ())
+
+    def _open(self, job: Job) -> Sampler | Energy:
+        """A sampler on a meter, or why there is none."""
+        if self.options.meter == "none":
+            return Energy(missing="off", reason="not asked for: --power none")
+        if job.evidence != "measured":
+            return Energy(missing="emulated", reason=f"this machine is no {job.device}: its power says nothing")
+        if job.scenario in LOADGEN:
+            return Energy(missing="scenario", reason="LoadGen's scenarios are run once: --scenario latency has energy")
+        try:
+            meter = open_meter(self.options.meter, self._place, job.compute)
+        except (Unsupported, UsageError) as error:
+            return Energy(missing="no_meter", reason=error.message)
+        return Sampler(meter)
+
+
+def _watch_idle(sampler: Sampler) -> tuple[Window, float]:
+    """The machine before the model: the window, and what share of its cores something else used meanwhile."""
+    sampler.wait_past(0)  # a tool takes a moment until its first line
+    psutil.cpu_percent()
+    began_ns = time.perf_counter_ns()
+    sampler.wait(IDLE_S)
+    return Window(began_ns, time.perf_counter_ns()), psutil.cpu_percent() / 100
+
+
+def _longer(job: Job, sampler: Sampler, idle: Window, seconds: float) -> Job:
+    """The job of the power pass: as long as is asked for, or as so many updates take at the pace of this meter."""
+    new = updates(sampler.samples, idle, sampler.meter.streams)
+    pace_s = idle.seconds / new if new else 0.0
+    seconds = max(seconds, MIN_WINDOW_S, min(LONGEST_S, pace_s * MIN_UPDATES * 1.1))
+    if job.scenario == "camera":
+        seconds += 2 / job.rate_hz  # the last period does not count
+    return replace(
+        job,
+        duration_s=seconds,
+        max_iterations=max(job.max_iterations, round(seconds * MOST_REQUESTS_A_SECOND)),
+        time_limit_s=max(job.time_limit_s, job.warmup_s + seconds + 120),
+    )
+
+
+def _with_energy(
+    result: Result, sampler: Sampler, idle: Window, busy: float, samples: Samples, seen: Sequence[Notice]
+) -> Result:
+    window, count = _window(result.job, samples)
+    energy = judge(sampler.meter, sampler.samples, window, idle=idle, count=count, images=count * result.job.batch)
+    if energy.missing and sampler.error:  # a meter that ended when the window was over has told enough
+        energy = replace(energy, missing="failed", reason=sampler.error.message)
+    notices = [*doubts(energy, busy), *_disturbed(seen)] if energy.missing is None else []
+    return replace(result, energy=energy, notices=(*result.notices, *notices))
+
+
+def _window(job: Job, samples: Samples) -> tuple[Window, int]:
+    """The timed loop and the requests in it. Of a schedule that was kept up with, all periods but the last, of which
+    the loop has not seen the wait."""
+    count, length_ns = len(samples.latency_ns), samples.wall_ns
+    if job.scenario == "camera" and count > 1 and length_ns <= count / job.rate_hz * 1e9:
+        count -= 1
+        length_ns = round(count / job.rate_hz * 1e9)
+    return Window(samples.began_ns, samples.began_ns + length_ns), count
+
+
+def _nothing(sampler: Sampler, missing: str, reason: str) -> Energy:
+    meter = sampler.meter
+    return Energy(meter.name, meter.scope, meter.modelled, missing, reason, total_rails=meter.total_rails)
+
+
+def doubts(energy: Energy, busy: float) -> list[Notice]:
+    """What makes a figure of energy doubtful. `busy`: the share of all cores that was used before the model was."""
+    found = []
+    if energy.counter_gap is not None and energy.counter_gap > DISAGREE:
+        message = f"the energy counter and the integrated power of {energy.source} differ by {energy.counter_gap:.0%}"
+        found.append(Notice("power_disagrees", message, "a longer --energy-seconds; a newer driver"))
+    if energy.min_power_mw == energy.max_power_mw:
+        message = f"{energy.source} told {energy.max_power_mw:,.0f} mW all the time"
+        found.append(Notice("power_constant", message, "look whether the sensor still lives: `edgebench power`"))
+    if busy > BUSY:
+        message = f"the machine was {busy:.0%} busy before the power pass: its idle power is not that of an idle one"
+        found.append(Notice("idle_was_busy", message, "stop what else runs; the gross figures stand"))
+    if energy.net_j is not None and energy.net_j < 0:
+        message = "the machine drew less with the model than idle before it"
+        found.append(Notice("net_negative", message, "stop what else runs, or let it settle after clocks were set"))
+    return found
+
+
+def _disturbed(seen: Sequence[Notice]) -> list[Notice]:
+    return [
+        replace(notice, code="power_pass_disturbed", message=f"in the power pass: {notice.message}")
+        for notice in seen
+        if notice.code in DISTURBING
+    ][:1]
+
+
+def _spans(windows: Sequence, samples: Samples) -> list[Window]:
+    """The stretches of a sustained run, each until the next one starts."""
+    starts = [samples.began_ns + round(window.start_s * 1e9) for window in windows]
+    ends = [*starts[1:], samples.began_ns + samples.wall_ns]
+    return [Window(start, end) for start, end in zip(starts, ends, strict=True)]

@@ -1,0 +1,94 @@
+"""The test split in one file, with what torch answers to it: all that a machine needs to judge an artifact."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebench.errors import BadFile
+from edgebench.specs import Artifact
+
+if TYPE_CHECKING:
+    from edgebench.protocols import Pixels
+
+CHUNK = 512  # images that are in memory at once
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Labels, int64 (n,), what torch put first, int64 (n,), and the images, in order, as uint8 (≤ CHUNK, h, w, 3)."""
+
+    __test__ = False  # pytest: this is no test
+
+    labels: np.ndarray
+    torch_first: np.ndarray
+    images: Iterator[np.ndarray]
+
+
+def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, origin: str) -> None:
+    """Write the test split of the checkpoint with the identity `origin`, and its logits (n, classes), whole or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as file:
+            small = {
+                "labels": labels.astype(np.int64),
+                "torch_first": logits.argmax(axis=1),
+                "origin": np.array(origin),
+            }
+            for name, array in small.items():
+                _put(file, name, array)
+            for start in range(0, len(images), CHUNK):
+                _put(file, f"images/{start}", np.ascontiguousarray(images[start : start + CHUNK]))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
+    """The test set in the file `path` for an artifact. Raises BadFile where it is damaged or another checkpoint's."""
+    made_anew = "delete it, and make it anew where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
+    try:
+        with zipfile.ZipFile(path) as file:
+            labels, first, origin = (_get(file, name) for name in ("labels", "torch_first", "origin"))
+            if str(origin) != (artifact.origin or artifact.identity):
+                raise BadFile(f"{path} was made for another checkpoint than {artifact.path}", made_anew)
+            classes = len(artifact.training.data.classes)
+            if not (labels.dtype == first.dtype == np.int64 and labels.shape == first.shape == (labels.size,)):
+                raise BadFile(f"{path} holds no labels and answers, one an image", made_anew)
+            if not len(labels) or not all(((a >= 0) & (a < classes)).all() for a in (labels, first)):
+                raise BadFile(f"{path} has labels beyond the {classes} classes, or none", made_anew)
+            yield TestSet(labels, first, _images(file, path, len(labels), artifact, made_anew))
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadFile(f"{path} is no test set: {error}", made_anew) from None
+
+
+def _images(file: zipfile.ZipFile, path: Path, count: int, artifact: Artifact, fix: str) -> Iterator[np.ndarray]:
+    size = (artifact.preprocessing.height, artifact.preprocessing.width, 3)
+    for start in range(0, count, CHUNK):
+        shape = (min(CHUNK, count - start), *size)
+        images = _get(file, f"images/{start}", most_bytes=int(np.prod(shape)))
+        if images.dtype != np.uint8 or images.shape != shape:
+            raise BadFile(f"{path} holds images {images.dtype}{images.shape}, not uint8 of {size}", fix)
+        yield images
+
+
+def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+        np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def _get(file: zipfile.ZipFile, name: str, most_bytes: int = 1 << 30) -> np.ndarray:
+    """An array of the file; one that would unpack to more than this is refused, not unpacked."""
+    if file.getinfo(f"{name}.npy").file_size > most_bytes + 1024:
+        raise ValueError(f"{name} is larger than it can be")
+    with file.open(f"{name}.npy") as entry:
+        return np.lib.format.read_array(entry, allow_pickle=False)

@@ -1,0 +1,276 @@
+"""`python -m edgebench.measuring.worker`: one job in, one result out, in a process of its own.
+
+    python -m edgebench.measuring.worker measure JOB.json ARTIFACT_FOLDER RESULT.json [--images TESTSET]
+    python -m edgebench.measuring.worker probe RUNTIME PROBE.json
+    python -m edgebench.measuring.worker bursts JOB.json ARTIFACT_FOLDER SOCKET
+
+Nothing is read from stdin or said on stdout: a runtime may print there what it likes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
+from pathlib import Path
+
+from edgebench import artifact as folder
+from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
+from edgebench.machine import registry, yardstick
+from edgebench.machine.fingerprint import fingerprint, notices
+from edgebench.machine.foreign import ForeignLoad
+from edgebench.machine.gpu_memory import GpuMemory
+from edgebench.machine.memory import PeakMemory
+from edgebench.measuring import correctness, loop, scenarios
+from edgebench.records import jsonio
+from edgebench.records.answers import Evaluation
+from edgebench.records.jobs import UNTIMED, Evidence, Job
+from edgebench.records.notices import Notice
+from edgebench.records.result import Launch, MemoryPeaks, Result
+from edgebench.records.workspace import now
+from edgebench.specs import Artifact, Effective, Layers, Probe, SessionOptions
+
+VERIFY_BATCHES = (1, 3)  # one, and one that the export did not see
+
+
+def probe(name: str) -> Probe:
+    """Load a runtime and ask what it can do here."""
+    try:
+        runtime = registry.load("runtimes", name)
+        return Probe(name, tuple(sorted(runtime.accepts)), runtime.version(), runtime.devices())
+    except EdgebenchError as error:
+        return Probe(name, error=error.message, fix=error.fix)
+    except Exception as error:  # an adapter from elsewhere may fail in any way
+        return Probe(name, error=f"{type(error).__name__}: {error}", fix="reinstall its library")
+
+
+def run_job(
+    job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
+    tell: Callable[[str], None] = lambda phase: None,
+) -> Result:  # fmt: skip
+    """Open the artifact, measure it, then compare it with torch; whatever goes wrong becomes the result's status.
+
+    `images` is the test set (see testset.py) that the scenario "evaluate" needs.
+    """
+    if job.cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
+    result = Result(job, artifact, "failed", job.evidence, now())
+    try:
+        return _measure(job, artifact, result, verify, images, tell)
+    except Unsupported as error:
+        return replace(result, status="unsupported", message=str(error))
+    except MemoryError:
+        return replace(result, status="out_of_memory", message="an allocation failed (MemoryError)")
+    except OutOfMemory as error:
+        return replace(result, status="out_of_memory", message=str(error))
+    except EdgebenchError as error:
+        return replace(result, message=str(error))
+    except Exception as error:  # an adapter from elsewhere may fail in any way; the traceback is kept
+        message = f"{type(error).__name__}: {error}"
+        return replace(result, message=message, log_tail=traceback.format_exc()[-4000:])
+
+
+def _measure(
+    job: Job, artifact: Artifact, result: Result, verify: bool, images: Path | None, tell: Callable[[str], None]
+) -> Result:
+    if artifact.identity != job.artifact:
+        raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
+    batches = _batches_to_verify(job, artifact)
+    before = fingerprint()
+    reference = folder.read_reference(artifact)
+    requests = folder.requests(artifact, reference.images, job.batch)
+    options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
+    peak = PeakMemory()
+    gpu = GpuMemory() if job.compute == "cuda" else None
+
+    tell("loading")
+    peak.start_phase()
+    runtime = registry.load("runtimes", job.runtime)
+    if artifact.format not in runtime.accepts:
+        raise Unsupported(
+            f"{job.runtime} does not open {artifact.format} artifacts", f"it opens {', '.join(sorted(runtime.accepts))}"
+        )
+    with runtime.open(artifact, job.compute, options) as session:
+        load_bytes = peak.peak_bytes()
+        peak.start_phase()
+        session.run(requests[0])
+        first_bytes = peak.peak_bytes()
+        if gpu:
+            gpu.look()
+
+        measured = scenarios.Measured()
+        foreign, yardsticks = None, []
+        if job.scenario not in UNTIMED:
+            yardsticks = [yardstick.take()]
+            peak.start_phase()
+            watch = ForeignLoad()
+            measured = scenarios.perform(session, requests, job, tell)
+            foreign = watch.notice()
+        effective = session.effective
+        memory = peak.composed(MemoryPeaks(load_bytes, first_bytes, peak.peak_bytes(), peak.source, peak.reason))
+        yardsticks += [yardstick.take()] if yardsticks else []
+        if gpu:
+            gpu.look()
+            memory = replace(memory, gpu_bytes=gpu.bytes, gpu_source=gpu.source)
+        after = fingerprint()
+        # Last, since other batch sizes would add to the memory of this one; wrong answers void what was measured.
+        parity, layers = None, ()
+        if verify:
+            tell("verifying")
+            parity = correctness.check_parity(session, artifact, reference, batches)
+            layers = tuple(session.layers()) if hasattr(session, "layers") else ()
+        if images:
+            tell("evaluating")
+            result = replace(result, evaluation=correctness.judge(session, artifact, images, job.batch, tell))
+    result = replace(result, evidence=_evidence(job, effective), parity=parity)
+    launch = Launch(effective, memory, layers=layers, before=before, after=after)
+    wrong = ""
+    if parity is not None and not parity.passed:
+        wrong = f"its answers are not torch's: {correctness.explain(parity)}"
+        if not job.unverified:
+            return replace(result, launches=(launch,), message=wrong)
+    if job.strict and (strayed := _fallback(layers, effective)):
+        return replace(result, launches=(launch,), message=strayed)
+    if result.evaluation and result.evaluation.non_finite:
+        message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
+        return replace(result, launches=(launch,), message=message)
+    own = _own_notices(job, effective, wrong, _fallback(layers, effective), result.evaluation)
+    seen = (*measured.notices, foreign, *notices(before, after), *own)
+    launch = replace(
+        launch,
+        samples=measured.samples,
+        windows=measured.windows,
+        loadgen=measured.loadgen,
+        notices=tuple(notice for notice in seen if notice),
+        yardsticks=tuple(found for found in yardsticks if found),
+    )
+    return replace(result, status="ok", launches=(launch,))
+
+
+def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify: bool) -> None:
+    """Open the artifact, say what it runs, then run bursts for as long as they are asked for (engines/bursts.py)."""
+    reference = folder.read_reference(artifact)
+    requests = folder.requests(artifact, reference.images, job.batch)
+    options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
+    try:
+        batches = _batches_to_verify(job, artifact)
+        session = registry.load("runtimes", job.runtime).open(artifact, job.compute, options)
+        if verify:
+            parity = correctness.check_parity(session, artifact, reference, batches)
+            if not parity.passed:
+                raise VerificationFailed(f"its answers are not torch's: {correctness.explain(parity)}")
+    except EdgebenchError as error:
+        connection.send_bytes(jsonio.dumps({"error": error.message, "fix": error.fix}).encode())
+        return
+    with session, loop.collection_off(), contextlib.suppress(EOFError):  # the other side has closed: done
+        loop.loop(session.run, requests, job.warmup_s, job.max_iterations)
+        connection.send_bytes(jsonio.dumps({"effective": session.effective}).encode())
+        while True:
+            count = int(connection.recv_bytes(20))
+            lead_in = -(-count // 4)
+            loop.loop(session.run, requests, math.inf, lead_in)
+            samples, _, _ = loop.loop(session.run, requests, math.inf, count - lead_in)
+            connection.send_bytes(samples.tobytes())
+
+
+def _batches_to_verify(job: Job, artifact: Artifact) -> list[int]:
+    """The batch sizes to compare with torch. Raises Unsupported where the model's one size is not the job's."""
+    fixed = artifact.inputs[0].shape[0]
+    if not isinstance(fixed, int):
+        return sorted({*VERIFY_BATCHES, job.batch})
+    if fixed != job.batch:
+        raise Unsupported(f"the model takes batches of {fixed}, not of {job.batch}", f"--batch {fixed}")
+    return [fixed]
+
+
+def _evidence(job: Job, effective: Effective) -> Evidence:
+    return "scripted" if effective.evidence == "scripted" else job.evidence
+
+
+def _fallback(layers: Sequence[Layers], effective: Effective) -> str:
+    """A sentence on the layers that run elsewhere than the session; empty if there are none."""
+    strayed = [some for some in layers if some.provider != effective.provider]
+    count, total = (sum(some.count for some in which) for which in (strayed, layers))
+    where = ", ".join(sorted({some.provider for some in strayed}))
+    return f"{count} of {total} layers ({count / total:.1%}) fell back to {where}" if strayed else ""
+
+
+def _own_notices(
+    job: Job, effective: Effective, wrong: str, strayed: str, evaluation: Evaluation | None
+) -> list[Notice]:
+    found = []
+    if job.threads and effective.threads and effective.threads != job.threads:
+        message = f"{job.threads} threads were asked for, {effective.threads} are used"
+        found.append(Notice("threads_differ", message, f"--threads {effective.threads} says what is really run"))
+    if wrong:
+        found.append(Notice("unverified", wrong, "these figures are of a model that does not do its work"))
+    if strayed:
+        remedy = "its operators or their types are not all that provider's; --strict makes this a failure"
+        found.append(Notice("fallback", strayed, remedy))
+    if evaluation and evaluation.changed:
+        message = f"of {evaluation.given_again} images given once more {evaluation.changed} got another answer"
+        remedy = "another runtime or precision; one thread answers alike where threads race: --threads 1"
+        found.append(Notice("unrepeatable", message, remedy))
+    return found
+
+
+def die_with_parent(lifeline: int) -> None:
+    """End this process group when the parent's end of the pipe closes, be it by kill -9: no measurement is orphaned."""
+
+    def wait() -> None:
+        os.read(lifeline, 1)  # blocks without using the CPU; nothing is ever written, so it returns at end of file
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m edgebench.measuring.worker", description=__doc__.splitlines()[0])
+    parser.add_argument("--lifeline", type=int, help="file descriptor that is at end of file once the parent is gone")
+    parser.add_argument("--phases", type=int, help="file descriptor to write the names of the phases to")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    measuring = verbs.add_parser("measure")
+    measuring.add_argument("--no-verify", action="store_true", help="an earlier launch of this job has verified it")
+    measuring.add_argument("--images", type=Path, help="the test set to evaluate on")
+    for name in ("job", "artifact", "result"):
+        measuring.add_argument(name, type=Path)
+    probing = verbs.add_parser("probe")
+    probing.add_argument("runtime")
+    probing.add_argument("result", type=Path)
+    serving = verbs.add_parser("bursts")
+    serving.add_argument("--no-verify", action="store_true", help="an earlier launch has verified it")
+    for name in ("job", "artifact"):
+        serving.add_argument(name, type=Path)
+    serving.add_argument("connection", type=int, help="file descriptor of a socket")
+    given = parser.parse_args(arguments)
+
+    if given.lifeline is not None:
+        die_with_parent(given.lifeline)
+    if given.verb == "probe":
+        jsonio.write(given.result, probe(given.runtime))
+        return 0
+
+    job, artifact = jsonio.read(Job, given.job), folder.read(given.artifact)
+    if given.verb == "bursts":
+        serve_bursts(job, artifact, Connection(given.connection), verify=not given.no_verify)
+        return 0
+
+    def tell(phase: str) -> None:
+        if given.phases is not None:
+            os.write(given.phases, phase.encode() + b"\n")
+
+    result = run_job(job, artifact, verify=not given.no_verify, images=given.images, tell=tell)
+    jsonio.write(given.result, result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

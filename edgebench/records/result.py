@@ -1,0 +1,224 @@
+"""What came of one job, as data: the raw samples, the figures, and all that it takes to believe or doubt them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgebench.records.answers import Evaluation, Parity
+from edgebench.records.energy import Energy
+from edgebench.records.jobs import Evidence, Job, Status, Stop
+from edgebench.records.notices import Notice
+from edgebench.specs import SCHEMA, Artifact, Effective, Layers
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw times of every request of one process, in order, none dropped.
+
+    `wall_ns` spans the timed loop from its start, at `began_ns` of the machine's monotonic clock, to its end. With a
+    schedule, latency counts from the scheduled time and `late_ns` is how long after it each request was started.
+    `device_ns` is the computing alone, by the runtime's own account; empty where it has none.
+    """
+
+    latency_ns: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+    wall_ns: int
+    late_ns: tuple[int, ...] = ()
+    device_ns: tuple[int, ...] = ()
+    began_ns: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class MemoryPeaks:
+    """Peak memory of the worker in each phase, in bytes; None, with a `reason`, where it cannot be read.
+
+    `uss_bytes` and `pss_bytes` are what the memory is made of once warm: the process's own pages, and those with its
+    share of the pages that other processes map too. `gpu_bytes` is the peak seen on a discrete GPU (`gpu_source`).
+    """
+
+    load_bytes: int | None
+    first_inference_bytes: int | None
+    steady_bytes: int | None
+    source: str
+    reason: str = ""
+    uss_bytes: int | None = None
+    pss_bytes: int | None = None
+    gpu_bytes: int | None = None
+    gpu_source: str = ""
+
+    @property
+    def peak_bytes(self) -> int | None:
+        known = [v for v in (self.load_bytes, self.first_inference_bytes, self.steady_bytes) if v is not None]
+        return max(known, default=None)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One stretch of a sustained run, and the state of the machine at its end; None is what it does not tell.
+
+    `power_mw` is the mean over the stretch, where a meter ran beside it.
+    """
+
+    start_s: float
+    n: int
+    median_ns: int
+    max_ns: int
+    mhz: int | None
+    temperature_c: float | None
+    throttled: bool
+    power_mw: float | None = None
+
+
+@dataclass(frozen=True)
+class LoadGenVerdict:
+    """What MLPerf's LoadGen says of a run: VALID or INVALID, its reasons, and its summary word for word.
+
+    VALID is by the minima here, which are the user's: a submission to MLPerf takes 600 s and more. `hint` is ours.
+    """
+
+    valid: bool
+    reasons: tuple[str, ...]
+    figures: dict[str, float]
+    summary: str
+    version: str
+    min_duration_s: float
+    min_queries: int
+    hint: str = ""
+
+    @property
+    def word(self) -> str:
+        return "VALID" if self.valid else "INVALID"
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """On one thread, medians of a few repetitions. `copy_ns`: of 32 MiB in memory; `loop_ns`: of 20,000 turns of a loop
+    of the Python interpreter, which feels the clock and a neighbour on the same core."""
+
+    copy_ns: int
+    loop_ns: int
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What one process measured, and the machine around it. The first launch asks for the `layers`."""
+
+    effective: Effective
+    memory: MemoryPeaks
+    samples: Samples | None = None
+    windows: tuple[Window, ...] = ()
+    loadgen: LoadGenVerdict | None = None
+    layers: tuple[Layers, ...] = ()
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    yardsticks: tuple[Yardstick, ...] = ()  # before and after
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A run on a schedule. A frame is missed if its answer comes later than `deadline_ms` after its scheduled time.
+
+    `jitter_ns`: mean |latencyᵢ − latencyᵢ₋₁|, the interarrival jitter of RFC 3550 without its smoothing.
+    """
+
+    rate_hz: float
+    deadline_ms: float
+    frames: int
+    missed: int
+    miss_rate: float
+    jitter_ns: float
+
+
+@dataclass(frozen=True)
+class Sustained:
+    """The last minute against the first. `slowdown` is the ratio of their medians, with its 95 % interval."""
+
+    first_median_ns: int
+    last_median_ns: int
+    slowdown: float
+    slowdown_ci95: tuple[float, ...]
+    verdict: Literal["steady", "slowed", "throttled", "too_short"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting that the search for the most throughput tried; None where it could not run."""
+
+    batch: int
+    streams: int
+    throughput_per_s: float | None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a result's launches, each launch weighing the same.
+
+    A percentile that n does not support is None (see `stats.min_samples`). `median_ci95_ns` is between launches, so
+    None below MIN_LAUNCHES of them. Throughput is images through the wall time of the loops.
+    """
+
+    launches: int
+    n: int
+    median_ns: int | None
+    median_ci95_ns: tuple[float, ...] | None
+    p90_ns: int | None
+    p99_ns: int | None
+    p999_ns: int | None
+    mean_ns: float
+    min_ns: int
+    max_ns: int
+    throughput_per_s: float
+    device_median_ns: int | None = None
+    percentile_method: str = "nearest-rank, launches weighted equally"
+    camera: Camera | None = None
+    sustained: Sustained | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device.
+
+    `host`: what the board is called that it was measured on over ssh, without any user's name; empty: right here.
+    """
+
+    job: Job
+    artifact: Artifact
+    status: Status
+    evidence: Evidence
+    created: str
+    message: str = ""
+    launches: tuple[Launch, ...] = ()
+    stop: Stop | None = None
+    summary: Summary | None = None
+    parity: Parity | None = None
+    evaluation: Evaluation | None = None
+    energy: Energy | None = None
+    search: tuple[Point, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    log_tail: str = ""
+    host: str = ""
+    schema: int = SCHEMA
+
+    @property
+    def effective(self) -> Effective | None:
+        """What ran, as the first launch read it back."""
+        return self.launches[0].effective if self.launches else None
+
+    @property
+    def layers(self) -> tuple[Layers, ...]:
+        """In what its layers ran, and where; empty where the runtime cannot tell."""
+        return self.launches[0].layers if self.launches else ()
+
+    @property
+    def loadgen(self) -> LoadGenVerdict | None:
+        """LoadGen's verdict, where it ran; it makes one launch."""
+        return next((launch.loadgen for launch in self.launches if launch.loadgen), None)
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The highest peak of any launch."""
+        known = [launch.memory.peak_bytes for launch in self.launches if launch.memory.peak_bytes is not None]
+        return max(known, default=None)

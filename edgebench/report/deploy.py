@@ -1,0 +1,110 @@
+"""A chosen artifact as a folder that runs by itself: the model, its preprocessing, infer.py, and why it was chosen."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from edgebench import artifact as folder
+from edgebench.choosing.decision import Decision
+from edgebench.errors import EdgebenchError, Unsupported, UsageError
+from edgebench.records import jsonio
+from edgebench.report import choice
+from edgebench.specs import Artifact
+
+# What infer.py is on each runtime; the rest of it is the same. Both read JSON beside them, so no name becomes code.
+LOAD = {
+    "onnxruntime": """options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = SETTINGS["threads"] or 0
+session = onnxruntime.InferenceSession(HERE / SETTINGS["model"], options, providers=["CPUExecutionProvider"])
+run = lambda pixels: session.run(None, {SETTINGS["input"]: pixels})[0]""",
+    "openvino": """hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+hints |= {"INFERENCE_NUM_THREADS": SETTINGS["threads"]} if SETTINGS["threads"] else {}
+model = openvino.Core().read_model(HERE / SETTINGS["model"])
+model.reshape([1, 3, SETTINGS["height"], SETTINGS["width"]])  # with an open batch it takes twice as long
+session = openvino.Core().compile_model(model, "CPU", hints)
+run = lambda pixels: session(pixels)[0]""",
+}
+INFER = '''"""Classifies images: python infer.py IMAGE... Needs numpy, Pillow and {runtime}."""
+import json, sys
+from pathlib import Path
+import numpy as np, {runtime}
+from PIL import Image, ImageOps
+
+HERE = Path(__file__).resolve().parent
+SETTINGS = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))
+{load}
+
+def logits(path):
+    image = ImageOps.exif_transpose(Image.open(path))  # as a viewer shows it: turned, on white, in RGB
+    if image.mode.startswith("I"): image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    image = image.convert("RGB").resize((SETTINGS["width"], SETTINGS["height"]), Image.Resampling.BILINEAR)
+    mean, std = np.float32(SETTINGS["mean"]), np.float32(SETTINGS["std"])
+    pixels = (np.asarray(image, np.float32) / np.float32(255) - mean) / std
+    return run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))[0]
+
+for path in sys.argv[1:] if __name__ == "__main__" else []:
+    scores = logits(path)
+    shares = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    print(f"{{path}}: {{SETTINGS['classes'][shares.argmax()]}} ({{shares.max():.1%}})")
+'''
+NOT_NEEDED = {folder.REFERENCE, "history.jsonl", "config.toml"}
+OURS = "decision.json"  # what tells a folder that may be replaced
+
+
+def check(out: Path) -> None:
+    """Raise UsageError if `out` is something that may not be replaced: a file, or a folder that is not ours."""
+    if out.exists() and not (out.is_dir() and ((out / OURS).is_file() or not any(out.iterdir()))):
+        raise UsageError(f"--out {out} is there already, and is no earlier answer", "name another folder")
+
+
+def write(out: Path, decision: Decision, chosen: Artifact | None, results: list[Path]) -> None:
+    """Write the folder `out`, whole or not at all: the evidence and, if something was chosen, what runs it.
+
+    `results`: the files of the results that the decision rests on. Raises Unsupported for a runtime or an artifact
+    that infer.py cannot run.
+    """
+    check(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        (scratch / "evidence").mkdir()
+        for path in results:
+            shutil.copy2(path, scratch / "evidence")
+        jsonio.write_text(scratch / OURS, choice.as_json(decision))
+        jsonio.write_text(scratch / "decision.md", choice.markdown(decision))
+        if chosen is not None:
+            _runnable(scratch, decision, chosen)
+        scratch.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        scratch.rename(out)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> None:
+    row = decision.chosen.row
+    if row.runtime not in LOAD or row.compute != "cpu" or chosen.input_type != "float32":
+        raise Unsupported(
+            f"infer.py is written for {' and '.join(LOAD)} on a CPU, not for {row.runtime} on {row.compute}",
+            f"the artifact is {chosen.path}",
+        )
+    for name in chosen.files.keys() - NOT_NEEDED:
+        shutil.copy2(folder.file_in(chosen, name), scratch / name)
+    shutil.copy2(chosen.path / folder.manifest_name(chosen.format), scratch)
+    ending = {"onnx": ".onnx", "openvino": ".xml"}.get(chosen.format)
+    if ending is None:
+        raise EdgebenchError(f"{chosen.path} is in the format {chosen.format}", "choose an ONNX or OpenVINO artifact")
+    prepared = chosen.preprocessing
+    settings = {
+        "model": folder.model_file(chosen, ending).name, "input": chosen.inputs[0].name, "threads": row.threads,
+        "height": prepared.height, "width": prepared.width, "mean": prepared.mean, "std": prepared.std,
+        "classes": chosen.training.data.classes,
+    }  # fmt: skip
+    jsonio.write_text(scratch / "preprocessing.json", jsonio.dumps(settings, indent=1) + "\n")
+    jsonio.write_text(scratch / "infer.py", INFER.format(runtime=row.runtime, load=LOAD[row.runtime]))

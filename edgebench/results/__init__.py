@@ -1,0 +1,24 @@
+"""Stored results: their files, the figures over launches, the rows of tables, and a cache for quick reading."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def load(path: str | os.PathLike[str] = "runs", *, newest: bool = True) -> pandas.DataFrame:
+    """The results of a workspace, or of a folder of results, as a pandas table: a row a measurement.
+
+    The columns are those of `edgebench report --format csv`, with their units in their names: `median_ms`,
+    `throughput_per_s`, `peak_memory_mib`, `energy_mj`; accuracies and half widths are shares in [0, 1], `created` is a
+    time in UTC. What was not measured is missing (NaN or None), never 0. `newest`: only the newest result of each
+    measurement, with its accuracy beside it, as in the report; else every result, evaluations too, oldest first. A file
+    that cannot be read is a warning. Raises BadFile if the folder is not there, Unsupported without pandas.
+    """
+    from edgebench.results import frame
+
+    return frame.load(Path(path), newest)

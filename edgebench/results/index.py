@@ -1,0 +1,158 @@
+"""What tables need of each result in a folder, kept in a cache beside them, so that thousands are read in a moment.
+
+The results' JSON files are the truth. The cache, `.index.sqlite`, is made by the first reading, brought up to date by
+each, thrown away when it is damaged or of another edgebench, and done without where it cannot be written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from edgebench import __version__
+from edgebench.errors import BadFile
+from edgebench.results import rows, store
+from edgebench.results.rows import Entry, Row
+from edgebench.specs import SCHEMA
+
+NAME = ".index.sqlite"
+FIELDS = [field.name for field in dataclasses.fields(Row)]
+# Without types, so that sqlite gives back what it was given. `problem` is why a file cannot be read.
+COLUMNS = ["name", "size", "time", "problem", "fix", "cell", "deployed", *(f"row_{name}" for name in FIELDS)]
+TABLE = f"CREATE TABLE entries ({', '.join(COLUMNS)}, PRIMARY KEY (name))"
+WAIT_S = 5.0  # for another that is writing
+TOGETHER = 200  # files a transaction: a first reading that is stopped keeps what it has read
+
+# A file: what tells that it was not changed, and what it holds or why it cannot be read.
+Found = "Entry | BadFile"
+
+
+def load(folder: Path, tell: Callable[[int, int], None] = lambda done, of: None) -> tuple[list[Entry], list[BadFile]]:
+    """An entry for each result in the folder by name, and an error for each other .json file.
+
+    `tell(done, of)` hears of the files that have to be read, while they are.
+    """
+    files = _files(folder)
+    with _opened(folder) as cache:
+        known = _kept(cache, folder, files)
+        missing = [name for name in files if name not in known]
+        for start in range(0, len(missing), TOGETHER):
+            tell(start, len(missing))
+            part = {name: _read(folder / name) for name in missing[start : start + TOGETHER]}
+            _keep(cache, folder, files, part)
+            known |= part
+        _forget(cache, files)
+    found = [known[name] for name in sorted(files)]
+    return [f for f in found if isinstance(f, Entry)], [f for f in found if isinstance(f, BadFile)]
+
+
+def _files(folder: Path) -> dict[str, tuple[int, int] | None]:
+    """Each .json file with its size and time of change in ns; None for what is no file, which is never kept."""
+    if not folder.is_dir():
+        return {}
+    found: dict[str, tuple[int, int] | None] = {}
+    with os.scandir(folder) as inside:
+        for item in inside:
+            if item.name.endswith(".json"):
+                found[item.name] = None
+                with contextlib.suppress(OSError):  # a link to nowhere: reading it will say so
+                    state = item.stat()
+                    found[item.name] = (state.st_size, state.st_mtime_ns) if item.is_file() else None
+    return found
+
+
+def _read(path: Path) -> Found:
+    try:
+        entry = rows.entry(store.read(path, samples=False))
+    except BadFile as error:
+        return error
+    return dataclasses.replace(entry, row=dataclasses.replace(entry.row, file=path.name))
+
+
+def _made_by() -> int:
+    """A number that changes with what is kept of a result: 31 bits of a hash."""
+    code = rows.__spec__.loader.get_source(rows.__name__) or ""  # nobody has to remember to raise a version
+    return int(hashlib.sha256(f"{__version__} {SCHEMA} {code}".encode()).hexdigest()[:7], 16)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[sqlite3.Connection | None]:
+    """The cache; an empty one in the place of what is damaged or another edgebench's; None where there can be none."""
+    cache = None
+    if folder.is_dir():
+        for _ in range(2):
+            try:
+                cache = sqlite3.connect(folder / NAME, timeout=WAIT_S)
+                (made_by,) = cache.execute("PRAGMA user_version").fetchone()
+                if made_by != _made_by():
+                    with cache:
+                        cache.execute("DROP TABLE IF EXISTS entries")
+                        cache.execute(TABLE)
+                        cache.execute(f"PRAGMA user_version = {_made_by()}")
+                break
+            except sqlite3.OperationalError:  # locked for long, or a folder that is not to be written to
+                cache = None
+                break
+            except sqlite3.DatabaseError:
+                cache = None
+                (folder / NAME).unlink(missing_ok=True)
+    try:
+        yield cache
+    finally:
+        if cache is not None:
+            cache.close()
+
+
+def _kept(cache: sqlite3.Connection | None, folder: Path, files: dict[str, tuple[int, int] | None]) -> dict[str, Found]:
+    """What the cache has of files that were not changed since."""
+    if cache is None:
+        return {}
+    found: dict[str, Found] = {}
+    collecting = gc.isenabled()
+    gc.disable()  # it would go through all that is made here again and again
+    try:
+        for name, size, time, *kept in cache.execute(f"SELECT {', '.join(COLUMNS)} FROM entries"):
+            if files.get(name) == (size, time):
+                problem, fix, cell, deployed, *values = kept
+                if problem is None:
+                    found[name] = Entry(Row(*values), cell, deployed)
+                else:
+                    found[name] = BadFile(f"{folder / name}{problem}", fix)
+    except sqlite3.DatabaseError:  # what is damaged is read from its file
+        return found
+    finally:
+        if collecting:
+            gc.enable()
+    return found
+
+
+def _keep(cache: sqlite3.Connection | None, folder: Path, files: dict[str, Any], part: dict[str, Found]) -> None:
+    if cache is None:
+        return
+    lines = [
+        (name, *files[name], *_columns(found, folder / name)) for name, found in part.items() if files[name] is not None
+    ]
+    with contextlib.suppress(sqlite3.Error), cache:  # another writes: it is read again the next time
+        cache.executemany(f"INSERT OR REPLACE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})", lines)
+
+
+def _columns(found: Found, path: Path) -> list[Any]:
+    if isinstance(found, BadFile):  # its message begins with the path, which may be another the next time
+        return [found.message.removeprefix(str(path)), found.fix, None, None, *[None] * len(FIELDS)]
+    return [None, None, found.cell, found.deployed, *(getattr(found.row, name) for name in FIELDS)]
+
+
+def _forget(cache: sqlite3.Connection | None, files: dict[str, Any]) -> None:
+    """Drop what is no longer there."""
+    if cache is None:
+        return
+    with contextlib.suppress(sqlite3.Error), cache:
+        gone = [(name,) for (name,) in cache.execute("SELECT name FROM entries") if name not in files]
+        cache.executemany("DELETE FROM entries WHERE name = ?", gone)

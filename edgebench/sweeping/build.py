@@ -1,0 +1,67 @@
+"""Steps from what the user asks for and what was found out: the one place where their identities come from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebench.measuring.running import RunOptions
+from edgebench.records.recipe import TrainConfig, absolute, folder_name
+from edgebench.specs import Precision
+from edgebench.sweeping import facts
+from edgebench.sweeping.facts import Facts
+from edgebench.sweeping.site import Site
+from edgebench.sweeping.steps import Export, Measure, Step, Train
+
+
+def train(config: TrainConfig, known: Facts) -> Train:
+    """The training by a recipe; `known` has to be told of it."""
+    config = absolute(config)
+    which = facts.key(config)
+    folder = folder_name(config, known.datasets[which])
+    return Train(config, folder, known.contents[which], facts.tools(facts.TRAINING_TOOLS))
+
+
+def export(
+    trained: Train, target: str, precision: Precision, known: Facts, *, device: str = "",
+    accuracy_drop: float | None = None, calibration_images: int = 300, max_batch: int = 32,
+    extra: dict[str, str] | None = None,
+) -> list[Export]:  # fmt: skip
+    """The exports from a training to a target, each from what the one before makes; the last one is the target's.
+
+    None for the target "checkpoint", which is there already. `device`: where it runs, which is where TensorRT builds
+    its engines. Raises UsageError where the target is not made in that precision.
+    """
+    source: Step = trained
+    made: list[Export] = []
+    if target == "checkpoint":
+        return made
+    links = facts.chain(known.exporting, target, precision)
+    for number, (format, kind) in enumerate(links, 1):
+        given = {"extra": extra or {}} if number == len(links) else {}
+        if kind == "int8":
+            given |= {"accuracy_drop": accuracy_drop, "calibration_images": calibration_images}
+        on_device = device if known.exporting[format].on_device else ""
+        libraries = facts.EXPORT_TOOLS.get(format, ()) + (facts.INT8_TOOLS if kind == "int8" else ())
+        step = Export(
+            source.identity, format, kind, max_batch=max_batch, tools=facts.tools(libraries), device=on_device, **given
+        )
+        made.append(step)
+        source = step
+    return made
+
+
+def measure(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:
+    """The measurement of what a step makes on one runtime of a device."""
+    version = site.probe(runtime).version
+    return Measure(
+        source.identity, site.device, site.machine, replace(options, runtimes=(runtime,)), {runtime: version}
+    )
+
+
+def evaluate(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:
+    """The evaluation on the whole test split; of `options` only what decides on the answers is taken."""
+    only = RunOptions(
+        compute=options.compute, scenario="evaluate", batch=16, threads=options.threads, time_limit_s=3600.0,
+        unverified=options.unverified, runtime_options=options.runtime_options,
+    )  # fmt: skip
+    return measure(source, runtime, site, only)

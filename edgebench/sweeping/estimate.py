@@ -1,0 +1,124 @@
+"""How long the steps of a sweep will take, from how long like ones took in this workspace; what is unknown stays so."""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgebench.measuring.running import RunOptions
+from edgebench.sweeping.steps import Export, Measure, Outcome, Step, Train, alone, told
+
+LOADING_S = 10.0  # before a launch measures: a process, a runtime, a network of 100 M parameters; and its checks
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds for the steps whose like was done before (`known`) or is bounded by what was asked (`bounded`);
+    `unknown` counts the others, by kind."""
+
+    seconds: float
+    known: int
+    bounded: int
+    unknown: Mapping[str, int]
+
+    def sentence(self) -> str:
+        """The estimate with what it rests on."""
+        if not self.known + self.bounded + sum(self.unknown.values()):
+            return "nothing is left to do"
+        basis = []
+        if self.known:
+            basis.append(f"{self.known} steps as long as like ones in this workspace")
+        if self.bounded:
+            basis.append(f"{self.bounded} measurements at most as long as they may")
+        sentence = f"about {clock(self.seconds)} ({'; '.join(basis)})" if basis else ""
+        if self.unknown:
+            counted = ", ".join(f"{count} {kind}" for kind, count in self.unknown.items())
+            sentence += f"{', and the time of' if sentence else 'the time is not known of'} these: {counted}"
+            sentence += ", for there is nothing like them in this workspace yet"
+        return sentence
+
+
+class Durations:
+    """What steps took, by what makes them alike; it learns as outcomes come."""
+
+    def __init__(self, outcomes: Iterable[Outcome] = ()) -> None:
+        self._seconds: dict[tuple[Any, ...], list[float]] = {}
+        self._seen: set[tuple[str, str]] = set()
+        for outcome in outcomes:
+            self.learn(outcome)
+
+    def learn(self, outcome: Outcome) -> None:
+        mark = (outcome.step.identity, outcome.began)
+        if outcome.status != "ok" or outcome.seconds is None or mark in self._seen:
+            return
+        self._seen.add(mark)
+        for key in _likeness(outcome.step):
+            self._seconds.setdefault(key, []).append(outcome.seconds)
+
+    def of(self, step: Step) -> float | None:
+        """The median of those most like it; None where there is none."""
+        for key in _likeness(step):
+            if key in self._seconds:
+                return statistics.median(self._seconds[key])
+        return None
+
+    def left(self, steps: Sequence[Step], outcomes: Mapping[str, Outcome], at_once: int, now: str) -> Estimate:
+        """Of the steps that have no outcome yet, `at_once` of those at a time that need no machine of their own."""
+        shared, exclusive, known, bounded, unknown = 0.0, 0.0, 0, 0, dict[str, int]()
+        for step in steps:
+            outcome = outcomes.get(step.identity)
+            if outcome is not None and outcome.status != "running":
+                continue
+            seconds = self.of(step)
+            if seconds is not None:
+                known += 1
+            elif step.kind == "measure" and step.options.scenario in ("latency", "camera"):
+                seconds, bounded = _at_most(step.options), bounded + 1
+            else:
+                unknown[step.kind] = unknown.get(step.kind, 0) + 1
+                continue
+            if outcome is not None:
+                seconds = max(0.0, seconds - _between(outcome.began, now))
+            if alone(step):
+                exclusive += seconds
+            else:
+                shared += seconds
+        return Estimate(exclusive + shared / at_once, known, bounded, unknown)
+
+
+def clock(seconds: float) -> str:
+    """4:05, 1:02:03."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _at_most(options: RunOptions) -> float:
+    """Seconds that a measurement takes at the most; one that is not to reach a precision ends after its launches."""
+    policy = options.policy
+    if policy.precision_target:
+        return policy.max_seconds
+    return min(policy.max_seconds, policy.launches * (options.measured_s + LOADING_S))
+
+
+def _likeness(step: Step) -> list[tuple[Any, ...]]:
+    """Keys under which steps are alike, the nearest likeness first."""
+    if isinstance(step, Train):
+        c = step.config
+        return [
+            ("train", c.model, step.contents["dataset"], c.subset, c.epochs, c.image_size),
+            ("train", c.model, step.contents["dataset"], c.epochs), ("train", c.model), ("train",),
+        ]  # fmt: skip
+    if isinstance(step, Export):
+        return [("export", step.target, step.precision), ("export",)]
+    assert isinstance(step, Measure)
+    return [
+        (step.kind, step.device, step.runtime, repr(told(step.options))),
+        (step.kind, step.device, repr(told(step.options.policy))),
+    ]
+
+
+def _between(began: str, now: str) -> float:
+    return (datetime.datetime.fromisoformat(now) - datetime.datetime.fromisoformat(began)).total_seconds()

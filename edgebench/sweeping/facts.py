@@ -1,0 +1,129 @@
+"""What the steps of a sweep depend on, found out before any work: names, contents, versions, who exports from what."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from edgebench.errors import BadFile, Unsupported, UsageError
+from edgebench.machine import registry
+from edgebench.records.recipe import TrainConfig
+from edgebench.specs import Precision
+
+TRAINING_TOOLS = ("torch", "timm")
+# The libraries whose version changes what an exporter makes.
+EXPORT_TOOLS = {
+    "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",), "tensorrt": ("tensorrt",),
+}  # fmt: skip
+INT8_TOOLS = ("nncf",)
+
+
+@dataclass(frozen=True)
+class Exporting:
+    """How a target is made: for each precision the format and precision that it starts from, where that is known.
+
+    `on_device`: it has to be made on the device that runs it; `error`: why it cannot be made here.
+    """
+
+    accepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    on_device: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`contents`: by recipe (see `key`), the sha256 of its dataset and files; `datasets`: its dataset's name;
+    `networks`: what its model's name stands for; `exporting`: by target."""
+
+    contents: dict[str, dict[str, str]]
+    datasets: dict[str, str]
+    networks: dict[str, str]
+    exporting: dict[str, Exporting]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What `find` is asked, in a process of its own: it loads torch and the exporters' libraries."""
+
+    configs: tuple[TrainConfig, ...]
+    targets: tuple[str, ...]
+
+
+def find(asked: Question) -> Facts:
+    """Look at everything that recipes and targets name. Raises UsageError or BadFile for the first that is wrong."""
+    from edgebench.training import data, models
+
+    contents, datasets, networks = {}, {}, {}
+    digests: dict[tuple[str, str | None], str] = {}
+    checked: set[tuple[str, str | None, str]] = set()
+    for config in asked.configs:
+        config.check()
+        network = models.resolve(config.model)
+        networks[config.model] = config.model if config.model.endswith(".toml") else network
+        place = (config.dataset, config.data_dir)
+        found = data.find(*place)
+        if (*place, config.subset) not in checked:
+            data.check(found, config.subset)
+            checked.add((*place, config.subset))
+        if place not in digests:
+            digests[place] = data.digest(found)
+        known = {"dataset": digests[place]}
+        named = {"model": Path(config.model.partition(".py:")[0] + ".py" * (".py:" in config.model))}
+        named |= {"init_weights": Path(config.init_weights)} if config.init_weights else {}
+        for name, path in named.items():
+            if name == "init_weights" or path.suffix in (".py", ".toml"):
+                known[name] = _sha256(path)
+        contents[key(config)] = known
+        datasets[key(config)] = found.name
+    return Facts(contents, datasets, networks, {target: _exporting(target) for target in asked.targets})
+
+
+def _exporting(target: str) -> Exporting:
+    try:
+        exporter = registry.load("exporters", target)
+    except Unsupported as error:
+        return Exporting(on_device=target == "tensorrt", error=str(error))
+    return Exporting(dict(exporter.accepts), on_device=exporter.verify_on != "cpu")
+
+
+def key(config: TrainConfig) -> str:
+    """The part of a recipe that decides which files it reads."""
+    return "|".join((config.model, config.dataset, config.data_dir or "", config.init_weights or ""))
+
+
+def tools(names: Sequence[str]) -> dict[str, str]:
+    """The installed versions; what is not installed is left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision) -> tuple[tuple[str, Precision], ...]:
+    """The exports that lead from a checkpoint to a target, each as (target, precision), the last one last.
+
+    Raises UsageError where the target is not made in that precision.
+    """
+    known = exporting[target]
+    if known.error:  # from ONNX, which it is probably made of; the step itself will tell what is missing
+        return (
+            ((target, precision),) if target == "onnx" else (*chain(exporting, "onnx", precision), (target, precision))
+        )
+    if precision not in known.accepts:
+        raise UsageError(f"{target} artifacts are not made in {precision}", f"choose of {', '.join(known.accepts)}")
+    format, start = known.accepts[precision]
+    before = () if format == "checkpoint" else chain(exporting, format, start)  # type: ignore[arg-type]
+    return (*before, (target, precision))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from None

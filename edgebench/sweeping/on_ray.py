@@ -1,0 +1,201 @@
+"""The Ray engine: trainings on the cluster's GPUs or cores, measurements on the node that carries `device:PROFILE`.
+
+Nodes share the workspace's folder; Ray itself moves nothing but the names of steps. What a step needs is read from the
+workspace by its hash, as on one machine, and what came of it is on record there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edgebench.errors import EdgebenchError, Unsupported, UsageError, unknown_name
+from edgebench.machine.device import load_profile
+from edgebench.measuring import process
+from edgebench.records.workspace import Workspace
+from edgebench.sweeping import cluster
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.site import Site
+from edgebench.sweeping.step_process import Child
+from edgebench.sweeping.steps import Outcome, Step, Train, alone
+
+POLL_S = 0.1
+LOST_AT_MOST = 3  # nodes under one step, before it is the step that is to blame
+NO_NODE_S = 60.0  # how long a device may have no node before what waits for it is given up
+
+
+def connect(address: str | None) -> Any:
+    """Ray, connected to a cluster: the one at `address`, or what RAY_ADDRESS or this machine has."""
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise Unsupported("the engine ray needs the Python module 'ray'", "pip install 'edgebench[ray]'") from None
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address or "auto", log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise EdgebenchError(
+                f"no Ray cluster answers at {address or 'RAY_ADDRESS or on this machine'}: {first}",
+                "start one: `ray start --head`, and `ray start --address HEAD` on each node",
+            ) from None
+    return ray
+
+
+def sites(reports: Sequence[cluster.Node], devices: Sequence[str]) -> list[Site]:
+    """The devices of a plan as nodes of the cluster have them; by default all that are there.
+
+    Raises UsageError for one that no node carries, EdgebenchError where the node cannot do its part.
+    """
+    carried = {device: node for node in reversed(reports) for device in node.devices}
+    if not carried:
+        raise EdgebenchError("no node of the cluster carries a device", cluster.how_to_carry("cpu"))
+    found = []
+    for device in devices or sorted(carried):
+        profile = load_profile(device)
+        if device not in carried:
+            raise UsageError(
+                f"no node of the cluster carries device:{device}; it has {', '.join(sorted(carried))}",
+                cluster.how_to_carry(device),
+            )
+        node = carried[device]
+        if problems := node.problems():
+            raise EdgebenchError(f"node {node.address} carries device:{device}, but {problems[0]}", "mend that first")
+        found.append(Site(device, profile.compute, node.machine, node.probes))
+    return found
+
+
+@dataclass
+class Task:
+    """A step that was handed to Ray, and how many of its nodes were lost."""
+
+    begun: Outcome
+    reference: Any
+    lost: int = 0
+    homeless_since: float | None = None
+
+
+class OnRay:
+    """Steps as Ray tasks. A node that dies costs what ran on it: that is begun anew elsewhere, and the rest goes on."""
+
+    def __init__(self, kept: Records, ray: Any, reports: Sequence[cluster.Node], say: Callable[[str], None]) -> None:
+        self._kept, self._ray, self._say = kept, ray, say
+        self._reports = list(reports)
+        self._tasks: dict[str, Task] = {}
+        self._perform = ray.remote(perform_here)
+
+    def has_room(self, step: Step) -> bool:
+        return True  # Ray keeps the queue
+
+    def start(self, step: Step) -> Outcome:
+        begun = self._kept.begin(step)
+        self._tasks[step.identity] = Task(begun, self._submit(step))
+        return begun
+
+    def _submit(self, step: Step) -> Any:
+        needs = demands(step, self._reports)
+        share = 0 if alone(step) else int(needs["num_cpus"])
+        root = str(self._kept.workspace.root.absolute())
+        return self._perform.options(max_retries=0, **needs).remote(root, step.identity, share)
+
+    def ended(self, timeout_s: float) -> list[Outcome]:
+        by_reference = {task.reference: identity for identity, task in self._tasks.items()}
+        ready, _ = self._ray.wait(list(by_reference), num_returns=1, timeout=timeout_s)
+        over = [outcome for reference in ready if (outcome := self._over(by_reference[reference]))]
+        return over + self._without_a_node()
+
+    def _over(self, identity: str) -> Outcome | None:
+        """The outcome of a task that Ray is done with; None where its node was lost and it was handed over anew."""
+        task, errors = self._tasks[identity], self._ray.exceptions
+        message = ""
+        try:
+            self._ray.get(task.reference)
+        except errors.RayTaskError as error:
+            message = str(error.cause or error).strip().splitlines()[-1]
+        except errors.OutOfMemoryError as error:
+            return self._end(identity, "out_of_memory", str(error).strip().splitlines()[0])
+        except errors.RayError as error:
+            task.lost += 1
+            if task.lost <= LOST_AT_MOST:
+                self._say(f"a node was lost: {task.begun.step.title} begins anew")
+                task.begun = self._kept.begin(task.begun.step)
+                task.reference = self._submit(task.begun.step)
+                return None
+            why = str(error).strip().splitlines()[0]
+            return self._end(identity, "crashed", f"{task.lost} nodes were lost under it, the last one so: {why}")
+        found = self._kept.read(identity)
+        if found is None or found.status == "running":
+            return self._end(identity, "failed", message or "its node did not put an outcome on record")
+        del self._tasks[identity]
+        return found
+
+    def _without_a_node(self) -> list[Outcome]:
+        """Give up what waits for a device that has had no node for a while."""
+        carried = {d for node in self._ray.nodes() if node["Alive"] for d in cluster.devices_in(node["Resources"])}
+        over = []
+        for identity, task in list(self._tasks.items()):
+            device = task.begun.step.device
+            if not device or device in carried:
+                task.homeless_since = None
+                continue
+            task.homeless_since = task.homeless_since or time.monotonic()
+            if time.monotonic() - task.homeless_since > NO_NODE_S:
+                self._ray.cancel(task.reference, force=True)
+                over.append(self._end(identity, "failed", f"no node of the cluster carries device:{device} any more"))
+        return over
+
+    def _end(self, identity: str, status: Any, message: str) -> Outcome:
+        from dataclasses import replace
+
+        task = self._tasks.pop(identity)
+        return self._kept.end(replace(task.begun, status=status, message=message))
+
+    def close(self) -> None:
+        for task in self._tasks.values():
+            self._ray.cancel(task.reference, force=True)
+        self._tasks.clear()
+
+
+def demands(step: Step, reports: Sequence[cluster.Node]) -> dict[str, Any]:
+    """What Ray has to find for a step. Where it is measured, all cores and GPUs of the node that carries the device."""
+    if alone(step):
+        nodes = [node for node in reports if step.device in node.devices]
+        if not nodes:
+            raise unknown_name("device of the cluster", step.device, [d for node in reports for d in node.devices])
+        whole = {name: min(node.resources.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU")}
+        return {"num_cpus": whole["CPU"], "num_gpus": whole["GPU"], "resources": {cluster.PREFIX + step.device: 1}}
+    cards = max((node.resources.get("GPU", 0.0) for node in reports), default=0.0)
+    return {"num_cpus": 1, "num_gpus": 1 if cards and isinstance(step, Train) else 0}
+
+
+def perform_here(root: str, identity: str, share: int) -> None:
+    """On a node: do the step that the workspace in `root` has on record as begun, on `share` cores (0: all)."""
+    kept = Records(Workspace(Path(root)))
+    begun = kept.read(identity)
+    if begun is None:
+        raise EdgebenchError(f"the workspace {root} is not the sweep's on this node: share its folder")
+    if alone(begun.step):
+        _wait(Child(begun, kept))
+        return
+    usage = psutil.cpu_percent(interval=0.1, percpu=True)
+    calm = sorted(os.sched_getaffinity(0), key=lambda core: usage[core] if core < len(usage) else 0.0)
+    while True:
+        with process.machine_shared() as held:
+            if held:
+                _wait(Child(begun, kept, cores=calm[:share]))
+                return
+        time.sleep(POLL_S)
+
+
+def _wait(child: Child) -> None:
+    try:
+        while child.outcome() is None:
+            time.sleep(POLL_S)
+    finally:
+        child.stop()

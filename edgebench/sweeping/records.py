@@ -1,0 +1,176 @@
+"""What came of each step, in WORKSPACE/sweep: written whole, by one sweep at a time, with a log of begins and ends.
+
+lock                the sweep at work, and its process number
+steps/HASH.json     an Outcome; one that is "running" was killed, or is under way
+phases/HASH         what a step is at, in words
+logs/HASH.txt       what its process printed
+log.jsonl           a line for each step that began or ended
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from edgebench import artifact
+from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records import jsonio
+from edgebench.records.result import Result
+from edgebench.records.workspace import Workspace, now
+from edgebench.results import store
+from edgebench.specs import Artifact
+from edgebench.sweeping.steps import Outcome, Step, Train
+
+
+class Records:
+    """The records of a workspace. As a context manager it is the one sweep there: another gets an EdgebenchError."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.folder = workspace.root.absolute() / "sweep"
+        self.lock: int | None = None
+
+    def __enter__(self) -> Records:
+        (self.folder / "phases").mkdir(parents=True, exist_ok=True)
+        (self.folder / "logs").mkdir(exist_ok=True)
+        handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            _take(handle, patience_s=10.0)
+        except BlockingIOError:
+            who = os.pread(handle, 100, 0).decode(errors="replace").strip()
+            os.close(handle)
+            raise EdgebenchError(
+                f"another sweep is at work in {self.workspace.root}{f' ({who})' if who else ''}",
+                "wait for its end, or give this one another --workspace; nothing was lost",
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} since {now()[:19]} UTC".encode(), 0)
+        self.lock = handle
+        _sweep_up(self.workspace.checkpoints, self.workspace.artifacts)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.lock is not None:
+            os.ftruncate(self.lock, 0)
+            os.close(self.lock)
+            self.lock = None
+
+    def read(self, identity: str) -> Outcome | None:
+        """The record of a step; None where there is none, or none that can be read: it is then done again."""
+        with contextlib.suppress(BadFile):
+            found = jsonio.read(Outcome, self._file(identity))
+            return found if found.step.identity == identity else None
+        return None
+
+    def all(self) -> Iterator[Outcome]:
+        """Every record of this workspace, of whatever sweep."""
+        for path in sorted((self.folder / "steps").glob("*.json")):
+            if found := self.read(path.stem):
+                yield found
+
+    def begin(self, step: Step) -> Outcome:
+        """Note that a step begins; one that was cut short keeps when it first began."""
+        before, moment = self.read(step.identity), now()
+        cut_short = before is not None and before.status == "running"
+        attempts = before.attempts + 1 if before else 1
+        begun = Outcome(step, "running", before.since if cut_short else moment, moment, attempts)
+        jsonio.write(self._file(step.identity), begun)
+        self.log("began", begun)
+        return begun
+
+    def end(self, outcome: Outcome) -> Outcome:
+        """Keep what came of a step."""
+        jsonio.write(self._file(outcome.step.identity), outcome)
+        self.log("ended", outcome)
+        (self.folder / "phases" / outcome.step.identity).unlink(missing_ok=True)
+        return outcome
+
+    def done(self, step: Step, sources: dict[str, Outcome]) -> Outcome | None:
+        """The outcome of a step that need not be done: it went well, from what its sources still are, and is there."""
+        found = self.read(step.identity)
+        if found is None or found.status != "ok":
+            return None
+        if step.needs and sources[step.needs[0]].product != found.made_from:
+            return None
+        try:
+            there = self.result(found) if step.kind in ("evaluate", "measure") else self.artifact(found, verify=False)
+        except BadFile:
+            return None
+        return found if isinstance(there, Result) or there.identity == found.product else None
+
+    def artifact(self, outcome: Outcome, verify: bool = True) -> Artifact:
+        """The checkpoint or artifact that a step made."""
+        return artifact.read(self.workspace.root / outcome.path, verify)
+
+    def result(self, outcome: Outcome) -> Result:
+        """The result that a step made."""
+        return store.read(self.workspace.root / outcome.path, samples=False)
+
+    def claimed(self, step: Train) -> bool:
+        """Whether another step wrote the checkpoint's folder: by the same recipe, from another dataset or torch."""
+        return any(
+            isinstance(other.step, Train) and other.step.folder == step.folder and other.step.identity != step.identity
+            for other in self.all()
+        )
+
+    def phase(self, identity: str) -> str:
+        with contextlib.suppress(OSError):
+            return (self.folder / "phases" / identity).read_text(encoding="utf-8", errors="replace")[:200]
+        return ""
+
+    def tell(self, identity: str, phase: str) -> None:
+        """Note what a step is at; a reader may see half a word, never a wrong outcome."""
+        (self.folder / "phases" / identity).write_text(phase, encoding="utf-8")
+
+    def log_file(self, identity: str) -> Path:
+        return self.folder / "logs" / f"{identity}.txt"
+
+    def log(self, event: str, outcome: Outcome) -> None:
+        step = outcome.step
+        line = {
+            "time": now(), "event": event, "step": step.identity, "kind": step.kind, "title": step.title,
+            "status": outcome.status, "attempt": outcome.attempts, "seconds": outcome.seconds,
+        }  # fmt: skip
+        handle = os.open(self.folder / "log.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        with os.fdopen(handle, "wb") as file:
+            file.write(json.dumps(line).encode() + b"\n")
+
+    def _file(self, identity: str) -> Path:
+        return self.folder / "steps" / f"{identity}.json"
+
+
+def _take(handle: int, patience_s: float) -> None:
+    """Lock, or raise BlockingIOError: the steps of a sweep that was killed hold its lock until they are gone too."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _, number, *_ = [*os.pread(handle, 100, 0).decode(errors="replace").split(), "", ""]
+            if (number.isdigit() and _is_alive(int(number))) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _is_alive(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _sweep_up(*folders: Path) -> None:
+    """Remove the scratch folders of artifact.staged whose processes are gone."""
+    for folder in folders:
+        for left in folder.glob(".*.*.*"):
+            number, ending = left.name.split(".")[-2:]
+            if ending in ("partial", "old") and number.isdigit() and not _is_alive(int(number)):
+                shutil.rmtree(left, ignore_errors=True)

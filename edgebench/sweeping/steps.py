@@ -1,0 +1,156 @@
+"""The steps of a sweep as data: what to do, what that depends on, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from edgebench.measuring.running import RunOptions
+from edgebench.records.jsonio import dumps
+from edgebench.records.recipe import TrainConfig
+from edgebench.specs import Precision
+
+SCHEMA = 1
+Kind = Literal["train", "export", "evaluate", "measure"]
+Ending = Literal["running", "ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train by a recipe into the checkpoint `folder`; its test split is kept beside it, for the evaluations.
+
+    `contents`: the sha256 of the dataset and of each file that the recipe names; `tools`: versions of the libraries.
+    """
+
+    config: TrainConfig
+    folder: str
+    contents: dict[str, str]
+    tools: dict[str, str]
+
+    kind: ClassVar[Kind] = "train"
+    needs: ClassVar[tuple[str, ...]] = ()
+    device: ClassVar[str] = ""
+
+    @cached_property
+    def identity(self) -> str:
+        # Where the files lie does not matter, only what is in them.
+        config = dataclasses.replace(self.config, data_dir=None, dataset="", init_weights=None)
+        return _hash(self.kind, told(config), self.contents, self.tools)
+
+    @property
+    def title(self) -> str:
+        return f"train {self.config.model}, subset {self.config.subset}, seed {self.config.seed}"
+
+
+@dataclass(frozen=True)
+class Export:
+    """Export what the step `source` makes. `device`: the one that it has to be done on; "" for any machine."""
+
+    source: str
+    target: str
+    precision: Precision
+    accuracy_drop: float | None = None
+    calibration_images: int = 300
+    max_batch: int = 32
+    extra: dict[str, str] = field(default_factory=dict)
+    tools: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+
+    kind: ClassVar[Kind] = "export"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    @cached_property
+    def identity(self) -> str:
+        return _hash(self.kind, told(self))
+
+    @property
+    def title(self) -> str:
+        return f"export to {self.target}, {self.precision}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Measure what the step `source` makes on one runtime of a device, or evaluate it: `options.scenario` says which.
+
+    `machine` tells this device from others of its profile; `tools`: the version of the runtime there.
+    """
+
+    source: str
+    device: str
+    machine: str
+    options: RunOptions
+    tools: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        return "evaluate" if self.options.scenario == "evaluate" else "measure"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    @property
+    def runtime(self) -> str:
+        return self.options.runtimes[0]
+
+    @cached_property
+    def identity(self) -> str:
+        return _hash(self.kind, told(self))
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} on {self.runtime}, {self.device}"
+
+
+Step = Train | Export | Measure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a step, or that it is under way.
+
+    `path`, relative to the workspace, is what it made: a checkpoint, an artifact or a result; `product` the identity
+    of the first two, `made_from` that of the artifact it began with. `since` is when it was first begun and `began`
+    when it was last, `attempts` how often; `seconds` is how long the last one took.
+    """
+
+    step: Step
+    status: Ending
+    since: str
+    began: str
+    attempts: int = 1
+    seconds: float | None = None
+    message: str = ""
+    path: str = ""
+    product: str = ""
+    made_from: str = ""
+    log_tail: str = ""
+    schema: int = SCHEMA
+
+
+def alone(step: Step) -> bool:
+    """Whether nothing else may run on its machine: it is measured there, or tries out what is fastest."""
+    return bool(step.device)
+
+
+def _hash(*parts: Any) -> str:
+    return hashlib.sha256(dumps([SCHEMA, *parts]).encode()).hexdigest()
+
+
+def told(value: Any) -> dict[str, Any]:
+    """The fields that are not as by default: a setting that a newer edgebench adds does not make old work new."""
+    changed = {}
+    for each in dataclasses.fields(value):
+        found = getattr(value, each.name)
+        default = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
+        if isinstance(found, float) and found.is_integer():
+            found = int(found)  # 2 and 2.0 are one number, and JSON gives back the other
+        if found != default:
+            changed[each.name] = told(found) if dataclasses.is_dataclass(found) else found
+    return changed

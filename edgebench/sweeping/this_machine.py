@@ -1,0 +1,88 @@
+"""The local engine: trainings and exports share this machine's cores and GPUs; measurements have it to themselves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import psutil
+
+from edgebench.machine.device import available_cores
+from edgebench.machine.fingerprint import nvidia_cards
+from edgebench.measuring import process
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.step_process import Child
+from edgebench.sweeping.steps import Outcome, Step, Train, alone
+
+POLL_S = 0.02
+MEMORY_OF_ONE = 3 << 30  # bytes that a training on a CPU may well take
+AT_ONCE = 16
+
+
+def slots(steps: Sequence[Step]) -> int:
+    """How many trainings or exports to do at once: one a GPU; without any one a core, as memory allows.
+
+    It depends on the machine and the whole plan, not on what is left of it: a training's threads follow from it, and
+    a resumed sweep has to come to the same weights.
+    """
+    trainings = sum(isinstance(step, Train) for step in steps) or 1
+    cards = len(nvidia_cards())
+    fit = psutil.virtual_memory().total // MEMORY_OF_ONE
+    return max(1, min(trainings, AT_ONCE, cards or min(available_cores(), fit)))
+
+
+class Local:
+    """Steps as processes of this machine, at most `at_once` of those that may share it."""
+
+    def __init__(self, kept: Records, at_once: int = 1) -> None:
+        self._kept = kept
+        self._free = list(range(at_once))
+        self._children: dict[int, Child] = {}  # by slot; what is alone has slot −1
+        cores = sorted(os.sched_getaffinity(0))
+        share = max(1, min(available_cores(), len(cores)) // at_once)
+        self._cores = [cores[i * share : (i + 1) * share] for i in range(at_once)]
+        self._cards = len(nvidia_cards())
+        self._machine = ExitStack()  # held while trainings run, so that nobody measures beside them
+
+    def has_room(self, step: Step) -> bool:
+        if alone(step):
+            return not self._children
+        if -1 in self._children or not self._free:
+            return False
+        if not self._children:
+            self._machine.close()
+            return self._machine.enter_context(process.machine_shared())
+        return True
+
+    def start(self, step: Step) -> Outcome:
+        begun = self._kept.begin(step)
+        if alone(step):
+            self._children[-1] = Child(begun, self._kept)
+            return begun
+        slot = self._free.pop(0)
+        chosen = {"CUDA_VISIBLE_DEVICES": str(slot % self._cards)} if self._cards else {}
+        self._children[slot] = Child(begun, self._kept, cores=self._cores[slot], environment=chosen)
+        return begun
+
+    def ended(self, timeout_s: float) -> list[Outcome]:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            over = {slot: outcome for slot, child in self._children.items() if (outcome := child.outcome())}
+            if over or time.monotonic() > deadline:
+                break
+            time.sleep(POLL_S)
+        for slot in over:
+            del self._children[slot]
+            if slot >= 0:
+                self._free = sorted([*self._free, slot])
+        if not self._children:
+            self._machine.close()
+        return list(over.values())
+
+    def close(self) -> None:
+        for child in self._children.values():
+            child.stop()
+        self._children.clear()
+        self._machine.close()

@@ -1,0 +1,106 @@
+"""Works off steps: what is done stays, what is ready goes to the engine, what needs a failed one is given up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgebench.records.workspace import now
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.steps import Outcome, Step, alone
+
+TICK_S = 0.2
+
+
+class Engine(Protocol):
+    """Where steps are performed. Each is on record as begun when it is started, and its outcome at its end."""
+
+    def has_room(self, step: Step) -> bool:
+        """Whether the step may be started now."""
+
+    def start(self, step: Step) -> Outcome:
+        """Begin the step, and return its record."""
+
+    def ended(self, timeout_s: float) -> list[Outcome]:
+        """The outcomes of steps that ended by now; waits so long for the first."""
+
+    def close(self) -> None:
+        """End what is under way; the next sweep goes on with it."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A moment of a sweep. `outcomes` by identity: what is done, and what is under way ("running")."""
+
+    steps: tuple[Step, ...]
+    outcomes: dict[str, Outcome]
+
+
+def ordered(steps: Sequence[Step]) -> list[Step]:
+    """Each step once, in the order given. Raises ValueError where one stands before what it needs."""
+    found: dict[str, Step] = {}
+    for step in steps:
+        if missing := [need for need in step.needs if need not in found]:
+            raise ValueError(f"{step.title} needs the step {missing[0][:12]}, which is not before it")
+        found.setdefault(step.identity, step)
+    return list(found.values())
+
+
+def settled(steps: Sequence[Step], kept: Records) -> dict[str, Outcome]:
+    """The outcomes of those steps that need not be done again, by identity."""
+    found: dict[str, Outcome] = {}
+    for step in ordered(steps):
+        if all(need in found for need in step.needs) and (outcome := kept.done(step, found)):
+            found[step.identity] = outcome
+    return found
+
+
+def work(
+    steps: Sequence[Step], kept: Records, engine: Engine, on_change: Callable[[State], None] = lambda state: None
+) -> dict[str, Outcome]:
+    """Do all steps, those that they need before them, and return what came of each, by identity.
+
+    A step that fails, in this sweep, is not tried again; what needs it ends with its status and says so. A later sweep
+    tries it again. `on_change` is called at each change and every fifth of a second. On an exception, such as
+    KeyboardInterrupt, the engine is closed: what is done is on record, and the next sweep goes on.
+    """
+    todo = ordered(steps)
+    outcomes = settled(todo, kept)
+    waiting = [step for step in todo if step.identity not in outcomes]
+    by_identity = {step.identity: step for step in todo}
+    running: set[str] = set()
+    try:
+        while waiting or running:
+            for step in list(waiting):
+                before = [outcomes.get(need) for need in step.needs]
+                if failed := [o for o in before if o is not None and o.status not in ("ok", "running")]:
+                    waiting.remove(step)
+                    outcomes[step.identity] = _given_up(step, failed[0], by_identity)
+            # What many can do at a time comes first: a measurement would make all of them wait.
+            for step in sorted(waiting, key=alone):
+                ready = all(need in outcomes and outcomes[need].status == "ok" for need in step.needs)
+                if ready and engine.has_room(step):
+                    waiting.remove(step)
+                    outcomes[step.identity] = engine.start(step)
+                    running.add(step.identity)
+            on_change(State(tuple(todo), outcomes))
+            if not running and waiting:
+                time.sleep(TICK_S)  # another edgebench has the machine, or a failure is yet to be passed on
+                continue
+            for outcome in engine.ended(TICK_S) if running else ():
+                outcomes[outcome.step.identity] = outcome
+                running.discard(outcome.step.identity)
+    finally:
+        engine.close()
+    on_change(State(tuple(todo), outcomes))
+    return outcomes
+
+
+def _given_up(step: Step, cause: Outcome, by_identity: dict[str, Step]) -> Outcome:
+    """What needs a failed step ends as it did; it is not put on record, for it was not tried."""
+    title = by_identity[cause.step.identity].title
+    message = cause.message if cause.message.startswith("[") else f"[{title}] {cause.message}"
+    moment = now()
+    return Outcome(step, cause.status, moment, moment, attempts=0, message=message)

@@ -1,0 +1,1 @@
+"""What needs pictures and torch: datasets, networks, augmentation, the training loop, checkpoints."""

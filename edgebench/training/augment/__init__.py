@@ -1,0 +1,38 @@
+"""Changes to training images, made on their device for a whole batch at once; this file puts them in order.
+
+Images are uint8 tensors (N, 3, H, W), channels-last in memory, and come back so. All chance comes from a CPU
+`torch.Generator`, also for images on a GPU: its saved state resumes a run exactly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgebench.errors import unknown_name
+from edgebench.training.augment import placement
+from edgebench.training.augment.mixing import mix
+from edgebench.training.augment.placement import flip, shift
+from edgebench.training.augment.policies import rand, trivial
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["POLICIES", "augment", "flip", "mix", "rand", "shift", "trivial"]
+
+POLICIES = {"none": None, "trivialaugment": trivial, "randaugment": rand}
+
+
+def augment(images: torch.Tensor, generator: torch.Generator, *, flip: bool, shift: float, policy: str) -> torch.Tensor:
+    """`images` (N, 3, H, W), uint8, mirrored, then moved by up to the share `shift`, then changed by one of POLICIES.
+
+    Raises UsageError for an unknown policy.
+    """
+    if policy not in POLICIES:
+        raise unknown_name("augmentation policy", policy, POLICIES)
+    if flip:
+        images = placement.flip(images, generator)
+    if shift:
+        images = placement.shift(images, shift, generator)
+    if change := POLICIES[policy]:
+        images = change(images, generator)
+    return images

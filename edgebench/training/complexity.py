@@ -1,0 +1,211 @@
+"""What a network costs before it is trained: parameters, operations, activations, size, peak memory.
+
+    python -m edgebench.training.complexity MODEL IMAGE_SIZE BATCH TRAIN_BATCH OUT.json    measures its own peak memory
+
+A peak is the process's, so each network has one of its own; libraries and their warm-up are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgebench.errors import BadFile, EdgebenchError
+from edgebench.machine.memory import PeakMemory
+from edgebench.records import jsonio
+
+CLASSES = 1000  # ImageNet's, as in the published figures
+TIME_LIMIT_S = 1200.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peaks in bytes above the process before it had the network; None where this machine does not tell.
+
+    inference_bytes: one batch, the weights included; training_bytes: forward, backward and AdamW's step, with
+    gradients and the optimizer's state. `source` names the counter.
+    """
+
+    inference_bytes: int | None
+    training_bytes: int | None
+    source: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """A network's cost for square images of `image_size` pixels; `error` says why the figures are missing.
+
+    macs, flops = 2 × macs and activations are those of one image: see `models.cost.count`. weights_bytes: of all
+    parameters and buffers in fp32, which is what a checkpoint's file weighs.
+    """
+
+    model: str
+    image_size: int
+    parameters: int | None = None
+    macs: int | None = None
+    flops: int | None = None
+    activations: int | None = None
+    weights_bytes: int | None = None
+    batch_size: int | None = None
+    train_batch_size: int | None = None
+    memory: Memory | None = None
+    adapted: tuple[str, ...] = ()
+    error: str = ""
+
+
+def profile(name: str, image_size: int, batch_size: int, train_batch_size: int, *, memory: bool = True) -> Complexity:
+    """The cost of one network. Never raises for what is wrong with the network: that is the `error`."""
+    found = Complexity(name, image_size)
+    try:
+        found = _count(found)
+        if memory:
+            measured = _measured_apart(name, image_size, batch_size, train_batch_size)
+            found = replace(found, memory=measured, batch_size=batch_size, train_batch_size=train_batch_size)
+    except EdgebenchError as error:
+        return replace(found, error=str(error))
+    except Exception as error:  # a network from elsewhere may fail in any way
+        return replace(found, error=f"{type(error).__name__}: {error}")
+    return found
+
+
+def _count(found: Complexity) -> Complexity:
+    import contextlib
+
+    import torch
+
+    from edgebench.training import models
+
+    # torch's meta device computes shapes alone; a user's own code may need the numbers.
+    with torch.device("meta") if models.is_timm(found.model) else contextlib.nullcontext():
+        model, info = models.build(found.model, CLASSES, found.image_size, seed=0)
+    tensors = model.state_dict().values()
+    return replace(
+        found,
+        parameters=info.parameters,
+        macs=info.macs,
+        flops=info.flops,
+        activations=info.activations,
+        weights_bytes=sum(t.numel() * t.element_size() for t in tensors),
+        adapted=info.adapted,
+    )
+
+
+def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_size: int) -> Memory:
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+        out = Path(scratch, "memory.json")
+        command = [sys.executable, "-m", "edgebench.training.complexity", name]
+        command += [str(n) for n in (image_size, batch_size, train_batch_size)]
+        # Blocks go back to the system as soon as they are freed, so that a peak is of what is alive.
+        environment = os.environ | {"PYTHONSAFEPATH": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+        try:
+            done = subprocess.run(
+                [*command, str(out)], env=environment, capture_output=True, text=True, errors="replace",
+                timeout=TIME_LIMIT_S, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise EdgebenchError(f"its memory was not measured within {TIME_LIMIT_S:g} s", "--no-memory") from None
+        try:
+            return jsonio.read(Memory, out)
+        except BadFile:
+            how = f"was killed by signal {-done.returncode}" if done.returncode < 0 else "failed"
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            fix = "a smaller --train-batch-size, or --no-memory"
+            raise EdgebenchError(f"the process that measures its memory {how}: {last}", fix) from None
+
+
+def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) -> Memory:
+    """Peak memory of inference and of training in this process, which should have done nothing before."""
+    import torch
+
+    from edgebench.training import models
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    models.import_timm()
+    tiny = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 14 * 14, CLASSES))
+    _train(tiny.to(device), torch.rand(2, 3, 16, 16, device=device))  # what libraries allocate once is not counted
+    del tiny
+    counter = _Cuda() if device.type == "cuda" else _Resident()
+    model, _ = models.build(name, CLASSES, image_size, seed=0)
+    model = model.to(device)
+    counter.start_phase()
+    with torch.inference_mode():
+        model(torch.rand(batch_size, 3, image_size, image_size, device=device))
+    inference = counter.peak_bytes()
+    counter.start_phase()
+    _train(model.train(), torch.rand(train_batch_size, 3, image_size, image_size, device=device))
+    return Memory(inference, counter.peak_bytes(), counter.source, counter.reason)
+
+
+def _train(model: Any, images: Any) -> None:
+    """Two steps: AdamW makes its state in the first, so only the second has all that training needs."""
+    import torch
+
+    model, images = (x.to(memory_format=torch.channels_last) for x in (model, images))  # as `edgebench train` has it
+    labels = torch.arange(len(images), device=images.device) % CLASSES
+    optimizer = torch.optim.AdamW(model.parameters())
+    for _ in range(2):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+
+class _Resident:
+    """Resident memory above what it was when this counter was made."""
+
+    source = PeakMemory.source
+
+    def __init__(self) -> None:
+        self._peak = PeakMemory()
+        self._peak.start_phase()
+        self._before = self._peak.peak_bytes()
+
+    def start_phase(self) -> None:
+        self._peak.start_phase()
+
+    def peak_bytes(self) -> int | None:
+        peak = self._peak.peak_bytes()
+        return None if peak is None or self._before is None else peak - self._before
+
+    @property
+    def reason(self) -> str:
+        return self._peak.reason
+
+
+class _Cuda:
+    """What torch's allocator had handed out at most, above what it had when this counter was made."""
+
+    source = "torch.cuda.max_memory_allocated"
+    reason = ""
+
+    def __init__(self) -> None:
+        import torch
+
+        self._cuda = torch.cuda
+        self._before = torch.cuda.memory_allocated()
+
+    def start_phase(self) -> None:
+        self._cuda.reset_peak_memory_stats()
+
+    def peak_bytes(self) -> int:
+        self._cuda.synchronize()
+        return self._cuda.max_memory_allocated() - self._before
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="edgebench.training.complexity")
+    parser.add_argument("model")
+    parser.add_argument("numbers", type=int, nargs=3)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    jsonio.write(given.out, measure(given.model, *given.numbers))
+
+
+if __name__ == "__main__":
+    _main()

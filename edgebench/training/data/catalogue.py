@@ -1,0 +1,115 @@
+"""Which datasets there are, where they are looked for, and what a folder holds."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.errors import BadFile, Unsupported, UsageError, unknown_name
+from edgebench.training.data import cifar, download, folder, idx
+from edgebench.training.data.sources import Arrays, Dataset, Raw
+
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)  # fmt: skip (https://github.com/zalandoresearch/fashion-mnist, in the order of their numbers)
+NUMERALS = tuple("0123456789")
+NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
+IDX_FIRST = "train-images-idx3-ubyte"
+
+
+def data_folder() -> Path:
+    """Where named datasets are looked for: EDGEBENCH_DATA, by default ~/.cache/edgebench/data."""
+    return Path(os.environ.get("EDGEBENCH_DATA") or Path.home() / ".cache" / "edgebench" / "data").expanduser()
+
+
+def find(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    download: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Dataset:
+    """The dataset of this name (NAMES), or the one in the folder `name`, of whatever layout.
+
+    Only class names are read yet. `download` fetches CIFAR-10 or -100 if it is not in `data_dir` (by default
+    `data_folder()`); `on_progress(done, total)` counts bytes. Raises UsageError for a name or folder that does not
+    exist, and BadFile for a dataset that is not on this machine or damaged.
+    """
+    if name == "digits":
+        # 40 pixels, although the digits have 8: from there on a MobileNetV3 has to be changed little (models/small.py).
+        return Dataset("digits", NUMERALS, 40, False, _digits)
+    if name in NAMES:
+        return _named(name, Path(data_dir or data_folder()).expanduser(), download, on_progress)
+    path = Path(name).expanduser() if name else Path("\0")
+    if os.path.isdir(path):
+        return _recognised(path)
+    if os.path.exists(path):
+        raise UsageError(f"dataset {name} is a file", "unpack it, and name the folder")
+    if "/" in name or os.sep in name:
+        raise UsageError(f"there is no folder {name}", f"name a folder of images, or one of {', '.join(NAMES)}")
+    raise unknown_name("dataset", name, NAMES)
+
+
+def _named(name: str, root: Path, fetch: bool, on_progress: Callable[[int, int], None]) -> Dataset:
+    layouts = {layout.folder: layout.first for layout in cifar.LAYOUTS if layout.dataset == name}
+    looked = layouts or {name: IDX_FIRST if name == "fashion-mnist" else "train"}
+    for inside, first in looked.items():
+        if (root / inside / first).exists() or idx.find_file(root / inside, first):
+            return _recognised(root / inside)
+    if fetch and name in download.ARCHIVES:
+        return _recognised(download.fetch(download.ARCHIVES[name], root, on_progress))
+    places = " nor ".join(str(root / inside / first) for inside, first in looked.items())
+    if name in download.ARCHIVES:
+        url = download.ARCHIVES[name].url
+        fix = f"fetch it with --download, or unpack {url} into {root}"
+    elif name == "fashion-mnist":
+        fix = f"put the four .gz files of https://github.com/zalandoresearch/fashion-mnist into {root / name}"
+    else:
+        fix = f"ask for it at https://image-net.org, and unpack it as {root / name}/train/<wnid>/ and val/<wnid>/"
+    raise BadFile(
+        f"dataset {name} is not on this machine: there is no {places}",
+        f"{fix}; if it lies elsewhere, name the folder above it with --data-dir (or EDGEBENCH_DATA)",
+    )
+
+
+def _recognised(path: Path) -> Dataset:
+    """The dataset in a folder, by what it holds."""
+    for layout in cifar.LAYOUTS:
+        if any((path / name).is_file() for name in layout.train):
+            classes = cifar.class_names(path, layout)
+            return Dataset(layout.dataset, classes, 32, True, partial(cifar.read, path, layout, len(classes)))
+    if idx.find_file(path, IDX_FIRST):
+        if path.resolve().name == "fashion-mnist":
+            return Dataset("fashion-mnist", FASHION, 32, True, partial(idx.read, path))
+        # MNIST and its kin show numerals and letters, which a mirror changes
+        return Dataset(path.resolve().name, NUMERALS, 32, False, partial(idx.read, path))
+    found = folder.layout(path)
+    return Dataset(path.resolve().name, found.classes, 224, True, partial(folder.read, found))
+
+
+def _digits() -> Raw:
+    """scikit-learn's 1,797 handwritten digits (UCI optdigits test set): 8 × 8 grey values from 0 to 16."""
+    spec = importlib.util.find_spec("sklearn")  # its file alone: the import would load SciPy, for seconds
+    if not spec or not spec.origin:
+        raise Unsupported(
+            "the handwritten digits come with scikit-learn, which is not installed", "pip install scikit-learn"
+        )
+    table = np.loadtxt(
+        Path(spec.origin).parent / "datasets/data/digits.csv.gz", delimiter=","
+    )  # 64 pixels and the label
+    grey = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return Raw(Arrays(grey, table[:, -1].astype(np.int64)), np.arange(len(grey)))

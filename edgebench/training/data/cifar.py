@@ -1,0 +1,111 @@
+"""CIFAR-10 and CIFAR-100 as their authors give them out, in the binary and in the python layout.
+
+Both hold 32 × 32 RGB images, the red plane first: https://www.cs.toronto.edu/~kriz/cifar.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.errors import BadFile
+from edgebench.training.data import restricted_pickle
+from edgebench.training.data.sources import Arrays, Raw
+
+PIXELS = 3 * 32 * 32
+AGAIN = "fetch the dataset again: the file was cut short, or is another one"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one layout; `header` is the number of label bytes before an image, of which the last counts."""
+
+    dataset: str
+    folder: str
+    train: tuple[str, ...]
+    test: str
+    names: str
+    header: int = 0  # 0: pickles
+    key: str = ""
+
+    @property
+    def first(self) -> str:
+        """The file by which a folder of this layout is known."""
+        return self.train[0]
+
+
+LAYOUTS = (
+    Layout(
+        "cifar10", "cifar-10-batches-bin", tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin",
+        "batches.meta.txt", header=1,
+    ),
+    Layout(
+        "cifar10", "cifar-10-batches-py", tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta",
+        key="label",
+    ),
+    Layout("cifar100", "cifar-100-binary", ("train.bin",), "test.bin", "fine_label_names.txt", header=2),
+    Layout("cifar100", "cifar-100-python", ("train",), "test", "meta", key="fine_label"),
+)  # fmt: skip
+
+
+def class_names(folder: Path, layout: Layout) -> tuple[str, ...]:
+    """The names of the classes, in the order of their numbers."""
+    path = folder / layout.names
+    if layout.header:
+        try:
+            names = path.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeError) as error:
+            raise BadFile(f"{path} cannot be read: {error}", AGAIN) from None
+    else:
+        given = restricted_pickle.read(path).get(f"{layout.key}_names")
+        if not isinstance(given, list) or not all(isinstance(name, (bytes, str)) for name in given):
+            raise BadFile(f"{path} has no list {layout.key}_names", AGAIN)
+        names = [name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in given]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise BadFile(f"{path} does not name the classes, each once", AGAIN)
+    return tuple(names)
+
+
+def read(folder: Path, layout: Layout, classes: int) -> Raw:
+    """All images, those for training first. Raises BadFile for a file that is missing, cut short or out of range."""
+    batches = [_batch(folder / name, layout, classes) for name in (*layout.train, layout.test)]
+    planes, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    images = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    train = len(labels) - len(batches[-1][1])
+    rows = np.arange(len(labels))
+    return Raw(Arrays(images, labels), rows[:train], test=rows[train:])
+
+
+def _batch(path: Path, layout: Layout, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels uint8 (n, 3072) and labels int64 (n,) of one file."""
+    pixels, labels = _binary(path, layout.header) if layout.header else _pickled(path, layout.key)
+    if labels.min() < 0 or labels.max() >= classes:
+        worst = labels.min() if labels.min() < 0 else labels.max()
+        raise BadFile(f"{path} has the label {worst}, but there are {classes} classes (0 to {classes - 1})", AGAIN)
+    return pixels, labels
+
+
+def _binary(path: Path, header: int) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}", AGAIN) from None
+    record = header + PIXELS
+    if len(content) % record or not len(content):
+        raise BadFile(f"{path} has {len(content)} bytes, which is no multiple of a record's {record}", AGAIN)
+    records = content.reshape(-1, record)
+    return records[:, header:], records[:, header - 1].astype(np.int64)
+
+
+def _pickled(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
+    content = restricted_pickle.read(path)
+    pixels, labels = content.get("data"), content.get("labels" if key == "label" else f"{key}s")
+    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS:
+        raise BadFile(f"{path} has no images of {PIXELS} bytes under the key data", AGAIN)
+    if not isinstance(labels, list) or not all(type(label) is int and abs(label) < 1 << 31 for label in labels):
+        raise BadFile(f"{path} has no list of labels", AGAIN)
+    if len(labels) != len(pixels) or not labels:
+        raise BadFile(f"{path} has {len(labels)} labels for {len(pixels)} images", AGAIN)
+    return pixels, np.array(labels, np.int64)

@@ -1,0 +1,176 @@
+"""Image files to pixels: decoded once into a file that is mapped into memory, or anew at each use."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records import jsonio
+from edgebench.training.data.pixels import in_threads, resized, to_rgb
+
+
+@dataclass(frozen=True)
+class File:
+    """An image file as it was listed, by its path below the dataset's folder. size_bytes is −1 where it has none."""
+
+    name: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The files that could not be decoded, by their rows, and why."""
+
+    rows: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+Progress = Callable[[int], None]
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: EDGEBENCH_CACHE, by default ~/.cache/edgebench, and in it decoded/."""
+    return Path(os.environ.get("EDGEBENCH_CACHE") or Path.home() / ".cache" / "edgebench").expanduser() / "decoded"
+
+
+def decode(path: Path, size: int) -> np.ndarray:
+    """One image file as uint8 (size, size, 3), RGB. Raises BadFile that says why it cannot be."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():  # nor a pipe, which would be waited for
+        raise BadFile("no file, or a link to none")
+    try:
+        with Image.open(path) as image:
+            return resized(to_rgb(image), size)
+    except UnidentifiedImageError:
+        raise BadFile("no image that Pillow knows") from None
+    except Exception as error:  # Pillow's decoders raise whatever the damage makes of the file
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise BadFile(" ".join(reason.encode("utf-8", "replace").decode().split())) from None
+
+
+def usual_side(paths: Sequence[Path]) -> int | None:
+    """The median of the images' shorter sides in pixels, by their headers; None where none of them can be read."""
+    from PIL import Image
+
+    sides = []
+    for path in paths:
+        with contextlib.suppress(Exception), Image.open(path) as image:  # whatever is wrong with it, training will say
+            sides.append(min(image.size))
+    return sorted(sides)[len(sides) // 2] if sides else None
+
+
+class Streamed:
+    """Image files that are decoded each time they are asked for (see Pixels)."""
+
+    def __init__(self, root: Path, files: list[File], size: int) -> None:
+        self._root, self._files, self._size = root, files, size
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        wanted = np.arange(len(self))[rows]
+        images = np.empty((len(wanted), self._size, self._size, 3), np.uint8)
+
+        def place(i: int) -> None:
+            path = self._root / self._files[wanted[i]].name
+            try:
+                images[i] = decode(path, self._size)
+            except BadFile as error:  # it was whole when training began
+                raise BadFile(f"{path} can no longer be decoded: {error.message}") from None
+
+        in_threads(place, len(wanted))
+        return images
+
+
+def streamed(root: Path, files: list[File], size: int, on_progress: Progress) -> tuple[Streamed, Broken]:
+    """The files, each decoded once now, so that a broken one is known before training and not hours into it."""
+    return Streamed(root, files, size), _decode_all(root, files, size, lambda row, image: None, on_progress)
+
+
+def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> tuple[np.ndarray, Broken]:
+    """The files decoded, as uint8 (n, size, size, 3) mapped from a file in `cache_folder`; rows of broken ones are 0.
+
+    That file is made once for the same files (path, size and time of change), image size and version of Pillow. It is
+    written whole or not at all. Raises EdgebenchError if the disk is too small for it.
+    """
+    path = cache_folder() / f"{_key(root, files, size)}.npy"
+    shape = (len(files), size, size, 3)
+    beside = path.with_suffix(".json")
+    if path.is_file():
+        try:
+            found = np.lib.format.open_memmap(path, mode="r")
+            if found.shape == shape and found.dtype == np.uint8:
+                broken = jsonio.read(Broken, beside)
+                on_progress(len(files))
+                return found, broken
+        except (BadFile, ValueError):  # damaged: it is made anew
+            path.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _discard_abandoned(path.parent)
+    needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise EdgebenchError(
+            f"the {len(files)} decoded images need {needed / 2**30:.1f} GiB, {path.parent} has {free / 2**30:.1f} free",
+            "decode them on demand with --stream, name another disk in EDGEBENCH_CACHE, or use a smaller --subset",
+        )
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        broken = _decode_all(root, files, size, images.__setitem__, on_progress)
+        images.flush()
+        del images
+        jsonio.write(beside, broken)
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+        os.close(handle)
+    return np.lib.format.open_memmap(path, mode="r"), broken
+
+
+def _discard_abandoned(folder: Path) -> None:
+    """Delete what killed processes left half decoded: the kernel let go of the lock that they held on it."""
+    for partial in folder.glob(".*.partial"):
+        with contextlib.suppress(OSError), partial.open("rb") as file:  # it is being written, or is gone
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink()
+
+
+def _key(root: Path, files: list[File], size: int) -> str:
+    import PIL
+
+    digest = hashlib.sha256(f"{PIL.__version__} {size} {root.resolve()}".encode("utf-8", "surrogateescape"))
+    for file in files:
+        line = f"\n{file.name}\0{file.size_bytes}\0{file.mtime_ns}"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+def _decode_all(
+    root: Path, files: list[File], size: int, keep: Callable[[int, np.ndarray], None], on_progress: Progress
+) -> Broken:
+    reasons: dict[int, str] = {}
+
+    def one(row: int) -> None:
+        try:
+            image = decode(root / files[row].name, size)
+        except BadFile as error:
+            reasons[row] = error.message
+        else:
+            keep(row, image)
+
+    in_threads(one, len(files), on_progress)
+    return Broken(tuple(sorted(reasons)), tuple(reasons[row] for row in sorted(reasons)))

@@ -1,0 +1,223 @@
+"""A folder of images with a folder a class: how it is laid out, and its files as a source of images.
+
+Links are followed, also out of the folder, where they stand for a split, a class or an image: people build subsets of
+large datasets out of links, and nothing here is ever written. Linked folders below a class are not (they may go round).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.errors import BadFile
+from edgebench.protocols import Pixels
+from edgebench.training.data.decoding import File, cached, streamed
+from edgebench.training.data.pixels import in_threads
+from edgebench.training.data.sources import Decoding, Raw, numbered
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
+WORDNET = re.compile(r"n\d{8}")
+TAIL_BYTES = 4096
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each split lies (None: it is cut from the training images), and the classes, by name."""
+
+    root: Path
+    classes: tuple[str, ...]
+    train: Path
+    validation: Path | None = None
+    test: Path | None = None
+
+
+def layout(root: Path) -> Layout:
+    """Look at the folders below `root`. Raises BadFile where they are no dataset.
+
+    With a train/ of class folders, val/ (or validation/) and test/ beside it are splits; else each folder is a class.
+    ILSVRC's own layout (classes named by WordNet numbers, no labelled test/) has its val/ used as the test split.
+    """
+    root = Path(os.path.abspath(root))
+    folders = _folders(root)
+    special = [name for name in ("val", "validation", "test") if name in folders]
+    others = set(folders) - {"train", *special}
+    # beside other folders, a train/ without any of its own is the class of railway trains
+    if "train" not in folders or (others and not _folders(root / "train")):
+        if special:
+            raise BadFile(f"{root} has {special[0]}/ but no train/", "put the images to train on into train/")
+        return Layout(root, _classes(root, folders), root)
+    if {"val", "validation"} <= set(special):
+        raise BadFile(f"{root} has both val/ and validation/", "delete or rename one of them")
+    train = root / "train"
+    classes = _classes(train, _folders(train))
+    held_out = [root / name for name in special if name != "test"]
+    validation = held_out[0] if held_out else None
+    test = root / "test" if "test" in special else None
+    if validation and all(map(WORDNET.fullmatch, classes)) and not (test and _folders(test)):
+        validation, test = None, validation
+    for split in filter(None, (validation, test)):
+        found = _folders(split)
+        if not found:
+            raise BadFile(f"{split} has no folder a class", f"sort its images into folders named as those of {train}")
+        if unknown := [name for name in found if name not in classes]:
+            raise BadFile(
+                f"{split / unknown[0]} is a class that {train} does not have",
+                "add images of it to train on, rename it, or delete it",
+            )
+    return Layout(root, classes, train, validation, test)
+
+
+def _folders(path: Path) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _classes(path: Path, folders: list[str]) -> tuple[str, ...]:
+    if len(folders) < 2:
+        found = f"only the class {folders[0]!r}" if folders else "no folder a class"
+        raise BadFile(f"{path} has {found}", "sort its images into a folder for each class, at least two")
+    if unprintable := [name for name in folders if name != _printable(name)]:
+        raise BadFile(f"{path} has the class {_printable(unprintable[0])}, which is not UTF-8", "rename the folder")
+    return tuple(folders)
+
+
+def _printable(name: str) -> str:
+    """A file name may hold bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def read(layout: Layout) -> Raw:
+    """List the images of all splits."""
+    files: list[File] = []
+    labels: list[int] = []
+    rows: list[np.ndarray | None] = []
+    for split in (layout.train, layout.validation, layout.test):
+        start = len(files)
+        if split is not None:
+            for label, name in enumerate(layout.classes):
+                files += sorted(_images(layout.root, split / name), key=lambda file: file.name)
+                labels += [label] * (len(files) - len(labels))
+        rows.append(None if split is None else np.arange(start, len(files)))
+    train, validation, test = rows
+    assert train is not None
+    return Raw(Files(layout.root, files, np.array(labels, np.int64)), train, validation, test)
+
+
+def _images(root: Path, folder: Path) -> Iterator[File]:
+    """The image files in a class's folder and in those below it; hidden ones and other endings are passed over."""
+
+    def fail(error: OSError) -> None:
+        raise BadFile(f"{error.filename} cannot be read: {error.strerror}") from None
+
+    prefix = len(str(root).rstrip("/")) + 1
+    for path, folders, names in os.walk(folder, onerror=fail if folder.is_dir() else None):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.startswith(".") or not name.lower().endswith(ENDINGS):
+                continue
+            full = os.path.join(path, name)
+            try:
+                found = os.stat(full)
+                is_file = stat.S_ISREG(found.st_mode)  # a pipe, for one, would be waited for
+            except OSError:  # a link to nothing
+                is_file = False
+            yield File(full[prefix:], found.st_size, found.st_mtime_ns) if is_file else File(full[prefix:], -1, 0)
+
+
+class Files:
+    """A source whose images are files, decoded when it is opened or, streamed, when they are used."""
+
+    def __init__(self, root: Path, files: list[File], labels: np.ndarray) -> None:
+        self.root, self.files, self.labels = root, files, labels
+
+    def identities(self) -> np.ndarray:
+        """Equal means: the same bytes. Only files of like size and like end are read whole."""
+        keys: list[tuple] = [(file.size_bytes,) for file in self.files]
+        for offset in (TAIL_BYTES, None):
+            several = Counter(keys)
+            alike = [i for i, key in enumerate(keys) if several[key] > 1]
+
+            def extend(i: int, offset: int | None = offset, alike: list[int] = alike) -> None:
+                keys[alike[i]] += (self._digest(self.files[alike[i]], offset),)
+
+            in_threads(extend, len(alike))
+        return numbered(keys)
+
+    def _digest(self, file: File, tail_bytes: int | None) -> bytes:
+        digest = hashlib.blake2b(digest_size=16)
+        try:
+            if file.size_bytes < 0:
+                raise FileNotFoundError
+            with (self.root / file.name).open("rb") as content:
+                if tail_bytes:
+                    content.seek(max(0, file.size_bytes - tail_bytes))
+                while block := content.read(1 << 20):
+                    digest.update(block)
+        except OSError:  # it cannot be read, so it equals nothing: decoding will say what is wrong with it
+            return file.name.encode("utf-8", "surrogateescape")
+        return digest.digest()
+
+    def names(self, rows: np.ndarray) -> bytes:
+        lines = (f"{self.files[row].name}\0{self.files[row].size_bytes}\n" for row in rows)
+        return "".join(lines).encode("utf-8", "surrogateescape")
+
+    def content(self) -> Iterator[bytes]:
+        """Names, sizes and times, as the cache of decoded images goes by: reading every file would take minutes."""
+        for file in self.files:
+            yield f"{file.name}\0{file.size_bytes}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape")
+
+    def open(
+        self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
+    ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
+        """Training and validation images share one cache, as another seed may cut them otherwise; the last split, the
+        test, has its own, which all seeds and subsets share. Raises BadFile that names the broken files."""
+        *pool, test = splits
+        groups = [np.unique(np.concatenate(pool)), np.sort(test)]
+        total, done = sum(map(len, groups)), 0
+        stores, broken = [], {}
+        for group in groups:
+            start, files = done, [self.files[row] for row in group]
+            show = lambda count, start=start: decoding.on_progress(start + count, total)  # noqa: E731
+            store, found = (streamed if decoding.stream else cached)(self.root, files, size, show)
+            stores.append(store)
+            broken |= {int(group[row]): reason for row, reason in zip(found.rows, found.reasons, strict=True)}
+            done += len(group)
+        if broken and not decoding.skip_broken:
+            shown = [f"{self.root / self.files[row].name} ({reason})" for row, reason in sorted(broken.items())[:SHOWN]]
+            listed = _printable(", ".join(shown))
+            more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+            raise BadFile(
+                f"{len(broken)} of {total} images cannot be decoded: {listed}{more}",
+                "repair or delete them, or leave them out with --skip-broken",
+            )
+        opened: list[tuple[Pixels, np.ndarray]] = []
+        for i, rows in enumerate(splits):
+            which = int(i == len(splits) - 1)
+            kept = rows[~np.isin(rows, list(broken))]
+            opened.append((_Selected(stores[which], np.searchsorted(groups[which], kept)), kept))
+        return opened, tuple(_printable(self.files[row].name) for row in sorted(broken))
+
+
+class _Selected:
+    """Some rows of a store of pixels, in an order of their own."""
+
+    def __init__(self, store: Pixels, rows: np.ndarray) -> None:
+        self._store, self._rows = store, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        return np.asarray(self._store[self._rows[rows]])

@@ -1,0 +1,44 @@
+"""Batches of training images on the device: at once where the set is held there, else read one batch ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from edgebench.training.data import Images
+
+ON_DEVICE_BYTES = 2 << 30  # a training set up to this size is held on the device
+
+
+class Feed:
+    """The images of a split as uint8 tensors (n, 3, height, width), channels last in memory, with their labels (n,)."""
+
+    def __init__(self, split: Images, device: torch.device) -> None:
+        self._split, self._device, self._held = split, device, None
+        self._labels = torch.from_numpy(split.labels)
+        plain = type(split.images) is np.ndarray  # neither resized on demand nor a memory map of what lies on a disk
+        if plain and split.images.nbytes <= ON_DEVICE_BYTES:
+            self._held = torch.from_numpy(split.images).permute(0, 3, 1, 2).to(device)
+
+    def batches(self, chosen: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The images and labels of each of `chosen`, tensors of indices."""
+        if self._held is not None:
+            for indices in chosen:
+                yield self._held[indices.to(self._device)], self._labels[indices].to(self._device)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            ahead = None
+            for indices in chosen:
+                following = reader.submit(self._read, indices)
+                if ahead is not None:
+                    yield ahead.result()
+                ahead = following
+            if ahead is not None:
+                yield ahead.result()
+
+    def _read(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images = torch.from_numpy(np.ascontiguousarray(self._split.images[indices.numpy()]))
+        return images.permute(0, 3, 1, 2).to(self._device), self._labels[indices].to(self._device)

@@ -1,0 +1,102 @@
+"""What of a network learns, and how fast: a frozen body, and parameter groups for the optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from typing import Any
+
+from torch import nn
+
+from edgebench.errors import UsageError
+from edgebench.training.models.names import import_timm
+
+RENEWED = 0.8  # the share of running statistics that an epoch renews; batches of 64 of 1,300 images do at torch's 0.1
+
+
+def classifier_names(model: nn.Module) -> tuple[str, ...]:
+    """The modules that make logits of features: timm's account of it, or else the last linear layer."""
+    names = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
+    names = (names,) if isinstance(names, str) else tuple(names)
+    known = dict(model.named_modules())
+    if names and all(name in known for name in names):
+        return names
+    linear = [name for name, module in known.items() if name and isinstance(module, nn.Linear)]
+    return tuple(linear[-1:])
+
+
+def freeze(model: nn.Module) -> None:
+    """Let the classifier alone learn (a linear probe). Call `keep_frozen` after each `model.train()`.
+
+    Raises UsageError if the model has no linear layer to take for the classifier, or nothing beside it.
+    """
+    heads = classifier_names(model)
+    learning = [_in(name, heads) for name, _ in model.named_parameters()]
+    if not any(learning) or all(learning):
+        raise UsageError("the model has no classifier apart from its body", "train it whole: no frozen body")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(_in(name, heads))
+
+
+def keep_frozen(model: nn.Module) -> None:
+    """Put a frozen body in eval mode, which `model.train()` ended; nothing for a model that is not frozen.
+
+    Else batch normalisation would go on to learn the statistics of the new data, and dropout would blur the features.
+    """
+    heads = classifier_names(model)
+    if all(not parameter.requires_grad for name, parameter in model.named_parameters() if not _in(name, heads)):
+        model.eval()
+        for head in heads:
+            model.get_submodule(head).train()
+
+
+def hasten_statistics(model: nn.Module, batches: int) -> bool:
+    """Let the running statistics of batch normalisation be of the last epoch, of so many batches, by 80 % at least.
+
+    Networks that were made for a million images may move them by 1 % a batch (timm's tf_efficientnet family). On a
+    thousand images they would still be those of the beginning when the weights are trained: seen, 0.68 of the training
+    images right beside 0.25 of the validation images. Returns whether any was too slow.
+    """
+    least = 1 - (1 - RENEWED) ** (1 / batches)
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    slow = [norm for norm in norms if norm.momentum is not None and norm.momentum < least]
+    for norm in slow:
+        norm.momentum = least
+    return bool(slow)
+
+
+def parameter_groups(
+    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Groups for a torch optimizer, each with `params`, `lr` and `weight_decay`, of what is not frozen.
+
+    Norms, biases and what the model's own `no_weight_decay()` names are not decayed. `layer_decay` in (0, 1] multiplies
+    the learning rate once for each layer between the group and the head (Bao et al., BEiT, arXiv:2106.08254), by timm's
+    account of the layers; in a network that is not timm's, each twelve tensors are a layer.
+    """
+    import_timm()
+    from timm.optim import param_groups_layer_decay, param_groups_weight_decay
+
+    patterns = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
+    named = [(name, parameter) for name, parameter in model.named_parameters()]
+    kept = [
+        name
+        for name, parameter in named
+        if name.endswith(".bias") or any(fnmatch(name, pattern) for pattern in patterns)
+    ]
+    if layer_decay == 1:
+        groups = param_groups_weight_decay(model, weight_decay, no_weight_decay_list=kept)
+    else:
+        if not 0 < layer_decay <= 1:
+            raise UsageError(f"the layer decay is {layer_decay:g}", "give a number above 0 and up to 1, such as 0.75")
+        if not hasattr(model, "group_matcher") and not getattr(model, "pretrained_cfg", None):
+            model.pretrained_cfg = {"classifier": classifier_names(model)}  # timm counts layers from the classifier
+        groups = param_groups_layer_decay(model, weight_decay, no_weight_decay_list=kept, layer_decay=layer_decay)
+    return [
+        {"params": group["params"], "weight_decay": group["weight_decay"], "lr": lr * group.get("lr_scale", 1.0)}
+        for group in groups
+    ]
+
+
+def _in(name: str, modules: Iterable[str]) -> bool:
+    return any(name.startswith(f"{module}.") for module in modules)

@@ -1,0 +1,238 @@
+"""Networks that are not timm's: a function in the user's file, a TOML that names arguments, an installed plug-in."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.abc
+import importlib.util
+import inspect
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgebench.errors import BadFile, EdgebenchError, UsageError, unknown_name
+from edgebench.machine import registry
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# What edgebench decides itself, and what would make timm open files or fetch weights behind its back.
+RESERVED = {
+    "num_classes", "img_size", "in_chans", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path",
+    "cache_dir", "scriptable", "exportable", "no_jit", "features_only", "device", "dtype",
+}  # fmt: skip
+KEYS = ("timm", "arguments")
+TRUST = "EDGEBENCH_TRUST_MODEL"
+
+Factory = Callable[..., Any]
+
+
+def is_function(name: str) -> bool:
+    """Does the name mean a function in a file? `nets/mine.py:build`, and also `mine.py`, whose function is missing."""
+    return ".py:" in name or name.endswith(".py")
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """The timm name and the arguments in a model's TOML. Raises BadFile or, for a wrong key, UsageError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadFile(f"{path} does not exist") from None
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFile(f"{path} is not TOML: {error}", 'for example: timm = "resnet18"') from None
+    for key in table:
+        if key not in KEYS:
+            raise unknown_name(f"key in {path}:", key, KEYS)
+    timm_name, arguments = table.get("timm"), table.get("arguments", {})
+    if not isinstance(timm_name, str):
+        raise BadFile(f"{path} names no timm model", 'give it a line such as timm = "resnet18"')
+    if not isinstance(arguments, dict):
+        raise BadFile(f"{path}: arguments is no table", "write them under a line [arguments]")
+    refuse_reserved(arguments, str(path))
+    for key, value in arguments.items():
+        if not _is_plain(value):
+            raise BadFile(f"{path}: the argument {key!r} is {value}", "give text, finite numbers, true, false or lists")
+    return timm_name, arguments
+
+
+def _is_plain(value: Any) -> bool:
+    """Will a checkpoint's JSON give the same value back?"""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def refuse_reserved(arguments: dict[str, Any], where: str) -> None:
+    """Raise BadFile for arguments of timm.create_model that are not for a file to decide."""
+    if taken := sorted(RESERVED & set(arguments)):
+        raise BadFile(
+            f"{where}: the argument {taken[0]!r} is not for a file to give",
+            "leave it out: classes, image size and weights come from the options of `edgebench train`",
+        )
+
+
+def from_function(name: str, classes: int, image_size: int) -> tuple[nn.Module, str]:
+    """The network that `FILE.py:function` returns, and the file's sha256. This executes the file.
+
+    The function takes (num_classes, image_size), or num_classes alone. Raises BadFile or UsageError, with the line in
+    the file, for whatever goes wrong in it.
+    """
+    path, function = split(name)
+    source = _read(path)
+    factory = _function_in(path, function, source)
+    return _called(factory, name, classes, image_size, path), hashlib.sha256(source).hexdigest()
+
+
+def from_plugin(name: str, classes: int, image_size: int) -> nn.Module:
+    """The network of an installed plug-in: an entry point in the group `edgebench.models`."""
+    return _called(registry.load_object("models", name), name, classes, image_size, None)
+
+
+def restore_function(name: str, sha256: str, classes: int, image_size: int) -> nn.Module:
+    """Rebuild the network of a checkpoint from the file that the user trusts, never from a path in the checkpoint.
+
+    A checkpoint may come from anyone, and to rebuild this one means to run Python. So the user names the file, in the
+    environment variable EDGEBENCH_TRUST_MODEL, and it must be, byte for byte, the file that was trained with.
+    """
+    trusted = os.environ.get(TRUST, "")
+    wanted = name.rpartition(":")[2]
+    how = f"{TRUST}=FILE.py:{wanted} edgebench …, where FILE.py is the file that it was trained with"
+    if not trusted:
+        raise EdgebenchError(
+            f"the network of this checkpoint is the function {wanted!r} of a Python file ({name!r}), which edgebench "
+            "does not run just because a checkpoint names it",
+            f"if you trust the file: {how}",
+        )
+    path, function = split(trusted)
+    source = _read(path)
+    if function != wanted:
+        raise EdgebenchError(
+            f"{TRUST} names the function {function!r}; the checkpoint was trained with {wanted!r}", how
+        )
+    if (found := hashlib.sha256(source).hexdigest()) != sha256:
+        raise EdgebenchError(
+            f"{path} is not the file that the checkpoint was trained with: its sha256 is {found[:12]}…, that of the "
+            f"checkpoint {sha256[:12]}…; it was changed since, or is another one",
+            "restore the file as it was, or train anew",
+        )
+    return _called(_function_in(path, function, source), trusted, classes, image_size, path)
+
+
+def check_output(model: nn.Module, name: str, classes: int, image_size: int) -> None:
+    """Raise UsageError unless two images give logits of shape (2, classes)."""
+    try:
+        with torch.no_grad():
+            out = model.eval()(torch.zeros(2, 3, image_size, image_size))
+    except Exception as error:  # a user's network may fail in any way
+        path = split(name)[0] if is_function(name) else None
+        raise UsageError(
+            f"{name} cannot take images of shape (2, 3, {image_size}, {image_size}): {_told(error, path)}",
+            "mend the network, or give another --image-size",
+        ) from None
+    shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+    if shape != (2, classes):
+        raise UsageError(
+            f"{name} answers two images with {shape}, not with logits of shape (2, {classes})",
+            "end the network in a linear layer of num_classes outputs, and return its output alone",
+        )
+
+
+def split(name: str) -> tuple[Path, str]:
+    """`FILE.py:function` as the file and the function. Raises UsageError if one of them is missing."""
+    file, _, function = name.rpartition(":")
+    if not file.endswith(".py") or not function.isidentifier():
+        raise UsageError(
+            f"{name!r} names no function in a Python file",
+            f"type FILE.py:function, for example {name if name.endswith('.py') else 'my_model.py'}:build",
+        )
+    return Path(file), function
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BadFile(f"{path} does not exist", "check the path: it is relative to the current folder") from None
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
+
+
+class _Source(importlib.abc.ExecutionLoader):
+    """Runs just the bytes that were hashed: neither a file changed in between nor a cached one."""
+
+    def __init__(self, path: Path, source: bytes) -> None:
+        self._path, self._source = path, source
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self._path)
+
+    def get_source(self, fullname: str) -> str:
+        return importlib.util.decode_source(self._source)
+
+    def is_package(self, fullname: str) -> bool:
+        return False
+
+
+def _function_in(path: Path, function: str, source: bytes) -> Factory:
+    module_name = f"edgebench_model_{path.stem}"
+    spec = importlib.util.spec_from_loader(module_name, _Source(path, source))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # the file is the user's
+        raise UsageError(f"{path} fails when it is loaded: {_told(error, path)}", "mend the file") from None
+    found = getattr(module, function, None)
+    if not callable(found):
+        known = [
+            n for n, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module_name
+        ]
+        raise unknown_name(f"function in {path}:", function, known)
+    return found
+
+
+def _called(factory: Factory, name: str, classes: int, image_size: int, path: Path | None) -> nn.Module:
+    given: tuple[int, ...] = (classes, image_size)
+    try:
+        signature = inspect.signature(factory)
+        try:
+            signature.bind(*given)
+        except TypeError:
+            given = given[:1]
+            signature.bind(*given)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"{name} cannot be called with (num_classes, image_size), nor with (num_classes)",
+            "def build(num_classes, image_size): … return a torch.nn.Module",
+        ) from None
+    try:
+        model = factory(*given)
+    except (Exception, SystemExit) as error:  # the function is the user's
+        raise UsageError(f"{name} fails: {_told(error, path)}", "mend it") from None
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{name} returns {type(model).__name__}, not a torch.nn.Module", "return the network itself")
+    return model
+
+
+def _told(error: BaseException, path: Path | None) -> str:
+    """The error in one line, with the deepest line of the user's file that it passed."""
+    first = (str(error).strip() or "no message").splitlines()[0]
+    text = f"{type(error).__name__}: {first}"
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"line {lines[-1]}: {text}" if lines else text

@@ -1,0 +1,192 @@
+"""How a network is adapted to small images, so that its last feature map is more than a pixel or two."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgebench.training.models.names import import_timm
+
+# Below 3 × 3 the last convolutions see their own padding more than the image. Every network here halves it five times:
+# 224 pixels end in 7 × 7, 96 in 3 × 3, but 64 in 2 × 2 and 32 in a single one. Reduced four times less, 32 pixels end
+# in 4 × 4, as in the ResNet and MobileNet that are commonly trained on CIFAR-10 (github.com/kuangliu/pytorch-cifar).
+LEAST_MAP = 3
+# A transformer of one resolution has no map to shrink, but needs tokens: 8 × 8 of them at 32 and 64 pixels, as in Lee
+# et al., Vision Transformer for Small-Size Datasets (arXiv:2112.13492).
+LEAST_GRID = 6
+USUAL_GRID = 8
+LEAST_SIZE = 8
+MOST_FACTOR = 4  # what the stem and the step after it reduce by; later strides belong to the network's depth
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What makes a timm network fit for small images. `arguments` for timm.create_model; `strides`: module name → the
+    stride it is given in place of its own, which leaves the weights as they are; `notes`: sentences that say so."""
+
+    arguments: dict[str, Any]
+    strides: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def plans(timm_name: str, arguments: dict[str, Any], image_size: int) -> list[Plan]:
+    """What to try for square images of `image_size` pixels, best first; the last is the network as it is."""
+    config = import_timm().get_pretrained_cfg(timm_name)
+    fixed = config is not None and config.fixed_input_size  # ViT, Swin, CoAtNet: the size is part of the architecture
+    plain = Plan({**arguments, "img_size": image_size} if fixed else dict(arguments))
+    try:
+        adapted = _adapted(timm_name, arguments, image_size, fixed) if image_size >= LEAST_SIZE else None
+    except Exception:  # unusual arguments fail in as many ways as timm has networks; as it is it may work
+        adapted = None
+    return [adapted, plain] if adapted else [plain]
+
+
+def _adapted(timm_name: str, arguments: dict[str, Any], size: int, fixed: bool) -> Plan | None:
+    probe = _sketch(timm_name, arguments)
+    reductions = [level["reduction"] for level in probe.feature_info]
+    patch = getattr(getattr(probe, "patch_embed", None), "patch_size", None)
+    if fixed and isinstance(patch, tuple) and "patch_size" not in arguments:
+        return _repatched(probe, arguments, size, patch[0], reductions)
+    return _unstrided(timm_name, probe, arguments, size, fixed, reductions[-1])
+
+
+def _sketch(timm_name: str, arguments: dict[str, Any]) -> nn.Module:
+    """The network on torch's meta device: all shapes and no numbers, so that a large one is there at once."""
+    with torch.device("meta"):
+        return import_timm().create_model(timm_name, pretrained=False, **arguments).eval()
+
+
+def _factor(size: int, reduction: int) -> int:
+    """By how much less the network has to reduce."""
+    factor = 1
+    while math.ceil(size * factor / reduction) < LEAST_MAP and factor < MOST_FACTOR:
+        factor *= 2
+    return factor
+
+
+def _repatched(
+    probe: nn.Module, arguments: dict[str, Any], size: int, patch: int, reductions: list[int]
+) -> Plan | None:
+    """Smaller patches; for a network of several resolutions also windows that tile the last of its maps."""
+    arguments = {**arguments, "img_size": size}
+    if len(set(reductions)) == 1:
+        if size // patch >= LEAST_GRID:
+            lost = size % patch
+            note = f"patch size {patch} does not divide {size}: the last {lost} pixels of rows and columns are not seen"
+            return Plan(arguments, notes=(note,)) if lost else None
+        fitting = [p for p in range(1, size) if size % p == 0 and LEAST_GRID <= size // p <= 2 * USUAL_GRID]
+        small = max(fitting, default=max(1, size // USUAL_GRID))
+    else:
+        small = max(1, patch // _factor(size, reductions[-1]))
+    if small >= patch:
+        return None
+    arguments["patch_size"] = small
+    notes = [f"patch size {patch} → {small} for {size} × {size} images"]
+    window = next((m.window_size[0] for m in probe.modules() if isinstance(getattr(m, "window_size", None), tuple)), 0)
+    last = size * patch // (small * reductions[-1])
+    if window and last and (fitted := max(w for w in range(1, window + 1) if last % w == 0)) not in (1, window):
+        arguments["window_size"] = fitted
+        notes.append(f"window size {window} → {fitted}, which tiles the last map of {last} × {last}")
+    return Plan(arguments, notes=tuple(notes))
+
+
+def _unstrided(
+    timm_name: str, probe: nn.Module, arguments: dict[str, Any], size: int, fixed: bool, reduction: int
+) -> Plan | None:
+    """Smaller strides from the stem on, until the last map is large enough.
+
+    A network whose tables depend on the image size is made for a larger image by as much as its strides are smaller:
+    its inner maps are then of the size it was made for.
+    """
+    factor = _factor(size, reduction)
+    if factor == 1:
+        return None
+    if fixed:
+        arguments = {**arguments, "img_size": size * factor}
+        probe = _sketch(timm_name, arguments)
+    strides, notes, left = {}, [], factor
+    levels = _levels(probe, size * factor)
+    for resolution in sorted(levels, reverse=True):
+        if left == 1:
+            break
+        names = levels[resolution]
+        old = max(names.values())
+        new = old // min(left, old)
+        left //= old // new
+        strides |= {name: max(1, stride * new // old) for name, stride in names.items()}
+        notes.append(f"stride {old} → {new} in {_listed(names)}")
+    if left > 1:
+        return None
+    last = math.ceil(size * factor / reduction)
+    told = f"{', '.join(notes)} for {size} × {size} images, so that the last map is {last} × {last}"
+    return Plan(arguments, strides, (told,))
+
+
+def _listed(names: dict[str, int]) -> str:
+    first, *others = names
+    return f"{first} and {len(others)} beside it" if others else first
+
+
+def _levels(model: nn.Module, size: int) -> dict[int, dict[str, int]]:
+    """Input resolution → the modules that reduce it, on the main path and beside it, with their strides."""
+    found: dict[int, dict[str, int]] = {}
+    hooks = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def seen(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            stride = _stride(module)
+            if stride > 1 and inputs[0].ndim == 4:
+                found.setdefault(inputs[0].shape[-1], {})[name] = stride
+
+        hooks.append(module.register_forward_hook(seen))
+
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+            watch(name, module)
+    with torch.no_grad():
+        model(torch.zeros(2, 3, size, size, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _stride(module: nn.Module) -> int:
+    stride = module.stride
+    return stride if isinstance(stride, int) else stride[0]
+
+
+def set_strides(model: nn.Module, strides: dict[str, int]) -> None:
+    """Give each named convolution or pooling its new stride, padded so that a size is divided by just that.
+
+    Raises AttributeError for a name that the model does not have, ValueError for a module that has no stride.
+    """
+    for name, stride in strides.items():
+        module = model.get_submodule(name)
+        if stride < 1:
+            raise ValueError(f"{name} is given the stride {stride}")
+        if isinstance(module, nn.Conv2d):
+            kernel = module.kernel_size[0]
+            module.stride = (stride, stride)
+            if type(module) is nn.Conv2d:  # timm's Conv2dSame pads for its stride by itself
+                even = stride == 1 and kernel % 2 == 0
+                padding: Any = "same" if even else ((kernel - stride + 1) // 2,) * 2
+                module.padding = padding
+                if even:  # what Conv2d.__init__ prepares for "same", which for an even kernel needs one column more
+                    warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
+                    left = (kernel - 1) // 2
+                    module._reversed_padding_repeated_twice = [left, kernel - 1 - left] * 2
+        elif isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
+            kernel = module.kernel_size if isinstance(module.kernel_size, int) else module.kernel_size[0]
+            if kernel == _stride(module):  # without overlap: one that no longer reduces does nothing
+                kernel = stride
+            same = isinstance(module.kernel_size, tuple)
+            module.kernel_size, module.stride = ((kernel,) * 2, (stride,) * 2) if same else (kernel, stride)
+            if type(module) in (nn.MaxPool2d, nn.AvgPool2d):
+                module.padding = (kernel - stride + 1) // 2
+        else:
+            raise ValueError(f"{name} is a {type(module).__name__}, which has no stride")

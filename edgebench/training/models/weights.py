@@ -1,0 +1,150 @@
+"""Weights that a network starts from: a safetensors file to a network, what fitted, and what inputs they expect."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgebench.errors import BadFile
+from edgebench.specs import ModelInfo
+from edgebench.training.models.finetune import classifier_names
+from edgebench.training.models.names import import_timm
+
+# Below this share of the network's tensors, the head aside, the file is another network's. High, since relatives share
+# much: EfficientNet-B0 finds 79 % of its tensors in Lite0's file, and would be left without its squeeze-and-excitation.
+LEAST_MATCH = 0.9
+PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".tar", ".th")
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What became of each tensor of a weights file. Names are the network's, those in `unused` the file's.
+
+    `matched` includes what was `resampled` to another patch size, image size or window; `head` is the classifier, new
+    because the file has another number of classes; `mismatched` have another shape in the file and `missing` are not
+    in it: both keep their fresh values.
+    """
+
+    path: str
+    tensors: int
+    matched: tuple[str, ...]
+    resampled: tuple[str, ...]
+    head: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """One line for a terminal."""
+        parts = [f"{len(self.matched)} of {self.tensors} tensors from {self.path}"]
+        if self.resampled:
+            parts.append(f"{len(self.resampled)} of them resampled")
+        if self.head:
+            parts.append("the head is new")
+        for names, what in (
+            (self.mismatched, "of another shape"), (self.missing, "missing in the file"), (self.unused, "unused"),
+        ):  # fmt: skip
+            if names:
+                parts.append(f"{len(names)} {what}")
+        return ", ".join(parts)
+
+    @property
+    def text(self) -> str:
+        """The line, then every tensor that was not simply taken over, by what became of it."""
+        lines = [self.line]
+        for what in ("resampled", "head", "mismatched", "missing", "unused"):
+            if names := getattr(self, what):
+                lines += [f"  {what}:", *(f"    {name}" for name in names)]
+        return "\n".join(lines)
+
+
+def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport:
+    """Load what fits by name and shape from a safetensors file; timm's own filters rename and resample first.
+
+    Patch and position embeddings and tables of relative positions are resampled to the model's where timm knows how.
+    A classifier of another number of classes stays fresh. Raises BadFile, and leaves the model as it was, if the file
+    cannot be read, holds numbers that are not finite, or is another network's.
+    """
+    raw = _read(path)
+    weights = _filtered(model, info, raw)
+    own = model.state_dict()
+    heads = classifier_names(model)
+    in_head = {name for name in own if any(name.startswith(f"{head}.") for head in heads)}
+    fits = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
+    counters = {name for name in own if name.endswith("num_batches_tracked")}  # written by torch alone
+    matched = [name for name in fits if name not in counters]
+    wanted = [name for name in own if name not in in_head | counters]
+    body = [name for name in matched if name not in in_head]
+    if len(body) < LEAST_MATCH * len(wanted):
+        raise BadFile(
+            f"{path} holds the weights of another model: {len(body)} of {len(wanted)} tensors of {info.name} match",
+            "give the file of the same network, or the --model that it belongs to",
+        )
+    if bad := next((name for name in fits if not torch.isfinite(fits[name]).all()), None):
+        raise BadFile(f"{path}: the tensor {bad!r} holds NaN or infinity", "give an undamaged file")
+    model.load_state_dict(fits, strict=False)
+    others = [name for name in own if name not in fits and name not in counters]
+    return WeightsReport(
+        path=str(path),
+        tensors=len(own) - len(counters),
+        matched=tuple(matched),
+        resampled=tuple(name for name in matched if name in raw and raw[name].shape != own[name].shape),
+        head=tuple(name for name in others if name in in_head),
+        mismatched=tuple(name for name in others if name in weights and name not in in_head),
+        missing=tuple(name for name in others if name not in weights and name not in in_head),
+        unused=tuple(name for name in weights if name not in own),
+    )
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise BadFile(f"{path} does not exist" if not path.exists() else f"{path} is no file")
+    if path.suffix != ".safetensors":
+        what = "is a pickle, which can run any code when it is read" if path.suffix in PICKLED else "is no .safetensors"
+        code = "import sys, torch; from safetensors.torch import save_file; a, b = sys.argv[1:]; "
+        code += "save_file(torch.load(a, weights_only=True), b)"
+        raise BadFile(
+            f"{path} {what}",
+            f"if you trust where it comes from, convert it: python -c '{code}' {path.name} {path.stem}.safetensors",
+        )
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BadFile(f"{path} is damaged or no safetensors file: {reason}", "copy or download it again") from None
+
+
+def _filtered(model: nn.Module, info: ModelInfo, raw: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights under the model's names and, where timm's filter for it knows how, in its shapes."""
+    weights = {name.removeprefix("module."): tensor for name, tensor in raw.items()}  # as DataParallel saves
+    if info.origin != "timm":
+        return weights
+    import_timm()
+    filter_fn = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if filter_fn is None:
+        return weights
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of torch, about how timm's interpolation indexes
+            return filter_fn(dict(weights), model)
+    except Exception:  # a file of another network: how many tensors match says so better than what the filter met
+        return weights
+
+
+def input_statistics(info: ModelInfo) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and deviation, in shares of 255, that timm's weights of this network were trained with; None if unknown.
+
+    A fine-tuned network is to be fed with these, not with those of the new data. They are not always ImageNet's: the
+    tf_ networks have 0.5 and 0.5, MobileCLIP 0 and 1.
+    """
+    config = import_timm().get_pretrained_cfg(info.timm_name) if info.origin == "timm" else None
+    return (tuple(config.mean), tuple(config.std)) if config is not None else None

@@ -1,0 +1,138 @@
+"""What trainings that differ in one thing tell: accuracy against epochs, number of images, and batch size."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgebench import artifact
+from edgebench.errors import BadFile
+from edgebench.records.recipe import TrainConfig
+from edgebench.results import stats
+from edgebench.specs import Artifact
+from edgebench.training import history
+
+# How fast a run is or where it ran, not what it learns.
+NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken")
+FIGURES = ("validation_accuracy", "loss", "seconds", "images_per_s")
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Of one run: the first epoch whose validation accuracy reached a share, and the seconds until its end; or None."""
+
+    run: str
+    train_images: int
+    reach: float
+    epoch: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The mean test accuracy of several seeds on so many training images, with Student's 95 % interval."""
+
+    run: str
+    subset: str
+    train_images: int
+    accuracy: float
+    low: float | None  # None for one seed
+    high: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """Of one run: its speed without the first epoch, where it has more, and whether a batch fitted into memory."""
+
+    run: str
+    batch_size: int
+    fits: bool
+    images_per_s: float
+    accuracy: float
+
+
+def records(checkpoint: Artifact) -> list[history.Record]:
+    """The record of each epoch of a checkpoint's training. Raises BadFile where it is missing or incomplete."""
+    path = artifact.file_in(checkpoint, "history.jsonl")
+    found = history.read(path)
+    for name in FIGURES:
+        if not found or any(record.get(name) is None for record in found):
+            raise BadFile(f"{path} does not tell the {name} of each epoch", "train anew")
+    return found
+
+
+def images_per_s(checkpoint: Artifact) -> float:
+    """The training speed: the median of the epochs, without the first where there are more."""
+    speeds = [record["images_per_s"] for record in records(checkpoint)]
+    return statistics.median(speeds[1:] or speeds)
+
+
+def names(checkpoints: Sequence[Artifact], but: Sequence[str] = ()) -> list[str]:
+    """For each a name that says the model and the settings, `but` for these, in which the trainings differ."""
+    configs = [c.training.config for c in checkpoints]
+    settings = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in ("model", *NOT_TOLD, *but)]
+    differing = [name for name in settings if len({getattr(config, name) for config in configs}) > 1]
+    return [", ".join([c.model, *(f"{name} {getattr(c, name)}" for name in differing)]) for c in configs]
+
+
+def convergence(checkpoints: Sequence[Artifact], reach: Sequence[float]) -> list[Convergence]:
+    """A row for each checkpoint and each share of validation images to be right."""
+    made = []
+    for run, checkpoint in zip(names(checkpoints), checkpoints, strict=True):
+        epochs = records(checkpoint)
+        for share in reach:
+            reached = next((record for record in epochs if record["validation_accuracy"] >= share), None)
+            when = (int(reached["epoch"]), reached["seconds"]) if reached else (None, None)
+            made.append(Convergence(run, checkpoint.training.data.train, share, *when))
+    return made
+
+
+def samples(checkpoints: Sequence[Artifact]) -> list[Samples]:
+    """A row for each subset that was trained on, over the seeds of otherwise equal trainings."""
+    groups: dict[tuple[str, str], list[Artifact]] = {}
+    for run, checkpoint in zip(names(checkpoints, but=("subset", "seed")), checkpoints, strict=True):
+        groups.setdefault((run, checkpoint.training.config.subset), []).append(checkpoint)
+    made = []
+    for (run, subset), group in groups.items():
+        accuracies = [c.training.test_accuracy for c in group]
+        mean, n = statistics.fmean(accuracies), len(accuracies)
+        low = high = None
+        if n > 1:
+            reach = stats.student_t_975(n - 1) * statistics.stdev(accuracies) / math.sqrt(n)
+            low, high = max(0.0, mean - reach), min(1.0, mean + reach)
+        images = round(statistics.fmean(c.training.data.train for c in group))
+        made.append(Samples(run, subset, images, mean, low, high, n))
+    return sorted(made, key=lambda row: (row.run, row.train_images))
+
+
+def batch_sizes(checkpoints: Sequence[Artifact]) -> list[BatchSize]:
+    """A row for each checkpoint."""
+    made = []
+    for run, checkpoint in zip(names(checkpoints, but=("batch_size",)), checkpoints, strict=True):
+        training = checkpoint.training
+        size = training.config.batch_size
+        whole = min(size, training.data.train)  # a batch that is larger than the set takes all of it
+        fits = training.part_size is None or training.part_size >= whole
+        made.append(BatchSize(run, size, fits, images_per_s(checkpoint), training.test_accuracy))
+    return sorted(made, key=lambda row: (row.run, row.batch_size))
+
+
+def comparable(checkpoints: Sequence[Artifact]) -> list[Artifact]:
+    """The newest of each recipe, without those that were interrupted: no training counts twice."""
+    whole = [c for c in checkpoints if not c.training.interrupted]
+    newest = {_told(c, ()): c for c in sorted(whole, key=lambda c: c.created)}
+    return list(newest.values())
+
+
+def with_several(checkpoints: Sequence[Artifact], *varied: str) -> list[Artifact]:
+    """Those that have a sibling: a training that differs from it in nothing but these settings."""
+    same = [_told(checkpoint, varied) for checkpoint in checkpoints]
+    return [c for c, config in zip(checkpoints, same, strict=True) if same.count(config) > 1]
+
+
+def _told(checkpoint: Artifact, but: Sequence[str]) -> TrainConfig:
+    return dataclasses.replace(checkpoint.training.config, **dict.fromkeys((*but, *NOT_TOLD)))

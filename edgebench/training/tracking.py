@@ -1,0 +1,105 @@
+"""Where the figures of a training run go, epoch by epoch: history.jsonl, TensorBoard, Weights & Biases."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from edgebench.errors import Unsupported
+from edgebench.records.recipe import TrainConfig
+from edgebench.training.history import History, Record
+
+Sink = Callable[[Record], None]
+
+
+class Tracker:
+    """Sends the figures of an epoch to all places that were opened."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+
+    def log(self, epoch_record: Record) -> None:
+        """`epoch_record` maps names to figures; its "epoch", counted from 1, is the step in each place."""
+        for sink in self._sinks:
+            sink(epoch_record)
+
+
+@contextmanager
+def open(
+    config: TrainConfig, folder: Path, wandb: bool = False, tensorboard: bool = False, epochs_done: int = 0
+) -> Iterator[Tracker]:
+    """A Tracker that writes `folder`/history.jsonl and, where asked, `folder`/tensorboard/ and `folder`/wandb/.
+
+    To resume a run say how many epochs it had done: they are kept, what came after them is dropped. `folder` must not
+    be moved before the end. An error inside the block marks the W&B run as failed. Raises Unsupported on entering it
+    if a package is missing or W&B does not start; a history that was there is then as it was.
+    """
+    with ExitStack() as stack:
+        opened: list[AbstractContextManager[Sink]] = []
+        if tensorboard:
+            opened.append(_tensorboard(folder, epochs_done))
+        if wandb:
+            opened.append(_wandb(config, folder, epochs_done))
+        sinks = [stack.enter_context(place) for place in opened]
+        yield Tracker([History(folder / "history.jsonl", epochs_done).append, *sinks])
+
+
+@contextmanager
+def _tensorboard(folder: Path, epochs_done: int) -> Iterator[Sink]:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise _missing("TensorBoard", "tensorboard", error) from None
+
+    # purge_step: TensorBoard forgets what it has of the epochs that will come again.
+    with SummaryWriter(str(folder / "tensorboard"), purge_step=epochs_done + 1 if epochs_done else None) as writer:
+
+        def log(record: Record) -> None:
+            for name, value in record.items():
+                if name != "epoch":
+                    writer.add_scalar(name, value, record["epoch"])
+            writer.flush()
+
+        yield log
+
+
+@contextmanager
+def _wandb(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink]:
+    try:
+        import wandb
+
+        start = wandb.init  # W&B's own folder ./wandb imports as an empty package where the real one is missing
+    except (ImportError, AttributeError) as error:
+        raise _missing("Weights & Biases", "wandb", error) from None
+
+    # Its folders are called run-TIME-ID or offline-run-TIME-ID.
+    earlier = [path.name.split("run-", 1)[1].split("-", 1) for path in (folder / "wandb").glob("*run-*-*")]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        run = start(
+            project=os.environ.get("WANDB_PROJECT", "edgebench"),
+            name=f"{config.model} on {config.dataset}, seed {config.seed}",
+            config=dataclasses.asdict(config),
+            dir=str(folder.absolute()),
+            id=max(earlier)[1] if epochs_done and earlier else None,
+            resume="allow" if epochs_done else None,
+            settings=wandb.Settings(console="off"),  # it would swallow the progress bar
+        )
+    except wandb.Error as error:
+        raise Unsupported(
+            f"Weights & Biases does not start: {error}", "log in with `wandb login`, or set WANDB_MODE=offline"
+        ) from None
+
+    exit_code = 1
+    try:
+        yield lambda record: run.log({k: v for k, v in record.items() if k != "epoch"}, step=int(record["epoch"]))
+        exit_code = 0
+    finally:
+        run.finish(exit_code=exit_code)
+
+
+def _missing(name: str, extra: str, error: Exception) -> Unsupported:
+    return Unsupported(f"{name} does not load: {error}", f"pip install 'edgebench[{extra}]'")

@@ -1,0 +1,122 @@
+"""Every installed runtime keeps the contract, on every format it accepts; and the contract bites."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from edgebench.runtimes.fake import Fake, FakeSession
+
+from edgebench.errors import Unsupported
+from edgebench.machine import registry
+from edgebench.specs import Artifact
+from edgebench.testing import check_runtime
+
+FORMATS = ("checkpoint", "onnx", "openvino")
+
+
+@pytest.fixture(scope="session")
+def by_format(checkpoint: Artifact, onnx_artifact: Artifact, openvino_artifact: Artifact) -> dict[str, Artifact]:
+    return {made.format: made for made in (checkpoint, onnx_artifact, openvino_artifact)}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", registry.names("runtimes"))
+def test_every_runtime_keeps_the_contract(name: str, format: str, by_format: dict[str, Artifact]) -> None:
+    try:
+        runtime = registry.load("runtimes", name)
+    except Unsupported as error:
+        if name == "tensorrt":
+            pytest.skip(f"{error.message}; test_tensorrt.py holds it to the contract with a stand-in")
+        raise
+    if format not in runtime.accepts:
+        with pytest.raises(AssertionError, match="not in `accepts`"):
+            check_runtime(name, by_format[format])
+        return
+    check_runtime(name, by_format[format])
+
+
+class _Entry:
+    """What `registry` finds in place of an installed entry point."""
+
+    name = "broken"
+
+    def __init__(self, runtime: type) -> None:
+        self._runtime = runtime
+
+    def load(self) -> type:
+        return self._runtime
+
+
+class _Shares(FakeSession):
+    """Writes each answer over the last one."""
+
+    _buffers: dict = {}  # noqa: RUF012
+
+    def run(self, inputs):
+        (name, value), *_ = super().run(inputs).items()
+        buffer = self._buffers.setdefault(value.shape, np.empty_like(value))
+        buffer[:] = value
+        return {name: buffer}
+
+
+class _Transposes(FakeSession):
+    def run(self, inputs):
+        return {name: value[:, ::-1].copy() for name, value in super().run(inputs).items()}
+
+
+class _Truncates(FakeSession):
+    def run(self, inputs):
+        return {name: value[:3] for name, value in super().run(inputs).items()}
+
+
+class _Lies(FakeSession):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.effective = dataclasses.replace(self.effective, precision="bf16")
+
+
+class _StaysOpen(FakeSession):
+    def close(self) -> None:
+        pass
+
+
+class _TakesAnything(FakeSession):
+    def run(self, inputs):
+        try:
+            return super().run(inputs)
+        except KeyError:
+            return {}
+
+
+class _ScribblesOnInput(FakeSession):
+    def run(self, inputs):
+        outputs = super().run(inputs)
+        next(iter(inputs.values()))[:] = 0
+        return outputs
+
+
+@pytest.mark.parametrize(
+    ("session", "rule"),
+    [
+        (_Shares, "changed the outputs of an earlier one"),
+        (_Transposes, "its answers are not torch's"),
+        (_Truncates, "batch 8 gave shape"),
+        (_Lies, "silent fallback"),
+        (_StaysOpen, "running a closed session"),
+        (_TakesAnything, "unknown input name"),
+        (_ScribblesOnInput, "changed the caller's input|gave another answer"),
+    ],
+)
+def test_the_contract_names_the_broken_rule(
+    session: type, rule: str, onnx_artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Fake):
+        def open(self, artifact, device, options):
+            super().open(artifact, device, options)
+            return session(artifact, [0.0], options)
+
+    monkeypatch.setattr(registry, "_entries", lambda kind: {"broken": _Entry(Broken)})
+    with pytest.raises(AssertionError, match=rule):
+        check_runtime("broken", onnx_artifact)

@@ -1,0 +1,236 @@
+"""`edgebench pick`: from a folder of images to a folder that runs by itself and answers as torch does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import clean_environment
+from PIL import Image
+
+from edgebench import artifact
+from edgebench.choosing import halving, picking
+from edgebench.choosing.picked import Asked, Picked
+from edgebench.cli import cli
+from edgebench.errors import EdgebenchError, UsageError
+from edgebench.measuring import process
+from edgebench.records.limits import Limits
+from edgebench.records.recipe import TrainConfig, absolute
+from edgebench.records.workspace import Workspace
+from edgebench.report import deploy
+from edgebench.results import store
+from edgebench.specs import Artifact, Probe
+from edgebench.sweeping import facts, site
+from edgebench.sweeping.perform import perform
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.steps import Outcome, Step
+from edgebench.training import checkpoint, models
+from edgebench.training.data.decoding import decode
+from edgebench.training.models import own
+
+FUNCTIONS = ("linear", "convolution")
+OWN = """from torch import nn
+
+def linear(num_classes, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * image_size * image_size, num_classes))
+
+def convolution(num_classes):
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+                         nn.Linear(32, num_classes))
+"""
+SIZE = 32
+
+
+class Here:
+    """An engine that performs in this process, which has loaded torch."""
+
+    def __init__(self, kept: Records, log: list[str]) -> None:
+        self.kept, self.log = kept, log
+        self.done: list[Outcome] = []
+
+    def has_room(self, step: Step) -> bool:
+        return True
+
+    def start(self, step: Step) -> Outcome:
+        self.log.append(step.title)
+        os.environ.pop(own.TRUST, None)  # a step's own process begins without
+        begun = self.kept.begin(step)
+        self.done.append(self.kept.end(perform(begun, self.kept)))
+        return begun
+
+    def ended(self, timeout_s: float) -> list[Outcome]:
+        done, self.done = self.done, []
+        return done
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of three classes that a network tells apart: a bright corner each; not square, one transparent."""
+    root, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for label, name in enumerate(("left “top”", "right", "below")):
+        (root / name).mkdir()
+        for i in range(20):
+            pixels = random.integers(0, 90, (40, 48, 3), dtype=np.uint8)
+            top, left = (0, 0, 20)[label], (0, 24, 0)[label]
+            pixels[top : top + 20, left : left + 24] += 150
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    (root / "own.py").write_text(OWN)
+    alpha = Image.new("RGBA", (30, 40), (200, 30, 30, 120))
+    alpha.save(root / "right" / "transparent.png")
+    return root
+
+
+def pick(
+    photos: Path, root: Path, *, budget_s: float = 600.0, limits: Limits | None = None, log: list[str] | None = None,
+    told: list[str] | None = None,
+) -> tuple[Picked, Records]:  # fmt: skip
+    configs = tuple(
+        TrainConfig(model=f"{photos / 'own.py'}:{name}", dataset=str(photos), image_size=SIZE, batch_size=16, threads=1)
+        for name in FUNCTIONS
+    )
+    here = site.here("cpu", probes=probes())
+    asked = Asked(configs, "cpu", ("onnxruntime",), ("fp32",), limits or Limits(), "accuracy", budget_s)
+    known = facts.find(facts.Question(tuple(map(absolute, configs)), ("onnx",)))
+    steps: list[str] = [] if log is None else log
+    with Records(Workspace(root)) as kept:
+        made = picking.Pick(
+            asked, known, here, kept, images=61, tell=(told if told is not None else []).append,
+            engine=lambda kept, _: Here(kept, steps),
+        )  # fmt: skip
+        return made.decide(), kept
+
+
+@cache
+def probes() -> tuple[Probe, ...]:
+    return tuple(process.probe_all(["onnxruntime"]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short() -> Iterator[None]:
+    """Tiny trainings and measurements."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(picking, "MOST_EPOCHS", 4)
+        patch.setattr(picking, "FINAL_S", 1.0)
+        patch.setattr(halving, "FINALISTS", 1)
+        patch.setenv(own.TRUST, "")  # put back at the end, whatever the steps make of it
+        yield
+
+
+@pytest.fixture(scope="module")
+def answer(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Picked, list[str]]:
+    """One pick, delivered: the workspace, the folder, the answer, and the steps that were done."""
+    root, log = tmp_path_factory.mktemp("runs"), []
+    picked, kept = pick(photos, root, log=log, limits=Limits(max_memory_mb=10_000))
+    deliver(picked, kept, root / "picked")
+    return root, root / "picked", picked, log
+
+
+def deliver(picked: Picked, kept: Records, out: Path) -> None:
+    from edgebench.commands.pick import _deliver
+
+    _deliver(SimpleNamespace(kept=kept), picked, out)
+
+
+def test_the_folder_answers_as_torch_does(answer, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, out, picked, _ = answer
+    chosen = picked.decision.chosen
+    assert chosen.row.deployed_accuracy is not None
+    images = sorted(photos.rglob("*.png"))
+    code = "import infer, sys, numpy, json; print(json.dumps([infer.logits(p).tolist() for p in sys.argv[1:]]));"
+    code += "assert not {'edgebench', 'torch'} & set(sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", code, *map(str, images)], cwd=out, capture_output=True, text=True, timeout=120,
+        env=clean_environment(),
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    found = np.array(json.loads(told.stdout))
+    (source,) = [c for c in Workspace(root).all_checkpoints() if c.identity == checkpoint_of(out)]
+    monkeypatch.setenv(own.TRUST, source.training.config.model)
+    expected = torch_answers(artifact.read(source.path), np.stack([decode(path, SIZE) for path in images]))
+    assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-3
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def checkpoint_of(out: Path) -> str:
+    return json.loads((out / "artifact.json").read_text())["origin"]
+
+
+def torch_answers(found: Artifact, images: np.ndarray) -> np.ndarray:
+    model = models.restore(found)
+    return checkpoint._logits(model, images, found.preprocessing)
+
+
+def test_infer_is_a_short_program_that_prints_classes(answer, photos: Path) -> None:
+    _, out, _, _ = answer
+    lines = [line for line in (out / "infer.py").read_text().splitlines() if line.strip()]
+    assert len(lines) <= 30
+    told = subprocess.run(
+        [sys.executable, "infer.py", str(photos / "below" / "1.png")], cwd=out, capture_output=True, text=True,
+        timeout=120, env=clean_environment(),
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    classes = json.loads((out / "preprocessing.json").read_text())["classes"]
+    assert classes == ["below", "left “top”", "right"]
+    assert any(f"1.png: {name} (" in told.stdout for name in classes)
+
+
+def test_the_evidence_is_there(answer) -> None:
+    _, out, picked, _ = answer
+    assert "# What to deploy on cpu" in (out / "decision.md").read_text()
+    assert json.loads((out / "decision.json").read_text())["chosen"]["model"] == picked.decision.chosen.row.model
+    kept = [store.read(path) for path in (out / "evidence").iterdir()]
+    assert {r.job.scenario for r in kept} == {"latency", "evaluate"} and all(r.status == "ok" for r in kept)
+
+
+def test_the_same_command_does_nothing_twice(answer, photos: Path) -> None:
+    root, _, picked, log = answer
+    assert log  # the first time it did something
+    again: list[str] = []
+    once_more, _ = pick(photos, root, log=again, limits=Limits(max_memory_mb=10_000))
+    assert again == [] and once_more.decision == picked.decision
+
+
+def test_what_is_too_large_is_out_after_its_look(photos: Path, answer) -> None:
+    root, told, log = answer[0], [], []
+    picked, kept = pick(photos, root, log=log, told=told, limits=Limits(max_memory_mb=1))
+    assert log == []  # the looks were done; no training follows
+    assert picked.decision.chosen is None and picked.decision.nearest is not None
+    assert len(picked.left_out) == 2 and all("out: memory" in line for line in told)
+    deliver(picked, kept, root / "nothing")
+    assert sorted(path.name for path in (root / "nothing").iterdir()) == ["decision.json", "decision.md", "evidence"]
+
+
+def test_a_budget_that_is_too_small_says_what_became_of_each(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgebenchError, match="there was no time to look at it") as error:
+        pick(photos, tmp_path, budget_s=0.001)
+    assert all(name in error.value.message for name in FUNCTIONS) and "--budget" in error.value.fix
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="no earlier answer"):
+        deploy.check(tmp_path)
+    deploy.check(tmp_path / "new")
+
+
+def test_wrong_usage(photos: Path, tmp_path: Path) -> None:
+    for arguments, text in (
+        (("--budget", "30"), "give it with its unit"), (("--max-p99-ms", "20ms"), "without the unit"),
+        (("--runtime", "torch"), "--runtime onnxruntime or openvino"), (("--data", "no/such"), "no folder"),
+        (("--init-weights", "x=y"), "which is no candidate"), (("--out", str(photos)), "no earlier answer"),
+    ):  # fmt: skip
+        arguments = ("--data", str(photos), "--workspace", str(tmp_path), *arguments)
+        done = CliRunner().invoke(cli, ["pick", *arguments])
+        assert done.exit_code == 2 and text in done.stderr, done.stderr

@@ -1,0 +1,97 @@
+"""`edgebench study` with real trainings: what is there is not trained again, and a study that was cut short goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from test_resume import NET
+
+from edgebench.cli import cli
+from edgebench.records.recipe import TrainConfig
+from edgebench.training import loop
+
+QUICK = ("--epochs", "2", "--subset", "100")
+
+
+@pytest.fixture
+def study(tmp_path: Path):
+    """Runs `edgebench study` in this process, which has loaded torch, on a network of a thousand weights."""
+    (tmp_path / "net.py").write_text(NET)
+
+    def run(kind: str, *arguments: str) -> Result:
+        fixed = ["--models", f"{tmp_path / 'net.py'}:build", "--workspace", str(tmp_path / "runs")]
+        return CliRunner().invoke(cli, ["study", kind, *fixed, *arguments], catch_exceptions=False)
+
+    return run
+
+
+def test_samples_over_seeds_are_trained_once(study, tmp_path: Path) -> None:
+    arguments = ("--subsets", "100,200", "--seeds", "0,1", "--epochs", "2", "--plot", str(tmp_path / "s.png"), "--json")
+    done = study("samples", *arguments)
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [(row["subset"], row["train_images"], row["seeds"]) for row in rows] == [("100", 80, 2), ("200", 170, 2)]
+    assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 for row in rows)
+    assert (tmp_path / "s.png").stat().st_size > 10_000
+    assert done.stderr.count("epoch 2/2") == 4
+
+    again = study("samples", *arguments)
+    assert json.loads(again.stdout) == rows and "epoch" not in again.stderr
+    shown = CliRunner().invoke(cli, ["report", "--trainings", "--json", "--workspace", str(tmp_path / "runs")])
+    assert [row["accuracy"] for row in json.loads(shown.stdout)["samples"]] == [row["accuracy"] for row in rows]
+
+
+def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the second epoch of the second training."""
+    real, seen = loop.Listener, []
+
+    def listener(on_step, say, on_image):
+        def step(told: loop.Step) -> None:
+            on_step(told)
+            seen.append((told.epoch, told.step))
+            if len(seen) == 4:
+                raise KeyboardInterrupt
+
+        return real(step, say, on_image)
+
+    monkeypatch.setattr(loop, "Listener", listener)
+    cut = study("batch-size", "--sizes", "32,64", *QUICK)
+    assert cut.exit_code == 1 and "the study was interrupted" in cut.stderr and "goes on with it" in cut.stderr
+    monkeypatch.setattr(loop, "Listener", real)
+    done = study("batch-size", "--sizes", "32,64", *QUICK, "--json")
+    assert [row["batch_size"] for row in json.loads(done.stdout)] == [32, 64]
+    assert "epoch 1/2" not in done.stderr.split("training 2 of 2")[0], "the first one was whole"
+
+
+def test_convergence_tells_epochs_and_seconds(study) -> None:
+    done = study("convergence", "--reach", "0.01,1", *QUICK)
+    assert "epoch" in done.stdout and "–" in done.stdout, "an accuracy of 1 is not reached"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("samples", "--plot", "s.jpg"), "is no PNG"),
+        (("samples", "--seeds", "one"), "--seeds 'one' is no list"),
+        (("samples", "--seeds", "-1"), "--seed is -1"),
+        (("samples", "--subsets", ","), "is no list"),
+        (("samples", "--subsets", "100,9999999"), "9999999"),
+        (("convergence", "--reach", "95"), "--reach holds 95"),
+        (("batch-size", "--sizes", "64,1"), "--batch-size is 1"),
+        (("batch-size", "--models", "no_such_net"), "no_such_net"),
+    ],
+)
+def test_bad_input_is_told_before_anything_is_trained(study, tmp_path: Path, arguments: tuple, says: str) -> None:
+    done = study(*arguments)
+    assert done.exit_code in (1, 2) and says in done.stderr and "epoch" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_study_takes_the_options_of_train() -> None:
+    shown = CliRunner().invoke(cli, ["study", "samples", "--help"]).stdout
+    for name in TrainConfig.__dataclass_fields__:
+        if name not in ("model", "subset", "seed", "flip", "adapt", "channels_last"):
+            assert f"--{name.replace('_', '-')} " in shown

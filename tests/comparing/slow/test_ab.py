@@ -1,0 +1,147 @@
+"""`edgebench ab` and `edgebench crosscheck`, as typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command, clean_environment
+
+from edgebench.specs import Artifact
+
+FAKE = ("--runtime", "fake", "--runtime-option", "latency_ms=5")
+
+
+def alive(artifact: Artifact, state: str = "") -> list[str]:
+    """The processes that serve bursts of this artifact, which is this test session's own; those in one of ps's states
+    alone."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "state,pid,args"], capture_output=True, text=True, check=True).stdout
+    ours = (
+        "edgebench.measuring.worker bursts",
+        str(artifact.path),
+        clean_environment()["TMPDIR"],
+    )  # not a test's beside it
+    lines = [line for line in listed.splitlines() if all(part in line for part in ours)]
+    return [line[1:] for line in lines if line.startswith(state)]
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """Whether it comes true within two minutes."""
+    deadline = time.monotonic() + 120
+    while not (came := true()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return came  # asked again, it may be over: a worker is stopped for some milliseconds at a time
+
+
+def test_a_planted_slowdown_is_found_and_gates(edgebench: Command, onnx_artifact: Artifact) -> None:
+    patient = ("--max-seconds", "200")  # six launches are enough where nobody else measures
+    done = edgebench(
+        "ab", onnx_artifact.path, *FAKE, "--runtime-option-b", "latency_ms=6", "--fail-on", "slower", *patient, "--json"
+    )
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "slower" and found["stop"] == "precision"
+    assert 1.05 < found["ratio"]["low"] < found["ratio"]["ratio"] < found["ratio"]["high"] < 1.25
+    assert len(found["launches"]) >= 5 and found["bursts"] >= 3 * len(found["launches"])
+    assert found["base_median_ns"] > 5_000_000 and found["new_median_ns"] > 6_000_000
+    assert not alive(onnx_artifact), "no worker outlives the command"
+
+
+def test_two_runtimes_of_one_artifact_are_named(edgebench: Command, onnx_artifact: Artifact) -> None:
+    done = edgebench("ab", onnx_artifact.path, "--runtime-b", "openvino", "--max-seconds", "5")
+    assert done.returncode == 0, done.stderr
+    assert "A: onnxruntime, " in done.stdout and "B: openvino, " in done.stdout
+    assert "95 % interval" in done.stdout
+
+
+def test_another_environment_is_given_by_its_python(edgebench: Command, onnx_artifact: Artifact) -> None:
+    done = edgebench("ab", onnx_artifact.path, "--python-b", sys.executable, "--max-seconds", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["launches"]) >= 2
+
+
+def test_ctrl_c_tells_what_there_is_and_leaves_no_worker(onnx_artifact: Artifact) -> None:
+    command = [sys.executable, "-m", "edgebench", "ab", str(onnx_artifact.path), *FAKE, "--json"]
+    command += ["--runtime-option-b", "latency_ms=5,5,7", "--max-seconds", "300", "--band", "0.9"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+        start_new_session=True,
+    ) as process:
+        seen: set[str] = set()
+
+        def third_launch() -> bool:
+            seen.update(alive(onnx_artifact))
+            return len(seen) > 4
+
+        assert eventually(third_launch)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert not alive(onnx_artifact)
+    assert json.loads(said)["stop"] == "interrupted"
+
+
+def test_a_stopped_worker_does_not_outlive_a_killed_command(onnx_artifact: Artifact) -> None:
+    command = [sys.executable, "-m", "edgebench", "ab", str(onnx_artifact.path), "--max-seconds", "300"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=clean_environment(), start_new_session=True) as ab:
+        assert eventually(lambda: len(alive(onnx_artifact)) == 2 and alive(onnx_artifact, "T"))  # in the bursts
+        ab.kill()
+    assert eventually(lambda: not alive(onnx_artifact))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("nowhere",), 1, "nowhere does not exist"),
+        (("{onnx}", "--runtime", "onnxruntim"), 2, "did you mean onnxruntime"),
+        (("{checkpoint}", "--runtime", "onnxruntime"), 1, "opens checkpoint"),
+        (("{onnx}", "--python-b", "/nowhere/python"), 2, "/nowhere/python is no program"),
+        (("{onnx}", "--max-seconds", "0"), 2, "--max-seconds is 0"),
+        (("{onnx}", "--band", "7"), 2, "--band is 7"),
+        (("{onnx}", "--batch", "0"), 2, "--batch is 0"),
+        (("{onnx}", "--runtime-option", "fast"), 2, "is not KEY=VALUE"),
+        (("{onnx}", "--runtime-option", "fast=1"), 1, "no option 'fast'"),
+    ],
+)
+def test_bad_input_gets_one_clear_message(
+    in_process: Command, checkpoint: Artifact, onnx_artifact: Artifact, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    paths = {"checkpoint": checkpoint.path, "onnx": onnx_artifact.path}
+    done = in_process("ab", *(argument.format(**paths) for argument in arguments))
+    assert done.returncode == code and says in " ".join(done.stderr.split()), done.stderr
+    assert done.stderr.count("Error: ") == 1 and "Traceback" not in done.stderr
+
+
+def test_crosscheck_holds_us_against_a_bare_loop_and_a_whole_program(
+    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
+    rivals = ("--rival", "openvino-loop", "--rival", "benchmark_app", "--rival", "onnxruntime-loop")
+    short = ("--rounds", "2", "--duration", "1", "--max-seconds", "6")
+    done = edgebench("crosscheck", onnx_artifact.path, "--runtime", "openvino", *rivals, *short, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loop, app, absent = json.loads(done.stdout)
+    for agreement, figure in ((loop, "median_ns"), (app, "median_ns")):
+        assert (agreement["figure"], agreement["reason"]) == (figure, "")
+        assert 0.3 < agreement["ours"] / agreement["theirs"] < 3 and agreement["rounds"] >= 2
+        assert agreement["ratio"]["low"] <= agreement["ratio"]["ratio"] <= agreement["ratio"]["high"]
+    assert absent["ratio"] is None and "does not run openvino" in absent["reason"], "a figure under a wrong name"
+    assert not list(tmp_path.iterdir()), "benchmark_app writes its reports into the folder that it runs in"
+
+
+def test_crosscheck_refuses_what_it_cannot_do(in_process: Command, onnx_artifact: Artifact) -> None:
+    for arguments, says in (
+        (("--rival", "benchmark_ap"), "did you mean benchmark_app"),
+        (("--rounds", "1"), "--rounds is 1"),
+    ):
+        done = in_process("crosscheck", onnx_artifact.path, *arguments)
+        assert done.returncode == 2 and says in " ".join(done.stderr.split())

@@ -1,0 +1,249 @@
+"""The fingerprint: true of the machine it sees, silent about what it cannot read, loud about what spoils figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asleep import asleep
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebench.machine.fingerprint import cpu_model, cpu_quota, fingerprint, notices
+
+FILES = {
+    "proc/cpuinfo": "processor : 0\nmodel name : Intel(R) Xeon(R)\nflags : fpu avx2 avx512f amx_int8 amx_tile sse\n\n"
+    "processor : 1\nmodel name : Intel(R) Xeon(R)\nflags : fpu\n",
+    "proc/meminfo": "MemTotal: 8000 kB\nMemAvailable: 4000 kB\nSwapTotal: 1000 kB\nSwapFree: 900 kB\n",
+    "proc/loadavg": "1.50 1.00 0.50 2/345 678\n",
+    "proc/stat": "cpu  100 0 50 800 10 0 5 35 7 0\ncpu0 1 2 3\nctxt 4242\nprocs_running 2\n",
+    "proc/vmstat": "nr_free_pages 10\npswpin 3\npswpout 4\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1200000\n",
+    "sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq": "3400000\n",
+    "sys/devices/system/cpu/cpu0/topology/core_id": "0\n",
+    "sys/devices/system/cpu/cpu1/topology/core_id": "0\n",
+    "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "5\n",
+    "sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count": "6\n",
+    "sys/devices/system/cpu/intel_pstate/no_turbo": "0\n",
+    "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp\n",
+    "sys/class/thermal/thermal_zone0/temp": "45500\n",
+    "sys/class/thermal/thermal_zone1/type": "gpu-thermal\n",
+    "sys/class/thermal/thermal_zone1/temp": "-256000\n",
+    "sys/class/thermal/thermal_zone2/temp": "not a number\n",
+    "sys/class/thermal/cooling_device0/type": "cpu-throttle-alert\n",
+    "sys/class/thermal/cooling_device0/cur_state": "0\n",
+    "sys/class/thermal/cooling_device1/type": "pwm-fan\n",
+    "sys/class/thermal/cooling_device1/cur_state": "3\n",
+    "sys/fs/cgroup/cpu.max": "150000 100000\n",
+    "sys/fs/cgroup/memory.max": "1073741824\n",
+    "var/lib/nvpmodel/status": "pmode:0001\n",
+    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=15W >\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq": "800000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "3400000\n",
+    "sys/class/devfreq/17000000.ga10b/min_freq": "306000000\n",
+    "sys/class/devfreq/17000000.ga10b/max_freq": "918000000\n",
+    "sys/kernel/debug/bpmp/debug/clk/emc/min_rate": "204000000\n",
+    "sys/kernel/debug/bpmp/debug/clk/emc/max_rate": "3199000000\n",
+    "sys/class/devfreq/15340000.vic/min_freq": "1000000\n",
+    "sys/class/devfreq/15340000.vic/max_freq": "9000000\n",
+    "sys/class/hwmon/hwmon0/pwm1": "69\n",
+    "sys/class/hwmon/hwmon1/oc1_event_cnt": "2\n",
+    "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 38968081\nsecond line\n",
+    "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu Jan 23\nGCC: 12\n",
+    "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t NVIDIA RTX A2000\n",
+}
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.fixture
+def before(tmp_path) -> dict:
+    return fingerprint(write(tmp_path, FILES))
+
+
+def codes(before: dict, after: dict) -> set[str]:
+    found = notices(before, after)
+    assert all(notice.message and notice.remedy for notice in found)
+    return {notice.code for notice in found}
+
+
+def test_reads_what_is_there(before):
+    assert before["cpu"] | {"affinity": None} == {
+        "model": "Intel(R) Xeon(R)",
+        "isa": ["amx_int8", "amx_tile", "avx2", "avx512f"],
+        "logical_cores": 2,
+        "physical_cores": 1,
+        "affinity": None,
+        "governors": ["powersave"],
+        "turbo": True,
+        "mhz": [1200, 3400],
+    }
+    assert (before["load1"], before["runnable"]) == (1.5, 2)
+    assert (before["steal_jiffies"], before["total_jiffies"], before["context_switches"]) == (35, 1000, 4242)
+    assert (before["memory_total_bytes"], before["memory_available_bytes"]) == (8000 * 1024, 4000 * 1024)
+    assert (before["swap_used_bytes"], before["swapped_in_pages"], before["swapped_out_pages"]) == (102400, 3, 4)
+    assert before["temperatures_c"] == {"x86_pkg_temp": 45.5}  # no sentinel, no rubbish
+    assert before["throttle"]["counts"] == {"core_throttle_count": 11, "oc1_event_cnt": 2}
+    assert before["throttle"]["alerts"] == {"cpu-throttle-alert": 0}
+    assert (before["cgroup_cores"], before["cgroup_memory_bytes"]) == (1.5, 2**30)
+    assert before["nvpmodel"] == "15W" and before["clocks"] == {
+        "cpu": [800, 3400],
+        "gpu": [306, 918],
+        "emc": [204, 3199],
+    }
+    assert before["fan"] == {"class/hwmon/hwmon0/pwm1": 69}
+    assert before["l4t"].startswith("# R36") and "\n" not in before["l4t"]
+    assert (before["nvidia_driver"], before["nvidia_cards"]) == ("570.86.15", ["NVIDIA RTX A2000"])
+    assert "numpy" in before["libraries"] and None not in before["libraries"].values()
+
+
+def test_an_empty_machine_gives_none_and_never_zero(tmp_path):
+    shown = fingerprint(tmp_path)
+    told = {key: value for key, value in shown.items() if value not in (None, {}, [])}
+    assert set(told) == {"time", "os", "arch", "python", "cpu", "throttle", "libraries"}
+    assert {k: v for k, v in shown["cpu"].items() if k != "affinity" and v} == {}
+    assert not any(shown["throttle"].values())
+    assert notices(shown, shown) == []
+
+
+def test_a_mode_or_clocks_that_someone_else_changed_are_noticed(before):
+    assert "power_mode_changed" in codes(before, before | {"nvpmodel": "MAXN"})
+    assert "power_mode_changed" in codes(before | {"nvpmodel": None}, before)
+    lower = before | {"clocks": before["clocks"] | {"gpu": [306, 625]}}
+    assert {"clocks_changed"} == codes(before, lower) - codes(before, before)
+    events = {"counts": before["throttle"]["counts"] | {"oc1_event_cnt": 3}}
+    assert "thermal_throttle" in codes(before, before | {"throttle": before["throttle"] | events})
+
+
+def test_is_json_and_has_no_place_for_a_host_name():
+    shown = fingerprint()
+    json.dumps(shown, allow_nan=False)
+    assert not {"host", "hostname", "node", "user"} & set(shown)
+
+
+def test_unreadable_files_are_absent(tmp_path):
+    for name in ("proc/loadavg", "proc/stat", "proc/meminfo", "sys/class/thermal/thermal_zone0/temp"):
+        (tmp_path / name).mkdir(parents=True)  # reading a folder fails as a forbidden file does
+    (tmp_path / "proc/vmstat").write_bytes(b"\xff\xfe\x00pswpin x\n")
+    shown = fingerprint(tmp_path)
+    assert shown["load1"] is shown["total_jiffies"] is shown["swapped_in_pages"] is None
+    assert shown["temperatures_c"] == {}
+
+
+def test_a_zone_that_says_eagain_is_absent_and_the_others_are_right(tmp_path):
+    """An Orin's, of accelerators that are switched off."""
+    zones = {"thermal_zone1/type": "cv0-thermal\n", "thermal_zone1/temp": "0\n"}
+    root = write(tmp_path, FILES | {f"sys/class/thermal/{name}": text for name, text in zones.items()})
+    with asleep("thermal_zone1/temp"):
+        assert fingerprint(root)["temperatures_c"] == {"x86_pkg_temp": 45.5}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(FILES)), st.text(st.characters(codec="utf-8"), max_size=60))
+def test_no_content_makes_it_raise(tmp_path_factory, name, text):
+    root = write(tmp_path_factory.mktemp("root"), FILES | {name: text})
+    shown = fingerprint(root)
+    json.dumps([shown, [notice.code for notice in notices(shown, shown)]])
+
+
+@pytest.mark.parametrize(
+    ("info", "model"),
+    [
+        ("processor : 0\nCPU implementer : 0x41\nCPU part : 0xd42\n", "Arm Cortex-A78AE"),
+        ("processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0b\nModel : Raspberry Pi 5\n", "Arm Cortex-A76"),
+        ("processor : 0\nCPU implementer : 0x42\nCPU part : 0x123\n", "Arm core 0x42 0x123"),
+        ("", None),
+    ],
+)
+def test_names_arm_cores(info, model, tmp_path):
+    assert cpu_model(write(tmp_path, {"proc/cpuinfo": info})) == model
+
+
+def test_arm_features_are_isa(tmp_path):
+    root = write(tmp_path, {"proc/cpuinfo": "processor : 0\nFeatures : fp asimd asimdhp asimddp i8mm bf16 sve crc32\n"})
+    assert fingerprint(root)["cpu"]["isa"] == ["asimd", "asimddp", "asimdhp", "bf16", "i8mm", "sve"]
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "200000 100000"}, 2.0),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu.max": "5 0"}, None),
+        ({}, None),
+    ],
+)
+def test_cpu_quota_of_both_cgroup_versions(files, cores, tmp_path):
+    assert cpu_quota(write(tmp_path, {f"sys/fs/cgroup/{name}": text for name, text in files.items()})) == cores
+
+
+def test_no_limit_of_cgroup_v1_is_none(tmp_path):
+    root = write(tmp_path, {"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"})
+    assert fingerprint(root)["cgroup_memory_bytes"] is None
+
+
+# notices
+
+
+def test_powersave_is_noticed_before_anything_else_happens(before):
+    assert codes(before, before) == {"powersave_governor"}
+
+
+@pytest.fixture
+def calm(before) -> dict:
+    return {**before, "cpu": {**before["cpu"], "governors": ["performance"]}}
+
+
+def test_a_calm_machine_has_none(calm):
+    assert notices(calm, calm) == []
+
+
+@pytest.mark.parametrize(("stolen", "found"), [(0, set()), (20, set()), (21, {"steal_time"}), (900, {"steal_time"})])
+def test_steal_time_above_two_percent(calm, stolen, found):
+    after = {**calm, "steal_jiffies": calm["steal_jiffies"] + stolen, "total_jiffies": calm["total_jiffies"] + 1000}
+    assert codes(calm, after) == found
+
+
+@pytest.mark.parametrize("key", ["swapped_in_pages", "swapped_out_pages"])
+def test_swapping(calm, key):
+    assert codes(calm, {**calm, key: calm[key] + 1}) == {"swapping"}
+    assert codes(calm, {**calm, key: None}) == set()
+
+
+def test_the_load_average_is_recorded_but_warns_of_nothing(calm):
+    """It remembers jobs that are over; foreign.py counts what others took during the measurement."""
+    assert codes({**calm, "load1": 9.0, "runnable": 9}, calm) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"counts": {"core_throttle_count": 11}}, set()),
+        ({"counts": {"core_throttle_count": 12}}, {"thermal_throttle"}),
+        ({"counts": {"package_throttle_count": 7}}, set()),  # no reading before: nothing is known to have risen
+        ({"alerts": {"cpu-throttle-alert": 1}}, {"thermal_throttle"}),
+        ({"alerts": {"cpu-throttle-alert": None}}, set()),
+        ({"raspberry_pi": 0x50000}, set()),  # long ago
+        ({"raspberry_pi": 0x50005}, {"thermal_throttle"}),
+    ],
+)
+def test_throttling(calm, change, found):
+    assert codes(calm, {**calm, "throttle": {**calm["throttle"], **change}}) == found
+
+
+def test_raspberry_pi_firmware_is_read(tmp_path):
+    root = write(tmp_path, {"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"})
+    assert fingerprint(root)["throttle"]["raspberry_pi"] == 0x50005
+
+
+def test_notices_need_no_key():
+    assert notices({}, {}) == []

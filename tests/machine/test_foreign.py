@@ -1,0 +1,109 @@
+"""The load of other programs, from a recorded /proc/stat: what counts, what does not, and who is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edgebench.machine import foreign
+from edgebench.machine.foreign import ForeignLoad
+
+HZ = os.sysconf("SC_CLK_TCK")
+BASE = {"user": 1000, "nice": 10, "system": 500, "idle": 90_000, "iowait": 40, "irq": 3, "softirq": 4, "steal": 5}
+GUEST = " 900 0\n"  # inside user already
+
+
+class Machine:
+    """A /proc/stat that a test moves on by seconds of processor time, and this process's own clocks."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self._ticks = root, dict(BASE)
+        self.wall = self.own = 0.0
+        self.processes = {(7, "compiler"): 5.0, (8, "idler"): 1.0}
+        (root / "proc").mkdir()
+        self.spend()
+        monkeypatch.setattr(foreign.time, "monotonic", lambda: self.wall)
+        monkeypatch.setattr(foreign.os, "times", lambda: (self.own, 0.0, 0.0, 0.0, self.wall))
+        monkeypatch.setattr(foreign, "_cpu_seconds", lambda: dict(self.processes))
+
+    def spend(self, **seconds: float) -> None:
+        for key, value in seconds.items():
+            self._ticks[key] += round(value * HZ)
+        figures = " ".join(map(str, self._ticks.values()))
+        (self.root / "proc" / "stat").write_text(f"cpu  {figures}{GUEST}cpu0 {figures}{GUEST}intr 12345 6\n")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_a_busy_neighbour_is_told_with_its_name(machine: Machine) -> None:
+    load = ForeignLoad(machine.root)
+    machine.wall, machine.own = 10.0, 9.0
+    machine.spend(user=16.0, system=1.0, idle=3.0)
+    machine.processes[7, "compiler"] += 7.5
+    notice = load.notice()
+    assert notice.code == "foreign_load"
+    assert "80% of a core" in notice.message and "compiler (process 7)" in notice.message
+    assert notice.remedy
+
+
+def test_this_process_alone_is_no_foreign_load(machine: Machine) -> None:
+    load = ForeignLoad(machine.root)
+    machine.wall, machine.own = 10.0, 20.0
+    machine.spend(user=20.0)
+    assert load.notice() is None
+
+
+def test_the_systems_own_housekeeping_is_not_worth_a_word(machine: Machine) -> None:
+    load = ForeignLoad(machine.root)
+    machine.wall = 10.0
+    machine.spend(system=0.9)
+    assert load.notice() is None
+    machine.spend(system=0.2)
+    assert "11% of a core" in load.notice().message
+
+
+@pytest.mark.parametrize("kind", ["idle", "iowait", "steal"])
+def test_time_in_which_nobody_here_computed_is_not_busy(machine: Machine, kind: str) -> None:
+    load = ForeignLoad(machine.root)
+    machine.wall = 10.0
+    machine.spend(**{kind: 10.0})
+    assert load.notice() is None
+
+
+def test_a_process_that_came_meanwhile_is_named_too(machine: Machine) -> None:
+    load = ForeignLoad(machine.root)
+    machine.wall = 4.0
+    machine.spend(user=4.0)
+    machine.processes = {(99, "newcomer"): 3.9}
+    assert "newcomer (process 99)" in load.notice().message
+
+
+def test_where_nobody_stands_out_nobody_is_named(machine: Machine) -> None:
+    load = ForeignLoad(machine.root)
+    machine.wall = 4.0
+    machine.spend(user=4.0)
+    assert "the most by" not in load.notice().message
+    machine.processes = {}
+    assert "100% of a core" in load.notice().message
+
+
+@pytest.mark.parametrize("text", [None, "", "cpu\n", "nonsense"])
+def test_a_system_that_does_not_tell_gives_no_notice(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc" / "stat").write_text(text)
+    assert ForeignLoad(tmp_path).notice() is None
+
+
+def test_an_old_kernels_shorter_line_is_read(machine: Machine) -> None:
+    stat = machine.root / "proc" / "stat"
+    stat.write_text("cpu  100 0 100 900\n")
+    load = ForeignLoad(machine.root)
+    machine.wall = 1.0
+    stat.write_text(f"cpu  {100 + HZ} 0 100 900\n")
+    assert "100% of a core" in load.notice().message

@@ -1,0 +1,336 @@
+"""Dataclasses to JSON and back: what is written reads back equal, what does not fit is one BadFile, no file is half."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+import threading
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edgebench import specs
+from edgebench.errors import BadFile
+from edgebench.records import jsonio
+from edgebench.records.jobs import Job
+from edgebench.records.recipe import TrainConfig
+from edgebench.records.result import Result, Samples, Summary
+from edgebench.specs import Artifact, DataSplit, ModelInfo, Preprocessing, TensorSpec
+
+HOLD_IMAGES = {specs.Calibration, specs.ExportOptions}  # in memory alone
+KINDS = sorted(
+    (kind for kind in vars(specs).values() if dataclasses.is_dataclass(kind) and kind not in HOLD_IMAGES),
+    key=lambda kind: kind.__name__,
+)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | FINITE | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def values(kind: Any) -> st.SearchStrategy[Any]:
+    """Every value that the type of a field allows: a dataclass, or a type expression of one of its fields."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return JSON
+    if origin is typing.Literal:
+        return st.sampled_from(arguments)
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of(*map(values, arguments))
+    if origin is tuple:
+        return st.lists(values(arguments[0]), max_size=4).map(tuple)
+    if origin is dict:
+        return st.dictionaries(st.text(), values(arguments[1]), max_size=3)
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        kept = [field.name for field in dataclasses.fields(kind) if field.metadata.get("json", True)]
+        return st.builds(kind, **{name: values(hints[name]) for name in kept})
+    return {int: st.integers(), float: FINITE, str: st.text(), bool: st.booleans(), type(None): st.none()}[kind]
+
+
+def places(data: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path to each value inside a JSON value."""
+    inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [at, *(path for key, item in inside for path in places(item, (*at, key)))]
+
+
+def replaced(data: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copy = data.copy()
+    copy[path[0]] = replaced(data[path[0]], path[1:], new)
+    return copy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_dataclass_reads_back_equal(kind: type, tmp_path: Path) -> None:
+    file = tmp_path / "value.json"
+
+    @settings(max_examples=15, deadline=None)
+    @given(values(kind))
+    def check(value: Any) -> None:
+        jsonio.write(file, value)
+        assert jsonio.read(kind, file) == value
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_equal_values_have_equal_text(kind: type, data: st.DataObject) -> None:
+    value = data.draw(values(kind))
+    text = jsonio.dumps(value)
+    assert jsonio.dumps(jsonio.decode(kind, json.loads(text), "here")) == text
+    assert text.isascii()
+
+
+def test_the_order_of_keys_does_not_show() -> None:
+    forward, backward = {"a": 1, "b": {"x": 1, "y": 2}}, {"b": {"y": 2, "x": 1}, "a": 1}
+    assert jsonio.dumps(forward) == jsonio.dumps(backward) == '{"a":1,"b":{"x":1,"y":2}}'
+    one = ModelInfo("m", "m", forward, 1, 2)
+    assert jsonio.dumps(one) == jsonio.dumps(dataclasses.replace(one, arguments=backward))
+
+
+def test_a_path_does_not_travel() -> None:
+    assert "path" not in jsonio.encode(ARTIFACT)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(KINDS), JSON)
+@example(Summary, {"n": 1})
+@example(Samples, [])
+@example(Job, {})
+def test_arbitrary_json_raises_nothing_but_badfile(kind: type, data: Any) -> None:
+    try:
+        value = jsonio.decode(kind, data, "here")
+    except BadFile as error:
+        assert error.message.startswith("here")
+    else:
+        assert isinstance(value, kind)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_one_wrong_value_raises_nothing_but_badfile(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(KINDS))
+    good = json.loads(jsonio.dumps(data.draw(values(kind))))
+    bad = replaced(good, data.draw(st.sampled_from(places(good))), data.draw(JSON))
+    try:
+        value = jsonio.decode(kind, bad, "here")
+    except BadFile as error:
+        assert error.message.startswith("here")
+    else:
+        assert jsonio.decode(kind, json.loads(jsonio.dumps(value)), "here") == value
+
+
+def test_arbitrary_bytes_raise_nothing_but_badfile(tmp_path: Path) -> None:
+    file = tmp_path / "value.json"
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.binary(max_size=40))
+    @example(b"")
+    @example(b"\xff\xfe{}")
+    @example(b"[" * 100_000)
+    @example(b'{"a":' * 100_000)
+    @example(b'{"n": ' + b"9" * 5000 + b"}")
+    def check(content: bytes) -> None:
+        file.write_bytes(content)
+        with pytest.raises(BadFile):
+            jsonio.read(Summary, file)
+
+    check()
+
+
+def test_nesting_of_any_depth_raises_nothing_but_badfile(tmp_path: Path) -> None:
+    file = tmp_path / "value.json"
+    limit = sys.getrecursionlimit()
+    for depth in [*range(10, limit, 50), *range(limit - 100, limit + 20, 5)]:
+        file.write_text('{"n": ' + "[" * depth + "]" * depth + "}")
+        with pytest.raises(BadFile):
+            jsonio.read(Summary, file)
+
+
+def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="does not exist"):
+        jsonio.read(Job, tmp_path / "none.json")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(BadFile, match=r"folder\.json"):
+        jsonio.read(Job, tmp_path / "folder.json")
+
+
+JOB = Job("0" * 64, "onnxruntime", "cpu", "cpu", threads=2)
+ARTIFACT = Artifact(
+    "onnx", "fp32", (TensorSpec("input", "float32", ("batch", 3, 8, 8)),), (), Preprocessing(8, 8, (0.5,), (0.5,)),
+    ModelInfo("m", "m", {}, 1, 2),
+    specs.Training(
+        TrainConfig("m", image_size=8, epochs=1, batch_size=8, lr=0.1, flip=False, threads=1),
+        DataSplit("digits", ("0", "1"), 1, 1, 1, ""), 1, 0.5, 0.5, 1.0,
+    ),
+    {}, {}, "now", path=Path("/somewhere"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"speed": 1}, "unknown key 'speed'"),
+        ({"batch": "1"}, "batch: expected int"),
+        ({"batch": 1.0}, "batch: expected int"),
+        ({"batch": True}, "batch: expected int"),
+        ({"batch": None}, "batch: expected int"),
+        ({"threads": False}, "threads: expected int"),
+        ({"threads": 2.5}, "threads: expected int"),
+        ({"warmup_s": "0.5"}, "warmup_s: expected float"),
+        ({"warmup_s": True}, "warmup_s: expected float"),
+        ({"warmup_s": None}, "warmup_s: expected float"),
+        ({"runtime": 1}, "runtime: expected str"),
+        ({"runtime": None}, "runtime: expected str"),
+        ({"precision": "fp64"}, "precision: expected one of fp32"),
+        ({"precision": ["fp32"]}, "precision: expected one of fp32"),
+        ({"options": []}, "options: expected"),
+        ({"options": {"a": 1}}, "options.a: expected str"),
+    ],
+)
+def test_nothing_is_guessed_or_coerced(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadFile) as caught:
+        jsonio.decode(Job, jsonio.encode(JOB) | change, "job.json")
+    assert "job.json" in caught.value.message and says in caught.value.message
+
+
+@pytest.mark.parametrize("item", [True, 2.0, "2", None])
+def test_a_sample_is_an_integer(item: Any) -> None:
+    with pytest.raises(BadFile, match=r"latency_ns\[1\]: expected int"):
+        jsonio.decode(Samples, {"latency_ns": [1, item, 3], "warmup_ns": [], "wall_ns": 6}, "samples")
+
+
+def test_the_place_of_a_wrong_value_is_named() -> None:
+    data = jsonio.encode(ARTIFACT)
+    data["inputs"][0]["shape"][1] = 0.5
+    with pytest.raises(BadFile, match=r"artifact\.json\.inputs\[0\]\.shape\[1\]: expected .*0\.5"):
+        jsonio.decode(Artifact, data, "artifact.json")
+
+
+@pytest.mark.parametrize("name", ["artifact", "runtime", "device", "compute"])
+def test_a_missing_key_is_named(name: str) -> None:
+    data = jsonio.encode(JOB)
+    del data[name]
+    with pytest.raises(BadFile, match=f"key '{name}' is missing"):
+        jsonio.decode(Job, data, "job.json")
+
+
+def test_a_key_with_a_default_may_be_missing() -> None:
+    assert jsonio.decode(Job, {"artifact": "a", "runtime": "r", "device": "d", "compute": "c"}, "j").batch == 1
+
+
+def test_a_whole_number_is_a_float_but_not_the_reverse() -> None:
+    job = jsonio.decode(Job, jsonio.encode(JOB) | {"duration_s": 3}, "job.json")
+    assert job.duration_s == 3.0 and type(job.duration_s) is float
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_figure_that_is_no_number_is_written_as_null(number: float) -> None:
+    text = jsonio.dumps({"a": number, "b": [number]})
+    assert json.loads(text) == {"a": None, "b": [None]}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400])
+def test_a_figure_that_is_no_finite_number_is_not_read(number: str, tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    file.write_text(jsonio.dumps(JOB).replace('"warmup_s":0.5', f'"warmup_s":{number}'))
+    with pytest.raises(BadFile):
+        jsonio.read(Job, file)
+
+
+def test_writing_makes_the_folders_and_leaves_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "b" / "job.json"
+    jsonio.write(file, JOB)
+    jsonio.write(file, JOB)
+    assert [path.name for path in file.parent.iterdir()] == ["job.json"]
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert file.read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("broken", ["x" * 3_000_000 + "\ud800", "\ud800"])
+def test_a_write_that_fails_midway_leaves_the_old_file(broken: str, tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    jsonio.write_text(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        jsonio.write_text(file, broken)
+    assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_what_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    jsonio.write(file, JOB)
+    with pytest.raises(TypeError):
+        jsonio.write(file, {"a": object()})
+    assert jsonio.read(Job, file) == JOB
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_a_folder_in_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "job.json").mkdir()
+    with pytest.raises(OSError):
+        jsonio.write(tmp_path / "job.json", JOB)
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    jsonio.write_text(file, "old")
+    code = (
+        "import resource, signal, sys, pathlib\n"
+        "from edgebench.records import jsonio\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"  # so that writing fails as it does on a full disk
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    jsonio.write_text(pathlib.Path(sys.argv[1]), 'new' * 100_000)\n"
+        "except OSError:\n"
+        "    print('failed')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "failed\n", done.stderr
+    assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    texts = {"a" * 200_000, "b" * 200_000}
+    jsonio.write_text(file, min(texts))
+
+    def rewrite() -> None:
+        for _ in range(10):
+            for text in texts:
+                jsonio.write_text(file, text)
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    seen = {file.read_text()}
+    while writer.is_alive():
+        seen.add(file.read_text())
+    writer.join()
+    assert seen <= texts
+
+
+def test_the_identity_of_a_job_is_its_content() -> None:
+    again = jsonio.decode(Job, json.loads(jsonio.dumps(JOB)), "here")
+    assert again.identity == JOB.identity
+    assert dataclasses.replace(JOB, batch=2).identity != JOB.identity
+
+
+def test_a_result_carries_each_of_its_parts() -> None:
+    hints = typing.get_type_hints(Result)
+    assert {hints["job"], hints["artifact"]} == {Job, Artifact}

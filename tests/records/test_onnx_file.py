@@ -1,0 +1,91 @@
+"""ONNX files are looked into without the onnx library, and no bytes make that fail otherwise than by BadFile."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from edgebench.errors import BadFile
+from edgebench.records.onnx_file import external_files
+
+
+def outside(name: str) -> TensorProto:
+    tensor = numpy_helper.from_array(np.zeros(4, np.float32), name)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": f"{name}.bin", "offset": "0", "length": "16"}.items():
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def model() -> onnx.ModelProto:
+    """Weights outside wherever a tensor may be: an initializer, an attribute, a branch, a sparse one, a function."""
+    branch = helper.make_graph([], "branch", [], [], [outside("in_branch")])
+    nodes = [
+        helper.make_node("Constant", [], ["a"], value=outside("in_attribute")),
+        helper.make_node("If", ["c"], ["b"], then_branch=branch, else_branch=branch),
+    ]
+    graph = helper.make_graph(nodes, "g", [], [], [outside("initializer"), numpy_helper.from_array(np.ones(3), "in")])
+    sparse = graph.sparse_initializer.add()
+    sparse.values.CopyFrom(outside("sparse"))
+    made = helper.make_model(graph)
+    constant = helper.make_node("Constant", [], ["y"], value=outside("in_function"))
+    opset = [helper.make_opsetid("", 17)]
+    made.functions.append(helper.make_function("own", "f", [], ["y"], [constant], opset))
+    return made
+
+
+def written(folder: Path, data: bytes) -> Path:
+    (folder / "model.onnx").write_bytes(data)
+    return folder / "model.onnx"
+
+
+def test_every_file_outside_is_found(tmp_path: Path) -> None:
+    names = ("in_attribute", "in_branch", "initializer", "sparse", "in_function")
+    found = external_files(written(tmp_path, model().SerializeToString()))
+    assert found == {f"{name}.bin" for name in names}
+
+
+def test_a_model_that_holds_its_weights_has_none(tmp_path: Path, onnx_artifact) -> None:
+    assert external_files(onnx_artifact.path / "model.onnx") == set()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"no ONNX at all", b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x3a\x05ab"]
+)
+def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(BadFile, match="no ONNX file, or damaged"):
+        external_files(written(tmp_path, data))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 10_000), at=st.integers(0, 10_000), byte=st.integers(0, 255))
+def test_damage_is_told_or_harmless(tmp_path: Path, cut: int, at: int, byte: int) -> None:
+    data = bytearray(model().SerializeToString())
+    data[at % len(data)] = byte
+    with contextlib.suppress(BadFile):
+        external_files(written(tmp_path, bytes(data[: len(data) - cut % len(data)])))
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A length-delimited field of a protobuf message."""
+    size, length = len(content), b""
+    while size >= 0x80:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
+    graph = b""
+    for _ in range(200):  # a graph in an attribute of a node of a graph …
+        graph = field(1, field(5, field(6, graph)))
+    with pytest.raises(BadFile, match="nested"):
+        external_files(written(tmp_path, field(7, graph)))

@@ -1,0 +1,160 @@
+"""The cache of results says what the files say, whatever happened to it and to them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import make_artifact, make_result, make_samples
+
+from edgebench.results import index, store
+from edgebench.results.rows import merged, rows
+
+
+def save(folder: Path, n: int, **changes: Any) -> Path:
+    return store.save(make_result(created=f"2026-01-01T00:00:00.{n:06}+00:00", threads=n + 1, **changes), folder)
+
+
+def truth(folder: Path) -> list:
+    return rows(store.read_all(folder)[0])
+
+
+def shown(folder: Path) -> list:
+    return merged(index.load(folder)[0])
+
+
+def reads(folder: Path) -> list[int]:
+    """How many files have to be read for the next table."""
+    seen: list[int] = []
+    index.load(folder, lambda done, of: seen.append(of))
+    return seen
+
+
+def test_it_says_what_the_files_say(tmp_path: Path) -> None:
+    assert index.load(tmp_path / "none") == ([], []) and not (tmp_path / "none").exists()
+    for n in range(3):
+        save(tmp_path, n)
+    save(tmp_path, 4, status="crashed", message="“SIGSEGV”\n\x1b[31m")
+    assert reads(tmp_path) == [4] and reads(tmp_path) == []
+    assert shown(tmp_path) == truth(tmp_path) and len(shown(tmp_path)) == 4
+
+
+def test_it_follows_the_files(tmp_path: Path) -> None:
+    paths = [save(tmp_path, n) for n in range(3)]
+    index.load(tmp_path)
+    paths[0].unlink()
+    save(tmp_path, 3)
+    store.save(make_result(created="2026-01-01T00:00:00.000001+00:00", threads=2, message="anew, longer"), tmp_path)
+    paths[2].rename(tmp_path / "renamed.json")
+    assert reads(tmp_path) == [3]
+    found = shown(tmp_path)
+    assert {row.message for row in found} == {"", "anew, longer"} and len(found) == 3
+    assert "renamed.json" in {row.file for row in found}
+
+
+def test_a_file_that_cannot_be_read_is_told_each_time_and_read_once(tmp_path: Path) -> None:
+    good, newer, bad = (save(tmp_path, n) for n in range(3))
+    newer.write_text(newer.read_text().replace('"schema": 1', '"schema": 999'))
+    bad.write_text("{")
+    first = index.load(tmp_path)
+    assert reads(tmp_path) == []
+    for entries, problems in (first, index.load(tmp_path)):
+        assert [entry.row.file for entry in entries] == [good.name]
+        assert [problem.message.split()[0] for problem in problems] == [str(newer), str(bad)]
+        assert "schema 999, newer than" in problems[0].message and problems[0].fix == "upgrade edgebench"
+    bad.write_text(good.read_text())
+    assert len(index.load(tmp_path)[0]) == 2
+    assert newer.exists()
+
+
+def test_folders_and_links_hide_no_result(tmp_path: Path) -> None:
+    save(tmp_path, 0)
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "link.json").symlink_to(tmp_path / "nowhere")
+    for _ in range(2):
+        entries, problems = index.load(tmp_path)
+        assert len(entries) == 1 and len(problems) == 2
+
+
+def spoil(path: Path, statement: str) -> None:
+    with sqlite3.connect(path) as cache:
+        cache.execute(statement)
+    cache.close()
+
+
+DAMAGE = {
+    "no database": lambda path: path.write_bytes(b"not a database at all" * 100),
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:5000]),
+    "empty": lambda path: path.write_bytes(b""),
+    "another edgebench's": lambda path: spoil(path, "PRAGMA user_version = 1"),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_mended_from_the_files(damage: str, tmp_path: Path) -> None:
+    for n in range(20):
+        save(tmp_path, n)
+    expected = shown(tmp_path)
+    DAMAGE[damage](tmp_path / index.NAME)
+    assert shown(tmp_path) == expected == truth(tmp_path)
+    assert shown(tmp_path) == expected and reads(tmp_path) == []
+
+
+def test_where_it_cannot_be_written_it_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 0)
+    (tmp_path / index.NAME).mkdir()  # nobody can write to that, root neither
+    assert shown(tmp_path) == truth(tmp_path)
+    (tmp_path / index.NAME).rmdir()
+    index.load(tmp_path)
+    save(tmp_path, 1)
+    monkeypatch.setattr(index, "WAIT_S", 0.05)
+    other = sqlite3.connect(tmp_path / index.NAME)
+    other.execute("BEGIN EXCLUSIVE")
+    assert shown(tmp_path) == truth(tmp_path)
+    other.close()
+    assert shown(tmp_path) == truth(tmp_path)
+
+
+def sweep(folder: Path, first: int) -> None:
+    for n in range(first, first + 40):
+        save(folder, n)
+        if n % 4 == 0:
+            index.load(folder)
+
+
+def test_two_sweeps_into_one_folder_lose_nothing(tmp_path: Path) -> None:
+    both = [multiprocessing.get_context("fork").Process(target=sweep, args=(tmp_path, n)) for n in (0, 100)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(timeout=120)
+        assert one.exitcode == 0
+    assert len(shown(tmp_path)) == 80 and shown(tmp_path) == truth(tmp_path)
+
+
+def test_a_first_reading_that_is_stopped_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "TOGETHER", 2)
+    for n in range(6):
+        save(tmp_path, n)
+
+    def stop(done: int, of: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.load(tmp_path, stop)
+    assert reads(tmp_path) == [2]
+
+
+def test_without_its_samples_a_result_is_the_same_but_for_them(tmp_path: Path) -> None:
+    hostile = '"latency_ns": [1] "warmup_ns":[2'
+    artifact = make_artifact(model=hostile)
+    path = store.save(make_result(artifact, samples=[make_samples()] * 2, message=hostile), tmp_path)
+    slim, whole = store.read(path, samples=False), store.read(path)
+    assert slim.message == hostile and slim.summary == whole.summary and slim.artifact == whole.artifact
+    assert [launch.samples.latency_ns for launch in slim.launches] == [(), ()]
+    assert rows([slim]) == rows([whole])

@@ -1,0 +1,140 @@
+"""Plans of a sweep: what is wrong with one is told before any work, with the place and the fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgebench.cli import cli
+from edgebench.errors import EdgebenchError, UsageError
+from edgebench.records.recipe import TrainConfig
+from edgebench.specs import Probe
+from edgebench.sweeping import matrix, plan
+from edgebench.sweeping.facts import Exporting, Facts, key
+from edgebench.sweeping.site import Site
+
+WRONG = [
+    ({"modles": ["resnet50"]}, "did you mean models?"),
+    ({"models": []}, "nothing to do"),
+    ({"seeds": [0, 1, 0]}, "names 0 twice"),
+    ({"seeds": ["one"]}, "expected int"),
+    ({"targets": ["onnx", "ort"]}, "unknown target"),
+    ({"targets": ["openvino", "ov"]}, "openvino twice"),
+    ({"precisions": ["fp31"]}, "did you mean fp32"),
+    ({"devices": ["jetson_orion"]}, "jetson_orin"),
+    ({"runtimes": ["onnxruntme"]}, "did you mean onnxruntime?"),
+    ({"epochs": 3}, "[train]"),
+    ({"train": 3}, "is no table"),
+    ({"train": {"epoch": 3}}, "did you mean epochs?"),
+    ({"train": {"epochs": 0}}, "give at least 1"),
+    ({"train": {"epochs": "three"}}, "expected int"),
+    ({"run": {"deadline_ms": "20ms"}}, "give the number alone, 20"),
+    ({"run": {"duration": 2}}, "did you mean duration_s?"),
+    ({"run": {"scenario": "evaluate"}}, "evaluate = true"),
+    ({"run": {"launches": 0}}, "give at least 1"),
+    ({"export": {"max_batch": 0}}, "give at least 1"),
+    ({"evaluate": "yes"}, "expected bool"),
+]
+
+
+@pytest.mark.parametrize(("told", "expected"), WRONG, ids=lambda value: str(value)[:40])
+def test_what_is_wrong_is_told_with_the_fix(told: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UsageError) as error:
+        plan.make(told, "plan.toml")
+    assert expected in str(error.value)
+
+
+def test_a_file_that_is_no_toml_is_an_error_without_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    for text, expected in (
+        ("models = [", "is not TOML"),
+        ("models = []", "nothing to do"),
+        ("mdels = 1", "did you mean models"),
+    ):
+        path.write_text(text)
+        done = CliRunner().invoke(cli, ["sweep", str(path), "--workspace", str(tmp_path / "runs")])
+        assert done.exit_code in (1, 2) and expected in done.output and isinstance(done.exception, SystemExit)
+    missing = CliRunner().invoke(cli, ["sweep", str(tmp_path / "no.toml")])
+    assert missing.exit_code == 1 and "cannot be read" in missing.output
+    assert not (tmp_path / "runs").exists()
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text("ab1 ", max_size=5)
+KEYS = st.text("ab1 ", max_size=8)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=5
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.dictionaries(st.sampled_from([*plan.LISTS, *plan.TABLES, "evaluate", "x"]), VALUES))
+def test_whatever_a_plan_holds_is_a_plan_or_one_clear_error(told: dict[str, Any]) -> None:
+    try:
+        assert isinstance(plan.make(told), plan.Plan)
+    except EdgebenchError as error:
+        assert error.message
+
+
+ACCEPTS = {"fp32": ("checkpoint", "fp32"), "int8": ("onnx", "fp32")}
+KNOWN_EXPORTS = {
+    "onnx": Exporting(ACCEPTS), "openvino": Exporting(dict.fromkeys(("fp32", "int8"), ("onnx", "fp32"))),
+    "tensorrt": Exporting(on_device=True, error="no TensorRT here"),
+}  # fmt: skip
+OPENS = {"onnxruntime": "onnx", "openvino": "openvino", "torch": "checkpoint"}
+PROBES = [Probe(name, (format,), "1", ("cpu",)) for name, format in OPENS.items()]
+SITE = Site("cpu", "cpu", "a machine", (*PROBES, Probe("tensorrt", error="no TensorRT here")))
+
+
+def made(**told: Any) -> matrix.Matrix:
+    wanted = plan.make(told)
+    configs = wanted.configs()
+    known = Facts(
+        {key(c): {"dataset": "d"} for c in configs}, {key(c): "digits" for c in configs}, {m: m for m in wanted.models},
+        KNOWN_EXPORTS,
+    )  # fmt: skip
+    return matrix.matrix(wanted, known, [SITE])
+
+
+def test_the_cells_are_the_product_and_share_their_steps() -> None:
+    found = made(models=["a", "b"], subsets=[100, 0.5], seeds=[0, 1], precisions=["fp32", "int8"])
+    assert len(found.cells) == 2 * 2 * 2 * 2 * 2 and not found.left_out
+    kinds = [step.kind for step in found.steps]
+    # onnx fp32 leads to the three others; openvino is made of it, as int8 is.
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"train": 8, "export": 32, "evaluate": 32, "measure": 32}
+    assert kinds == sorted(kinds, key=["train", "export", "evaluate", "measure"].index)
+    done: set[str] = set()
+    for step in found.steps:
+        assert set(step.needs) <= done
+        done.add(step.identity)
+
+
+def test_what_cannot_be_is_left_out_and_said() -> None:
+    found = made(targets=["onnx", "checkpoint"], precisions=["fp32", "int8", "bf16"])
+    assert [(c.target, c.precision) for c in found.cells] == [
+        ("onnx", "fp32"),
+        ("onnx", "int8"),
+        ("checkpoint", "fp32"),
+    ]
+    assert len(found.left_out) == 3
+    with pytest.raises(UsageError, match="nothing to do"):
+        made(targets=["onnx"], precisions=["bf16"])
+    with pytest.raises(UsageError, match="opens none of the targets"):
+        made(targets=["onnx"], runtimes=["onnxruntime", "openvino"])
+
+
+def test_what_has_no_library_here_is_a_cell_that_will_tell_why() -> None:
+    found = made(targets=["tensorrt"])
+    (cell,) = found.cells
+    assert [step.kind for step in cell.steps] == ["train", "export", "export", "evaluate", "measure"]
+    assert cell.steps[2].device == "cpu", "an engine is built where it runs"
+
+
+def test_a_plan_says_what_the_recipes_are() -> None:
+    wanted = plan.make({"subsets": [500], "seeds": [3], "train": {"epochs": 2, "lr": 1}, "run": {"max_seconds": 9}})
+    assert wanted.configs() == [TrainConfig(subset="500", seed=3, epochs=2, lr=1.0)]
+    assert wanted.run.policy.max_seconds == 9

@@ -1,0 +1,185 @@
+"""Working off steps: order, failures, what is done already, the records, and how long it will take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from factories import make_artifact, make_result
+
+from edgebench.errors import EdgebenchError
+from edgebench.measuring.running import RunOptions
+from edgebench.records import jsonio
+from edgebench.records.jobs import Policy
+from edgebench.records.recipe import TrainConfig
+from edgebench.records.workspace import Workspace, now
+from edgebench.results import store
+from edgebench.sweeping.estimate import Durations
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.steps import Export, Measure, Outcome, Step, Train, alone
+from edgebench.sweeping.work import settled, work
+
+OPTIONS = RunOptions(runtimes=("fake",), policy=Policy(max_seconds=30))
+
+
+def chain(seed: int) -> list[Step]:
+    """A training, its export, and two measurements of that."""
+    train = Train(TrainConfig(seed=seed), f"net-{seed}", {"dataset": "d"}, {})
+    export = Export(train.identity, "onnx", "fp32")
+    measured = [Measure(export.identity, "cpu", "m", replace(OPTIONS, batch=batch)) for batch in (1, 2)]
+    return [train, export, *measured]
+
+
+class Stub:
+    """An engine that does steps at once, by writing what they would have made; fails those it is told to."""
+
+    def __init__(self, kept: Records, failing: dict[str, str] | None = None, at_once: int = 2) -> None:
+        self.kept, self.failing, self.at_once = kept, failing or {}, at_once
+        self.started: list[Step] = []
+        self.running: list[Outcome] = []
+        self.closed = 0
+
+    def has_room(self, step: Step) -> bool:
+        if alone(step):
+            return not self.running
+        return len(self.running) < self.at_once and not any(alone(each.step) for each in self.running)
+
+    def start(self, step: Step) -> Outcome:
+        self.started.append(step)
+        begun = self.kept.begin(step)
+        self.running.append(begun)
+        return begun
+
+    def ended(self, timeout_s: float) -> list[Outcome]:
+        begun = self.running.pop(0)
+        return [self.kept.end(self.outcome(begun))]
+
+    def outcome(self, begun: Outcome) -> Outcome:
+        step, root = begun.step, self.kept.workspace.root
+        if step.title in self.failing:
+            return replace(begun, status="failed", message=self.failing[step.title], seconds=1.0)
+        source = self.kept.read(step.needs[0]) if step.needs else None
+        made_from = source.product if source else ""
+        if isinstance(step, Measure):
+            path = store.save(replace(make_result(), created=now()), root / "results")
+            return replace(begun, status="ok", path=str(path.relative_to(root)), made_from=made_from, seconds=2.0)
+        folder = root / step.identity[:8]
+        made = make_artifact(folder, format="checkpoint" if step.kind == "train" else "onnx")
+        return replace(
+            begun, status="ok", path=folder.name, product=made.identity, made_from=made_from, seconds=4.0
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Records:
+    with Records(Workspace(tmp_path / "runs")) as records:
+        yield records
+
+
+def test_every_step_is_done_once_and_then_never_again(kept: Records) -> None:
+    steps = [*chain(0), *chain(1)]
+    engine = Stub(kept)
+    outcomes = work(steps, kept, engine)
+    assert {o.status for o in outcomes.values()} == {"ok"} and len(engine.started) == len(steps)
+    assert [s.kind for s in engine.started[:4]] == ["train", "train", "export", "export"], "what shares comes first"
+    again = Stub(kept)
+    assert work(steps, kept, again) == outcomes and not again.started and again.closed
+
+
+def test_what_a_failed_step_leads_to_is_given_up_and_the_rest_goes_on(kept: Records) -> None:
+    steps = [*chain(0), *chain(1)]
+    bad = steps[0].title
+    outcomes = work(steps, kept, Stub(kept, {bad: "no memory"}))
+    assert [outcomes[s.identity].status for s in steps] == ["failed"] * 4 + ["ok"] * 4
+    assert outcomes[steps[3].identity].message == f"[{bad}] no memory"
+    retried = Stub(kept)
+    work(steps, kept, retried)
+    assert retried.started == steps[:4], "a later sweep tries them again, and them alone"
+
+
+def test_a_product_that_is_gone_is_made_again_with_what_follows_from_another_one(kept: Records) -> None:
+    steps = chain(0)
+    outcomes = work(steps, kept, Stub(kept))
+    (kept.workspace.root / outcomes[steps[2].identity].path).unlink()
+    assert steps[2].identity not in settled(steps, kept) and len(settled(steps, kept)) == 3
+    record = kept.read(steps[1].identity)
+    kept.end(replace(record, made_from="another checkpoint"))
+    assert list(settled(steps, kept)) == [steps[0].identity]
+
+
+def test_a_record_that_is_damaged_or_of_another_step_counts_as_none(kept: Records) -> None:
+    steps = chain(0)
+    work(steps, kept, Stub(kept))
+    files = [kept.folder / "steps" / f"{step.identity}.json" for step in steps]
+    files[0].write_text("{")
+    files[1].write_bytes(files[2].read_bytes())
+    assert not settled(steps, kept) and len(list(kept.all())) == 2
+
+
+def test_a_step_that_was_cut_short_keeps_when_it_first_began(kept: Records) -> None:
+    step = chain(0)[0]
+    first = kept.begin(step)
+    second = kept.begin(step)
+    assert (second.since, second.attempts) == (first.since, 2) and second.began > first.began
+    kept.end(replace(second, status="failed"))
+    assert kept.begin(step).since > first.since
+
+
+def test_ctrl_c_closes_the_engine_and_keeps_what_is_done(kept: Records) -> None:
+    steps, engine = chain(0), Stub(kept)
+
+    def interrupt(state) -> None:
+        if len(state.outcomes) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(steps, kept, engine, interrupt)
+    assert engine.closed == 1 and len(settled(steps, kept)) == 2
+
+
+def test_two_sweeps_in_one_workspace_do_not_meet(kept: Records) -> None:
+    with pytest.raises(EdgebenchError, match="another sweep is at work") as error, Records(kept.workspace):
+        pass
+    assert "process" in str(error.value)
+    with Records(Workspace(kept.workspace.root.with_name("other"))):
+        pass
+
+
+def test_scratch_folders_of_killed_processes_are_removed_when_a_sweep_begins(tmp_path: Path) -> None:
+    folder = tmp_path / "artifacts"
+    for name in (".a-onnx.999999999.partial", ".a-onnx.1.old", ".net.unfinished", "a-onnx"):
+        (folder / name).mkdir(parents=True)
+    with Records(Workspace(tmp_path)):
+        left = {path.name for path in folder.iterdir()}
+    assert left == {".a-onnx.1.old", ".net.unfinished", "a-onnx"}, "those of living processes are theirs"
+
+
+def test_the_time_left_rests_on_like_steps_and_says_what_is_unknown(kept: Records) -> None:
+    steps = chain(0)
+    nothing = Durations().left(steps, {}, 1, now())
+    assert nothing.seconds == 60 and nothing.bounded == 2 and nothing.unknown == {"train": 1, "export": 1}
+    assert "not known" not in nothing.sentence() and "1 train, 1 export" in nothing.sentence()
+    work(steps, kept, Stub(kept))
+    known = Durations(kept.all()).left(chain(1), {}, 1, now())
+    assert (known.seconds, known.known, known.unknown) == (4 + 4 + 2 + 2, 4, {})
+    assert Durations().left([], {}, 1, now()).sentence() == "nothing is left to do"
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds"), [(Policy(3, 0.01, 90), 90), (Policy(3, 0, 900), 36), (Policy(3, 0, 30), 30)]
+)
+def test_before_the_first_measurement_one_is_reckoned_as_long_as_it_may_take(policy: Policy, seconds: float) -> None:
+    options = replace(OPTIONS, warmup_s=0.5, duration_s=1.5, policy=policy)
+    found = Durations().left([replace(chain(0)[-1], options=options)], {}, 1, now())
+    assert (found.seconds, found.bounded) == (seconds, 1)
+
+
+def test_the_log_tells_each_begin_and_end(kept: Records) -> None:
+    work(chain(0), kept, Stub(kept))
+    lines = (kept.folder / "log.jsonl").read_text().splitlines()
+    assert len(lines) == 8 and all('"event": "' in line for line in lines)
+    assert all(jsonio.read(Outcome, path).status == "ok" for path in (kept.folder / "steps").iterdir())

@@ -1,0 +1,88 @@
+"""`edgebench train` as typed: accuracy, time left, determinism, and an end by Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Command, clean_environment
+
+from edgebench import artifact
+from edgebench.commands import _training
+from edgebench.specs import Artifact
+from edgebench.training.loop import Step
+
+QUICK = ("--epochs", "2", "--subset", "100")
+
+
+def test_the_default_on_a_terminal_reaches_95_percent_and_shows_its_progress(tmp_path: Path) -> None:
+    """The whole default recipe, on a real pseudo-terminal."""
+    command = [sys.executable, "-m", "edgebench", "train", "--workspace", str(tmp_path), "--json"]
+    environment = clean_environment(TERM="xterm-256color", COLUMNS="160")
+    master, slave = pty.openpty()
+    shown = b""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
+        os.close(slave)
+        try:
+            while chunk := os.read(master, 65536):
+                shown += chunk
+        except OSError:  # Linux says EIO when the other side is gone
+            pass
+        told = process.stdout.read()
+    text = shown.decode(errors="replace")
+    assert process.returncode == 0, text[-2000:]
+    for figure in ("epoch 8/8", "loss ", "acc ", "images/s", " left", "val "):
+        assert figure in text, f"{figure!r} is not in the progress bar"
+
+    made = json.loads(told)["checkpoint"]["training"]
+    assert made["test_accuracy"] >= 0.95
+    assert made["data"] | {"classes": 0, "indices_sha256": 0} == {
+        "dataset": "digits", "classes": 0, "train": 1255, "validation": 182, "test": 360, "indices_sha256": 0,
+        "duplicates": 0, "skipped": [],
+    }  # fmt: skip
+    lines = (tmp_path / "checkpoints").glob("*/history.jsonl")
+    history = [json.loads(line) for line in next(lines).read_text().splitlines()]
+    assert [line["epoch"] for line in history] == list(range(1, 9))
+    best = max(line["validation_accuracy"] for line in history)
+    assert made["validation_accuracy"] == best, "the checkpoint is the one that is best on validation"
+
+
+def test_same_seed_same_weights_bit_for_bit(in_process: Command, checkpoint: Artifact, tmp_path: Path) -> None:
+    recipe = ("--config", checkpoint.path / "config.toml")
+    done = in_process("train", *recipe, "--out", tmp_path / "again", "--workspace", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert artifact.read(tmp_path / "again").files["weights.safetensors"] == checkpoint.files["weights.safetensors"]
+
+
+def test_ctrl_c_keeps_the_best_checkpoint_so_far(
+    in_process: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What Python makes of Ctrl-C, in the third epoch. (The signal itself would be pytest's as well.)"""
+    show = _training.Progress.show
+
+    def interrupted(self: _training.Progress, step: Step) -> None:
+        show(self, step)
+        if step.epoch == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_training.Progress, "show", interrupted)
+    done = in_process("train", "--epochs", "500", "--subset", "100", "--workspace", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2/500" in done.stderr and "epoch 4/500" not in done.stderr
+    told = json.loads(done.stdout)
+    assert told["checkpoint"]["training"]["interrupted"] is True
+    assert artifact.read(Path(told["path"])).training.best_epoch in (1, 2)
+
+
+@pytest.mark.parametrize("lr", ["1e6"])
+def test_a_diverging_run_says_what_to_try(in_process: Command, tmp_path: Path, lr: str) -> None:
+    done = in_process("train", *QUICK, "--lr", lr, "--epochs", "30", "--workspace", tmp_path)
+    if done.returncode == 0:
+        pytest.fail("a learning rate of a million trained without a word")
+    assert "lower the learning rate: --lr 100000" in done.stderr
+    assert not list((tmp_path / "checkpoints").iterdir()), "nothing to resume: it would diverge again"
