@@ -59,12 +59,12 @@ def train(
     cannot be read, Unsupported without torch.
     """
     from edgebench.training import data
-    from edgebench.training.requirements import need_libraries
+    from edgebench.training.requirements import require_training_libraries
 
     config = absolute(_with(config or TrainConfig(), settings, "setting"))
     config.check()
     dataset = data.find(config.dataset, config.data_dir, download=download)
-    need_libraries()
+    require_training_libraries()
     from edgebench.training import loop
 
     folder = Path(out) if out else Workspace(Path(workspace)).checkpoints / folder_name(config, dataset.name)

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.training import data
-from edgebench.training.requirements import need_libraries
+from edgebench.training.requirements import require_training_libraries
 
 IMAGE_SIZE, BATCH, THREADS = 64, 64, 2
 IMAGES = "cifar10.npz"
@@ -83,7 +83,7 @@ def ours(cifar: Path, model: str, steps: int, scratch: Path) -> float:
 
 def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
     """Images a second in the later half of some steps, from the times of the steps."""
-    need_libraries()
+    require_training_libraries()
     from edgebench.records.recipe import TrainConfig
     from edgebench.training.loop import Listener, Step, train
 

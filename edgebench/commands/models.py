@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edgebench.commands import _options
-from edgebench.training.requirements import need_libraries
+from edgebench.training.requirements import require_training_libraries
 
 
 @click.command(
@@ -22,7 +22,7 @@ def command(pattern: str | None, show_all: bool, as_json: bool) -> None:
 
     --model also takes FILE.py:function, which executes the file, and the path of a TOML with timm = "NAME".
     """
-    need_libraries()
+    require_training_libraries()
     from fnmatch import fnmatch
 
     from edgebench.errors import EdgebenchError

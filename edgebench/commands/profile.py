@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.training.requirements import need_libraries
+from edgebench.training.requirements import require_training_libraries
 
 if TYPE_CHECKING:
     from edgebench.training.complexity import Complexity
@@ -46,7 +46,7 @@ def command(
     """
     import sys
 
-    need_libraries()
+    require_training_libraries()
     from rich.console import Console
 
     from edgebench.records import jsonio

@@ -153,14 +153,14 @@ def _train(
 
     from edgebench.errors import EdgebenchError, UsageError
     from edgebench.training import data
-    from edgebench.training.requirements import need_libraries
+    from edgebench.training.requirements import require_training_libraries
 
     if plot and plot.suffix != ".png":
         raise UsageError(f"--plot {plot} is no PNG", "end it in .png")
     configs = [absolute(TrainConfig(**(given | settings))) for settings in varied]
     for config in configs:
         config.check()
-    need_libraries()
+    require_training_libraries()
     from edgebench.training import models, tracking
     from edgebench.training.loop import train
 

@@ -47,7 +47,7 @@ def command(
 
     from edgebench.records import jsonio
     from edgebench.training import data
-    from edgebench.training.requirements import need_libraries
+    from edgebench.training.requirements import require_training_libraries
 
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
@@ -55,7 +55,7 @@ def command(
         dataset = data.find(
             config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes")
         )
-    need_libraries()
+    require_training_libraries()
     from edgebench.training import tracking
     from edgebench.training.loop import train
 

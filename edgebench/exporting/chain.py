@@ -18,7 +18,7 @@ from edgebench.records.answers import Parity
 from edgebench.records.jobs import Job
 from edgebench.records.workspace import Workspace, now
 from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
-from edgebench.training.requirements import need_libraries
+from edgebench.training.requirements import require_training_libraries
 
 PORTABLE = "onnx"  # the format that any machine can finish from
 LARGEST = 8  # the batch that an artifact is verified at beside 1 and 3; every TensorRT plan takes it
@@ -98,7 +98,7 @@ def export(
 def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
     """What int8 is calibrated with: `count` training images of the checkpoint that `source` was made from."""
     origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)
-    need_libraries()
+    require_training_libraries()
     from edgebench.training import checkpoint
 
     return checkpoint.calibration(origin, count, lambda done, total: None)

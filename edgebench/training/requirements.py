@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgebench.errors import Unsupported
 
 
-def need_libraries() -> None:
+def require_training_libraries() -> None:
     """Load torch and what else training needs. Raises Unsupported that says how to install what is missing."""
     try:
         import safetensors  # noqa: F401

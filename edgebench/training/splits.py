@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
-from edgebench.training.requirements import need_libraries
+from edgebench.training.requirements import require_training_libraries
 
 
 def test_set(
@@ -18,7 +18,7 @@ def test_set(
     path = workspace.test_set(found)
     if not path.is_file():
         origin = workspace.checkpoint_of(found)
-        need_libraries()
+        require_training_libraries()
         from edgebench.training import checkpoint
 
         checkpoint.write_split(origin, path, on_image)
