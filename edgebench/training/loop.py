@@ -21,7 +21,17 @@ from edgebench.machine.device import available_cores
 from edgebench.measuring import correctness
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact, ModelInfo, Preprocessing
-from edgebench.training import augment, checkpoint, data, distributed, heap, models, optimization, tracking, unfinished
+from edgebench.training import (
+    augment,
+    checkpoint,
+    data,
+    distributed,
+    malloc,
+    models,
+    optimization,
+    tracking,
+    unfinished,
+)
 from edgebench.training.distributed import World
 from edgebench.training.feed import Feed
 from edgebench.training.gradients import Accumulation
@@ -83,7 +93,7 @@ def train(
     artifact.ensure_writable(out)
     torch.use_deterministic_algorithms(True, warn_only=True)  # some CUDA kernels have no deterministic form
     torch.utils.deterministic.fill_uninitialized_memory = False  # it took a tenth of a step, and nothing reads such
-    with distributed.world() as world, heap.freed_memory_is_kept():
+    with distributed.world() as world, malloc.keep_freed_memory():
         if world.leads:
             return _train(config, out, resume, track, listener, world)
         return _train(config, out, resume, _untracked, SILENT, world)

@@ -14,7 +14,7 @@ NEVER = 2**31 - 1
 
 
 @contextmanager
-def freed_memory_is_kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Within it, glibc's malloc neither maps large blocks apart nor gives freed ones back to the kernel.
 
     A training step takes and frees the same large tensors each time. By default malloc maps each one anew, and the
