@@ -112,14 +112,14 @@ def share_of_images(cifar: Path, step_s: float) -> float:
     import torch
 
     from edgebench.training import augment
-    from edgebench.training.feed import Feed
+    from edgebench.training.batches import BatchReader
 
     torch.set_num_threads(THREADS)
     splits = data.load(str(cifar / "cifar-10-batches-py"), "10000", IMAGE_SIZE, 0)
-    feed, draw, spent = Feed(splits.train, torch.device("cpu")), torch.Generator().manual_seed(0), []
+    batches, draw, spent = BatchReader(splits.train, torch.device("cpu")), torch.Generator().manual_seed(0), []
     chosen = torch.randperm(len(splits.train))[: 50 * BATCH].split(BATCH)
     began = time.perf_counter()
-    for images, _ in feed.batches(chosen):
+    for images, _ in batches.read(chosen):
         augment.augment(images, draw, flip=True, shift=0.1, policy="none")
         spent.append(time.perf_counter() - began)
         began = time.perf_counter()

@@ -32,8 +32,8 @@ from edgebench.training import (
     tracking,
     unfinished,
 )
+from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
-from edgebench.training.feed import Feed
 from edgebench.training.gradients import Accumulation
 from edgebench.training.unfinished import Progress, Unfinished
 
@@ -164,7 +164,7 @@ def _train(
     scaler = torch.amp.GradScaler(world.device.type, enabled=config.amp == "fp16")
     best_weights = unfinished.restore(tensors, network, optimizer, scaler, average, saved) if resume else {}
     gradients = Accumulation(running, saved.part_size or batch_size, scaler, listener.say)
-    feed = Feed(splits.train, world.device)
+    batches = BatchReader(splits.train, world.device)
     logits_of = correctness.torch_logits(judged, normalised, batch_size=256)
 
     def loss_of(draw: torch.Generator, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -194,7 +194,7 @@ def _train(
                 models.keep_frozen(network)
                 loss_sum, correct, epoch_began = 0.0, 0, time.monotonic()
                 chosen = map(world.mine, order[: steps * step_size].split(step_size))
-                for step, (images, labels) in enumerate(feed.batches(chosen), 1):
+                for step, (images, labels) in enumerate(batches.read(chosen), 1):
                     images = augment.augment(images, draw, flip=config.flip, shift=config.shift, policy=config.augment)
                     done = (epoch - 1) * steps + step
                     lr_share = optimization.set_lr(optimizer, done - 1, total_steps, config.warmup)

@@ -13,7 +13,7 @@ from edgebench.training.data import Images
 ON_DEVICE_BYTES = 2 << 30  # a training set up to this size is held on the device
 
 
-class Feed:
+class BatchReader:
     """The images of a split as uint8 tensors (n, 3, height, width), channels last in memory, with their labels (n,)."""
 
     def __init__(self, split: Images, device: torch.device) -> None:
@@ -23,7 +23,7 @@ class Feed:
         if plain and split.images.nbytes <= ON_DEVICE_BYTES:
             self._held = torch.from_numpy(split.images).permute(0, 3, 1, 2).to(device)
 
-    def batches(self, chosen: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def read(self, chosen: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The images and labels of each of `chosen`, tensors of indices."""
         if self._held is not None:
             for indices in chosen:
