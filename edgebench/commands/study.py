@@ -184,13 +184,13 @@ def _train(
 def _trained(config: TrainConfig, out: Path, train: Callable[..., Artifact]) -> Artifact:
     """The checkpoint in `out` if it is there and whole, else the one that `train(config, out, resume=…)` makes."""
     from edgebench import artifact
-    from edgebench.training.unfinished import Unfinished
+    from edgebench.training.resuming import SavedRun
 
     if (out / "checkpoint.json").is_file():
         found = artifact.read(out)
         if not found.training.interrupted:
             return found
-    return train(config, out, resume=Unfinished(out).exists())
+    return train(config, out, resume=SavedRun(out).exists())
 
 
 def _show(rows: list[Any], as_json: bool, plot: Path | None) -> None:

@@ -90,7 +90,7 @@ def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
 def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifact:
 
     from edgebench.training import loop, tracking
-    from edgebench.training.unfinished import Unfinished
+    from edgebench.training.resuming import SavedRun
 
     def show(now: loop.Step) -> None:
         left = f"{int(now.seconds_left) // 60}:{int(now.seconds_left) % 60:02d} left"
@@ -99,7 +99,7 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
     track = partial(tracking.open, folder=kept.workspace.root / "logs" / out.name)
     listener = loop.Listener(show, print, lambda done, total: tell(f"images {done}/{total}"))
     begin = partial(loop.train, config, out, track=track, listener=listener)
-    unfinished = Unfinished(out)
+    unfinished = SavedRun(out)
     try:
         return begin(resume=unfinished.exists())
     except BadFile:

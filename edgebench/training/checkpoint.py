@@ -20,14 +20,14 @@ from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Calibration, ModelInfo, Preprocessing, TensorSpec, Training
 from edgebench.training import data, models
 from edgebench.training.data import Splits
-from edgebench.training.unfinished import Progress
+from edgebench.training.resuming import RunState
 
 REFERENCE_IMAGES = 64  # enough to see a wrong mean or a swapped channel, small enough to travel with every artifact
 
 
 def write(
     out: Path, model: torch.nn.Module, logits_of: Callable, splits: Splits, preprocessing: Preprocessing,
-    info: ModelInfo, progress: Progress, interrupted: bool,
+    info: ModelInfo, progress: RunState, interrupted: bool,
 ) -> None:  # fmt: skip
     """The best epoch, judged once on the test split."""
     config, size = progress.config, preprocessing.height

@@ -29,13 +29,13 @@ from edgebench.training import (
     malloc,
     models,
     optimization,
+    resuming,
     tracking,
-    unfinished,
 )
 from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
 from edgebench.training.gradients import Accumulation
-from edgebench.training.unfinished import Progress, Unfinished
+from edgebench.training.resuming import RunState, SavedRun
 
 STATISTICS_IMAGES = 10_000  # whose pixels tell mean and deviation: more change nothing in the third digit
 LOOK_EVERY = {"cpu": 1, "cuda": 10}  # steps: each look at the loss makes the host wait for the device
@@ -102,8 +102,8 @@ def train(
 def _train(
     config: TrainConfig, out: Path, resume: bool, track: Track, listener: Listener, world: World,
 ) -> Artifact:  # fmt: skip
-    saved, tensors = Progress(config), {}
-    state = Unfinished(out)
+    saved, tensors = RunState(config), {}
+    state = SavedRun(out)
     if resume:
         saved, tensors = state.load(config)
         config = saved.config
@@ -162,7 +162,7 @@ def _train(
     judged = average.module if average else network
     running = world.wrap(torch.compile(network) if config.compile else network)
     scaler = torch.amp.GradScaler(world.device.type, enabled=config.amp == "fp16")
-    best_weights = unfinished.restore(tensors, network, optimizer, scaler, average, saved) if resume else {}
+    best_weights = resuming.restore(tensors, network, optimizer, scaler, average, saved) if resume else {}
     gradients = Accumulation(running, saved.part_size or batch_size, scaler, listener.say)
     batches = BatchReader(splits.train, world.device)
     logits_of = correctness.torch_logits(judged, normalised, batch_size=256)
@@ -243,7 +243,7 @@ def _train(
                     scaler=scaler.state_dict(), history=(*progress.history, record),
                 )  # fmt: skip
                 if world.leads and state.is_due():
-                    state.save(progress, unfinished.gather(network, optimizer, average, best_weights))
+                    state.save(progress, resuming.gather(network, optimizer, average, best_weights))
     except KeyboardInterrupt:
         if not progress.history:
             raise

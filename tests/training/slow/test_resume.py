@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records.recipe import TrainConfig
-from edgebench.training.unfinished import Progress, Unfinished
+from edgebench.training.resuming import RunState, SavedRun
 
 RECIPE = (
     "--model", "test_efficientnet", "--epochs", "5", "--subset", "100", "--batch-size", "16", "--ema", "0.9",
@@ -59,13 +59,13 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(in_process: Comman
 
 
 def test_a_full_disk_leaves_the_state_before_intact(tmp_path: Path) -> None:
-    state, tensors = Unfinished(tmp_path / "x"), {"network/weight": torch.zeros(100_000)}
-    state.save(Progress(TrainConfig(), epoch=1), tensors)
+    state, tensors = SavedRun(tmp_path / "x"), {"network/weight": torch.zeros(100_000)}
+    state.save(RunState(TrainConfig(), epoch=1), tensors)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # as if the disk had no more room
     try:
         with pytest.raises(EdgebenchError, match="cannot be saved") as raised:
-            state.save(Progress(TrainConfig(), epoch=2), tensors)
+            state.save(RunState(TrainConfig(), epoch=2), tensors)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "make room on that disk" in raised.value.fix and "--resume" in raised.value.fix
@@ -73,11 +73,11 @@ def test_a_full_disk_leaves_the_state_before_intact(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
-    state = Unfinished(tmp_path / "x")
+    state = SavedRun(tmp_path / "x")
     with pytest.raises(UsageError, match="there is no unfinished run to resume"):
         state.load(TrainConfig())
-    state.save(Progress(TrainConfig(lr=0.01)), {"network/weight": torch.zeros(1000)})
-    assert state.load(TrainConfig())[0] == Progress(TrainConfig(lr=0.01)), "what was left open has been filled in"
+    state.save(RunState(TrainConfig(lr=0.01)), {"network/weight": torch.zeros(1000)})
+    assert state.load(TrainConfig())[0] == RunState(TrainConfig(lr=0.01)), "what was left open has been filled in"
     with pytest.raises(UsageError, match="the unfinished run has --seed 0, not 7"):
         state.load(TrainConfig(seed=7))
     path = state.folder / "state.safetensors"

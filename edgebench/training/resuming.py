@@ -27,7 +27,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunState:
     """How far a run is, beside its tensors. `history`: a record an epoch; `part_size`: images in memory at once."""
 
     config: TrainConfig
@@ -40,7 +40,7 @@ class Progress:
     history: tuple[dict[str, Any], ...] = ()
 
 
-class Unfinished:
+class SavedRun:
     """A hidden folder beside the checkpoint to be, with the last saved state in one file, replaced as a whole."""
 
     def __init__(self, out: Path) -> None:
@@ -53,7 +53,7 @@ class Unfinished:
     def is_due(self) -> bool:
         return time.monotonic() - self._saved_at > SHARE * self._took_s
 
-    def save(self, progress: Progress, tensors: Tensors) -> None:
+    def save(self, progress: RunState, tensors: Tensors) -> None:
         """Replace the saved state. Raises EdgebenchError where it cannot be written; the one before is then intact."""
         began = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ class Unfinished:
             Path(partial).unlink(missing_ok=True)
         self._saved_at, self._took_s = time.monotonic(), time.monotonic() - began
 
-    def load(self, config: TrainConfig) -> tuple[Progress, Tensors]:
+    def load(self, config: TrainConfig) -> tuple[RunState, Tensors]:
         """The saved state of a run with this config. Raises UsageError if there is none, BadFile if it is damaged."""
         path = self.folder / STATE
         if not self.exists():
@@ -85,7 +85,7 @@ class Unfinished:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
         except (SafetensorError, OSError, ValueError) as error:
             raise BadFile(f"{path} cannot be read: {error}", "leave out --resume to begin anew") from None
-        progress = jsonio.decode(Progress, told, str(path))
+        progress = jsonio.decode(RunState, told, str(path))
         for name in TrainConfig.__dataclass_fields__:
             was, asked = getattr(progress.config, name), getattr(config, name)
             if was != asked and asked is not None:
@@ -112,7 +112,7 @@ def gather(network: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Mod
 
 def restore(
     tensors: Tensors, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
-    average: nn.Module | None, progress: Progress,
+    average: nn.Module | None, progress: RunState,
 ) -> Tensors:  # fmt: skip
     """Put what was saved back where it was. Returns the best weights. Raises BadFile if they do not fit."""
     if progress.scaler:
