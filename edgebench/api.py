@@ -85,13 +85,13 @@ def export(
     floating point. Raises VerificationFailed, and keeps nothing, if an answer differs from torch's by more than the
     precision may cost; Unsupported where a library is missing.
     """
-    from edgebench.exporting import chain
+    from edgebench.exporting import pipeline
 
     where = Workspace(Path(workspace))
     start = where.newest_checkpoint() if source is None else _artifact(source)
-    done = chain.export(
+    done = pipeline.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
-        calibration=partial(chain.calibration, start, where, calibration_images),
+        calibration=partial(pipeline.calibration, start, where, calibration_images),
         out=Path(out) if out else None, max_batch=max_batch, extra=options, tell=tell,
     )  # fmt: skip
     return done.artifact

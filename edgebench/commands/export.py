@@ -88,7 +88,7 @@ def command(
 
     from edgebench import artifact
     from edgebench.errors import UsageError
-    from edgebench.exporting import chain
+    from edgebench.exporting import pipeline
     from edgebench.machine import registry
     from edgebench.measuring import correctness
     from edgebench.records import jsonio
@@ -101,9 +101,9 @@ def command(
     console, made = Console(stderr=True), []
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
-            done = chain.export(
+            done = pipeline.export(
                 start, name, workspace, precision=precision, input=input_type, accuracy_drop=accuracy_drop,
-                calibration=partial(chain.calibration, start, workspace, calibration_images), out=out,
+                calibration=partial(pipeline.calibration, start, workspace, calibration_images), out=out,
                 max_batch=max_batch, extra=extra, tell=lambda s: status.update(s),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})

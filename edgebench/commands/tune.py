@@ -120,7 +120,7 @@ def _missing(
 ) -> list[Artifact]:  # fmt: skip
     """What the family's checkpoint has not been exported to and can be here; what cannot is said, not hidden."""
     from edgebench.errors import EdgebenchError, Unsupported
-    from edgebench.exporting import chain
+    from edgebench.exporting import pipeline
     from edgebench.machine import registry
 
     checkpoint = next((f for f in family if f.format == "checkpoint"), None)
@@ -138,9 +138,9 @@ def _missing(
                 continue
             tell(f"exporting to {target} in {precision}")
             try:
-                done = chain.export(
+                done = pipeline.export(
                     checkpoint, target, workspace, precision=precision,
-                    calibration=partial(chain.calibration, checkpoint, workspace, 300),
+                    calibration=partial(pipeline.calibration, checkpoint, workspace, 300),
                     tell=lambda stage, precision=precision: tell(f"{stage} in {precision}"),
                 )  # fmt: skip
             except EdgebenchError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
-from edgebench.exporting import chain
+from edgebench.exporting import pipeline
 from edgebench.machine.device import load_profile, place
 from edgebench.measuring import running
 from edgebench.records.recipe import TrainConfig
@@ -117,16 +117,16 @@ def _made_alike(found: Artifact, step: Train, kept: Records) -> bool:
 
 def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: Told) -> Artifact:
     workspace = kept.workspace
-    out = workspace.artifacts / chain.folder_name(source, step.target, step.precision, source.input_type)
+    out = workspace.artifacts / pipeline.folder_name(source, step.target, step.precision, source.input_type)
     left = _whole(out)
     if left is not None and left.created >= since and left.source == source.identity:
         return left
 
     if source.format == "checkpoint":
         _trust(kept.read(step.source).step.config.model)
-    done = chain.export(
+    done = pipeline.export(
         source, step.target, workspace, precision=step.precision, accuracy_drop=step.accuracy_drop,
-        calibration=partial(chain.calibration, source, workspace, step.calibration_images),
+        calibration=partial(pipeline.calibration, source, workspace, step.calibration_images),
         max_batch=step.max_batch, extra=step.extra, out=out, tell=tell,
     )  # fmt: skip
     return done.artifact

@@ -34,7 +34,7 @@ class Export:
     parity: Parity
 
 
-class Unfinished(Unsupported):
+class UnfinishedExport(Unsupported):
     """The target cannot be built on this machine; `portable` is the artifact from which the right machine can."""
 
     def __init__(self, cause: Unsupported, target: str, portable: Artifact) -> None:
@@ -63,11 +63,11 @@ def export(
 ) -> Export:
     """Export `source` to `target`, through the formats between, and verify each artifact on its own runtime.
 
-    `precision` and `input`: by default the source's; int8 asks `calibration` for its images (see ExportOptions).
-    `max_batch` and `extra` are for the target's own exporter. The artifact lies in `out`, by default in the workspace
-    under a name that tells model, checkpoint, target and precision. Raises VerificationFailed, and leaves nothing
-    behind, if an answer differs by more than the precision may cost; Unfinished if only another machine can build the
-    target; Unsupported if a library is missing.
+    `precision` and `input` default to the source's; int8 asks `calibration` for its images (see ExportOptions).
+    `max_batch` and `extra` go to the target's exporter. The artifact is written to `out`, by default to the workspace
+    under a name made of model, dataset, checkpoint, target and precision. Raises VerificationFailed, and leaves nothing
+    behind, if an answer differs by more than the precision may cost; UnfinishedExport if only another machine can
+    build the target; Unsupported if a library is missing.
     """
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
@@ -82,7 +82,7 @@ def export(
     except Unsupported as cause:
         if target == PORTABLE:
             raise
-        raise Unfinished(cause, target, obtain(PORTABLE, precision, input)) from None
+        raise UnfinishedExport(cause, target, obtain(PORTABLE, precision, input)) from None
     if (source.format, source.precision, source.input_type) == (target, precision, input):
         raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
     if exporter.bakes_input and input != source.input_type:  # a step of its own, on what takes floats
