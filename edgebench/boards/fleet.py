@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebench.boards import hosted
+from edgebench.boards import remote_run
 from edgebench.boards.ssh import Host
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.records.jsonio import decode
@@ -91,7 +91,7 @@ class State:
 
 
 def measure(
-    boards: Sequence[tuple[State, Host, hosted.Order]], *, changed: Callable[[], None], stopped: Callable[[], bool],
+    boards: Sequence[tuple[State, Host, remote_run.Order]], *, changed: Callable[[], None], stopped: Callable[[], bool],
     came: Callable[[State, Result, Path], None] = lambda state, result, path: None,
 ) -> None:  # fmt: skip
     """Have each order carried out on its board, all at once. What goes wrong with one stays in its state.
@@ -112,7 +112,7 @@ def measure(
 
 
 def _one(
-    state: State, host: Host, order: hosted.Order, changed: Callable[[], None], stopped: Callable[[], bool],
+    state: State, host: Host, order: remote_run.Order, changed: Callable[[], None], stopped: Callable[[], bool],
     came: Callable[[State, Result, Path], None],
 ) -> None:  # fmt: skip
     def doing(text: str) -> None:
@@ -128,11 +128,11 @@ def _one(
 
     state.state = "running"
     try:
-        code = hosted.run(host, order, hosted.Watch(doing, line, result, stopped))
+        code = remote_run.run(host, order, remote_run.Watch(doing, line, result, stopped))
     except (EdgebenchError, OSError) as error:
         state.state, state.message = "failed", str(error)
     else:
-        if code == hosted.INTERRUPTED:
+        if code == remote_run.INTERRUPTED:
             state.state = "interrupted"
         elif code == 0:
             state.state = "done"

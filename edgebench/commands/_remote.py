@@ -17,7 +17,7 @@ from edgebench.errors import EdgebenchError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgebench.boards.hosted import Order
+    from edgebench.boards.remote_run import Order
     from edgebench.boards.ssh import Host
     from edgebench.records.result import Result
     from edgebench.records.workspace import Workspace
@@ -69,7 +69,7 @@ def _run_there(
 ) -> None:  # fmt: skip
     from rich.console import Console
 
-    from edgebench.boards.hosted import Order
+    from edgebench.boards.remote_run import Order
     from edgebench.commands._progress import Progress, conclude
 
     if tuned:
@@ -90,7 +90,7 @@ def carried_out(
     finished: Callable[[Result, Path], None] = lambda result, path: None,
 ) -> tuple[list[Result], int]:  # fmt: skip
     """The results that a board makes of an order, and its exit code. Raises EdgebenchError if the job was killed."""
-    from edgebench.boards import hosted as engine
+    from edgebench.boards import remote_run as engine
     from edgebench.report.formats import printable
 
     done: list[Result] = []

@@ -151,7 +151,7 @@ def _there(
     from rich.console import Console
     from rich.markup import escape
 
-    from edgebench.boards.hosted import Order
+    from edgebench.boards.remote_run import Order
     from edgebench.boards.ssh import Host
 
     _remote.refuse_profile_file(device)

@@ -37,7 +37,7 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
     from rich.live import Live
 
     from edgebench.boards import fleet
-    from edgebench.boards.hosted import Order
+    from edgebench.boards.remote_run import Order
     from edgebench.boards.ssh import Host
     from edgebench.commands._progress import conclude, told
     from edgebench.records import jsonio
