@@ -181,9 +181,9 @@ class Board:
 
     def do_restore(self, request: Mapping[str, Any]) -> None:
         """Put back the settings that a killed run has left behind; "" if there are none."""
-        from edgebench.machine import settings
+        from edgebench.machine import clocks
 
-        self._desk.tell({"done": settings.restore()})
+        self._desk.tell({"done": clocks.restore()})
 
     def do_forget(self, request: Mapping[str, Any]) -> None:
         """Remove a job whose results have all been fetched."""

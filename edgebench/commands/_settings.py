@@ -31,9 +31,9 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
 @contextlib.contextmanager
 def held(power_mode: str | None, lock_clocks: bool, console: Console) -> Iterator[None]:
     """What the options ask for, for as long as the `with` lasts; says what is held."""
-    from edgebench.machine import settings
+    from edgebench.machine import clocks
 
-    with settings.hold(power_mode, lock_clocks) as sentence:
+    with clocks.hold(power_mode, lock_clocks) as sentence:
         if sentence:
             console.print(sentence, highlight=False, markup=False, soft_wrap=True)
         yield
@@ -41,9 +41,9 @@ def held(power_mode: str | None, lock_clocks: bool, console: Console) -> Iterato
 
 def warn_of_leftovers(console: Console) -> None:
     """Say so if a run that was killed has left other settings than there were before it."""
-    from edgebench.machine import settings
+    from edgebench.machine import clocks
 
-    if left := settings.left_behind():
+    if left := clocks.left_behind():
         console.print(
             f"a run with {left.asked} was killed before it could put back this machine's settings, which these figures "
             "will be of: `edgebench devices restore` puts them back",

@@ -24,10 +24,10 @@ def command(host: str | None, config: Path | None, as_json: bool) -> None:
 
     A run does this by itself, also on Ctrl-C; after a kill -9 or a crash of the machine, this does.
     """
-    from edgebench.machine import settings
+    from edgebench.machine import clocks
     from edgebench.records import jsonio
 
-    done = settings.restore() if host is None else _there(host, config)
+    done = clocks.restore() if host is None else _there(host, config)
     if as_json:
         click.echo(jsonio.dumps({"restored": bool(done), "message": done}, indent=1))
     else:

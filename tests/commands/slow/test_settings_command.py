@@ -68,9 +68,7 @@ def test_a_killed_run_is_told_of_by_the_next_and_undone_by_restore(
 
 @pytest.mark.xdist_group("ssh")
 def test_a_board_is_restored_from_the_desk(jetson: Board, edgebench: Command, tmp_path: Path) -> None:
-    killed = (
-        "import os; from edgebench.machine import settings\nwith settings.hold('15W', True): os.kill(os.getpid(), 9)"
-    )
+    killed = "import os; from edgebench.machine import clocks\nwith clocks.hold('15W', True): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", killed], env=clean_environment(), timeout=120)
     assert jetson.state == HELD
     of_board = {name: os.environ[name] for name in ("STANDIN_BOARD", "EDGEBENCH_STATE")}
