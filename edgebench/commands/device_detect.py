@@ -29,15 +29,15 @@ def command(name: str | None, force: bool, as_json: bool) -> None:
     this machine is a NAME.
     """
     from edgebench.errors import UsageError
-    from edgebench.machine import starter
+    from edgebench.machine import starter_profile
     from edgebench.machine.device import describe_machine, recognised
     from edgebench.records import jsonio
 
     if force and not name:
         raise UsageError("--force is for --write", "`edgebench devices detect --write NAME --force`")
-    path = starter.write(name, force=force) if name else None
+    path = starter_profile.write(name, force=force) if name else None
     first, *others = recognised()
-    known, missing = starter.identity(), _unknown(first)
+    known, missing = starter_profile.identity(), _unknown(first)
     if as_json:
         told = {"device": first.name, "also": [p.name for p in others], "machine": known, "unknown": missing}
         click.echo(jsonio.dumps({**told, "written": path and str(path)}, indent=1))

@@ -89,7 +89,7 @@ def command(
 def _benchmark() -> tuple[HostPeaks, str]:
     """This machine's peaks, and a sentence if other programs took their part of them."""
     from edgebench.estimating import host_peaks
-    from edgebench.machine.foreign import ForeignLoad
+    from edgebench.machine.foreign_load import ForeignLoad
     from edgebench.measuring import process
 
     with process.device_to_ourselves():

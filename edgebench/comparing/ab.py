@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.comparing import ratio
-from edgebench.machine.foreign import ForeignLoad
+from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.measuring import bursts, process
 from edgebench.measuring.bursts import Contestant
 from edgebench.records.jobs import Stop

@@ -26,7 +26,7 @@ from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.machine import registry, yardstick
 from edgebench.machine.fingerprint import fingerprint, notices
-from edgebench.machine.foreign import ForeignLoad
+from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory
 from edgebench.measuring import correctness, loop, scenarios

@@ -220,7 +220,7 @@ def test_swapping(calm, key):
 
 
 def test_the_load_average_is_recorded_but_warns_of_nothing(calm):
-    """It remembers jobs that are over; foreign.py counts what others took during the measurement."""
+    """It remembers jobs that are over; foreign_load.py counts what others took during the measurement."""
     assert codes({**calm, "load1": 9.0, "runnable": 9}, calm) == set()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgebench.machine import foreign
-from edgebench.machine.foreign import ForeignLoad
+from edgebench.machine import foreign_load
+from edgebench.machine.foreign_load import ForeignLoad
 
 HZ = os.sysconf("SC_CLK_TCK")
 BASE = {"user": 1000, "nice": 10, "system": 500, "idle": 90_000, "iowait": 40, "irq": 3, "softirq": 4, "steal": 5}
@@ -24,9 +24,9 @@ class Machine:
         self.processes = {(7, "compiler"): 5.0, (8, "idler"): 1.0}
         (root / "proc").mkdir()
         self.spend()
-        monkeypatch.setattr(foreign.time, "monotonic", lambda: self.wall)
-        monkeypatch.setattr(foreign.os, "times", lambda: (self.own, 0.0, 0.0, 0.0, self.wall))
-        monkeypatch.setattr(foreign, "_cpu_seconds", lambda: dict(self.processes))
+        monkeypatch.setattr(foreign_load.time, "monotonic", lambda: self.wall)
+        monkeypatch.setattr(foreign_load.os, "times", lambda: (self.own, 0.0, 0.0, 0.0, self.wall))
+        monkeypatch.setattr(foreign_load, "_cpu_seconds", lambda: dict(self.processes))
 
     def spend(self, **seconds: float) -> None:
         for key, value in seconds.items():

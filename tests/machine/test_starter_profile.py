@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgebench.cli import cli
 from edgebench.errors import EdgebenchError, UsageError
-from edgebench.machine import device, starter
+from edgebench.machine import device, starter_profile
 from edgebench.machine.profiles import parse_profile, tomllib
 
 ORIN = {
@@ -42,7 +42,7 @@ def tree(root: Path, files: dict[str, str]) -> Path:
 def test_what_a_board_tells_is_in_its_starter(tmp_path):
     root = tree(tmp_path / "root", ORIN)
     assert device.detect(root).name == "cpu"  # a carrier of its own, which no profile names
-    path = starter.write("rover", root=root)
+    path = starter_profile.write("rover", root=root)
     found = device.detect(root)
     assert (
         found.name == "rover" and path.name == "rover.toml" and found.title == "NVIDIA Jetson Orin Nano Developer Kit"
@@ -57,21 +57,21 @@ def test_what_a_board_tells_is_in_its_starter(tmp_path):
 
 def test_nothing_is_overwritten_and_no_built_in_is_posed_as(tmp_path, own_profiles):
     root = tree(tmp_path / "root", ORIN)
-    starter.write("rover", root=root)
+    starter_profile.write("rover", root=root)
     (own_profiles / "rover.toml").write_text("mine")
     with pytest.raises(UsageError, match="exists"):
-        starter.write("rover", root=root)
+        starter_profile.write("rover", root=root)
     assert (own_profiles / "rover.toml").read_text() == "mine"
-    starter.write("rover", force=True, root=root)
+    starter_profile.write("rover", force=True, root=root)
     for name in ("jetson_orin", "../rover", "", "a b", "rover.toml"):
         with pytest.raises(UsageError):
-            starter.write(name, force=True, root=root)
+            starter_profile.write(name, force=True, root=root)
     assert [path.name for path in own_profiles.iterdir()] == ["rover.toml"]
 
 
 def test_a_machine_that_tells_nothing_gets_no_profile(tmp_path, own_profiles):
     with pytest.raises(EdgebenchError, match="names neither"):
-        starter.write("rover", root=tmp_path / "nothing")
+        starter_profile.write("rover", root=tmp_path / "nothing")
     assert not own_profiles.exists()
 
 
@@ -86,7 +86,7 @@ def test_whatever_a_machine_calls_itself_its_starter_recognises_it(tmp_path_fact
         "proc/driver/nvidia/gpus/0/information": f"Model: {card}\n",
     }  # fmt: skip
     root = tree(tmp_path_factory.mktemp("root"), files)
-    text = starter.starter(root)  # itself asserts that the profile recognises the machine
+    text = starter_profile.text(root)  # itself asserts that the profile recognises the machine
     assert parse_profile("x", tomllib.loads(text), "x").compute == "cuda"
 
 

@@ -35,7 +35,7 @@ def identity(root: Path = ROOT) -> dict[str, Any]:
     }
 
 
-def starter(root: Path = ROOT) -> str:
+def text(root: Path = ROOT) -> str:
     """The text of a profile that recognises this machine. Raises EdgebenchError where nothing tells it from others."""
     known = identity(root)
     match = _match(known)
@@ -89,7 +89,7 @@ def write(name: str, *, force: bool = False, root: Path = ROOT) -> Path:
     path = own_folder() / f"{name}.toml"
     if os.path.lexists(path) and not force:
         raise UsageError(f"{path} exists", "choose another name, or overwrite it with --force")
-    write_text(path, starter(root))
+    write_text(path, text(root))
     return path
 
 
