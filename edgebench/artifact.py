@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile
-from edgebench.records import jsonio, onnx_file
+from edgebench.records import digests, jsonio, onnx_file
 from edgebench.specs import SCHEMA, Artifact, Preprocessing
 
 if TYPE_CHECKING:
@@ -38,18 +37,6 @@ class Reference:
 
 def manifest_name(format: str) -> str:
     return "checkpoint.json" if format == "checkpoint" else "artifact.json"
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file) -> str:  # Python 3.10 has no hashlib.file_digest
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def ensure_writable(out: Path) -> None:
@@ -82,7 +69,7 @@ def staged(out: Path) -> Iterator[Path]:
 def write_manifest(folder: Path, artifact: Artifact) -> Artifact:
     """Hash the files that lie in `folder`, write the manifest beside them and return the artifact as it can be read."""
     manifest = manifest_name(artifact.format)
-    files = {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != manifest}
+    files = {p.name: digests.of_file(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != manifest}
     size_bytes = sum((folder / name).stat().st_size for name in files if name not in RECORDS)
     artifact = replace(artifact, files=files, size_bytes=size_bytes, path=folder)
     for name in files:
@@ -120,7 +107,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
         file = file_in(artifact, name)
         if not file.is_file():
             raise BadFile(f"{file} is missing", "copy the whole folder again, or export anew")
-        if verify and sha256_of(file) != digest:
+        if verify and digests.of_file(file) != digest:
             raise BadFile(
                 f"{file} was changed or damaged after it was written (its sha256 is not the one in {manifest.name})",
                 "copy the folder again from where it was made, or make it anew",

@@ -6,12 +6,11 @@ Schema history
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgebench.records.jsonio import dumps
+from edgebench.records import digests
 from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ class Artifact:
     def identity(self) -> str:
         """sha256 of the content: the format, the precision and every file but the record of the training."""
         content = {name: digest for name, digest in self.files.items() if name not in ("history.jsonl", "config.toml")}
-        return hashlib.sha256(dumps([self.format, self.precision, content]).encode()).hexdigest()
+        return digests.of_data([self.format, self.precision, content])
 
 
 @dataclass(frozen=True)

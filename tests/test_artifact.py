@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from edgebench import artifact as folder
 from edgebench.errors import BadFile
+from edgebench.records import digests
 from edgebench.specs import Artifact, Preprocessing
 
 
@@ -215,7 +216,7 @@ def test_a_name_that_leaves_the_folder(name: str, out: Path) -> None:
     (out.parent / "secret").write_bytes(b"secret")
     (out / "inner").mkdir()
     (out / "inner" / "file").write_bytes(b"secret")
-    edit_manifest(out, files={name: folder.sha256_of(out.parent / "secret")})
+    edit_manifest(out, files={name: digests.of_file(out.parent / "secret")})
     for verify in (True, False):
         with pytest.raises(BadFile):
             folder.read(out, verify=verify)
@@ -291,7 +292,7 @@ def test_a_pickle_in_the_reference_is_refused_and_never_opened(name: str, out: P
     arrays: dict[str, Any] = dict(vars(make_reference()))
     arrays[name] = np.array([Bomb(exploded)] * 8, dtype=object)
     np.savez(out / "reference.npz", **arrays)
-    edit_manifest(out, files={"reference.npz": folder.sha256_of(out / "reference.npz")})
+    edit_manifest(out, files={"reference.npz": digests.of_file(out / "reference.npz")})
     with pytest.raises(BadFile, match=r"reference\.npz"):
         folder.read_reference(folder.read(out))
     assert not exploded.exists()

@@ -27,6 +27,7 @@ from edgebench import __version__
 from edgebench.boards import supervisor
 from edgebench.errors import EdgebenchError
 from edgebench.machine.packing import code_digest
+from edgebench.records import digests
 
 ROOT = Path("~/.local/share/edgebench")
 LEASE_S = 60.0  # the desk says something every few seconds; a link that died in silence must not keep us here
@@ -67,7 +68,7 @@ class Board:
         lacks = {}
         for sha256, size in request["files"].items():
             path = self._file(sha256)
-            if path.is_file() and _sha256_of(path) == sha256:
+            if path.is_file() and digests.of_file(path) == sha256:
                 os.utime(path)
             else:
                 path.unlink(missing_ok=True)
@@ -269,14 +270,6 @@ def _remedy(error: OSError) -> str:
 
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return "its disk is full, or your quota there: free some space" if error.errno in full else ""
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

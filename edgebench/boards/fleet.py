@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,9 @@ from typing import Any, Literal
 from edgebench.boards import remote_run
 from edgebench.boards.ssh import Host
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records import toml
 from edgebench.records.jsonio import decode
 from edgebench.records.result import Result
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -49,12 +44,7 @@ class Fleet:
 
 def read(path: Path) -> Fleet:
     """The fleet that a TOML file lists. Raises BadFile for what it cannot mean, UsageError for what is no host."""
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise BadFile(f"{path} is not TOML: {error}", "docs/guide.md has an example") from None
+    told = toml.read(path, example="docs/guide.md has an example")
     schema = told.pop("schema", None)
     if type(schema) is not int or schema != SCHEMA:
         raise BadFile(f"{path}: expected schema = {SCHEMA}, found {schema!r}", f"begin the file with schema = {SCHEMA}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 from edgebench import artifact as folders
 from edgebench.boards.ssh import Connection, Host, LinkLost
 from edgebench.errors import BadFile, EdgebenchError
-from edgebench.records import jsonio
+from edgebench.records import digests, jsonio
 from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact
@@ -47,7 +46,7 @@ class Order:
         """The job's name on the board: the same order by the same desk finds the job that it began."""
         desk = [str(self.folder.resolve()), platform.node()]
         asked = [list(self.arguments), [artifact.identity for artifact in self.artifacts], self.board, desk]
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
+        return digests.of_bytes(json.dumps(asked).encode())[:32]
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _patiently(host: Host, job: _Job, watch: Watch, act: Callable[[Connection], 
 
 def _carry_out(connection: Connection, order: Order, job: _Job, watch: Watch) -> None:
     contents, files = _contents(order.artifacts)
-    images = folders.sha256_of(order.images) if order.images else None
+    images = digests.of_file(order.images) if order.images else None
     if order.images and images:
         files[images] = order.images
     if not job.started:
@@ -140,7 +139,7 @@ def _contents(artifacts: Sequence[Artifact]) -> tuple[dict[str, dict[str, str]],
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", artifact.path.resolve().name).lstrip(".-")[:100] or "artifact"
         name = plain if plain not in contents else f"{plain}-{artifact.identity[:8]}"
         manifest = artifact.path / folders.manifest_name(artifact.format)
-        contents[name] = artifact.files | {manifest.name: folders.sha256_of(manifest)}
+        contents[name] = artifact.files | {manifest.name: digests.of_file(manifest)}
         files |= {sha256: folders.file_in(artifact, file) for file, sha256 in artifact.files.items()}
         files[contents[name][manifest.name]] = manifest
     return contents, files

@@ -12,7 +12,6 @@ what the looks took, and kept in WORKSPACE/pick: the same command comes to the s
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,7 +22,7 @@ from edgebench.choosing.picked import Asked, Picked, Progress
 from edgebench.choosing.selecting import select
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.measuring.running import RunOptions
-from edgebench.records import jsonio
+from edgebench.records import digests, jsonio
 from edgebench.records.jobs import Policy
 from edgebench.records.limits import Limits
 from edgebench.records.recipe import absolute
@@ -67,7 +66,7 @@ class Pick:
         self.asked, self.known, self.site, self.kept = asked, known, site, kept
         self.tell, self.show, self.engine = tell, show, engine
         self.configs = {config.model: absolute(config) for config in asked.configs}
-        name = hashlib.sha256(jsonio.dumps(asked).encode()).hexdigest()[:16]
+        name = digests.of_data(asked)[:16]
         self.file = kept.workspace.root / "pick" / f"{name}.json"
         self.progress = Progress()
         with suppress(BadFile):  # there is none yet

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
-import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
     from edgebench.machine.power.place import Watts
     from edgebench.records.workspace import Workspace
     from edgebench.results.rows import Row
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 TOLD = 5  # files that cannot be read, by name
 # The runtime that is meant where none is named; any other format is that of a runtime of the same name.
@@ -164,14 +158,10 @@ def config(function: Callable[..., Any]) -> Callable[..., Any]:
     def read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
         if path is None:
             return
-        from edgebench.errors import BadFile, unknown_name
+        from edgebench.errors import unknown_name
+        from edgebench.records import toml
 
-        try:
-            told = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadFile(f"{path} cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadFile(f"{path} is not TOML: {error}", 'write one setting a line: model = "resnet50"') from None
+        told = toml.read(path, example='write one setting a line: model = "resnet50"')
         known = {p.name for p in ctx.command.params if isinstance(p, click.Option)} - {"config", "help"}
         for name, value in told.items():
             if name not in known:

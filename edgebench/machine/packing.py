@@ -12,6 +12,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from edgebench.records import digests
+
 PACKAGES = ("edgebench", "edgebench.exporters", "edgebench.runtimes", "edgebench.device_profiles")
 CODE = (".py", ".toml")  # what the digest is of; a wheel also carries whatever else lies in the packages
 LEFT_OUT = (".pyc", ".md")
@@ -36,7 +38,7 @@ def code_digest() -> str:
     digest = hashlib.sha256()
     for name, path in files():
         if path.suffix in CODE:
-            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{name}\0{digests.of_file(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -7,7 +7,6 @@ import difflib
 import math
 import os
 import re
-import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebench.errors import BadFile, unknown_name
+from edgebench.records import toml
 from edgebench.records.jsonio import decode
 from edgebench.specs import Precision
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -165,12 +160,7 @@ def load_profile(name_or_path: str) -> Profile:
 
 
 def _load(name: str, path: Any) -> Profile:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadFile(f"cannot read the device profile {path}: {error.strerror}", "check the path") from None
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise BadFile(f"{path} is not TOML: {error}", "device_profiles/README.md has an example") from None
+    data = toml.read(path, what="the device profile", example="device_profiles/README.md has an example")
     return parse_profile(name, data, str(path))
 
 

@@ -14,7 +14,8 @@ from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.device import matches
 from edgebench.machine.fingerprint import ROOT, cpu_model, cpu_part, device_tree, dmi, memory_bytes, nvidia_cards, read
 from edgebench.machine.jetson import power_modes
-from edgebench.machine.profiles import NAME, is_own, own_folder, parse_profile, profile_names, tomllib
+from edgebench.machine.profiles import NAME, is_own, own_folder, parse_profile, profile_names
+from edgebench.records import toml
 from edgebench.records.jsonio import write_text
 
 
@@ -75,7 +76,7 @@ def text(root: Path = ROOT) -> str:
     for mode in power_modes(read(root / "etc/nvpmodel.conf") or "").values():
         lines += ["", "[[power_modes]]", f"name = {_quoted(mode)}"]
     text = "\n".join(lines) + "\n"
-    profile = parse_profile("starter", tomllib.loads(text), "the starter profile")
+    profile = parse_profile("starter", toml.loads(text), "the starter profile")
     assert matches(profile, root), "a starter profile recognises the machine that it was written on"
     return text
 

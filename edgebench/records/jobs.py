@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
 from edgebench.errors import UsageError, positive
-from edgebench.records.jsonio import dumps
+from edgebench.records import digests
 from edgebench.specs import Precision
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
@@ -62,7 +61,7 @@ class Job:
 
     @property
     def identity(self) -> str:
-        return hashlib.sha256(dumps(self).encode()).hexdigest()
+        return digests.of_data(self)
 
 
 @dataclass(frozen=True)

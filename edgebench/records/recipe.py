@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebench.errors import UsageError
-from edgebench.records import jsonio
+from edgebench.records import digests
 
 
 def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
@@ -112,4 +111,4 @@ def folder_name(config: TrainConfig, dataset: str) -> str:
     """Of the checkpoint: the same recipe gets the same folder, another recipe another."""
     model = config.model.rpartition("/")[2]
     plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
-    return f"{'-'.join(plain)}-{hashlib.sha256(jsonio.dumps(config).encode()).hexdigest()[:8]}"
+    return f"{'-'.join(plain)}-{digests.of_data(config)[:8]}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any
 
 from edgebench import __version__
 from edgebench.errors import BadFile
+from edgebench.records import digests
 from edgebench.results import rows, store
 from edgebench.results.rows import Entry, Row
 from edgebench.specs import SCHEMA
@@ -79,7 +79,7 @@ def _read(path: Path) -> Found:
 def _made_by() -> int:
     """A number that changes with what is kept of a result: 31 bits of a hash."""
     code = rows.__spec__.loader.get_source(rows.__name__) or ""  # nobody has to remember to raise a version
-    return int(hashlib.sha256(f"{__version__} {SCHEMA} {code}".encode()).hexdigest()[:7], 16)
+    return int(digests.of_bytes(f"{__version__} {SCHEMA} {code}".encode())[:7], 16)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgebench.records import jsonio
+from edgebench.records import digests
 from edgebench.records.energy import Energy
 from edgebench.records.result import Result
 from edgebench.results import stats, store
@@ -147,7 +146,7 @@ def _with_accuracy(row: Row, judged: Row | None) -> Row:
 
 
 def _hash(key: tuple) -> str:
-    return hashlib.sha256(jsonio.dumps(key).encode()).hexdigest()[:32]
+    return digests.of_data(key)[:32]
 
 
 def _cell(result: Result) -> tuple:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from edgebench.errors import BadFile, Unsupported, UsageError
 from edgebench.machine import registry
+from edgebench.records import digests
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
@@ -124,6 +124,6 @@ def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision)
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return digests.of_file(path)
     except OSError as error:
         raise BadFile(f"{path} cannot be read: {error.strerror}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,15 +14,10 @@ from edgebench.errors import BadFile, UsageError, unknown_name
 from edgebench.machine import registry
 from edgebench.machine.device import load_profile
 from edgebench.measuring.running import RunOptions
-from edgebench.records import jsonio
+from edgebench.records import jsonio, toml
 from edgebench.records.jobs import UNTIMED, Policy
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PRECISIONS = typing.get_args(Precision)
 _NUMBER_WITH_UNIT = re.compile(r"\s*([0-9.]+)\s*[a-zA-Zµ%/]+\s*")
@@ -69,12 +63,7 @@ class Plan:
 
 def read(path: Path) -> dict[str, Any]:
     """The values of a plan's file. Raises BadFile if it cannot be read or is no TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadFile(f"the plan {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFile(f"the plan {path} is not TOML: {error}", 'for example models = ["resnet50"]') from None
+    return toml.read(path, what="the plan", example='for example models = ["resnet50"]')
 
 
 def make(told: Mapping[str, Any], where: str = "the plan") -> Plan:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from edgebench.measuring.running import RunOptions
-from edgebench.records.jsonio import dumps
+from edgebench.records import digests
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
@@ -140,7 +139,7 @@ def alone(step: Step) -> bool:
 
 
 def _hash(*parts: Any) -> str:
-    return hashlib.sha256(dumps([SCHEMA, *parts]).encode()).hexdigest()
+    return digests.of_data([SCHEMA, *parts])
 
 
 def told(value: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,8 @@ from hypothesis import strategies as st
 
 from edgebench.commands.train import command
 from edgebench.errors import EdgebenchError, UsageError
-from edgebench.records import recipe
+from edgebench.records import recipe, toml
 from edgebench.records.recipe import TrainConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
@@ -80,7 +74,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     )
 )
 def test_what_a_checkpoint_records_can_be_fed_back_in(config: TrainConfig) -> None:
-    assert TrainConfig(**tomllib.loads(recipe.to_toml(config))) == config
+    assert TrainConfig(**toml.loads(recipe.to_toml(config))) == config
 
 
 @pytest.mark.parametrize(

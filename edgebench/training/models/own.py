@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.abc
 import importlib.util
 import inspect
@@ -19,11 +18,7 @@ from torch import nn
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError, unknown_name
 from edgebench.machine import registry
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edgebench.records import digests, toml
 
 # What edgebench decides itself, and what would make timm open files or fetch weights behind its back.
 RESERVED = {
@@ -43,14 +38,7 @@ def is_function(name: str) -> bool:
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     """The timm name and the arguments in a model's TOML. Raises BadFile or, for a wrong key, UsageError."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadFile(f"{path} does not exist") from None
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFile(f"{path} is not TOML: {error}", 'for example: timm = "resnet18"') from None
+    table = toml.read(path, example='for example: timm = "resnet18"')
     for key in table:
         if key not in KEYS:
             raise unknown_name(f"key in {path}:", key, KEYS)
@@ -93,7 +81,7 @@ def from_function(name: str, classes: int, image_size: int) -> tuple[nn.Module, 
     path, function = split(name)
     source = _read(path)
     factory = _function_in(path, function, source)
-    return _called(factory, name, classes, image_size, path), hashlib.sha256(source).hexdigest()
+    return _called(factory, name, classes, image_size, path), digests.of_bytes(source)
 
 
 def from_plugin(name: str, classes: int, image_size: int) -> nn.Module:
@@ -122,7 +110,7 @@ def restore_function(name: str, sha256: str, classes: int, image_size: int) -> n
         raise EdgebenchError(
             f"{TRUST} names the function {function!r}; the checkpoint was trained with {wanted!r}", how
         )
-    if (found := hashlib.sha256(source).hexdigest()) != sha256:
+    if (found := digests.of_bytes(source)) != sha256:
         raise EdgebenchError(
             f"{path} is not the file that the checkpoint was trained with: its sha256 is {found[:12]}…, that of the "
             f"checkpoint {sha256[:12]}…; it was changed since, or is another one",

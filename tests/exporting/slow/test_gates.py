@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgebench import artifact
 from edgebench.artifact import Reference
 from edgebench.measuring import process
+from edgebench.records import digests
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
 from edgebench.results.rows import layers_in_words
@@ -48,7 +49,7 @@ def planted(source: Artifact, out: Path, change: Change) -> Path:
     model, manifest = onnx.load(out / "model.onnx"), json.loads((out / "artifact.json").read_text())
     change(model, manifest)
     onnx.save(model, out / "model.onnx")
-    files = {name: artifact.sha256_of(out / name) for name in manifest["files"]}
+    files = {name: digests.of_file(out / name) for name in manifest["files"]}
     (out / "artifact.json").write_text(json.dumps(manifest | {"files": files}))
     return out
 
@@ -172,7 +173,7 @@ def test_a_model_that_is_not_what_its_manifest_says_is_refused(
     change(model, {})
     (path / "model.onnx").write_bytes(model.SerializeToString())  # onnx.save would gather what lies outside
     manifest = json.loads((path / "artifact.json").read_text())
-    manifest["files"]["model.onnx"] = artifact.sha256_of(path / "model.onnx")
+    manifest["files"]["model.onnx"] = digests.of_file(path / "model.onnx")
     (path / "artifact.json").write_text(json.dumps(manifest))
     result = measured(path, runtime)
     assert result.status == "failed" and says in result.message and not result.launches, result.message

@@ -1,0 +1,30 @@
+"""TOML files that a person wrote: each is read whole, or refused with its place and an example."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from edgebench.errors import BadFile
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def loads(text: str) -> dict[str, Any]:
+    """The values of a TOML text. Raises ValueError, or RecursionError for one that is nested too deep."""
+    return tomllib.loads(text)
+
+
+def read(path: Path, *, example: str, what: str = "") -> dict[str, Any]:
+    """The values of a TOML file. Raises BadFile, which calls it `what` and its path, and shows the example."""
+    name = f"{what} {path}".lstrip()
+    try:
+        return loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadFile(f"{name} cannot be read: {error.strerror}", "check the path") from None
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError too
+        raise BadFile(f"{name} is not TOML: {error}", example) from None
