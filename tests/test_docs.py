@@ -15,8 +15,13 @@ from edgebench.cli import COMMANDS, cli
 from edgebench.machine import registry
 from edgebench.machine.device import profile_names
 
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles")]
+GUIDE = REPOSITORY / "docs" / "guide"
+CONTENTS = GUIDE / "README.md"
+GUIDE_PAGES = sorted(set(GUIDE.glob("*.md")) - {CONTENTS})
+COMMON = {"--json", "--workspace"}  # of every command: the guide's first page describes them, once
+SAME_AS = {"study": "train"}  # a command whose page sends the reader on to the options of another
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "device-bench.yml"
 COMMAND_LINE = re.compile(r"(?:^|[`$] ?|\n)(edgebench [a-z][^`\n#]*)")
 
@@ -73,6 +78,21 @@ def test_the_workflow_for_boards_is_one_and_its_command_lines_parse() -> None:
     assert "--fail-on slower" in gate and "--out compare.xml" in gate and "GITHUB_STEP_SUMMARY" in text
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of this page may end in, as GitHub makes it of the heading."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    plain = [
+        re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    ]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_anchors_of_links_are_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+        assert anchor in anchors((page.parent / target) if target else page), f"{page.name}: {target}#{anchor}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_and_paths_in_the_documentation_exist(page: Path) -> None:
     text = page.read_text()
@@ -82,13 +102,50 @@ def test_links_and_paths_in_the_documentation_exist(page: Path) -> None:
         assert (REPOSITORY / path).exists(), f"{page.name} names {path}"
 
 
-def test_every_command_and_option_is_documented() -> None:
-    guide = (REPOSITORY / "docs" / "guide.md").read_text()
-    for name in commands():
-        assert f"edgebench {name}" in guide, f"docs/guide.md does not tell of `edgebench {name}`"
-        for parameter in command(name).params:
-            for option in parameter.opts:
-                assert not option.startswith("--") or option in guide, f"docs/guide.md: {name} {option}"
+def page_of(name: str) -> Path:
+    """The page that the guide's table of contents names for a command; "study samples" is on that of "study"."""
+    rows = re.findall(r"^\| [^|]+ \| \[\w+\]\((\w+\.md)\) \| (.+) \|$", CONTENTS.read_text(), re.MULTILINE)
+    pages = {said: GUIDE / page for page, names in rows for said in re.findall(r"`edgebench ([^`]+)`", names)}
+    found = pages.get(name) or pages.get(name.split()[0])
+    assert found, f"docs/guide/README.md names no page for `edgebench {name}`"
+    return found
+
+
+def names_option(text: str, option: str) -> bool:
+    """Whether a text names exactly this option: `--train-batch-size` does not name `--train`."""
+    return re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text) is not None
+
+
+def test_the_table_of_contents_of_the_guide_is_whole() -> None:
+    text = CONTENTS.read_text()
+    for page in GUIDE_PAGES:
+        assert f"]({page.name})" in text, f"docs/guide/README.md does not list {page.name}"
+
+
+@pytest.mark.parametrize("page", GUIDE_PAGES, ids=page_id)
+def test_a_page_of_the_guide_begins_with_its_question_and_a_command(page: Path) -> None:
+    title, _, question, rest = page.read_text().split("\n", 3)
+    assert title.startswith("# ") and question.startswith("*") and question.endswith("?*"), page.name
+    assert re.match(r"\n```bash\n[a-z]", rest), f"{page.name}: its question is not followed by a command"
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_and_option_is_on_the_page_of_its_command(name: str) -> None:
+    page = page_of(name)
+    text = page.read_text()
+    assert f"edgebench {name}" in text, f"{page.name} does not tell of `edgebench {name}`"
+    if other := SAME_AS.get(name.split()[0]):
+        assert f"]({other}.md#options)" in text, f"{page.name} does not link to the options of `edgebench {other}`"
+        text += (GUIDE / f"{other}.md").read_text()
+    for parameter in command(name).params:
+        for option in {*parameter.opts, *parameter.secondary_opts} - COMMON:
+            assert not option.startswith("--") or names_option(text, option), f"{page.name}: {name} {option}"
+
+
+def test_the_options_of_every_command_are_described_once() -> None:
+    text = CONTENTS.read_text()
+    for option in COMMON:
+        assert names_option(text, option)
 
 
 @pytest.mark.parametrize("name", commands())
@@ -106,13 +163,16 @@ def test_adapters_and_profiles_are_documented() -> None:
         text = (REPOSITORY / kind / "README.md").read_text()
         for name in registry.names(kind):
             assert f"`{name}`" in text, f"{kind}/README.md does not tell of {name}"
-    guide = (REPOSITORY / "docs" / "guide.md").read_text() + (REPOSITORY / "device_profiles" / "README.md").read_text()
+    devices = (GUIDE / "devices.md").read_text()
     for name in profile_names():
-        assert f"`{name}`" in guide, f"neither the guide nor device_profiles/README.md tells of {name}"
+        assert f"`{name}`" in devices, f"docs/guide/devices.md does not tell of {name}"
 
 
 def test_tensorrt_is_marked_unverified_until_it_ran_on_hardware() -> None:
-    assert "unverified on hardware" in (REPOSITORY / "README.md").read_text()
+    rows = re.findall(r"^\| TensorRT .*$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == 1 and "unverified on hardware" in rows[0]
+    for page in ("export.md", "crosscheck.md"):
+        assert "unverified on hardware" in (GUIDE / page).read_text(), page
 
 
 @pytest.mark.parametrize("name", COMMANDS)

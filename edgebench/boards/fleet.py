@@ -44,7 +44,7 @@ class Fleet:
 
 def read(path: Path) -> Fleet:
     """The fleet that a TOML file lists. Raises BadFile for what it cannot mean, UsageError for what is no host."""
-    told = toml.read(path, example="docs/guide.md has an example")
+    told = toml.read(path, example="docs/guide/fleet.md has an example")
     schema = told.pop("schema", None)
     if type(schema) is not int or schema != SCHEMA:
         raise BadFile(f"{path}: expected schema = {SCHEMA}, found {schema!r}", f"begin the file with schema = {SCHEMA}")
@@ -55,7 +55,7 @@ def read(path: Path) -> Fleet:
     try:
         fleet = decode(Fleet, {**told, "boards": boards}, str(path))
     except BadFile as error:
-        raise BadFile(error.message, "docs/guide.md describes every key") from None
+        raise BadFile(error.message, "docs/guide/fleet.md describes every key") from None
     if not fleet.boards:
         raise BadFile(f"{path} lists no board", 'add [[board]] with host = "user@board"')
     names = [board.name for board in fleet.boards]

@@ -174,7 +174,7 @@ def _refuse_impossible(power_mode: str | None, lock_clocks: bool, root: Path, fo
         without = f"; or allow just that: NOPASSWD: {paths} in /etc/sudoers.d, and install -d -o USER {folder}"
         raise Unsupported(
             "changing the power mode or the clocks takes root",
-            f"`sudo -E $(command -v edgebench) run …`{without if tools else ''} (docs/guide.md)",
+            f"`sudo -E $(command -v edgebench) run …`{without if tools else ''} (docs/guide/clocks.md)",
         )
 
 
