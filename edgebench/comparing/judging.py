@@ -13,14 +13,11 @@ from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import yardstick
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import LOADGEN, MIN_LAUNCHES
+from edgebench.records.notices import DISTURBING_LATENCY
 from edgebench.records.result import Launch, Result
 from edgebench.results import stats, store
 
 Outcome = Literal["faster", "slower", "equivalent", "inconclusive", "failed", "refused", "only in base", "only in new"]
-# What one of these is about was not the model's time alone.
-DISTURBED = {
-    "foreign_load", "steal_time", "thermal_throttle", "swapping", "power_mode_changed", "clocks_changed",
-}  # fmt: skip
 ALTERNATE = "`edgebench ab` alternates the two, so that what happens on the machine happens to both"
 # What `--fail-on` adds up: a failure where base had a figure is worse than slow, and no verdict is no proof.
 FAILING: dict[str, set[Outcome]] = {
@@ -214,7 +211,7 @@ def _machine(base: Result, new: Result, clean: list[list[Launch]]) -> list[float
 
 
 def _disturbances(launch: Launch) -> set[str]:
-    return DISTURBED & {notice.code for notice in launch.notices}
+    return DISTURBING_LATENCY & {notice.code for notice in launch.notices}
 
 
 def _why_disturbed(sides: list[list[Launch]], clean: list[list[Launch]]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.machine import jetson
-from edgebench.records.notices import Notice
+from edgebench.records.notices import Notice, notice
 
 ROOT = Path("/")
 # What firmware says where its maker left the names open.
@@ -129,26 +129,19 @@ def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
 
     found, cpu = [], before.get("cpu") or {}
     if "powersave" in (cpu.get("governors") or []):
-        found.append(Notice("powersave_governor", "the CPU governor is powersave: clocks lag behind the load",
-            "sudo cpupower frequency-set -g performance, or jetson_clocks on a Jetson"))  # fmt: skip
+        found.append(notice("powersave_governor"))
     steal, total = grew("steal_jiffies"), grew("total_jiffies")
     if total and steal / total > 0.02:
-        found.append(Notice("steal_time", f"the hypervisor took {steal / total:.1%} of this machine's CPU time",
-            "measure on a machine of your own, or repeat when its neighbours are quiet"))  # fmt: skip
+        found.append(notice("steal_time", share=steal / total))
     if pages := grew("swapped_in_pages") + grew("swapped_out_pages"):
-        found.append(Notice("swapping", f"{pages} pages went to or from swap meanwhile",
-            "free memory, or run a smaller model or batch; swap off shows what fits"))  # fmt: skip
+        found.append(notice("swapping", pages=pages))
     if before.get("nvpmodel") != after.get("nvpmodel"):
-        modes = f"from {before.get('nvpmodel') or 'unknown'} to {after.get('nvpmodel') or 'unknown'}"
-        found.append(Notice("power_mode_changed", f"the power mode changed meanwhile, {modes}",
-            "find out who changes it, or hold it with --power-mode, and measure again"))  # fmt: skip
+        modes = {"before": before.get("nvpmodel") or "unknown", "after": after.get("nvpmodel") or "unknown"}
+        found.append(notice("power_mode_changed", **modes))
     elif (before.get("clocks") or {}) != (after.get("clocks") or {}):
-        found.append(Notice("clocks_changed", "the bounds of the clocks changed meanwhile: "
-            f"{before.get('clocks')} became {after.get('clocks')} MHz",
-            "find out who changes them, or hold them with --lock-clocks, and measure again"))  # fmt: skip
+        found.append(notice("clocks_changed", before=before.get("clocks"), after=after.get("clocks")))
     if why := _throttled(before.get("throttle") or {}, after.get("throttle") or {}):
-        found.append(Notice("thermal_throttle", f"the machine throttled its clocks: {why}",
-            "improve cooling or the power supply, let it cool down, or measure in a lower power mode"))  # fmt: skip
+        found.append(notice("thermal_throttle", why=why))
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from edgebench.machine.fingerprint import read
-from edgebench.records.notices import Notice
+from edgebench.records.notices import Notice, notice
 
 THRESHOLD_CORES = 0.1  # below it, the system's own housekeeping
 
@@ -36,11 +36,7 @@ class ForeignLoad:
         used = {key: seconds - self._processes.get(key, 0.0) for key, seconds in _cpu_seconds().items()}
         (pid, name), most = max(used.items(), key=lambda item: item[1], default=((0, ""), 0.0))
         who = f"; the most by {name} (process {pid})" if most > 0.1 * (busy - own) else ""
-        return Notice(
-            "foreign_load",
-            f"other processes used {cores:.0%} of a core during this run{who}",
-            "stop them and measure again: these figures are not this model's alone",
-        )
+        return notice("foreign_load", cores=cores, who=who)
 
     def _now(self) -> tuple[float, float, float]:
         jiffies = [int(n) for n in re.findall(r"\d{1,19}", (read(self._root / "proc/stat") or "").partition("\n")[0])]

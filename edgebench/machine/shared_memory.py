@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgebench.machine.profiles import Profile
-from edgebench.records.notices import Notice
+from edgebench.records.notices import notice
 from edgebench.records.result import Launch, Result
 
 
@@ -21,12 +21,9 @@ def voided(result: Result, profile: Profile) -> Result:
     if not grown:
         return result
     where = ", ".join(f"{by / 2**20:.1f} MiB in launch {number}" for number, by in grown.items())
-    message = f"void: swap grew while it was measured ({where}), on memory that the GPU shares"
-    remedy = "close other programs, a smaller model or batch, or `sudo swapoff -a` to see what fits"
-    notice = Notice("swap_grew", message, remedy)
-    return replace(
-        result, status="failed", message=f"{message}: {remedy}", summary=None, notices=(*result.notices, notice)
-    )
+    void = notice("swap_grew", where=where)
+    message = f"{void.message}: {void.remedy}"
+    return replace(result, status="failed", message=message, summary=None, notices=(*result.notices, void))
 
 
 def swap_growth_bytes(launch: Launch) -> int | None:

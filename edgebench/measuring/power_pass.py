@@ -19,7 +19,7 @@ from edgebench.machine.power.window import MIN_UPDATES, MIN_WINDOW_S, Window, ju
 from edgebench.measuring import process
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import LOADGEN, Job
-from edgebench.records.notices import Notice
+from edgebench.records.notices import DISTURBING_POWER, Notice, notice
 from edgebench.records.result import Result, Samples
 
 IDLE_S = 5.0
@@ -27,7 +27,6 @@ LONGEST_S = 240.0  # a window is made longer for a slow meter, but not beyond th
 MOST_REQUESTS_A_SECOND = 50_000
 DISAGREE = 0.10  # between an energy counter and the power beside it
 BUSY = 0.10  # of all cores; an idle machine's is below
-DISTURBING = {"foreign_load", "thermal_throttle", "swapping", "steal_time"}
 
 
 @dataclass(frozen=True)
@@ -162,25 +161,21 @@ def doubts(energy: Energy, busy: float) -> list[Notice]:
     """What makes a figure of energy doubtful. `busy`: the share of all cores that was used before the model was."""
     found = []
     if energy.counter_gap is not None and energy.counter_gap > DISAGREE:
-        message = f"the energy counter and the integrated power of {energy.source} differ by {energy.counter_gap:.0%}"
-        found.append(Notice("power_disagrees", message, "a longer --energy-seconds; a newer driver"))
+        found.append(notice("power_disagrees", meter=energy.source, gap=energy.counter_gap))
     if energy.min_power_mw == energy.max_power_mw:
-        message = f"{energy.source} told {energy.max_power_mw:,.0f} mW all the time"
-        found.append(Notice("power_constant", message, "look whether the sensor still lives: `edgebench power`"))
+        found.append(notice("power_constant", meter=energy.source, power_mw=energy.max_power_mw))
     if busy > BUSY:
-        message = f"the machine was {busy:.0%} busy before the power pass: its idle power is not that of an idle one"
-        found.append(Notice("idle_was_busy", message, "stop what else runs; the gross figures stand"))
+        found.append(notice("idle_was_busy", busy=busy))
     if energy.net_j is not None and energy.net_j < 0:
-        message = "the machine drew less with the model than idle before it"
-        found.append(Notice("net_negative", message, "stop what else runs, or let it settle after clocks were set"))
+        found.append(notice("net_negative"))
     return found
 
 
 def _disturbed(seen: Sequence[Notice]) -> list[Notice]:
     return [
-        replace(notice, code="power_pass_disturbed", message=f"in the power pass: {notice.message}")
-        for notice in seen
-        if notice.code in DISTURBING
+        notice("power_pass_disturbed", message=disturbance.message, remedy=disturbance.remedy)
+        for disturbance in seen
+        if disturbance.code in DISTURBING_POWER
     ][:1]
 
 

@@ -12,7 +12,7 @@ from edgebench.machine.fingerprint import clocks
 from edgebench.measuring import loop
 from edgebench.protocols import Session
 from edgebench.records.jobs import LOADGEN, Job
-from edgebench.records.notices import Notice
+from edgebench.records.notices import Notice, notice
 from edgebench.records.result import LoadGenVerdict, Samples, Window
 from edgebench.results import stats
 
@@ -66,8 +66,7 @@ def _lanes(session: Session, job: Job) -> Sequence[Callable[[dict[str, Any]], An
 def _unsteady(samples: Samples) -> tuple[Notice, ...]:
     if (change := stats.drift(samples.latency_ns)) is None:
         return ()
-    message = f"no steady state: the latency drifted by {change:+.1%} from the first to the last quarter of a launch"
-    return (Notice("no_steady_state", message, "a longer --warmup or --duration; look for throttling or other load"),)
+    return (notice("no_steady_state", change=change),)
 
 
 def _camera(session: Session, requests: Sequence[dict[str, Any]], job: Job) -> Measured:

@@ -33,7 +33,7 @@ from edgebench.measuring import correctness, loop, scenarios
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
 from edgebench.records.jobs import UNTIMED, Evidence, Job
-from edgebench.records.notices import Notice
+from edgebench.records.notices import Notice, notice
 from edgebench.records.result import Launch, MemoryPeaks, Result
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Effective, Layers, Probe, SessionOptions
@@ -149,7 +149,7 @@ def _measure(
         samples=measured.samples,
         windows=measured.windows,
         loadgen=measured.loadgen,
-        notices=tuple(notice for notice in seen if notice),
+        notices=tuple(one for one in seen if one),
         yardsticks=tuple(found for found in yardsticks if found),
     )
     return replace(result, status="ok", launches=(launch,))
@@ -208,17 +208,13 @@ def _own_notices(
 ) -> list[Notice]:
     found = []
     if job.threads and effective.threads and effective.threads != job.threads:
-        message = f"{job.threads} threads were asked for, {effective.threads} are used"
-        found.append(Notice("threads_differ", message, f"--threads {effective.threads} says what is really run"))
+        found.append(notice("threads_differ", asked=job.threads, used=effective.threads))
     if wrong:
-        found.append(Notice("unverified", wrong, "these figures are of a model that does not do its work"))
+        found.append(notice("unverified", wrong=wrong))
     if strayed:
-        remedy = "its operators or their types are not all that provider's; --strict makes this a failure"
-        found.append(Notice("fallback", strayed, remedy))
+        found.append(notice("fallback", strayed=strayed))
     if evaluation and evaluation.changed:
-        message = f"of {evaluation.given_again} images given once more {evaluation.changed} got another answer"
-        remedy = "another runtime or precision; one thread answers alike where threads race: --threads 1"
-        found.append(Notice("unrepeatable", message, remedy))
+        found.append(notice("unrepeatable", given_again=evaluation.given_again, changed=evaluation.changed))
     return found
 
 

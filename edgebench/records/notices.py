@@ -1,4 +1,4 @@
-"""Typed warnings that travel with a result."""
+"""Typed warnings that travel with a result, and the table of those that edgebench itself gives."""
 
 from __future__ import annotations
 
@@ -7,8 +7,110 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """A typed warning with its remedy; it travels with the result."""
+    """A warning and its remedy. A plug-in may give a code of its own: it is stored and shown as the others are."""
 
     code: str
     message: str
     remedy: str
+
+
+@dataclass(frozen=True)
+class NoticeKind:
+    """What a code stands for; `message` and `remedy` have places for the figures.
+
+    disturbs_latency: something besides the model took time, so that `compare` leaves the launch out;
+    disturbs_power: something besides the model drew power, so that a power pass is doubtful.
+    """
+
+    message: str
+    remedy: str
+    disturbs_latency: bool = False
+    disturbs_power: bool = False
+
+
+KINDS = {
+    # The machine, before and after a launch.
+    "powersave_governor": NoticeKind(
+        "the CPU governor is powersave: clocks lag behind the load",
+        "sudo cpupower frequency-set -g performance, or jetson_clocks on a Jetson",
+    ),
+    "steal_time": NoticeKind(
+        "the hypervisor took {share:.1%} of this machine's CPU time",
+        "measure on a machine of your own, or repeat when its neighbours are quiet",
+        disturbs_latency=True,
+        disturbs_power=True,
+    ),
+    "swapping": NoticeKind(
+        "{pages} pages went to or from swap meanwhile",
+        "free memory, or run a smaller model or batch; swap off shows what fits",
+        disturbs_latency=True,
+        disturbs_power=True,
+    ),
+    "power_mode_changed": NoticeKind(
+        "the power mode changed meanwhile, from {before} to {after}",
+        "find out who changes it, or hold it with --power-mode, and measure again",
+        disturbs_latency=True,
+    ),
+    "clocks_changed": NoticeKind(
+        "the bounds of the clocks changed meanwhile: {before} became {after} MHz",
+        "find out who changes them, or hold them with --lock-clocks, and measure again",
+        disturbs_latency=True,
+    ),
+    "thermal_throttle": NoticeKind(
+        "the machine throttled its clocks: {why}",
+        "improve cooling or the power supply, let it cool down, or measure in a lower power mode",
+        disturbs_latency=True,
+        disturbs_power=True,
+    ),
+    "foreign_load": NoticeKind(
+        "other processes used {cores:.0%} of a core during this run{who}",
+        "stop them and measure again: these figures are not this model's alone",
+        disturbs_latency=True,
+        disturbs_power=True,
+    ),
+    "swap_grew": NoticeKind(
+        "void: swap grew while it was measured ({where}), on memory that the GPU shares",
+        "close other programs, a smaller model or batch, or `sudo swapoff -a` to see what fits",
+    ),
+    # The model and its runtime.
+    "no_steady_state": NoticeKind(
+        "no steady state: the latency drifted by {change:+.1%} from the first to the last quarter of a launch",
+        "a longer --warmup or --duration; look for throttling or other load",
+    ),
+    "threads_differ": NoticeKind(
+        "{asked} threads were asked for, {used} are used", "--threads {used} says what is really run"
+    ),
+    "unverified": NoticeKind("{wrong}", "these figures are of a model that does not do its work"),
+    "fallback": NoticeKind(
+        "{strayed}", "its operators or their types are not all that provider's; --strict makes this a failure"
+    ),
+    "unrepeatable": NoticeKind(
+        "of {given_again} images given once more {changed} got another answer",
+        "another runtime or precision; one thread answers alike where threads race: --threads 1",
+    ),
+    # The power pass and its meter.
+    "power_disagrees": NoticeKind(
+        "the energy counter and the integrated power of {meter} differ by {gap:.0%}",
+        "a longer --energy-seconds; a newer driver",
+    ),
+    "power_constant": NoticeKind(
+        "{meter} told {power_mw:,.0f} mW all the time", "look whether the sensor still lives: `edgebench power`"
+    ),
+    "idle_was_busy": NoticeKind(
+        "the machine was {busy:.0%} busy before the power pass: its idle power is not that of an idle one",
+        "stop what else runs; the gross figures stand",
+    ),
+    "net_negative": NoticeKind(
+        "the machine drew less with the model than idle before it",
+        "stop what else runs, or let it settle after clocks were set",
+    ),
+    "power_pass_disturbed": NoticeKind("in the power pass: {message}", "{remedy}"),
+}
+DISTURBING_LATENCY = frozenset(code for code, kind in KINDS.items() if kind.disturbs_latency)
+DISTURBING_POWER = frozenset(code for code, kind in KINDS.items() if kind.disturbs_power)
+
+
+def notice(code: str, **figures: object) -> Notice:
+    """The notice of that code, with its figures filled in."""
+    kind = KINDS[code]
+    return Notice(code, kind.message.format(**figures), kind.remedy.format(**figures))

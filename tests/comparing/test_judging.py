@@ -15,11 +15,12 @@ from rich.console import Console
 from simulated import ARTIFACT, launch, result
 
 from edgebench.cli import cli
-from edgebench.comparing.judging import DISTURBED, Cell, compare
+from edgebench.comparing.judging import Cell, compare
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.yardstick import Yardstick
 from edgebench.records import jsonio
 from edgebench.records.energy import Energy
+from edgebench.records.notices import DISTURBING_LATENCY
 from edgebench.records.result import Result
 from edgebench.report.comparison import markdown, terminal
 
@@ -46,7 +47,7 @@ def test_a_plain_verdict(scale: float, outcome: str) -> None:
     assert cell.ratio == pytest.approx(scale, rel=1e-3)
 
 
-@pytest.mark.parametrize("code", sorted(DISTURBED))
+@pytest.mark.parametrize("code", sorted(DISTURBING_LATENCY))
 def test_disturbed_launches_are_left_out_or_leave_nothing_to_say(code: str) -> None:
     base = [result(launches())]
     kept = only(base, [result([*launches(5, 1.06), *launches(3, 3.0, code)])])
