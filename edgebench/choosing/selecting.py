@@ -13,7 +13,7 @@ import numpy as np
 from edgebench.choosing.decision import Aside, Candidate, Check, Decision, Outcome
 from edgebench.errors import EdgebenchError, UsageError, unknown_name
 from edgebench.records.limits import Limits, Prefer
-from edgebench.records.recipe import flag
+from edgebench.records.options import flag
 from edgebench.results.figures import METRICS, Figure, Metric, show
 from edgebench.results.rows import Row
 

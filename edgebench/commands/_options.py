@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from edgebench.errors import UsageError
-from edgebench.records.recipe import flag
+from edgebench.records.options import flag
 
 if TYPE_CHECKING:
     from edgebench.machine.power.place import Watts

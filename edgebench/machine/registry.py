@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from edgebench.errors import Unsupported, unknown_name
 
-Kind = Literal["runtimes", "exporters", "models"]
+Kind = Literal["runtimes", "exporters", "models", "scenarios"]
 
 ALIASES = {"trt": "tensorrt", "ov": "openvino", "ort": "onnxruntime", "pytorch": "torch"}
 
@@ -34,7 +34,11 @@ def canonical(kind: Kind, name: str) -> str:
     if name not in known:
         name = ALIASES.get(name.lower(), name.lower())
     if name not in known:
-        raise unknown_name({"runtimes": "runtime", "exporters": "target", "models": "model"}[kind], name, known)
+        raise unknown_name(
+            {"runtimes": "runtime", "exporters": "target", "models": "model", "scenarios": "scenario"}[kind],
+            name,
+            known,
+        )
     return name
 
 

@@ -21,11 +21,18 @@ T = TypeVar("T")
 
 
 def encode(value: Any) -> Any:
-    """A dataclass, or a container of them, as plain JSON values. Fields marked `json=False` are left out."""
+    """A dataclass, or a container of them, as plain JSON values.
+
+    Fields marked `json=False` are left out, and those marked `json="unless empty"` where they are empty.
+    """
     if value is None or type(value) in (str, int, bool):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: encode(getattr(value, name)) for name in _fields(type(value))}
+        told = {name: encode(getattr(value, name)) for name in _fields(type(value))}
+        for name in _left_out_if_empty(type(value)):
+            if not told[name]:
+                del told[name]
+        return told
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in value]
     if isinstance(value, dict):
@@ -103,6 +110,11 @@ def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
 @cache
 def _fields(kind: type) -> dict[str, dataclasses.Field]:
     return {field.name: field for field in dataclasses.fields(kind) if field.metadata.get("json", True)}
+
+
+@cache
+def _left_out_if_empty(kind: type) -> frozenset[str]:
+    return frozenset(name for name, field in _fields(kind).items() if field.metadata.get("json") == "unless empty")
 
 
 @cache

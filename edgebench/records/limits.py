@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from edgebench.errors import UsageError
-from edgebench.records.recipe import flag
+from edgebench.records.options import flag
 
 Prefer = Literal["accuracy", "latency", "energy", "size"]
 

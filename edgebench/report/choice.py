@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.choosing.decision import Candidate, Decision
 from edgebench.records import jsonio
-from edgebench.records.recipe import flag
+from edgebench.records.options import flag
 from edgebench.report.formats import MISSING, markdown_safe, printable
 from edgebench.results.figures import METRICS, show
 from edgebench.results.rows import Row

@@ -18,7 +18,8 @@ from torch import nn
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import jsonio
-from edgebench.records.recipe import TrainConfig, flag
+from edgebench.records.options import flag
+from edgebench.records.recipe import TrainConfig
 
 STATE = "state.safetensors"
 SHARE = 20  # saving is skipped until the run has taken so many times as long as saving did: it costs at most 5 %

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from edgebench.choosing.decision import Candidate, Decision
-from edgebench.records.recipe import flag
+from edgebench.records.options import flag
 from edgebench.report.choice import why
 from edgebench.report.formats import MISSING
 from edgebench.report.page.markup import Html, el, table

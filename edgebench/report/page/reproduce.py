@@ -6,7 +6,8 @@ import dataclasses
 import shlex
 from collections.abc import Iterator
 
-from edgebench.records.recipe import TrainConfig, flag
+from edgebench.records.options import flag
+from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
 
 # What a checkpoint records of where and how fast it ran; another machine has its own.
