@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile
 from edgebench.records import digests, jsonio, onnx_file
-from edgebench.specs import SCHEMA, Artifact, Preprocessing
+from edgebench.specs import Artifact, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,10 +97,6 @@ def read(path: Path, verify: bool = True) -> Artifact:
             "name the folder that `edgebench train` or `edgebench export` printed",
         )
     artifact = replace(jsonio.read(Artifact, manifest), path=path)
-    if artifact.schema > SCHEMA:
-        raise BadFile(
-            f"{manifest} has schema {artifact.schema}; this edgebench reads up to {SCHEMA}", "upgrade edgebench"
-        )
     if manifest.name != manifest_name(artifact.format):
         raise BadFile(f"{manifest} says format {artifact.format!r}, which is kept in {manifest_name(artifact.format)}")
     for name, digest in artifact.files.items():

@@ -45,6 +45,10 @@ class BadFile(EdgebenchError):
     """A file or folder from outside is missing, damaged or not what it should be."""
 
 
+class NewerFile(BadFile):
+    """A file that a newer edgebench wrote: nothing is wrong with it, so it is never made anew over."""
+
+
 class VerificationFailed(EdgebenchError):
     """An artifact opened, but its answers differ from the checkpoint's."""
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebench import artifact as folder
-from edgebench.errors import BadFile
+from edgebench.errors import BadFile, NewerFile
 from edgebench.records import digests
 from edgebench.specs import Artifact, Preprocessing
 
@@ -231,10 +231,10 @@ def test_a_symbolic_link_out_of_the_folder(out: Path) -> None:
         folder.read(out)
 
 
-@pytest.mark.parametrize("extra", [{}, {"field_of_the_future": 1}])
+@pytest.mark.parametrize("extra", [{}, {"field_of_the_future": 1}, {"files": "elsewhere"}])
 def test_a_newer_schema(extra: dict[str, Any], out: Path) -> None:
     edit_manifest(out, schema=99, **extra)
-    with pytest.raises(BadFile) as caught:
+    with pytest.raises(NewerFile, match=r"artifact\.json has schema 99, newer than 1") as caught:
         folder.read(out)
     assert "upgrade" in caught.value.fix
 

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from edgebench.choosing import halving
 from edgebench.choosing.picked import Asked, Picked, Progress
 from edgebench.choosing.selecting import select
-from edgebench.errors import BadFile, EdgebenchError
+from edgebench.errors import EdgebenchError
 from edgebench.measuring.running import RunOptions
 from edgebench.records import digests, jsonio
 from edgebench.records.jobs import Policy
@@ -68,9 +67,7 @@ class Pick:
         self.configs = {config.model: absolute(config) for config in asked.configs}
         name = digests.of_data(asked)[:16]
         self.file = kept.workspace.root / "pick" / f"{name}.json"
-        self.progress = Progress()
-        with suppress(BadFile):  # there is none yet
-            self.progress = jsonio.read(Progress, self.file)
+        self.progress = jsonio.read_if_good(Progress, self.file) or Progress()
         self.began = (time.monotonic() if began is None else began) - self.progress.seconds
         self.saved = time.monotonic()
         self.images = images

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.errors import BadFile
+from edgebench.records.jsonio import check_schema
 from edgebench.specs import Artifact
 
 if TYPE_CHECKING:
     from edgebench.protocols import Pixels
 
+SCHEMA = 1  # of this file; the first ones did not tell it
 CHUNK = 512  # images that are in memory at once
 
 
@@ -39,6 +41,7 @@ def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, or
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as file:
             small = {
+                "schema": np.array(SCHEMA),
                 "labels": labels.astype(np.int64),
                 "torch_first": logits.argmax(axis=1),
                 "origin": np.array(origin),
@@ -58,6 +61,8 @@ def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
     made_anew = "delete it, and make it anew where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
     try:
         with zipfile.ZipFile(path) as file:
+            if "schema.npy" in file.namelist():
+                check_schema(_get(file, "schema").item(), SCHEMA, str(path))
             labels, first, origin = (_get(file, name) for name in ("labels", "torch_first", "origin"))
             if str(origin) != (artifact.origin or artifact.identity):
                 raise BadFile(f"{path} was made for another checkpoint than {artifact.path}", made_anew)

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgebench.errors import BadFile
+from edgebench.errors import BadFile, NewerFile
 
 T = TypeVar("T")
 
@@ -51,7 +51,8 @@ def dumps(value: Any, indent: int | None = None) -> str:
 def decode(kind: Any, data: Any, where: str) -> Any:
     """Build `kind` (a dataclass or a type expression of its fields) from JSON values.
 
-    Raises BadFile that names the place where `data` departs from the type: nothing is guessed or coerced.
+    Raises BadFile that names the place where `data` departs from the type: nothing is guessed or coerced. A dataclass
+    with a field `schema` is told as newer, by NewerFile, where the number is above the field's default.
     """
     if kind is Any:
         return data
@@ -92,6 +93,8 @@ def decode(kind: Any, data: Any, where: str) -> Any:
 
 def _decode_dataclass(kind: Any, data: dict[str, Any], where: str) -> Any:
     hints, fields, values = _hints(kind), _fields(kind), {}
+    if "schema" in fields:
+        check_schema(data.get("schema"), fields["schema"].default, where)
     if unknown := sorted(set(data) - set(fields)):
         raise BadFile(f"{where}: unknown key {unknown[0]!r}", "it may come from a newer edgebench: upgrade this one")
     for name, field in fields.items():
@@ -100,6 +103,12 @@ def _decode_dataclass(kind: Any, data: dict[str, Any], where: str) -> Any:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise BadFile(f"{where}: key {name!r} is missing")
     return kind(**values)
+
+
+def check_schema(found: Any, newest: int, where: str) -> None:
+    """Raise NewerFile where a file tells a later schema than we know: before its other keys are looked at."""
+    if type(found) is int and found > newest:
+        raise NewerFile(f"{where} has schema {found}, newer than {newest}", "upgrade edgebench")
 
 
 @cache
@@ -134,10 +143,12 @@ def _wrong(where: str, kind: Any, data: Any) -> BadFile:
 def read(kind: type[T], path: Path, trim: Callable[[str], str] = str) -> T:
     """Read one dataclass from a JSON file, whose text `trim` may shorten before it is parsed.
 
-    Raises BadFile if the file cannot be read, is not JSON or does not fit.
+    Raises BadFile if the file cannot be read, is not JSON or does not fit; NewerFile if a newer edgebench wrote it.
     """
     try:
         return decode(kind, json.loads(trim(path.read_text(encoding="utf-8"))), str(path))
+    except NewerFile:
+        raise
     except BadFile as error:
         raise BadFile(error.message, error.fix or "it was damaged or edited: copy it again, or make it anew") from None
     except FileNotFoundError:
@@ -146,6 +157,16 @@ def read(kind: type[T], path: Path, trim: Callable[[str], str] = str) -> T:
         raise BadFile(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise BadFile(f"{path} is not JSON: {error}", "delete the file, or make it anew") from None
+
+
+def read_if_good(kind: type[T], path: Path) -> T | None:
+    """The same; None where there is no such file, or none that can be read. Raises NewerFile all the same."""
+    try:
+        return read(kind, path)
+    except NewerFile:
+        raise
+    except BadFile:
+        return None
 
 
 def write(path: Path, value: Any) -> None:

@@ -64,11 +64,12 @@ class Records:
             self.lock = None
 
     def read(self, identity: str) -> Outcome | None:
-        """The record of a step; None where there is none, or none that can be read: it is then done again."""
-        with contextlib.suppress(BadFile):
-            found = jsonio.read(Outcome, self._file(identity))
-            return found if found.step.identity == identity else None
-        return None
+        """The record of a step; None where there is none, or none that can be read: it is then done again.
+
+        Raises NewerFile for one that a newer edgebench wrote.
+        """
+        found = jsonio.read_if_good(Outcome, self._file(identity))
+        return found if found and found.step.identity == identity else None
 
     def all(self) -> Iterator[Outcome]:
         """Every record of this workspace, of whatever sweep."""

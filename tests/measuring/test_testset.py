@@ -10,7 +10,7 @@ import pytest
 from factories import StubSession, make_artifact, network
 
 from edgebench import artifact
-from edgebench.errors import BadFile
+from edgebench.errors import BadFile, NewerFile
 from edgebench.measuring import correctness, testset
 from edgebench.specs import Artifact
 
@@ -61,6 +61,23 @@ def test_a_test_set_never_unpickles_nor_unpacks_without_end(tmp_path: Path) -> N
                 entry.write(b"\0" * (1 << 28) if name == "images/0.npy" else old.read(name))
     with pytest.raises(BadFile, match="larger than it can be"), testset.opened(tmp_path / "bomb.npz", found) as test:
         list(test.images)
+
+
+def test_a_newer_test_set_is_told_as_newer_and_one_without_a_number_is_read(tmp_path: Path) -> None:
+    found = make_artifact()
+    whole = written(tmp_path / "t.npz", found)
+    with np.load(whole) as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "newer.npz", schema=2, pictures=np.zeros(3))
+    with (
+        pytest.raises(NewerFile, match=r"newer\.npz has schema 2, newer than 1"),
+        testset.opened(tmp_path / "newer.npz", found),
+    ):
+        pass
+    assert arrays.pop("schema") == 1
+    np.savez(tmp_path / "first.npz", **arrays)
+    with testset.opened(tmp_path / "first.npz", found) as first, testset.opened(whole, found) as second:
+        assert (first.labels == second.labels).all()
 
 
 def test_the_network_of_the_factories_is_judged(tmp_path: Path) -> None:

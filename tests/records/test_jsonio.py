@@ -18,12 +18,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgebench import specs
-from edgebench.errors import BadFile
+from edgebench.choosing.picked import Progress
+from edgebench.choosing.tuning import Tuned
+from edgebench.errors import BadFile, NewerFile
+from edgebench.machine.clocks import Before
 from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result, Samples, Summary
 from edgebench.specs import Artifact, DataSplit, ModelInfo, Preprocessing, TensorSpec
+from edgebench.sweeping.steps import Outcome
 
 HOLD_IMAGES = {specs.Calibration, specs.ExportOptions}  # in memory alone
 KINDS = sorted(
@@ -54,7 +58,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         kept = [field.name for field in dataclasses.fields(kind) if field.metadata.get("json", True)]
-        return st.builds(kind, **{name: values(hints[name]) for name in kept})
+        known = {"schema": st.integers(max_value=1)} if "schema" in kept else {}
+        return st.builds(kind, **{name: values(hints[name]) for name in kept} | known)
     return {int: st.integers(), float: FINITE, str: st.text(), bool: st.booleans(), type(None): st.none()}[kind]
 
 
@@ -334,3 +339,24 @@ def test_the_identity_of_a_job_is_its_content() -> None:
 def test_a_result_carries_each_of_its_parts() -> None:
     hints = typing.get_type_hints(Result)
     assert {hints["job"], hints["artifact"]} == {Job, Artifact}
+
+
+@pytest.mark.parametrize("kind", [Artifact, Result, Outcome, Progress, Tuned, Before])
+def test_a_newer_file_is_told_as_newer_whatever_else_is_in_it(kind: type, tmp_path: Path) -> None:
+    """The number is looked at first: what a newer edgebench keeps beside it may be unknown, or of another type."""
+    file = tmp_path / "file.json"
+    changed = {field.name: {"of": "another type"} for field in dataclasses.fields(kind)}
+    file.write_text(json.dumps(changed | {"schema": 2, "key of the future": 1}))
+    for read in (jsonio.read, jsonio.read_if_good):
+        with pytest.raises(NewerFile) as caught:
+            read(kind, file)
+        assert caught.value.message == f"{file} has schema 2, newer than 1"
+        assert caught.value.fix == "upgrade edgebench"
+
+
+def test_what_is_read_if_good(tmp_path: Path) -> None:
+    assert jsonio.read_if_good(Progress, tmp_path / "none.json") is None
+    (tmp_path / "bad.json").write_text('{"seconds": "long"}')
+    assert jsonio.read_if_good(Progress, tmp_path / "bad.json") is None
+    jsonio.write(tmp_path / "good.json", Progress(seconds=2.0))
+    assert jsonio.read_if_good(Progress, tmp_path / "good.json") == Progress(seconds=2.0)

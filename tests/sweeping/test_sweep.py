@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from factories import make_artifact, make_result
 
-from edgebench.errors import EdgebenchError
+from edgebench.errors import EdgebenchError, NewerFile
 from edgebench.measuring.running import RunOptions
 from edgebench.records import jsonio
 from edgebench.records.jobs import Policy
@@ -118,6 +118,16 @@ def test_a_record_that_is_damaged_or_of_another_step_counts_as_none(kept: Record
     files[0].write_text("{")
     files[1].write_bytes(files[2].read_bytes())
     assert not settled(steps, kept) and len(list(kept.all())) == 2
+
+
+def test_a_record_of_a_newer_edgebench_is_told_and_not_done_over(kept: Records) -> None:
+    steps = chain(0)
+    file = kept.folder / "steps" / f"{steps[0].identity}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{"schema": 2, "verdict": "done"}')
+    with pytest.raises(NewerFile, match="has schema 2, newer than 1"):
+        kept.read(steps[0].identity)
+    assert file.read_text() == '{"schema": 2, "verdict": "done"}'
 
 
 def test_a_step_that_was_cut_short_keeps_when_it_first_began(kept: Records) -> None:
