@@ -1,7 +1,7 @@
 """edgebench: which vision backbone, exported how, run by what, goes on this robot?
 
-`edgebench.train(...)`, `export`, `evaluate`, `run`, `compare`, `select` do what the commands do (`edgebench.api`).
-They are loaded when they are first asked for, so that `import edgebench` costs nothing.
+`edgebench.train(...)`, `export`, `run` and the others of `__all__` do what the commands do (docs/api.md). They are
+loaded when they are first asked for, so that `import edgebench` costs nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgebench import results
     from edgebench.api import compare, evaluate, export, run, select, train
+    from edgebench.api_search import pick, tune
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "evaluate", "export", "results", "run", "select", "train"]
+__all__ = [
+    "__version__", "compare", "evaluate", "export", "pick", "results", "run", "select", "train", "tune",
+]  # fmt: skip
+SEARCHES = ("pick", "tune")  # they are in a file of their own
 
 
 if not TYPE_CHECKING:  # to a type checker every other name is an error
@@ -24,7 +28,8 @@ if not TYPE_CHECKING:  # to a type checker every other name is an error
         if name == "results":
             return importlib.import_module("edgebench.results")
         if name in __all__:
-            return getattr(importlib.import_module("edgebench.api"), name)
+            file = "api_search" if name in SEARCHES else "api"
+            return getattr(importlib.import_module(f"edgebench.{file}"), name)
         raise AttributeError(f"module 'edgebench' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""What the commands do, as functions: train, export, evaluate, run, compare, select.
+"""What the commands do, as functions: train, export, evaluate, run, compare, select; api_search.py has the others.
 
 Each has the meaning and the defaults of the command of its name. An artifact is given as an `Artifact`, as another
 function returns it, or as the path of its folder; left out it is the newest of the workspace, a folder that is made
@@ -61,7 +61,7 @@ def train(
     from edgebench.training import data
     from edgebench.training.requirements import require_training_libraries
 
-    config = absolute(_with(config or TrainConfig(), settings, "setting"))
+    config = absolute(with_values(config or TrainConfig(), settings, "setting"))
     config.check()
     dataset = data.find(config.dataset, config.data_dir, download=download)
     require_training_libraries()
@@ -88,7 +88,7 @@ def export(
     from edgebench.exporting import pipeline
 
     where = Workspace(Path(workspace))
-    start = where.newest_checkpoint() if source is None else _artifact(source)
+    start = where.newest_checkpoint() if source is None else read_source(source)
     done = pipeline.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
         calibration=partial(pipeline.calibration, start, where, calibration_images),
@@ -110,7 +110,7 @@ def evaluate(
     """
     where = Workspace(Path(workspace))
     asked = RunOptions(
-        runtimes=_several(runtime), scenario="evaluate", batch=batch, threads=threads, compute=compute,
+        runtimes=several(runtime), scenario="evaluate", batch=batch, threads=threads, compute=compute,
         time_limit_s=time_limit_s,
     )  # fmt: skip
     done = []
@@ -138,7 +138,7 @@ def run(
     """
     where = Workspace(Path(workspace))
     given = {"scenario": scenario, "batch": batch, "threads": threads, "duration_s": duration_s}
-    asked = _with(RunOptions(), options | given | {"runtimes": _several(runtime)}, "option")
+    asked = with_values(RunOptions(), options | given | {"runtimes": several(runtime)}, "option")
     asked = replace(asked, policy=Policy(launches, precision_target, max_seconds))
     planned = _planned(artifacts, where, device, require_device, asked)
     return [result for result, _ in running.run(planned, where.results, asked)]
@@ -174,22 +174,24 @@ def select(
     )  # fmt: skip
     if isinstance(results, (str, os.PathLike)):
         entries, problems = index.load(folder_in(Path(results)))
-        _warn(problem.message for problem in problems)
+        warn(problem.message for problem in problems)
         found = merged(entries)
     else:
         found = rows(_results(results))
     return selecting.select(found, limits, device=device, prefer=prefer, scenario=scenario, batch=batch)
 
 
-def _artifact(source: Source) -> Artifact:
+def read_source(source: Source) -> Artifact:
+    """The artifact itself, or that of the folder."""
     return source if isinstance(source, Artifact) else artifact.read(Path(source))
 
 
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+def several(names: str | Sequence[str]) -> tuple[str, ...]:
+    """A name alone, or several, as a tuple."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _with(options: Options, given: dict[str, Any], what: str) -> Options:
+def with_values(options: Options, given: dict[str, Any], what: str) -> Options:
     """A frozen dataclass with other values. Raises UsageError for a name that it does not have."""
     known = [field.name for field in fields(options)]  # type: ignore[arg-type]
     for name in given:
@@ -206,24 +208,25 @@ def _planned(
     if artifacts is None:
         found = workspace.newest_artifacts()
     else:
-        several = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
-        found = [_artifact(source) for source in several]
+        sources = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
+        found = [read_source(source) for source in sources]
     if not found:
         raise UsageError("there is no artifact in the list", "name one, or leave the argument out for the newest")
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)
-    _warn([placement.notice] if placement.notice else [])
+    warn([placement.notice] if placement.notice else [])
     return running.plan(found, profile, placement, asked)
 
 
 def _results(side: Results) -> list[Result]:
     if isinstance(side, (str, os.PathLike)):
         found, problems = judging.load(Path(side))
-        _warn(problem.message for problem in problems)
+        warn(problem.message for problem in problems)
         return found
     return [side] if isinstance(side, Result) else list(side)
 
 
-def _warn(sentences: Iterable[str]) -> None:
+def warn(sentences: Iterable[str]) -> None:
+    """A Python warning for each sentence."""
     for sentence in sentences:
         warnings.warn(sentence, stacklevel=4)

@@ -21,7 +21,7 @@ from edgebench.measuring.running import RunOptions
 from edgebench.records.limits import Limits
 from edgebench.results import store
 
-FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select")
+FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick")
 
 
 def test_importing_the_package_loads_nothing_else_and_its_names_stay_functions() -> None:
@@ -51,8 +51,10 @@ def test_a_default_is_that_of_the_command(name: str) -> None:
     for parameter in inspect.signature(getattr(edgebench, name)).parameters.values():
         option = asked.get(parameter.name)
         plain = parameter.default is not None and option is not None and not callable(option.default)
-        if plain and isinstance(option.default, (int, float, str)) and parameter.name != "workspace":
-            assert parameter.default == option.default, parameter.name
+        if plain and isinstance(option.default, (int, float, str, tuple)) and parameter.name != "workspace":
+            default = option.type.convert(option.default, option, None) if not option.multiple else option.default
+            given = Path(parameter.default) if isinstance(default, Path) else parameter.default
+            assert given == default, parameter.name
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -21,6 +21,7 @@ ROOMS = (
     ("__main__",),
     ("cli",),
     ("commands",),
+    ("api_search",),
     ("api", "testing"),
     ("report",),
     ("choosing",),

@@ -1,20 +1,20 @@
-"""A pick as data: what was asked, how far it got, what came of it."""
+"""A pick as data: what was asked, and what came of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.choosing.decision import Decision
 from edgebench.records.limits import Limits, Prefer
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
-from edgebench.specs import SCHEMA, Precision
+from edgebench.specs import Artifact, Precision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
-    """All that the answer depends on. `configs`: a recipe for each candidate, whose epochs are decided here."""
+    """All that the answer depends on. `configs`: a recipe for each candidate; the pick itself decides the epochs."""
 
     configs: tuple[TrainConfig, ...]
     device: str
@@ -26,20 +26,15 @@ class Asked:
     target: str = "onnx"
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What a killed pick goes on with: the epochs that were decided, by "model round", and the seconds it took."""
-
-    epochs: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    schema: int = SCHEMA
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Picked:
-    """The decision, its results, the file that holds each, and what became of the candidates that have none."""
+    """The decision and what it rests on. `artifact`: what was chosen; None where nothing keeps the limits.
+
+    `files` holds the file of each of `results`; `left_out`: by model, why a candidate was not measured to the end.
+    """
 
     decision: Decision
+    artifact: Artifact | None
     results: tuple[Result, ...]
     files: tuple[Path, ...]
     left_out: dict[str, str]

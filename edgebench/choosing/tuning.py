@@ -1,88 +1,73 @@
-"""Searches runtime × precision × threads × batch × requests in flight for the best setting within an accuracy bound."""
+"""`tune`: searches runtime × precision × threads × batch × requests in flight for the best setting of a network."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from edgebench.choosing import halving
-from edgebench.errors import EdgebenchError
-from edgebench.machine.device import available_cores
+from edgebench.choosing.relatives import export_missing, judging_images
+from edgebench.choosing.tuned import Goal, Trial, Tuned
+from edgebench.errors import EdgebenchError, UsageError
+from edgebench.machine.device import available_cores, detect, load_profile, place
 from edgebench.measuring import process
-from edgebench.measuring.running import Planned
+from edgebench.measuring.running import Planned, RunOptions, plan
+from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
-from edgebench.records.workspace import now
+from edgebench.records.workspace import Workspace, now
 from edgebench.results import stats
-from edgebench.specs import SCHEMA, Artifact
+from edgebench.specs import Artifact, Precision
 
-Goal = Literal["latency", "throughput"]
-
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8", "bf16")  # that are considered where none is named
 ROUNDS = (0.1, 0.3, 1.0)  # of the measuring time in each round
 BATCHES = (1, 4, 16)  # that throughput tries
 BASELINE = "torch"  # eager, the runtime that every speed-up is told against
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One setting and what was seen of it; None where nothing was. `message`: why it is out.
+def tune(
+    start: Artifact, workspace: Workspace, *, device: str | None = None, goal: Goal = "latency",
+    precisions: Sequence[Precision] = (), accuracy_drop: float = 0.01, runtimes: tuple[str, ...] = (),
+    compute: str | None = None, duration_s: float = 3.0, export: bool = True, images: Path | None = None,
+    on_phase: Callable[[str], None] = lambda phase: None, on_left_out: Callable[[str], None] = lambda sentence: None,
+) -> Tuned:  # fmt: skip
+    """Find the fastest setting of a network on a device, and keep it in the workspace for `edgebench run --tuned`.
 
-    `median_ns` and `throughput_per_s` are the best of its launches. `accuracy_drop`: on the validation images, against
-    torch; None for fp32, whose answers are torch's.
+    `start`: the network's checkpoint, or an artifact of it. With `export` what is missing is exported first, in
+    `precisions` (by default fp32, int8 and bf16); fp32 is measured in any case, to compare with. Raises UsageError for
+    what cannot be meant, EdgebenchError if nothing could be measured.
     """
-
-    artifact: str
-    name: str
-    format: str
-    precision: str
-    runtime: str
-    threads: int | None
-    batch: int
-    streams: int
-    rounds: int = 0
-    median_ns: int | None = None
-    throughput_per_s: float | None = None
-    accuracy_drop: float | None = None
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The best setting found on a device for a checkpoint's artifacts, and what it is better than.
-
-    `eager`: PyTorch fp32 on as many threads as the device has cores; `default`: the best of the runtimes as they come,
-    on the fp32 artifact that each prefers. None where there was none to measure.
-    """
-
-    goal: Goal
-    device: str
-    compute: str
-    evidence: str
-    origin: str
-    best: Trial
-    eager: Trial | None
-    default: Trial | None
-    trials: tuple[Trial, ...]
-    accuracy_bound: float
-    seconds: float
-    created: str
-    schema: int = SCHEMA
-
-    def speedup(self, other: Trial | None) -> float | None:
-        """How many times as fast as `other` the best is, by the goal."""
-        if other is None:
-            return None
-        if self.goal == "throughput":
-            return self.best.throughput_per_s / other.throughput_per_s
-        return other.median_ns / self.best.median_ns
+    if not 0 <= accuracy_drop < 1:
+        raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
+    asked = RunOptions(runtimes=runtimes, compute=compute, scenario=goal, duration_s=duration_s)
+    asked.check()
+    profile = load_profile(device) if device else detect()
+    placement = place(profile, require_device=False, environ=os.environ)
+    with process.device_to_ourselves(lambda: on_phase("waiting: another edgebench is measuring on this machine")):
+        considered = tuple(precisions) or PRECISIONS
+        family = [f for f in workspace.family(start) if f.precision in (*considered, "fp32")]
+        if export:
+            family += export_missing(family, considered, workspace, on_phase=on_phase, on_left_out=on_left_out)
+        on_phase("asking the runtimes what they can open here")
+        planned = plan(family, profile, placement, asked)
+        if precisions:  # eager and the defaults stay, to compare with
+            planned = [p for p in planned if p.job.precision in precisions or p.job.precision == "fp32"]
+        found = search(
+            planned, goal, accuracy_drop=accuracy_drop, duration_s=duration_s,
+            images=judging_images(images, start, workspace), on_phase=on_phase,
+        )  # fmt: skip
+    where = workspace.tuned(start, profile.name, goal)
+    where.parent.mkdir(parents=True, exist_ok=True)
+    jsonio.write(where, found)
+    return found
 
 
 @dataclass
-class _Search:
+class _Bench:
     """What was seen so far of each job."""
 
     duration_s: float
@@ -107,8 +92,9 @@ class _Search:
     def fresh(self, job: Job) -> Trial:
         found = self.artifacts[job.artifact]
         return Trial(
-            job.artifact, found.path.name, found.format, job.precision, job.runtime, job.threads, job.batch,
-            job.streams, accuracy_drop=self.drops.get((job.artifact, job.runtime)),
+            artifact=job.artifact, name=found.path.name, format=found.format, precision=job.precision,
+            runtime=job.runtime, threads=job.threads, batch=job.batch, streams=job.streams,
+            accuracy_drop=self.drops.get((job.artifact, job.runtime)),
         )  # fmt: skip
 
 
@@ -123,7 +109,7 @@ def _with(old: Trial, result: Result, rounds: int) -> Trial:
     )
 
 
-def tune(
+def search(
     planned: Sequence[Planned],
     goal: Goal,
     *,
@@ -139,16 +125,16 @@ def tune(
     only the best few reach. Raises EdgebenchError if nothing could be measured.
     """
     began = time.monotonic()
-    search = _Search(duration_s, goal, artifacts={item.artifact.identity: item.artifact for item in planned})
+    bench = _Bench(duration_s, goal, artifacts={item.artifact.identity: item.artifact for item in planned})
     out: list[Trial] = []
     jobs: list[Job] = []
     for item in planned:
         reason = ""
         if item.job.precision != "fp32":
             on_phase(f"accuracy of {item.artifact.path.name} on {item.job.runtime}")
-            reason = _judge(search, item, images, accuracy_drop)
+            reason = _judge(bench, item, images, accuracy_drop)
         if reason:
-            out.append(replace(search.fresh(item.job), message=reason))
+            out.append(replace(bench.fresh(item.job), message=reason))
         else:
             jobs += _settings(item.job, goal)
     by_identity = {job.identity: job for job in jobs}
@@ -159,28 +145,29 @@ def tune(
 
     def look(identity: str, number: int) -> float | None:
         job = by_identity[identity]
-        setting = f"{search.artifacts[job.artifact].path.name} on {job.runtime}, {_words(job, goal)}"
+        setting = f"{bench.artifacts[job.artifact].path.name} on {job.runtime}, {_words(job, goal)}"
         on_phase(f"round {number + 1}, setting {next(done)}: {setting}")
-        return search.look(job, number)
+        return bench.look(job, number)
 
     costs = halving.halve(list(by_identity), look, always=defaults)
     if not costs:
-        reasons = {trial.message for trial in (*out, *search.seen.values()) if trial.message}
+        reasons = {trial.message for trial in (*out, *bench.seen.values()) if trial.message}
         raise EdgebenchError(f"none of {len(jobs)} settings could be measured: {'; '.join(sorted(reasons))}")
-    order = sorted(search.seen, key=lambda identity: costs.get(identity, float("inf")))
+    order = sorted(bench.seen, key=lambda identity: costs.get(identity, float("inf")))
     job = by_identity[order[0]]
     plain = [identity for identity in costs if identity in defaults]
     eager = next((i for i in plain if by_identity[i].runtime == BASELINE), None)
     default = next((i for i in plain if by_identity[i].runtime != BASELINE), None)
-    found = search.artifacts[job.artifact]
+    found = bench.artifacts[job.artifact]
     return Tuned(
-        goal, job.device, job.compute, job.evidence, found.origin or found.identity, search.seen[order[0]],
-        search.seen.get(eager), search.seen.get(default), (*(search.seen[i] for i in order), *out), accuracy_drop,
-        round(time.monotonic() - began, 1), now(),
+        goal=goal, device=job.device, compute=job.compute, evidence=job.evidence,
+        origin=found.origin or found.identity, best=bench.seen[order[0]], eager=bench.seen.get(eager),
+        default=bench.seen.get(default), trials=(*(bench.seen[i] for i in order), *out),
+        accuracy_bound=accuracy_drop, seconds=round(time.monotonic() - began, 1), created=now(),
     )  # fmt: skip
 
 
-def _judge(search: _Search, item: Planned, images: Callable[[], Path] | None, bound: float) -> str:
+def _judge(bench: _Bench, item: Planned, images: Callable[[], Path] | None, bound: float) -> str:
     """Why an artifact of lower precision is out on this runtime; empty if it is not."""
     if images is None:
         return "its accuracy is not known: there are no images to judge it by"
@@ -189,7 +176,7 @@ def _judge(search: _Search, item: Planned, images: Callable[[], Path] | None, bo
     if result.status != "ok" or result.evaluation is None:
         return result.message or result.status
     drop = result.evaluation.torch_accuracy - result.evaluation.accuracy
-    search.drops[item.job.artifact, item.job.runtime] = drop
+    bench.drops[item.job.artifact, item.job.runtime] = drop
     return f"it loses {drop:.2%} of the images, the bound is {bound:.2%}" if drop > bound + 1e-9 else ""
 
 

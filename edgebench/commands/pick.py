@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,12 @@ from edgebench.records.limits import Prefer
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
-    from edgebench.choosing.picked import Asked, Picked
-    from edgebench.choosing.picking import Pick
+    from edgebench.choosing.picked import Picked
+    from edgebench.choosing.ready_pick import ReadyPick
     from edgebench.records.limits import Limits
     from edgebench.records.workspace import Workspace
-    from edgebench.sweeping.site import Site
-    from edgebench.training.data import Dataset
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
-LEAST_IMAGE, MOST_IMAGE = 32, 224
-LOOKED_AT = 64  # image files whose size decides on that of the training
 
 
 class Duration(click.ParamType):
@@ -109,95 +104,40 @@ def command(
 
     from rich.console import Console
 
-    from edgebench.choosing import picking
-    from edgebench.choosing.picked import Asked
-    from edgebench.measuring import process
-    from edgebench.records.recipe import TrainConfig, absolute
+    from edgebench.choosing import picking, ready_pick
     from edgebench.report import deploy
-    from edgebench.sweeping import site, step_process
-    from edgebench.sweeping.facts import Question
-    from edgebench.sweeping.records import Records
-    from edgebench.training.data import find
 
-    began = time.monotonic()
     deploy.check(out)
     console = Console(stderr=True)
-    dataset = find(data)
-    models = models or picking.MODELS
-    if unknown := set(init_weights) - set(models):
-        raise UsageError(f"--init-weights is for {min(unknown)}, which is no candidate", f"of {', '.join(models)}")
-    wanted = _named(runtimes)
     with console.status("looking at the images and the runtimes"):
-        images = len(dataset.read().source.labels)
-        size = image_size or _image_size(dataset, data)
-        configs = tuple(
-            TrainConfig(
-                model=model, dataset=data, image_size=size, seed=seed,
-                pretrained=pretrained and model not in init_weights, init_weights=init_weights.get(model),
-            )
-            for model in models
+        ready = ready_pick.prepare(
+            data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
+            models=models, precisions=precisions, image_size=image_size, pretrained=pretrained,
+            init_weights=init_weights, seed=seed,
         )  # fmt: skip
-        here = site.here(device, probes=process.probe_all(wanted))
-        asked = Asked(configs, here.device, _working(wanted, here), precisions, limits, prefer, budget_s)
-        known = step_process.ask(Question(tuple(map(absolute, configs)), (asked.target,)))
-    if here.notice:
-        console.print(here.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
-    _say_what_is_ahead(asked, images, size)
-    with Records(workspace) as kept, console.status("") as status:
-        pick = picking.Pick(
-            asked, known, here, kept, images=images, began=began,
-            tell=lambda sentence: click.echo(sentence, err=True),
-            show=lambda what, left: status.update(f"{_clock(left)} left: {_safe(what)}"),
-        )  # fmt: skip
+    if ready.site.notice:
+        console.print(ready.site.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
+    _say_what_is_ahead(ready)
+    with console.status("") as status:
         try:
-            picked = pick.decide()
+            picked = picking.pick(
+                ready, workspace, tell=lambda sentence: click.echo(sentence, err=True),
+                show=lambda what, left: status.update(f"{_clock(left)} left: {_safe(what)}"),
+            )  # fmt: skip
         except KeyboardInterrupt:
             click.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
             sys.exit(130)
-        _deliver(pick, picked, out)
+    deploy.write(out, picked.decision, picked.artifact, list(picked.files))
     _show(picked, out, as_json)
     if picked.decision.chosen is None:
         sys.exit(1)
 
 
-def _image_size(dataset: Dataset, name: str) -> int:
-    """The dataset's own, or for a folder of images their usual size, in multiples of 8."""
-    from edgebench.training.data.decoding import usual_side
-
-    files = getattr(dataset.read().source, "files", None)
-    if not files:
-        return dataset.image_size
-    step = max(1, len(files) // LOOKED_AT)
-    side = usual_side([Path(name).expanduser() / file.name for file in files[::step]]) or MOST_IMAGE
-    return min(MOST_IMAGE, max(LEAST_IMAGE, side // 8 * 8))
-
-
-def _named(given: tuple[str, ...]) -> list[str]:
-    """The runtimes that are asked for, by default all that infer.py can be written for."""
-    from edgebench.machine.registry import canonical
-    from edgebench.report.deploy import LOAD
-
-    asked = list(dict.fromkeys(canonical("runtimes", name) for name in given))
-    if wrong := [name for name in asked if name not in LOAD]:
-        raise UsageError(f"pick makes no folder that runs on {wrong[0]}", f"--runtime {' or '.join(LOAD)}")
-    return asked or list(LOAD)
-
-
-def _working(wanted: list[str], here: Site) -> tuple[str, ...]:
-    from edgebench.errors import EdgebenchError
-
-    works = {probe.name for probe in here.probes if not probe.error and here.compute in probe.devices}
-    if not (found := tuple(name for name in wanted if name in works)):
-        raise EdgebenchError(
-            f"none of {', '.join(wanted)} works here on {here.compute}", "`edgebench doctor` says what is missing"
-        )
-    return found
-
-
-def _say_what_is_ahead(asked: Asked, images: int, size: int) -> None:
-    minutes, n = asked.budget_s / 60, len(asked.configs)
+def _say_what_is_ahead(ready: ReadyPick) -> None:
+    asked = ready.asked
+    minutes, n, size = asked.budget_s / 60, len(asked.configs), asked.configs[0].image_size
     click.echo(
-        f"{n} candidates, {images} images at {size} pixels, {minutes:g} minutes, on {', '.join(asked.runtimes)}",
+        f"{n} candidates, {ready.images} images at {size} pixels, {minutes:g} minutes, on {', '.join(asked.runtimes)}",
         err=True,
     )
     if asked.budget_s < 60 * n:
@@ -205,16 +145,6 @@ def _say_what_is_ahead(asked: Asked, images: int, size: int) -> None:
             f"note: {asked.budget_s:g} s is little for {n} candidates: those that there is no time for are left out "
             "(fewer --models, a longer --budget)", err=True,
         )  # fmt: skip
-
-
-def _deliver(pick: Pick, picked: Picked, out: Path) -> None:
-    from edgebench.report import deploy
-
-    chosen, decision = None, picked.decision
-    if decision.chosen is not None:
-        made = (o for o in pick.kept.all() if o.status == "ok" and o.product == decision.chosen.row.artifact)
-        chosen = pick.kept.artifact(next(made))
-    deploy.write(out, decision, chosen, list(picked.files))
 
 
 def _show(picked: Picked, out: Path, as_json: bool) -> None:

@@ -15,10 +15,8 @@ from edgebench.records.jobs import UNTIMED, Policy, Scenario
 
 if TYPE_CHECKING:
     from edgebench.machine.power.place import Watts
-    from edgebench.measuring.running import RunOptions
     from edgebench.records.result import Result
     from edgebench.records.workspace import Workspace
-    from edgebench.specs import Artifact
 
 
 @click.command(
@@ -150,7 +148,9 @@ def command(
     placement = place(profile, require_device=require_device, environ=os.environ)
     artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
     if tuned:
-        artifacts, asked = _tuned(artifacts, workspace, profile.name, asked)
+        from edgebench.choosing.tuned import measure_tuned
+
+        artifacts, asked = measure_tuned(artifacts, workspace, profile.name, asked)
 
     console = Console(stderr=True)
     if placement.notice:
@@ -197,32 +197,3 @@ def command(
         sys.exit(130)  # as a shell tells of SIGINT
     if not well:
         sys.exit(1)
-
-
-def _tuned(
-    given: list[Artifact], workspace: Workspace, device: str, asked: RunOptions
-) -> tuple[list[Artifact], RunOptions]:
-    """The artifact that was found best of the family of what is given, and what is asked of it unless the user did."""
-    from dataclasses import replace
-
-    from edgebench.choosing.tuning import Tuned
-    from edgebench.errors import BadFile, UsageError
-    from edgebench.records import jsonio
-
-    if len({found.origin or found.identity for found in given}) > 1:
-        raise UsageError("--tuned is for the artifacts of one checkpoint", "name one of them")
-    goal = "throughput" if asked.scenario == "throughput" else "latency"
-    where = workspace.tuned(given[0], device, goal)
-    if not where.is_file():
-        raise UsageError(f"nothing was tuned for {goal} of {given[0].path.name} on {device}", "`edgebench tune` first")
-    found = jsonio.read(Tuned, where)
-    best = found.best
-    chosen = next((one for one in workspace.family(given[0]) if one.identity == best.artifact), None)
-    if chosen is None:
-        raise BadFile(f"{best.name}, which {where} found best, is not here any more", "`edgebench tune` again")
-    crowded = {"batch": asked.batch or best.batch, "streams": asked.streams or best.streams}
-    asked = replace(
-        asked, runtimes=(best.runtime,), compute=asked.compute or found.compute, threads=asked.threads or best.threads,
-        **crowded if goal == "throughput" else {},
-    )  # fmt: skip
-    return [chosen], asked

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,8 @@ from edgebench.commands import _options
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from edgebench.choosing.tuning import Goal, Trial, Tuned
+    from edgebench.choosing.tuned import Goal, Trial, Tuned
     from edgebench.records.workspace import Workspace
-    from edgebench.specs import Artifact
 
 
 @click.command(
@@ -69,109 +65,27 @@ def command(
     Exports what is missing, puts out what loses too much accuracy, then measures every setting briefly and the better
     ones for longer. The setting that is found is kept in the workspace, and `edgebench run --tuned` measures it.
     """
-    import os
-
     from rich.console import Console
 
     from edgebench import artifact
     from edgebench.choosing import tuning
-    from edgebench.errors import UsageError
-    from edgebench.machine.device import detect, load_profile, place
-    from edgebench.measuring import process, running
     from edgebench.records import jsonio
 
-    if not 0 <= accuracy_drop < 1:
-        raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
-    asked = running.RunOptions(runtimes=runtimes, compute=compute, scenario=goal, duration_s=duration_s)
-    asked.check()
-    profile = load_profile(device) if device else detect()
-    placement = place(profile, require_device=False, environ=os.environ)
     start = artifact.read(path) if path else workspace.newest_checkpoint()
     console = Console(stderr=True)
-    with console.status("") as status, process.device_to_ourselves(
-        lambda: status.update("waiting: another edgebench is measuring on this machine")
-    ):  # fmt: skip
-        considered = precisions or ("fp32", "int8", "bf16")
-        family = [f for f in workspace.family(start) if f.precision in (*considered, "fp32")]
-        if not no_export:
-            family += _missing(family, considered, workspace, console, status.update)
-        status.update("asking the runtimes what they can open here")
-        planned = running.plan(family, profile, placement, asked)
-        if precisions:  # eager and the defaults stay, to compare with
-            planned = [p for p in planned if p.job.precision in precisions or p.job.precision == "fp32"]
+    with console.status("") as status:
         found = tuning.tune(
-            planned, goal, accuracy_drop=accuracy_drop, duration_s=duration_s, images=_images(images, start, workspace),
+            start, workspace, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
+            runtimes=runtimes, compute=compute, duration_s=duration_s, export=not no_export, images=images,
             on_phase=status.update,
+            on_left_out=lambda said: console.print(said, highlight=False, markup=False, soft_wrap=True),
         )  # fmt: skip
-    where = workspace.tuned(start, profile.name, goal)
-    where.parent.mkdir(parents=True, exist_ok=True)
-    jsonio.write(where, found)
     if as_json:
         click.echo(jsonio.dumps(found, indent=1))
         return
     _show(found)
-    click.echo(f"kept: {where}")
+    click.echo(f"kept: {workspace.tuned(start, found.device, goal)}")
     click.echo("next: edgebench run --tuned" + (" --scenario throughput" if goal == "throughput" else ""))
-
-
-def _missing(
-    family: list[Artifact], precisions: tuple[Precision, ...], workspace: Workspace, console: object,
-    tell: Callable[[str], None],
-) -> list[Artifact]:  # fmt: skip
-    """What the family's checkpoint has not been exported to and can be here; what cannot is said, not hidden."""
-    from edgebench.errors import EdgebenchError, Unsupported
-    from edgebench.exporting import pipeline
-    from edgebench.machine import registry
-
-    checkpoint = next((f for f in family if f.format == "checkpoint"), None)
-    if checkpoint is None:
-        return []
-    have = {(f.format, f.precision) for f in family if f.input_type == "float32"}
-    made = []
-    for target in registry.names("exporters"):
-        try:
-            able = registry.load("exporters", target).accepts
-        except Unsupported:
-            continue  # `edgebench doctor` tells why
-        for precision in precisions:
-            if precision not in able or (target, precision) in have:
-                continue
-            tell(f"exporting to {target} in {precision}")
-            try:
-                done = pipeline.export(
-                    checkpoint, target, workspace, precision=precision,
-                    calibration=partial(pipeline.calibration, checkpoint, workspace, 300),
-                    tell=lambda stage, precision=precision: tell(f"{stage} in {precision}"),
-                )  # fmt: skip
-            except EdgebenchError as error:
-                console.print(
-                    f"left out: {target} in {precision}: {error.message}", highlight=False, markup=False, soft_wrap=True
-                )
-            else:
-                made.append(done.artifact)
-    return made
-
-
-def _images(given: Path | None, start: Artifact, workspace: Workspace) -> Callable[[], Path] | None:
-    """A function to the file of images that lower precisions are judged by; it is made when it is first asked for."""
-    from edgebench.errors import EdgebenchError
-
-    if given or workspace.validation_set(start).is_file():
-        return lambda: given or workspace.validation_set(start)
-    try:
-        checkpoint = workspace.checkpoint_of(start) if start.format != "checkpoint" else start
-    except EdgebenchError:  # as on a board
-        return None
-
-    def made() -> Path:
-        where = workspace.validation_set(start)
-        if not where.is_file():
-            from edgebench.training.checkpoint import write_split
-
-            write_split(checkpoint, where, lambda done, total: None, "validation")
-        return where
-
-    return made
 
 
 def _show(found: Tuned) -> None:

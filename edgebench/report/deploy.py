@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgebench import artifact as folder
 from edgebench.choosing.decision import Decision
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
+from edgebench.machine import registry
 from edgebench.records import jsonio
 from edgebench.report import choice
 from edgebench.specs import Artifact
@@ -53,6 +55,17 @@ for path in sys.argv[1:] if __name__ == "__main__" else []:
 '''
 NOT_NEEDED = {folder.REFERENCE, "history.jsonl", "config.toml"}
 OURS = "decision.json"  # what tells a folder that may be replaced
+
+
+def runtimes(named: Sequence[str] = ()) -> list[str]:
+    """The runtimes that infer.py can be written for: those of them that are named, all where none is.
+
+    Raises UsageError for another one.
+    """
+    asked = list(dict.fromkeys(registry.canonical("runtimes", name) for name in named))
+    if wrong := [name for name in asked if name not in LOAD]:
+        raise UsageError(f"pick makes no folder that runs on {wrong[0]}", f"--runtime {' or '.join(LOAD)}")
+    return asked or list(LOAD)
 
 
 def check(out: Path) -> None:

@@ -6,10 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +18,9 @@ from conftest import clean_environment
 from PIL import Image
 
 from edgebench import artifact
-from edgebench.choosing import halving, picking
+from edgebench.choosing import halving, pick_steps, picking
 from edgebench.choosing.picked import Asked, Picked
+from edgebench.choosing.ready_pick import ReadyPick
 from edgebench.cli import cli
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
@@ -95,21 +96,21 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pick(
     photos: Path, root: Path, *, budget_s: float = 600.0, limits: Limits | None = None, log: list[str] | None = None,
     told: list[str] | None = None,
-) -> tuple[Picked, Records]:  # fmt: skip
+) -> Picked:  # fmt: skip
     configs = tuple(
         TrainConfig(model=f"{photos / 'own.py'}:{name}", dataset=str(photos), image_size=SIZE, batch_size=16, threads=1)
         for name in FUNCTIONS
     )
     here = site.here("cpu", probes=probes())
-    asked = Asked(configs, "cpu", ("onnxruntime",), ("fp32",), limits or Limits(), "accuracy", budget_s)
+    asked = Asked(
+        configs=configs, device="cpu", runtimes=("onnxruntime",), precisions=("fp32",), limits=limits or Limits(),
+        prefer="accuracy", budget_s=budget_s,
+    )  # fmt: skip
     known = facts.find(facts.Question(tuple(map(absolute, configs)), ("onnx",)))
+    ready = ReadyPick(asked=asked, known=known, site=here, images=61, began=time.monotonic())
     steps: list[str] = [] if log is None else log
-    with Records(Workspace(root)) as kept:
-        made = picking.Pick(
-            asked, known, here, kept, images=61, tell=(told if told is not None else []).append,
-            engine=lambda kept, _: Here(kept, steps),
-        )  # fmt: skip
-        return made.decide(), kept
+    tell = (told if told is not None else []).append
+    return picking.pick(ready, Workspace(root), tell=tell, engine=lambda kept, _: Here(kept, steps))
 
 
 @cache
@@ -122,7 +123,7 @@ def short() -> Iterator[None]:
     """Tiny trainings and measurements."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(picking, "MOST_EPOCHS", 4)
-        patch.setattr(picking, "FINAL_S", 1.0)
+        patch.setattr(pick_steps, "FINAL_S", 1.0)
         patch.setattr(halving, "FINALISTS", 1)
         patch.setenv(own.TRUST, "")  # put back at the end, whatever the steps make of it
         yield
@@ -132,15 +133,13 @@ def short() -> Iterator[None]:
 def answer(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Picked, list[str]]:
     """One pick, delivered: the workspace, the folder, the answer, and the steps that were done."""
     root, log = tmp_path_factory.mktemp("runs"), []
-    picked, kept = pick(photos, root, log=log, limits=Limits(max_memory_mb=10_000))
-    deliver(picked, kept, root / "picked")
+    picked = pick(photos, root, log=log, limits=Limits(max_memory_mb=10_000))
+    deliver(picked, root / "picked")
     return root, root / "picked", picked, log
 
 
-def deliver(picked: Picked, kept: Records, out: Path) -> None:
-    from edgebench.commands.pick import _deliver
-
-    _deliver(SimpleNamespace(kept=kept), picked, out)
+def deliver(picked: Picked, out: Path) -> None:
+    deploy.write(out, picked.decision, picked.artifact, list(picked.files))
 
 
 def test_the_folder_answers_as_torch_does(answer, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,17 +197,17 @@ def test_the_same_command_does_nothing_twice(answer, photos: Path) -> None:
     root, _, picked, log = answer
     assert log  # the first time it did something
     again: list[str] = []
-    once_more, _ = pick(photos, root, log=again, limits=Limits(max_memory_mb=10_000))
+    once_more = pick(photos, root, log=again, limits=Limits(max_memory_mb=10_000))
     assert again == [] and once_more.decision == picked.decision
 
 
 def test_what_is_too_large_is_out_after_its_look(photos: Path, answer) -> None:
     root, told, log = answer[0], [], []
-    picked, kept = pick(photos, root, log=log, told=told, limits=Limits(max_memory_mb=1))
+    picked = pick(photos, root, log=log, told=told, limits=Limits(max_memory_mb=1))
     assert log == []  # the looks were done; no training follows
     assert picked.decision.chosen is None and picked.decision.nearest is not None
     assert len(picked.left_out) == 2 and all("out: memory" in line for line in told)
-    deliver(picked, kept, root / "nothing")
+    deliver(picked, root / "nothing")
     assert sorted(path.name for path in (root / "nothing").iterdir()) == ["decision.json", "decision.md", "evidence"]
 
 

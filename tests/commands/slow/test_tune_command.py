@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Command
 
-from edgebench.choosing.tuning import Tuned
+from edgebench.choosing.tuned import Tuned
 from edgebench.machine.device import available_cores
 from edgebench.records import jsonio
 

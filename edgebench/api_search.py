@@ -1,0 +1,68 @@
+"""What the commands do, as functions: tune, pick, sweep, study, which do many steps each. See api.py for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgebench.api import AnyPath, Source, read_source, several, warn, with_values
+from edgebench.choosing import picking, ready_pick, tuning
+from edgebench.choosing.picked import Picked
+from edgebench.choosing.tuned import Goal, Tuned
+from edgebench.records.limits import Limits, Prefer
+from edgebench.records.workspace import Workspace
+from edgebench.report import deploy
+from edgebench.specs import Precision
+
+
+def tune(
+    source: Source | None = None, *, workspace: AnyPath = "runs", device: str | None = None, goal: Goal = "latency",
+    precisions: Sequence[Precision] = (), accuracy_drop: float = 0.01, runtime: str | Sequence[str] = (),
+    compute: str | None = None, duration_s: float = 3.0, export: bool = True, images: AnyPath | None = None,
+    tell: Callable[[str], None] = lambda phase: None,
+) -> Tuned:  # fmt: skip
+    """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and streams.
+
+    `source`: a checkpoint or an artifact of it. `tuned.best` is a `Trial`: `median_ns` (nanoseconds a request),
+    `throughput_per_s` (images a second), and the `runtime`, `precision`, `threads`, `batch` and `streams` that gave
+    them; `tuned.speedup(tuned.eager)` says how many times as fast as PyTorch that is. A lower precision may lose
+    `accuracy_drop`, a share of the validation images; `duration_s` is measured in the last round. With `export` what
+    is missing is exported first; what could not be is a warning. Raises UsageError for what cannot be meant,
+    EdgebenchError if nothing could be measured.
+    """
+    where = Workspace(Path(workspace))
+    start = where.newest_checkpoint() if source is None else read_source(source)
+    return tuning.tune(
+        start, where, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
+        runtimes=several(runtime), compute=compute, duration_s=duration_s, export=export,
+        images=Path(images) if images else None, on_phase=tell, on_left_out=lambda said: warn([said]),
+    )  # fmt: skip
+
+
+def pick(
+    dataset: str, *, workspace: AnyPath = "runs", out: AnyPath = "picked", device: str | None = None,
+    prefer: Prefer = "accuracy", budget_s: float = ready_pick.BUDGET_S, models: Sequence[str] = (),
+    runtime: str | Sequence[str] = (), precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None,
+    pretrained: bool = False, init_weights: dict[str, str] | None = None, seed: int = 0,
+    tell: Callable[[str], None] = lambda sentence: None, **limits: float,
+) -> Picked:  # fmt: skip
+    """Find out what to deploy for images on a device, in about `budget_s` seconds: `pick("photos/", max_p99_ms=20)`.
+
+    `dataset`: a folder of images, a folder a class, or a dataset's name. `limits` are those of `select`. The folder
+    `out` gets the model, infer.py and the evidence; `picked.artifact` is the model, None where nothing keeps the
+    limits; `picked.decision` says why, as `select` does, and `picked.left_out` what became of the other candidates.
+    A pick that was killed goes on where it was. Raises UsageError for what cannot be meant, EdgebenchError if no
+    candidate could be trained, exported and measured.
+    """
+    folder, asked = Path(out), with_values(Limits(), limits, "limit")
+    asked.check()
+    deploy.check(folder)
+    ready = ready_pick.prepare(
+        dataset, runtimes=deploy.runtimes(several(runtime)), device=device, limits=asked, prefer=prefer,
+        budget_s=budget_s, models=models, precisions=precisions, image_size=image_size, pretrained=pretrained,
+        init_weights=init_weights, seed=seed,
+    )  # fmt: skip
+    warn([ready.site.notice] if ready.site.notice else [])
+    picked = picking.pick(ready, Workspace(Path(workspace)), tell=tell)
+    deploy.write(folder, picked.decision, picked.artifact, list(picked.files))
+    return picked

@@ -1,0 +1,103 @@
+"""The time budget of a pick: what is left of it, kept on disk, and steps that are done only while some is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edgebench.records import jsonio
+from edgebench.specs import SCHEMA
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.steps import Outcome, Step
+from edgebench.sweeping.this_machine import Local, slots
+from edgebench.sweeping.work import Engine, State, settled, work
+
+SAVE_EVERY_S = 5.0
+
+
+class OutOfTime(Exception):
+    """The time for a step is over. What is chosen is chosen from what is done by now."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a killed pick goes on with: the epochs that were decided, by "model round", and the seconds it took."""
+
+    epochs: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    schema: int = SCHEMA
+
+
+class Budget:
+    """Seconds to spend, those included that an earlier run of the same pick spent before it was killed.
+
+    The epochs that were decided are kept too: how fast this machine is today must not change a training that is done.
+    """
+
+    def __init__(self, seconds: float, file: Path, began: float | None = None) -> None:
+        self.seconds, self._file = seconds, file
+        self._progress = jsonio.read_if_good(Progress, file) or Progress()
+        self._began = (time.monotonic() if began is None else began) - self._progress.seconds
+        self._saved = time.monotonic()
+
+    @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def left_s(self) -> float:
+        return self.seconds - self.spent_s
+
+    def epochs(self, name: str, decide: Callable[[], int]) -> int:
+        """How many epochs the training called `name` gets: what was decided once stays."""
+        if name not in self._progress.epochs:
+            self._progress = replace(self._progress, epochs=self._progress.epochs | {name: decide()})
+            self.save()
+        return self._progress.epochs[name]
+
+    def save(self) -> None:
+        self._saved = time.monotonic()
+        self._progress = replace(self._progress, seconds=round(self._saved - self._began, 1))
+        jsonio.write(self._file, self._progress)
+
+    def save_now_and_then(self) -> None:
+        if time.monotonic() - self._saved > SAVE_EVERY_S:
+            self.save()
+
+
+def this_machine(kept: Records, steps: Sequence[Step]) -> Engine:
+    """The engine that does the steps here."""
+    return Local(kept, slots(steps))
+
+
+class StepsInTime:
+    """Does steps of a sweep within a budget. `show` hears what is being done and the seconds left."""
+
+    def __init__(
+        self, kept: Records, budget: Budget, show: Callable[[str, float], None],
+        engine: Callable[[Records, Sequence[Step]], Engine],
+    ) -> None:  # fmt: skip
+        self._kept, self._budget, self._show, self._engine = kept, budget, show, engine
+
+    def done(self, steps: Sequence[Step]) -> bool:
+        """Whether none of the steps is left to do."""
+        return len(settled(steps, self._kept)) == len(steps)
+
+    def do(self, steps: Sequence[Step], until_s: float) -> dict[str, Outcome]:
+        """Do the steps while more than `until_s` of the budget is left; the outcomes by identity.
+
+        Raises OutOfTime where a step is under way by then. What is done is kept.
+        """
+
+        def on_change(state: State) -> None:
+            running = [o for o in state.outcomes.values() if o.status == "running"]
+            for outcome in running[:1]:
+                phase = self._kept.phase(outcome.step.identity)
+                self._show(f"{outcome.step.title}{f': {phase}' if phase else ''}", self._budget.left_s)
+            self._budget.save_now_and_then()
+            if running and self._budget.left_s < until_s:
+                raise OutOfTime
+
+        return work(steps, self._kept, self._engine(self._kept, steps), on_change)

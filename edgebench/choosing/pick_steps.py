@@ -1,0 +1,100 @@
+"""The steps that a pick is made of: a candidate's trial run, its longer trainings, and its final measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edgebench.choosing.picked import Asked
+from edgebench.measuring.running import RunOptions
+from edgebench.records.jobs import Policy
+from edgebench.records.recipe import TrainConfig, absolute
+from edgebench.records.result import Result
+from edgebench.results import stats
+from edgebench.specs import Precision
+from edgebench.sweeping import build
+from edgebench.sweeping.facts import Facts
+from edgebench.sweeping.site import Site
+from edgebench.sweeping.steps import Export, Measure, Step, Train
+
+QUICK = RunOptions(duration_s=0.5, warmup_s=0.2, policy=Policy(launches=1, precision_target=0.0, max_seconds=10.0))
+FINAL_S = 20.0  # of measuring a finalist on one runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A training, the exports from it, and the evaluations and measurements of what the last one makes."""
+
+    trained: Train
+    exports: tuple[Export, ...]
+    evaluations: tuple[Measure, ...] = ()
+    measurements: tuple[Measure, ...]
+
+    @property
+    def steps(self) -> list[Step]:
+        return [self.trained, *self.exports, *self.evaluations, *self.measurements]
+
+
+class Steps:
+    """Makes the steps of each candidate from what was asked and what was found out about it."""
+
+    def __init__(self, asked: Asked, known: Facts, site: Site) -> None:
+        self._asked, self._known, self._site = asked, known, site
+        self._configs = {config.model: absolute(config) for config in asked.configs}
+
+    @property
+    def models(self) -> list[str]:
+        return list(self._configs)
+
+    def config(self, model: str) -> TrainConfig:
+        return self._configs[model]
+
+    def train(self, model: str, epochs: int, subset: str | None = None) -> Train:
+        config = replace(self._configs[model], epochs=epochs)
+        return build.train(replace(config, subset=subset) if subset else config, self._known)
+
+    def trial(self, trained: Train) -> Chain:
+        """A short training's export, measured briefly on each runtime."""
+        exports = self._exports(trained, "fp32")
+        measured = [build.measure(exports[-1], runtime, self._site, QUICK) for runtime in self._asked.runtimes]
+        return Chain(trained=trained, exports=exports, measurements=tuple(measured))
+
+    def final(self, trained: Train, precision: Precision, slowest_s: float) -> Chain:
+        """A finalist's export, evaluated and measured; `slowest_s` is the longest median of its trial run."""
+        exports, runtimes = self._exports(trained, precision), self._asked.runtimes
+        enough_s = 1.15 * stats.min_samples(0.99) * slowest_s / 2  # that p99 can be told, though time be short
+        policy = Policy(precision_target=0.02, max_seconds=FINAL_S)
+        options = RunOptions(duration_s=round(min(max(0.5, enough_s), FINAL_S / 2), 1), warmup_s=0.3, policy=policy)
+        return Chain(
+            trained=trained, exports=exports,
+            evaluations=tuple(build.evaluate(exports[-1], runtime, self._site, options) for runtime in runtimes),
+            measurements=tuple(build.measure(exports[-1], runtime, self._site, options) for runtime in runtimes),
+        )  # fmt: skip
+
+    def longer(self, chain: Chain, results: Mapping[str, Result]) -> Chain:
+        """The chain with longer measurements where p99 has a limit and too few requests were made to tell it.
+
+        `results`: of the measurements that went well, by identity. The chain itself where none need be longer.
+        """
+        if not self._asked.limits.max_p99_ms:
+            return chain
+        measurements = tuple(_longer(step, results.get(step.identity)) for step in chain.measurements)
+        return chain if measurements == chain.measurements else replace(chain, measurements=measurements)
+
+    def _exports(self, trained: Train, precision: Precision) -> tuple[Export, ...]:
+        return tuple(build.export(trained, self._asked.target, precision, self._known))
+
+
+def seconds_of_final(export_s: float, runtimes: Sequence[str]) -> float:
+    """About how long a finalist's export, evaluations and measurements take in one precision."""
+    # An evaluation opens the model as a measurement does, and then runs each test image once.
+    return export_s + len(runtimes) * FINAL_S * 1.5
+
+
+def _longer(step: Measure, result: Result | None) -> Measure:
+    summary = result.summary if result else None
+    if summary is None or summary.p99_ns is not None:
+        return step
+    seconds = round(1.5 * stats.min_samples(0.99) / summary.throughput_per_s, 1)
+    policy = replace(step.options.policy, max_seconds=FINAL_S + seconds)
+    return replace(step, options=replace(step.options, duration_s=seconds, policy=policy))

@@ -1,0 +1,89 @@
+"""What a pick needs before it begins: candidates, image size, device, runtimes and datasets, all looked up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebench.choosing.picked import Asked
+from edgebench.errors import EdgebenchError, UsageError
+from edgebench.measuring import process
+from edgebench.records.limits import Limits, Prefer
+from edgebench.records.recipe import TrainConfig, absolute
+from edgebench.specs import Precision
+from edgebench.sweeping import site, step_process
+from edgebench.sweeping.facts import Facts, Question
+from edgebench.sweeping.site import Site
+from edgebench.training import data
+from edgebench.training.data.decoding import usual_side
+
+MODELS = ("mobilenetv3_small_050", "mobilenetv4", "efficientvit", "resnet18")
+BUDGET_S = 1800.0
+LEAST_IMAGE, MOST_IMAGE = 32, 224  # pixels
+SAMPLED_IMAGES = 64  # image files whose size decides on that of the training
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyPick:
+    """A pick whose names were all looked up. `images`: how many the dataset has; `began`: on the monotonic clock."""
+
+    asked: Asked
+    known: Facts
+    site: Site
+    images: int
+    began: float
+
+
+def prepare(
+    dataset: str, *, runtimes: Sequence[str], device: str | None = None, limits: Limits | None = None,
+    prefer: Prefer = "accuracy", budget_s: float = BUDGET_S, models: Sequence[str] = (),
+    precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, pretrained: bool = False,
+    init_weights: Mapping[str, str] | None = None, seed: int = 0,
+) -> ReadyPick:  # fmt: skip
+    """Look up all that a pick is asked for. The budget runs from here.
+
+    `runtimes`: those to measure on, as far as they work here; `models`: by default MODELS; `image_size`: by default as
+    the images are. Raises UsageError for what cannot be meant, EdgebenchError where no runtime works.
+    """
+    began = time.monotonic()
+    found, weights = data.find(dataset), init_weights or {}
+    models = models or MODELS
+    if unknown := set(weights) - set(models):
+        raise UsageError(f"--init-weights is for {min(unknown)}, which is no candidate", f"of {', '.join(models)}")
+    images = len(found.read().source.labels)
+    size = image_size or _image_size(found, dataset)
+    configs = tuple(
+        TrainConfig(
+            model=model, dataset=dataset, image_size=size, seed=seed, pretrained=pretrained and model not in weights,
+            init_weights=weights.get(model),
+        )
+        for model in models
+    )  # fmt: skip
+    here = site.here(device, probes=process.probe_all(list(runtimes)))
+    asked = Asked(
+        configs=configs, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
+        limits=limits or Limits(), prefer=prefer, budget_s=budget_s,
+    )  # fmt: skip
+    known = step_process.ask(Question(tuple(map(absolute, configs)), (asked.target,)))
+    return ReadyPick(asked=asked, known=known, site=here, images=images, began=began)
+
+
+def _image_size(dataset: data.Dataset, name: str) -> int:
+    """The dataset's own, or for a folder of images their usual size, in multiples of 8."""
+    files = getattr(dataset.read().source, "files", None)
+    if not files:
+        return dataset.image_size
+    step = max(1, len(files) // SAMPLED_IMAGES)
+    side = usual_side([Path(name).expanduser() / file.name for file in files[::step]]) or MOST_IMAGE
+    return min(MOST_IMAGE, max(LEAST_IMAGE, side // 8 * 8))
+
+
+def _working(wanted: Sequence[str], here: Site) -> tuple[str, ...]:
+    works = {probe.name for probe in here.probes if not probe.error and here.compute in probe.devices}
+    if not (found := tuple(name for name in wanted if name in works)):
+        raise EdgebenchError(
+            f"none of {', '.join(wanted)} works here on {here.compute}", "`edgebench doctor` says what is missing"
+        )
+    return found

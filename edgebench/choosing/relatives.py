@@ -1,0 +1,73 @@
+"""The exports that `tune` chooses from, missing ones made first, and the images that lower precisions are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.exporting import pipeline
+from edgebench.machine import registry
+from edgebench.records.workspace import Workspace
+from edgebench.specs import Artifact, Precision
+
+CALIBRATION_IMAGES = 300
+
+
+def export_missing(
+    family: Sequence[Artifact], precisions: Sequence[Precision], workspace: Workspace, *,
+    on_phase: Callable[[str], None] = lambda phase: None, on_left_out: Callable[[str], None] = lambda sentence: None,
+) -> list[Artifact]:  # fmt: skip
+    """Export the family's checkpoint to each format and precision that is missing and can be made here.
+
+    `on_left_out` hears of each export that failed, with the reason. Without the checkpoint nothing is made.
+    """
+    checkpoint = next((f for f in family if f.format == "checkpoint"), None)
+    if checkpoint is None:
+        return []
+    have = {(f.format, f.precision) for f in family if f.input_type == "float32"}
+    made = []
+    for target in registry.names("exporters"):
+        try:
+            able = registry.load("exporters", target).accepts
+        except Unsupported:
+            continue  # `edgebench doctor` tells why
+        for precision in precisions:
+            if precision not in able or (target, precision) in have:
+                continue
+            on_phase(f"exporting to {target} in {precision}")
+            try:
+                done = pipeline.export(
+                    checkpoint, target, workspace, precision=precision,
+                    calibration=partial(pipeline.calibration, checkpoint, workspace, CALIBRATION_IMAGES),
+                    tell=lambda stage, precision=precision: on_phase(f"{stage} in {precision}"),
+                )  # fmt: skip
+            except EdgebenchError as error:
+                on_left_out(f"left out: {target} in {precision}: {error.message}")
+            else:
+                made.append(done.artifact)
+    return made
+
+
+def judging_images(given: Path | None, start: Artifact, workspace: Workspace) -> Callable[[], Path] | None:
+    """A function to the file of images that lower precisions are judged by, which makes it when it is first called.
+
+    `given`, else the validation split of the artifact's checkpoint; None where that is not here, as on a board.
+    """
+    if given or workspace.validation_set(start).is_file():
+        return lambda: given or workspace.validation_set(start)
+    try:
+        checkpoint = workspace.checkpoint_of(start) if start.format != "checkpoint" else start
+    except EdgebenchError:
+        return None
+
+    def made() -> Path:
+        where = workspace.validation_set(start)
+        if not where.is_file():
+            from edgebench.training.checkpoint import write_split
+
+            write_split(checkpoint, where, lambda done, total: None, "validation")
+        return where
+
+    return made

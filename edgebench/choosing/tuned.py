@@ -1,0 +1,96 @@
+"""What a tuning found, as it is kept in the workspace, and how `edgebench run --tuned` uses it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from edgebench.errors import BadFile, UsageError
+from edgebench.measuring.running import RunOptions
+from edgebench.records import jsonio
+from edgebench.records.workspace import Workspace
+from edgebench.specs import SCHEMA, Artifact
+
+Goal = Literal["latency", "throughput"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One setting and what was measured of it; None where nothing was. `message`: why it was dropped.
+
+    `median_ns` and `throughput_per_s` are the best of its launches. `accuracy_drop`: on the validation images, against
+    torch; None for fp32, whose answers are torch's.
+    """
+
+    artifact: str
+    name: str
+    format: str
+    precision: str
+    runtime: str
+    threads: int | None
+    batch: int
+    streams: int
+    rounds: int = 0
+    median_ns: int | None = None
+    throughput_per_s: float | None = None
+    accuracy_drop: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """The best setting found on a device for a checkpoint's artifacts, and what it is better than.
+
+    `eager`: PyTorch fp32 on as many threads as the device has cores; `default`: the best of the runtimes with their
+    default settings, on the fp32 artifact that each prefers. None where there was none to measure.
+    """
+
+    goal: Goal
+    device: str
+    compute: str
+    evidence: str
+    origin: str
+    best: Trial
+    eager: Trial | None
+    default: Trial | None
+    trials: tuple[Trial, ...]
+    accuracy_bound: float
+    seconds: float
+    created: str
+    schema: int = SCHEMA
+
+    def speedup(self, other: Trial | None) -> float | None:
+        """How many times as fast as `other` the best is, by the goal."""
+        if other is None:
+            return None
+        if self.goal == "throughput":
+            return self.best.throughput_per_s / other.throughput_per_s
+        return other.median_ns / self.best.median_ns
+
+
+def measure_tuned(
+    given: Sequence[Artifact], workspace: Workspace, device: str, asked: RunOptions
+) -> tuple[list[Artifact], RunOptions]:
+    """The artifact that tuning found best among the relatives of `given`, and `asked` with its settings filled in.
+
+    What the user asked for stays. Raises UsageError where nothing was tuned for this device and goal, BadFile where
+    the artifact that was best is gone.
+    """
+    if len({found.origin or found.identity for found in given}) > 1:
+        raise UsageError("--tuned is for the artifacts of one checkpoint", "name one of them")
+    goal: Goal = "throughput" if asked.scenario == "throughput" else "latency"
+    where = workspace.tuned(given[0], device, goal)
+    if not where.is_file():
+        raise UsageError(f"nothing was tuned for {goal} of {given[0].path.name} on {device}", "`edgebench tune` first")
+    found = jsonio.read(Tuned, where)
+    best = found.best
+    chosen = next((one for one in workspace.family(given[0]) if one.identity == best.artifact), None)
+    if chosen is None:
+        raise BadFile(f"{best.name}, which {where} found best, is not here any more", "`edgebench tune` again")
+    crowded = {"batch": asked.batch or best.batch, "streams": asked.streams or best.streams}
+    asked = replace(
+        asked, runtimes=(best.runtime,), compute=asked.compute or found.compute, threads=asked.threads or best.threads,
+        **crowded if goal == "throughput" else {},
+    )  # fmt: skip
+    return [chosen], asked
