@@ -57,7 +57,7 @@ def one_epoch(model: str, cifar: Path, image_size: int, lr: float) -> tuple[list
     class Enough(Exception):
         pass
 
-    def on_step(step: loop.Step) -> None:
+    def on_step(step: loop.TrainingStep) -> None:
         means.append(step.loss)
         if step.step == step.steps:
             raise Enough

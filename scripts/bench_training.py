@@ -85,14 +85,14 @@ def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
     """Images a second in the later half of some steps, from the times of the steps."""
     require_training_libraries()
     from edgebench.records.recipe import TrainConfig
-    from edgebench.training.loop import Listener, Step, train
+    from edgebench.training.loop import Listener, TrainingStep, train
 
     moments = []
 
     class Enough(Exception):
         pass
 
-    def on_step(step: Step) -> None:
+    def on_step(step: TrainingStep) -> None:
         moments.append(time.perf_counter())
         if len(moments) > steps:
             raise Enough

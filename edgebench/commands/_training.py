@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgebench.training.loop import Listener, Step
+    from edgebench.training.loop import Listener, TrainingStep
 
 
 class Progress:
@@ -37,7 +37,7 @@ class Progress:
 
         return Listener(self.show, self.say, partial(self.preparing, "images"))
 
-    def show(self, step: Step) -> None:
+    def show(self, step: TrainingStep) -> None:
         figures = f"loss {step.loss:.3f} acc {step.accuracy:.3f}"
         if step.validation_accuracy is not None:
             figures += f" val {step.validation_accuracy:.3f}"

@@ -92,7 +92,7 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
     from edgebench.training import loop, tracking
     from edgebench.training.resuming import SavedRun
 
-    def show(now: loop.Step) -> None:
+    def show(now: loop.TrainingStep) -> None:
         left = f"{int(now.seconds_left) // 60}:{int(now.seconds_left) % 60:02d} left"
         tell(f"epoch {now.epoch}/{now.epochs}, step {now.step}/{now.steps}, {left}")
 

@@ -1,4 +1,4 @@
-"""What a training run ends in: its best weights, judged once on the test split, in a folder; and that split again."""
+"""The checkpoint folder that a training run ends in, and the images of its splits read again later."""
 
 from __future__ import annotations
 
@@ -17,31 +17,35 @@ from edgebench.errors import BadFile
 from edgebench.measuring import correctness, testset
 from edgebench.records import recipe
 from edgebench.records.workspace import now
-from edgebench.specs import Artifact, Calibration, ModelInfo, Preprocessing, TensorSpec, Training
+from edgebench.specs import Artifact, Calibration, Preprocessing, TensorSpec, Training
 from edgebench.training import data, models
 from edgebench.training.data import Splits
 from edgebench.training.resuming import RunState
+from edgebench.training.setup import Setup
 
-REFERENCE_IMAGES = 64  # enough to see a wrong mean or a swapped channel, small enough to travel with every artifact
+REFERENCE_IMAGES = 64  # enough to see a wrong mean or a swapped channel, few enough to go with every artifact
 
 
 def write(
-    out: Path, model: torch.nn.Module, logits_of: Callable, splits: Splits, preprocessing: Preprocessing,
-    info: ModelInfo, progress: RunState, interrupted: bool,
-) -> None:  # fmt: skip
-    """The best epoch, judged once on the test split."""
-    config, size = progress.config, preprocessing.height
+    out: Path, model: torch.nn.Module, logits_of: Callable, setup: Setup, state: RunState, interrupted: bool
+) -> None:
+    """Judge `model`, which has the weights of the best epoch, on the test split, and write the folder `out`.
+
+    `logits_of`: uint8 images (n, h, w, 3) → the model's logits (n, classes), on the device of the training.
+    """
+    config, splits, preprocessing = state.config, setup.splits, setup.preprocessing
+    size = preprocessing.height
     test_accuracy = correctness.accuracy(logits_of(splits.test.images), splits.test.labels)
     training = Training(
-        config, splits.info, progress.best_epoch, progress.best_accuracy, test_accuracy, round(progress.seconds, 3),
-        interrupted, progress.part_size,
+        config, splits.info, state.best_epoch, state.best_accuracy, test_accuracy, round(state.seconds, 3),
+        interrupted, state.part_size,
     )  # fmt: skip
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]
     logits = _logits(model, images, preprocessing)
     with artifact.staged(out) as folder:
         save_file({name: t.contiguous() for name, t in model.state_dict().items()}, folder / "weights.safetensors")
-        (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in progress.history))
+        (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in state.history))
         (folder / "config.toml").write_text(recipe.to_toml(config))
         artifact.write_reference(folder, Reference(images, labels, logits))
         artifact.write_manifest(
@@ -52,7 +56,7 @@ def write(
                 inputs=(TensorSpec("input", "float32", ("batch", 3, size, size)),),
                 outputs=(TensorSpec("logits", "float32", ("batch", len(splits.info.classes))),),
                 preprocessing=preprocessing,
-                model=info,
+                model=setup.info,
                 training=training,
                 files={},
                 tools={"torch": torch.__version__, "timm": models.import_timm().__version__},
@@ -65,10 +69,10 @@ def write_split(
     checkpoint: Artifact, path: Path, on_image: Callable[[int, int], None],
     split: Literal["test", "validation"] = "test",
 ) -> None:  # fmt: skip
-    """Write the checkpoint's test split, or the validation split, and what torch answers to it, as testset.py reads it.
+    """Write one split of the checkpoint's dataset and torch's answers to it, in the format that testset.py reads.
 
-    `on_image(done, total)` counts the images that were read, then those that were answered. Raises BadFile if the
-    dataset is no longer the one that the checkpoint was trained on.
+    `on_image(done, total)` counts the images read, then the images answered. Raises BadFile if the dataset has changed
+    since the checkpoint was trained.
     """
     model, held_out = models.restore(checkpoint), getattr(_splits(checkpoint, on_image), split)
     logits = []
@@ -88,7 +92,7 @@ def calibration(checkpoint: Artifact, count: int, on_image: Callable[[int, int],
 
 
 def _splits(checkpoint: Artifact, on_image: Callable[[int, int], None]) -> Splits:
-    """The images that the checkpoint was made with. Raises BadFile if they are others by now."""
+    """The images that the checkpoint was trained on. Raises BadFile if they have changed since."""
     config = checkpoint.training.config
     splits = data.load(
         data.find(config.dataset, config.data_dir), config.subset, checkpoint.preprocessing.height, config.seed,
@@ -96,14 +100,13 @@ def _splits(checkpoint: Artifact, on_image: Callable[[int, int], None]) -> Split
     )  # fmt: skip
     if splits.info.indices_sha256 != checkpoint.training.data.indices_sha256:
         raise BadFile(
-            f"the dataset {config.dataset} is not the one that {checkpoint.path.name} was trained on: its images or "
-            "splits have changed since",
-            "bring back the old dataset, or train anew",
+            f"{checkpoint.path.name} was trained on other images or splits of the dataset {config.dataset}",
+            "restore the old dataset, or train again",
         )
     return splits
 
 
 def _logits(model: torch.nn.Module, images: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """Preprocessed as on any device, in numpy."""
+    """The model's answers to images preprocessed in numpy, as on every device."""
     with torch.no_grad():
         return model(torch.from_numpy(artifact.preprocess(images, preprocessing))).numpy()

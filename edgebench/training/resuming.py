@@ -1,4 +1,4 @@
-"""The state of a training run after an epoch, on disk, so that a killed run goes on as if nothing had happened."""
+"""The state of a training run after an epoch, saved on disk so that a killed run resumes to the same weights."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import jsonio
 from edgebench.records.options import flag
 from edgebench.records.recipe import TrainConfig
+from edgebench.training.learner import Learner
 
 STATE = "state.safetensors"
-SHARE = 20  # saving is skipped until the run has taken so many times as long as saving did: it costs at most 5 %
+PAUSE = 20  # after a save, the run goes on for at least this many times as long as it took: saving costs at most 5 %
 
 Tensors = dict[str, torch.Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunState:
-    """How far a run is, beside its tensors. `history`: a record an epoch; `part_size`: images in memory at once."""
+    """How far a run is, without its tensors. `history`: one record per epoch; `part_size`: images in memory at once."""
 
     config: TrainConfig
     epoch: int = 0
@@ -42,20 +42,22 @@ class RunState:
 
 
 class SavedRun:
-    """A hidden folder beside the checkpoint to be, with the last saved state in one file, replaced as a whole."""
+    """A hidden folder beside the future checkpoint. Its one file, the last saved state, is replaced as a whole."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out.parent / f".{out.name}.unfinished"
         self._saved_at, self._took_s = -float("inf"), 0.0
 
     def exists(self) -> bool:
+        """Whether there is a state to resume from."""
         return (self.folder / STATE).is_file()
 
     def is_due(self) -> bool:
-        return time.monotonic() - self._saved_at > SHARE * self._took_s
+        """Whether enough time has passed since the last save."""
+        return time.monotonic() - self._saved_at > PAUSE * self._took_s
 
     def save(self, progress: RunState, tensors: Tensors) -> None:
-        """Replace the saved state. Raises EdgebenchError where it cannot be written; the one before is then intact."""
+        """Replace the saved state. Raises EdgebenchError if it cannot be written; the previous state is then intact."""
         began = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=self.folder, suffix=".partial")
@@ -69,7 +71,7 @@ class SavedRun:
         except (OSError, SafetensorError) as error:
             raise EdgebenchError(
                 f"the state of this run cannot be saved in {self.folder}: {error}",
-                "make room on that disk, then repeat the command with --resume: the state saved before is intact",
+                "make room on that disk, then repeat the command with --resume: the previous state is intact",
             ) from None
         finally:
             Path(partial).unlink(missing_ok=True)
@@ -83,15 +85,15 @@ class SavedRun:
         try:
             with safe_open(path, "pt") as file:
                 told = json.loads((file.metadata() or {}).get("progress", ""))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
         except (SafetensorError, OSError, ValueError) as error:
-            raise BadFile(f"{path} cannot be read: {error}", "leave out --resume to begin anew") from None
+            raise BadFile(f"{path} cannot be read: {error}", "leave out --resume to start over") from None
         progress = jsonio.decode(RunState, told, str(path))
         for name in TrainConfig.__dataclass_fields__:
             was, asked = getattr(progress.config, name), getattr(config, name)
             if was != asked and asked is not None:
                 raise UsageError(
-                    f"the unfinished run has {flag(name)} {was}, not {asked}", "resume it with the options it had"
+                    f"the unfinished run has {flag(name)} {was}, not {asked}", "resume it with its own options"
                 )
         return progress, tensors
 
@@ -99,34 +101,32 @@ class SavedRun:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def gather(network: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None, best: Tensors) -> Tensors:
-    """All the tensors that a run needs to go on, by name."""
-    found = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
+def gather(learner: Learner, best: Tensors) -> Tensors:
+    """All tensors that a run needs to resume, by name; `best` are the weights of its best epoch."""
+    found = {f"network/{name}": tensor for name, tensor in learner.network.state_dict().items()}
     found |= {f"best/{name}": tensor for name, tensor in best.items()}
-    if average is not None:
-        found |= {f"average/{name}": tensor for name, tensor in average.state_dict().items()}
-    for i, parameter in enumerate(_parameters(optimizer)):
-        for name, value in optimizer.state[parameter].items():
+    if learner.average is not None:
+        found |= {f"average/{name}": tensor for name, tensor in learner.average.state_dict().items()}
+    for i, parameter in enumerate(_parameters(learner.optimizer)):
+        for name, value in learner.optimizer.state[parameter].items():
             found[f"optimizer/{i}/{name}"] = torch.as_tensor(value)
     return found
 
 
-def restore(
-    tensors: Tensors, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
-    average: nn.Module | None, progress: RunState,
-) -> Tensors:  # fmt: skip
-    """Put what was saved back where it was. Returns the best weights. Raises BadFile if they do not fit."""
-    if progress.scaler:
-        scaler.load_state_dict(progress.scaler)
+def restore(tensors: Tensors, learner: Learner, state: RunState) -> Tensors:
+    """Put the saved tensors back where they were. Returns the best weights. Raises BadFile if they do not fit."""
+    if state.scaler:
+        learner.scaler.load_state_dict(state.scaler)
     try:
-        network.load_state_dict(_under("network/", tensors))
-        if average is not None:
-            average.load_state_dict(_under("average/", tensors))
-        for i, parameter in enumerate(_parameters(optimizer)):
+        learner.network.load_state_dict(_under("network/", tensors))
+        if learner.average is not None:
+            learner.average.load_state_dict(_under("average/", tensors))
+        for i, parameter in enumerate(_parameters(learner.optimizer)):
             for name, value in _under(f"optimizer/{i}/", tensors).items():
-                # A moment has to lie in memory as its parameter does: the fused kernels walk both alike.
+                # A moment must have its parameter's memory layout: the fused kernels walk both in the same order.
                 like = torch.empty_like(parameter) if value.shape == parameter.shape else value
-                optimizer.state[parameter][name] = like.copy_(value).detach() if like is not value else value
+                kept = like.copy_(value).detach() if like is not value else value
+                learner.optimizer.state[parameter][name] = kept
     except RuntimeError as error:
         raise BadFile(f"the saved state does not fit this network: {error}", "leave out --resume") from None
     return _under("best/", tensors)

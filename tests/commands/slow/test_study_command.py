@@ -49,7 +49,7 @@ def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytes
     real, seen = loop.Listener, []
 
     def listener(on_step, say, on_image):
-        def step(told: loop.Step) -> None:
+        def step(told: loop.TrainingStep) -> None:
             on_step(told)
             seen.append((told.epoch, told.step))
             if len(seen) == 4:

@@ -60,12 +60,12 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(in_process: Comman
 
 def test_a_full_disk_leaves_the_state_before_intact(tmp_path: Path) -> None:
     state, tensors = SavedRun(tmp_path / "x"), {"network/weight": torch.zeros(100_000)}
-    state.save(RunState(TrainConfig(), epoch=1), tensors)
+    state.save(RunState(config=TrainConfig(), epoch=1), tensors)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # as if the disk had no more room
     try:
         with pytest.raises(EdgebenchError, match="cannot be saved") as raised:
-            state.save(RunState(TrainConfig(), epoch=2), tensors)
+            state.save(RunState(config=TrainConfig(), epoch=2), tensors)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "make room on that disk" in raised.value.fix and "--resume" in raised.value.fix
@@ -76,8 +76,10 @@ def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
     state = SavedRun(tmp_path / "x")
     with pytest.raises(UsageError, match="there is no unfinished run to resume"):
         state.load(TrainConfig())
-    state.save(RunState(TrainConfig(lr=0.01)), {"network/weight": torch.zeros(1000)})
-    assert state.load(TrainConfig())[0] == RunState(TrainConfig(lr=0.01)), "what was left open has been filled in"
+    state.save(RunState(config=TrainConfig(lr=0.01)), {"network/weight": torch.zeros(1000)})
+    assert state.load(TrainConfig())[0] == RunState(config=TrainConfig(lr=0.01)), (
+        "what was left open has been filled in"
+    )
     with pytest.raises(UsageError, match="the unfinished run has --seed 0, not 7"):
         state.load(TrainConfig(seed=7))
     path = state.folder / "state.safetensors"
@@ -91,7 +93,7 @@ def test_patience_ends_a_run_that_learns_nothing_more(in_process: Command, tmp_p
     (tmp_path / "net.py").write_text(NET)
     done = in_process("train", "--model", "net.py:build", *quick, "--out", tmp_path / "x", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "none of the last 2 was better" in done.stderr
+    assert "no better validation accuracy in 2 epochs" in done.stderr
     assert len((tmp_path / "x" / "history.jsonl").read_text().splitlines()) == 3
 
 

@@ -15,7 +15,7 @@ from conftest import Command, clean_environment
 from edgebench import artifact
 from edgebench.commands import _training
 from edgebench.specs import Artifact
-from edgebench.training.loop import Step
+from edgebench.training.loop import TrainingStep
 
 QUICK = ("--epochs", "2", "--subset", "100")
 
@@ -65,7 +65,7 @@ def test_ctrl_c_keeps_the_best_checkpoint_so_far(
     """What Python makes of Ctrl-C, in the third epoch. (The signal itself would be pytest's as well.)"""
     show = _training.Progress.show
 
-    def interrupted(self: _training.Progress, step: Step) -> None:
+    def interrupted(self: _training.Progress, step: TrainingStep) -> None:
         show(self, step)
         if step.epoch == 3:
             raise KeyboardInterrupt

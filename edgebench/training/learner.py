@@ -1,0 +1,79 @@
+"""The network and all that moves its weights: one training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from edgebench.training import augment, optimization
+from edgebench.training.distributed import World
+from edgebench.training.gradients import Accumulation
+from edgebench.training.setup import Setup
+
+AMP = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Learner:
+    """Holds a network, its optimizer, the scaler of fp16's gradients, and the moving average of its weights (or None).
+
+    `part_size`: images in memory at once; `say` hears when they turn out to be too many.
+    """
+
+    def __init__(self, setup: Setup, world: World, *, part_size: int, say: Callable[[str], None]) -> None:
+        config, network = setup.config, setup.network
+        self.network = network
+        self.optimizer = optimization.optimizer(network, config)
+        self.average = optimization.average(network, config.ema) if config.ema else None
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=config.amp == "fp16")
+        self._setup, self._device_type = setup, world.device.type
+        self._running = world.wrap(torch.compile(network) if config.compile else network)
+        self._gradients = Accumulation(self._running, part_size, self.scaler, say)
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network whose accuracy counts: the averaged one where there is an average."""
+        return self.average.module if self.average else self.network
+
+    @property
+    def part_size(self) -> int:
+        return self._gradients.part_size
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """A copy of the judged network's weights, on the CPU."""
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.judged.state_dict().items()}
+
+    def step(
+        self, images: torch.Tensor, labels: torch.Tensor, draw: torch.Generator, done: int
+    ) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """Move the weights once, by uint8 images (n, 3, h, w) and labels (n,), after `done` steps of the run.
+
+        Returns the mean loss, how many images were classified right, and the learning rate as a share of its peak.
+        """
+        config = self._setup.config
+        images = augment.augment(images, draw, flip=config.flip, shift=config.shift, policy=config.augment)
+        lr_share = optimization.set_lr(self.optimizer, done, config.epochs * self._setup.steps, config.warmup)
+        loss, correct = self._gradients.backward(images, labels, partial(self._loss, draw))
+        if config.clip_grad:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_grad)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update_parameters(self.network)
+        return loss, correct, lr_share
+
+    def _loss(
+        self, draw: torch.Generator, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        config, classes = self._setup.config, len(self._setup.splits.info.classes)
+        inputs, targets = augment.mix(
+            self._setup.normalised(images), labels, draw, classes=classes, mixup=config.mixup, cutmix=config.cutmix
+        )
+        with torch.autocast(self._device_type, AMP[config.amp], enabled=config.amp != "none"):
+            logits = self._running(inputs)
+            loss = F.cross_entropy(logits, targets, label_smoothing=config.label_smoothing)
+        return loss, (logits.argmax(1) == labels).sum()
