@@ -1,20 +1,106 @@
-"""What an exporter, a runtime and a meter must offer. Write one: exporters/README.md, runtimes/README.md."""
+"""What an exporter, a runtime and a meter must offer, and what each may state about itself.
+
+Write one: exporters/README.md, runtimes/README.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from edgebench.records.energy import Sample, Scope
-from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Precision, SessionOptions
+from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Layers, Precision, SessionOptions
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+# An adapter's facts are class attributes of these names; what it does not state is as below. `registry.facts` reads
+# them from the class, also on machines where its library is missing: so an adapter imports its library in `__init__`
+# and in the functions that use it, not at the top of the file.
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeFacts:
+    """What a runtime states about itself; `accepts` alone is a must.
+
+    aliases: other names that a user may type.
+    installs: by Python module, what pip is asked for where it is missing; install_note: what else helps there.
+    libraries: the distributions whose versions change what it answers or how fast. They are recorded with each
+        result, and a sweep measures again when one of them changes.
+    native: the formats for which it is meant where no runtime is named.
+    suffixes: by format, how the name of the model file ends.
+    requirements: what pip installs on a board for it, "{cuda}" being the major version of the board's CUDA; None where
+        edgebench cannot set it up. system_module: the Python module that has to come with the board's own system.
+    suits: the kinds of machine whose new device profile lists it: "cuda", an architecture such as "x86_64", or "any".
+    only_by_name: it runs only when it is named, for what it tells is no measurement.
+    baseline: `tune` tells every speed-up against it, and measures it as it comes.
+    infer_py: what a deployed folder's infer.py does with it on a CPU: it reads SETTINGS and defines `run`, from float32
+        pixels (1, 3, h, w) to logits. Empty where infer.py cannot be written for it.
+    """
+
+    accepts: frozenset[str] = frozenset()
+    aliases: tuple[str, ...] = ()
+    installs: Mapping[str, str] = field(default_factory=dict)
+    install_note: str = ""
+    libraries: tuple[str, ...] = ()
+    native: tuple[str, ...] = ()
+    suffixes: Mapping[str, str] = field(default_factory=dict)
+    requirements: tuple[str, ...] | None = None
+    system_module: str = ""
+    suits: tuple[str, ...] = ()
+    only_by_name: bool = False
+    baseline: bool = False
+    infer_py: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExporterFacts:
+    """What an exporter states about itself; those without a counterpart here are explained at `Exporter`.
+
+    aliases, installs, install_note: as a runtime's.
+    libraries: the distributions whose versions change what it makes; libraries_for: those that one precision adds. A
+        sweep exports again when one of them changes.
+    """
+
+    accepts: Mapping[Precision, tuple[str, Precision]] = field(default_factory=dict)
+    verify_on: str = "cpu"
+    aliases: tuple[str, ...] = ()
+    installs: Mapping[str, str] = field(default_factory=dict)
+    install_note: str = ""
+    libraries: tuple[str, ...] = ()
+    libraries_for: Mapping[Precision, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it has to be made on the device that will run it."""
+        return self.verify_on != "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeterFacts:
+    """What a meter states about itself.
+
+    sees: the computes whose draw is in its figure, "cpu" or "cuda".
+    machines: what it is for, in words.
+    place: where it stands in the order in which `--power auto` tries meters, lowest first: what is nearest to the whole
+        and costs the machine least. A model comes last.
+    takes_watts: it needs what the user declares with `--watts`.
+    """
+
+    aliases: tuple[str, ...] = ()
+    installs: Mapping[str, str] = field(default_factory=dict)
+    install_note: str = ""
+    sees: tuple[str, ...] = ()
+    machines: str = ""
+    place: int = 50
+    takes_watts: bool = False
+
+
 class Exporter(Protocol):
-    """Turns an artifact of one format into another, or into another precision.
+    """Turns an artifact of one format into another, or into another precision. See ExporterFacts for what it may state.
 
     `accepts` says for each precision that it can make the format and precision that it starts from, which lets exports
     chain: checkpoint → onnx → tensorrt.
@@ -25,7 +111,7 @@ class Exporter(Protocol):
     bakes_input: bool
     produces: str
     verify_with: str  # the runtime that opens the product to compare it with torch …
-    verify_on: str  # … and the compute device it does so on: "cpu" or "cuda"
+    verify_on: str  # … and what it runs on: "cpu", or "cuda" where it has to be made on the device itself
 
     def check(self, precision: Precision) -> None:
         """Raise Unsupported, with the fix, if this machine lacks what such an export needs. Cheap; before work."""
@@ -34,20 +120,31 @@ class Exporter(Protocol):
         """Write the model's files into the empty folder `out`. Raises EdgebenchError with the fix."""
 
 
-class Session(Protocol):
-    """An opened model; a context manager. The harness alone reads the clock.
+Run = Callable[["dict[str, np.ndarray]"], "dict[str, np.ndarray]"]
 
-    A session may offer three things more. `lanes(count)` returns as many functions like `run`, safe to call at the same
-    time from a thread each: without it the runtime takes no part in `--scenario throughput` beyond one request at a
-    time. `device_time_ns()` returns how long the computing of the last `run` took by the runtime's own account.
-    `layers()` returns what its graph became, a `Layers` for each precision and provider; it is called once, when all
-    is measured, and may open the model again.
-    """
+
+class Session(Protocol):
+    """An opened model; a context manager. The harness alone reads the clock."""
 
     effective: Effective
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One inference, done on return: the outputs lie in host memory, and a later run does not change them."""
+
+    def lanes(self, count: int) -> Sequence[Run]:
+        """As many functions like `run`, safe to call at the same time from a thread each.
+
+        Empty where the runtime takes one request at a time; then it has no part in scenarios with more in flight.
+        """
+
+    def layers(self) -> Sequence[Layers]:
+        """What the graph became, a `Layers` for each precision and provider; empty where the runtime does not tell.
+
+        Called once, when all is measured; it may open the model again.
+        """
+
+    def device_time_ns(self) -> int | None:
+        """How long the computing of the last `run` took by the runtime's own account; None where it does not tell."""
 
     def close(self) -> None:
         """Give everything back; may be called twice."""
@@ -58,26 +155,31 @@ class Session(Protocol):
 
 
 class Runtime(Protocol):
-    """Opens artifacts of the formats in `accepts` on a compute device such as "cpu" or "cuda"."""
+    """Opens artifacts of the formats in `accepts` on a compute such as "cpu" or "cuda"; takes no arguments when made.
+
+    See RuntimeFacts for what it may state.
+    """
 
     accepts: frozenset[str]
 
     def version(self) -> str:
         """The version of the library underneath."""
 
-    def devices(self) -> tuple[str, ...]:
-        """The compute devices that would work here and now, best first; empty if there is none."""
+    def computes(self) -> tuple[str, ...]:
+        """What it can run on here and now, best first; empty if there is nothing."""
 
-    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> Session:
+    def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> Session:
         """Load the model, ready to run. Never falls back: what cannot be had raises Unsupported with the fix."""
 
 
 class Meter(Protocol):
     """Tells what is drawn right now by all that is in its `scope`; ours are in edgebench/machine/power/, a file each.
 
-    It is opened for one power pass and read by one thread, `interval_s` apart; 0 where `read` itself waits for a source
-    that goes at its own pace. `streams`: whatever it tells is new. Where it is False, a value that never changes is
-    taken for a sensor that is stuck. `total_rails`: the rails that add up to the whole.
+    It is made with a `Place` (edgebench.machine.power.place), which tells where to look, and raises Unsupported, with
+    the fix, where it does not work. It is opened for one power pass and read by one thread, `interval_s` apart; 0 where
+    `read` itself waits for a source that goes at its own pace. `streams`: whatever it tells is new. Where it is False,
+    a value that never changes is taken for a sensor that is stuck. `total_rails`: the rails that add up to the whole.
+    See MeterFacts for what it may state.
     """
 
     name: str

@@ -223,11 +223,15 @@ class Layers:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a runtime says of itself on this machine; `error` and `fix` where it does not load."""
+    """What a runtime says of itself on this machine; `error` and `fix` where it does not load.
+
+    `computes`: what it runs on here, best first; `libraries`: the installed versions of those that it declares.
+    """
 
     name: str
     accepts: tuple[str, ...] = ()
     version: str = ""
-    devices: tuple[str, ...] = ()
+    computes: tuple[str, ...] = ()
+    libraries: dict[str, str] = field(default_factory=dict)
     error: str = ""
     fix: str = ""

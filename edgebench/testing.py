@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -11,19 +12,20 @@ from edgebench.errors import EdgebenchError
 from edgebench.machine import registry
 from edgebench.measuring import correctness
 from edgebench.protocols import Runtime, Session
-from edgebench.specs import Artifact, Effective, SessionOptions
+from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
 MAX_BATCH = 8
 
 
-def check_runtime(name: str, artifact: Artifact, device: str = "cpu") -> None:
-    """Hold the registered runtime `name` to the contract, on an artifact that it accepts and a device that it has.
+def check_runtime(name: str, artifact: Artifact, compute: str = "cpu") -> None:
+    """Hold the registered runtime `name` to the contract, on an artifact that it accepts and a compute that it has.
 
     Raises AssertionError that says which rule is broken.
     """
     runtime: Runtime = registry.load("runtimes", name)
-    _describes_itself(runtime, artifact, device)
-    _refuses_unknown_device(runtime, artifact)
+    _states_facts(name)
+    _describes_itself(runtime, artifact, compute)
+    _refuses_unknown_compute(runtime, artifact)
     for rule in (
         _says_what_it_runs,
         _inputs_stay,
@@ -32,15 +34,19 @@ def check_runtime(name: str, artifact: Artifact, device: str = "cpu") -> None:
         _answers_as_torch,
         _answers_the_same_twice,
         _refuses_wrong_input,
+        _tells_device_time,
+        _tells_layers,
     ):
-        with _open(runtime, artifact, device) as session:
+        with _open(runtime, artifact, compute) as session:
             rule(session, artifact)
-    _closes(runtime, artifact, device)
-    _opens_two_at_once(runtime, artifact, device)
+    _serves_several_at_once(runtime, artifact, compute)
+    _closes(runtime, artifact, compute)
+    _opens_two_at_once(runtime, artifact, compute)
 
 
-def _open(runtime: Runtime, artifact: Artifact, device: str) -> Session:
-    return runtime.open(artifact, device, SessionOptions(threads=1, precision=artifact.precision, batch=MAX_BATCH))
+def _open(runtime: Runtime, artifact: Artifact, compute: str, streams: int = 1) -> Session:
+    options = SessionOptions(threads=1, precision=artifact.precision, batch=MAX_BATCH, streams=streams)
+    return runtime.open(artifact, compute, options)
 
 
 def _inputs(artifact: Artifact, batch: int, start: int = 0) -> dict[str, np.ndarray]:
@@ -57,17 +63,29 @@ def _raises(action: Callable[[], object]) -> BaseException | None:
     return None
 
 
-def _describes_itself(runtime: Runtime, artifact: Artifact, device: str) -> None:
+def _describes_itself(runtime: Runtime, artifact: Artifact, compute: str) -> None:
     assert isinstance(runtime.accepts, frozenset), "`accepts` must be a frozenset, so that nobody changes it"
     assert artifact.format in runtime.accepts, f"the artifact's format {artifact.format!r} is not in `accepts`"
     assert isinstance(runtime.version(), str) and runtime.version(), "`version()` must give the library's version"
-    assert device in runtime.devices(), f"`devices()` gives {runtime.devices()}, without {device!r}"
+    assert compute in runtime.computes(), f"`computes()` gives {runtime.computes()}, without {compute!r}"
 
 
-def _refuses_unknown_device(runtime: Runtime, artifact: Artifact) -> None:
-    error = _raises(lambda: _open(runtime, artifact, "no-such-device"))
-    assert isinstance(error, EdgebenchError), "opening on an unknown device must raise an EdgebenchError, not fall back"
-    assert error.fix, "the error for an unknown device must say how to fix it"
+def _states_facts(name: str) -> None:
+    stated = registry.facts("runtimes", name)
+    for fact in ("aliases", "libraries", "native", "requirements", "suits"):
+        value = getattr(stated, fact)
+        told = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+        assert told or (fact == "requirements" and value is None), f"`{fact}` must be a tuple of strings, not {value!r}"
+    for format in (*stated.native, *stated.suffixes):
+        assert format in stated.accepts, f"`native` or `suffixes` names {format!r}, which is not in `accepts`"
+
+
+def _refuses_unknown_compute(runtime: Runtime, artifact: Artifact) -> None:
+    error = _raises(lambda: _open(runtime, artifact, "no-such-compute"))
+    assert isinstance(error, EdgebenchError), (
+        "opening on an unknown compute must raise an EdgebenchError, not fall back"
+    )
+    assert error.fix, "the error for an unknown compute must say how to fix it"
 
 
 def _says_what_it_runs(session: Session, artifact: Artifact) -> None:
@@ -123,16 +141,46 @@ def _refuses_wrong_input(session: Session, artifact: Artifact) -> None:
     assert _raises(lambda: session.run({"no-such-input": array})), "an unknown input name must raise"
 
 
-def _closes(runtime: Runtime, artifact: Artifact, device: str) -> None:
-    session = _open(runtime, artifact, device)
+def _tells_device_time(session: Session, artifact: Artifact) -> None:
+    session.run(_inputs(artifact, 2))
+    told = session.device_time_ns()
+    assert told is None or (isinstance(told, int) and told > 0), (
+        f"`device_time_ns()` gives {told!r}: nanoseconds as an int, or None if the runtime does not tell"
+    )
+
+
+def _tells_layers(session: Session, artifact: Artifact) -> None:
+    for layer in session.layers():
+        assert isinstance(layer, Layers) and layer.count > 0, f"`layers()` gives {layer!r}; empty if it cannot tell"
+
+
+def _serves_several_at_once(runtime: Runtime, artifact: Artifact, compute: str) -> None:
+    name, batches = artifact.outputs[0].name, [_inputs(artifact, MAX_BATCH, start) for start in (0, 5)]
+    with _open(runtime, artifact, compute, streams=2) as session:
+        expected = [session.run(inputs)[name].copy() for inputs in batches]
+        lanes = session.lanes(2)
+        if not lanes:  # it takes one request at a time
+            return
+        assert len(lanes) == 2, f"`lanes(2)` gives {len(lanes)}: as many as asked for, or none"
+        with ThreadPoolExecutor(2) as pool:
+            for _ in range(3):
+                found = [one[name] for one in pool.map(lambda lane, inputs: lane(inputs), lanes, batches)]
+                for one, other in zip(found, expected, strict=True):
+                    assert np.allclose(one, other, rtol=1e-5, atol=1e-5), (
+                        "lanes used at the same time mix their answers"
+                    )
+
+
+def _closes(runtime: Runtime, artifact: Artifact, compute: str) -> None:
+    session = _open(runtime, artifact, compute)
     session.close()
     session.close()
     error = _raises(lambda: session.run(_inputs(artifact, 1)))
     assert isinstance(error, EdgebenchError), "running a closed session must raise an EdgebenchError"
 
 
-def _opens_two_at_once(runtime: Runtime, artifact: Artifact, device: str) -> None:
+def _opens_two_at_once(runtime: Runtime, artifact: Artifact, compute: str) -> None:
     name = artifact.outputs[0].name
-    with _open(runtime, artifact, device) as one, _open(runtime, artifact, device) as two:
+    with _open(runtime, artifact, compute) as one, _open(runtime, artifact, compute) as two:
         left, right = one.run(_inputs(artifact, 2))[name], two.run(_inputs(artifact, 2))[name]
     assert np.allclose(left, right, rtol=1e-5, atol=1e-5), "two sessions of one artifact disagree"

@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from pathlib import Path
-
-import onnx
-import onnxsim
-import torch
-from edgebench.exporters import onnx_input, onnx_lower
 
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, refuse_unknown_options
 from edgebench.exporting import quantize
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision
-from edgebench.training import models
 
-# They make Reshape → Gemm → Reshape of MatMul → Add. ONNX Runtime has kernels in int8 for MatMul alone where the result
-# stays in floating point, and computes such a Gemm in fp32: DeiT-S in int8 then took 1.6 × the time of fp32, not 0.5 ×.
-KEEP_MATMUL = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_batched"]
-# LayerNormalization is one operator from 17 on, and JetPack 6's TensorRT 10.3 reads it.
-OPSET = 17
 FILE = "model.onnx"
 
 
 class OnnxExporter:
-    """Exports through TorchScript, which is three to ten times faster than torch.export and gave the same graphs on
-    every backbone we tried; a network that cannot be traced goes through torch.export."""
+    """fp32 from a checkpoint, fp16 and int8 from that."""
 
-    accepts = {"fp32": ("checkpoint", "fp32"), "fp16": ("onnx", "fp32"), "int8": ("onnx", "fp32")}  # noqa: RUF012
+    accepts = {"fp32": ("checkpoint", "fp32"), "fp16": ("onnx", "fp32"), "int8": ("onnx", "fp32")}
     bakes_input = True
     produces = "onnx"
     verify_with = "onnxruntime"
     verify_on = "cpu"
+    installs = {
+        **dict.fromkeys(("torch", "timm", "safetensors", "sklearn"), "edgebench[train]"),
+        **dict.fromkeys(("onnx", "onnxsim", "onnxscript", "onnxruntime"), "edgebench[onnx]"),
+    }
+    libraries = ("torch", "timm", "onnx", "onnxscript", "onnxsim", "onnxruntime")
+    libraries_for = {"int8": ("nncf",)}
+
+    def __init__(self) -> None:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxsim  # noqa: F401
+        import torch  # noqa: F401
+
+        from edgebench.training import models  # noqa: F401
 
     def check(self, precision: Precision) -> None:
         quantize.check(precision)
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
+        import onnx
+        from edgebench.exporters import onnx_input, onnx_lower, onnx_trace
+
         refuse_unknown_options("the ONNX exporter", options.extra)
         path, in_float = out / FILE, ()
         if source.format == "onnx" and source.precision == options.precision:
@@ -48,7 +49,7 @@ class OnnxExporter:
         elif source.format == "onnx":
             model, tools, in_float = onnx_lower.lowered(source, options)
         else:
-            model, tools = self._exported(source, path)
+            model, tools = onnx_trace.exported(source, path)
         inputs = source.inputs
         if options.input != source.input_type:
             model, pixels = onnx_input.take_pixels(model, source.preprocessing)
@@ -57,87 +58,12 @@ class OnnxExporter:
         _check(path)
         return Exported((FILE,), inputs, source.outputs, tools, options.precision, in_float)
 
-    def _exported(self, source: Artifact, path: Path) -> tuple[onnx.ModelProto, dict[str, str]]:
-        model = models.restore(source)
-        # Batch 2, since an exporter may take a batch of one for a constant.
-        example = torch.zeros(2, *source.inputs[0].shape[1:])
-        try:
-            _trace(model, example, source, path)
-        except (torch.onnx.errors.OnnxExporterError, torch.jit.TracingCheckError, RuntimeError) as error:
-            _export(model, example, source, path, error)
-        simplified = _simplified(path)
-        return simplified, {"onnx": onnx.__version__, "onnxsim": onnxsim.__version__, "opset": _opset(simplified)}
-
-
-def _trace(model: torch.nn.Module, example: torch.Tensor, source: Artifact, path: Path) -> None:
-    names = [source.inputs[0].name, source.outputs[0].name]
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # tracer warnings: what they warn of, the comparison at another batch size finds
-        torch.onnx.export(
-            model,
-            (example,),
-            str(path),
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_axes={name: {0: "batch"} for name in names},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-
-
-def _export(model: torch.nn.Module, example: torch.Tensor, source: Artifact, path: Path, cause: Exception) -> None:
-    try:
-        with _quiet():
-            torch.onnx.export(
-                model,
-                (example,),
-                str(path),
-                input_names=[source.inputs[0].name],
-                output_names=[source.outputs[0].name],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                external_data=False,
-                dynamo=True,
-            )
-    except Exception as error:  # torch.export raises its own, private kinds
-        raise EdgebenchError(
-            f"torch cannot export {source.model.name}, neither by tracing ({cause}) nor by torch.export: {error}",
-            "another backbone, or a newer torch and onnxscript",
-        ) from error
-
-
-def _simplified(path: Path) -> onnx.ModelProto:
-    """Constants folded, and what does nothing dropped."""
-    simplified, same = onnxsim.simplify(onnx.load(path), skipped_optimizers=KEEP_MATMUL)
-    if not same:
-        raise EdgebenchError(
-            f"onnxsim changed the answers of {path.name}", "report it to onnxsim with the model's name"
-        )
-    return simplified
-
 
 def _check(path: Path) -> None:
     """Let onnx's own checker judge the file."""
+    import onnx
+
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise EdgebenchError(f"onnx's checker refuses the exported graph: {error}") from error
-
-
-def _opset(model: onnx.ModelProto) -> str:
-    return next(str(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-
-
-@contextlib.contextmanager
-def _quiet():
-    """torch.export tells its progress on stdout and its doubts in the log; stdout belongs to the caller's --json."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

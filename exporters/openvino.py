@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import openvino
-from openvino.preprocess import PrePostProcessor
 
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, refuse_unknown_options
 from edgebench.exporting import quantize
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
+
+if TYPE_CHECKING:
+    import openvino
 
 
 class OpenVinoExporter:
@@ -24,11 +26,20 @@ class OpenVinoExporter:
     produces = "openvino"
     verify_with = "openvino"
     verify_on = "cpu"
+    aliases = ("ov",)
+    installs = {"openvino": "edgebench[openvino]"}
+    libraries = ("openvino",)
+    libraries_for = {"int8": ("nncf",)}
+
+    def __init__(self) -> None:
+        import openvino  # noqa: F401
 
     def check(self, precision: Precision) -> None:
         quantize.check(precision)
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
+        import openvino
+
         refuse_unknown_options("the OpenVINO exporter", options.extra)
         tools, inputs, in_float = {"openvino": openvino.__version__}, source.inputs, ()
         if source.format == "openvino":
@@ -48,6 +59,8 @@ class OpenVinoExporter:
 
 
 def _converted(source: Artifact) -> openvino.Model:
+    import openvino
+
     path = str(model_file(source, ".onnx"))
     try:
         return openvino.convert_model(path)
@@ -57,6 +70,9 @@ def _converted(source: Artifact) -> openvino.Model:
 
 def _take_pixels(model: openvino.Model, source: Artifact) -> tuple[openvino.Model, tuple[TensorSpec]]:
     """The model with an input of uint8 (batch, h, w, 3), normalised within the graph, and that input."""
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
     spec, old = source.preprocessing, source.inputs[0]
     steps = PrePostProcessor(model)
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))

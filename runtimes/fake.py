@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from edgebench import artifact as folder
 from edgebench.errors import EdgebenchError, UsageError, refuse_unknown_options
-from edgebench.specs import Artifact, Effective, SessionOptions
+from edgebench.protocols import Run
+from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
 REMEMBERED = 32  # input arrays; a measurement has eight in rotation
 
@@ -21,16 +23,18 @@ class Fake:
     """
 
     accepts = frozenset({"checkpoint", "onnx", "openvino", "tensorrt"})
+    only_by_name = True
+    requirements = ()
 
     def version(self) -> str:
         return "1"
 
-    def devices(self) -> tuple[str, ...]:
+    def computes(self) -> tuple[str, ...]:
         return ("cpu", "cuda")
 
-    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> FakeSession:
-        if device not in self.devices():
-            raise UsageError(f"the fake runtime has no device {device!r}", "--compute cpu")
+    def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> FakeSession:
+        if compute not in self.computes():
+            raise UsageError(f"the fake runtime does not run on {compute!r}", "--compute cpu")
         refuse_unknown_options("the fake runtime", options.extra, ["latency_ms"])
         script = options.extra.get("latency_ms", "1")
         try:
@@ -80,6 +84,15 @@ class FakeSession:
             self._seen.clear()
         self._seen[id(images)] = images, answer
         return images, answer
+
+    def lanes(self, count: int) -> Sequence[Run]:
+        return []
+
+    def layers(self) -> Sequence[Layers]:
+        return []
+
+    def device_time_ns(self) -> int | None:
+        return None
 
     def close(self) -> None:
         self._open = False

@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
-from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
-import onnxruntime
+from typing import TYPE_CHECKING
 
 from edgebench.artifact import check_inputs, model_file
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
-from edgebench.specs import Artifact, Effective, Layers, SessionOptions
+from edgebench.errors import BadFile, Unsupported, refuse_unknown_options
+from edgebench.specs import Artifact, SessionOptions
+
+if TYPE_CHECKING:
+    from edgebench.runtimes.onnxruntime_session import OnnxRuntimeSession
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
-# By the type of a node's first input, as profiles write it.
-PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8", "uint8": "int8"}
-NO_LAYERS = {"QuantizeLinear", "DequantizeLinear", "Cast", "ReorderInput", "ReorderOutput"}
+INFER = """import onnxruntime
+
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = SETTINGS["threads"] or 0
+session = onnxruntime.InferenceSession(HERE / SETTINGS["model"], options, providers=["CPUExecutionProvider"])
+run = lambda pixels: session.run(None, {SETTINGS["input"]: pixels})[0]"""
 
 
 class OnnxRuntime:
     """Opens ONNX artifacts."""
 
     accepts = frozenset({"onnx"})
+    native = ("onnx",)
+    aliases = ("ort",)
+    suffixes = {"onnx": ".onnx"}
+    installs = {"onnxruntime": "edgebench[onnx]"}
+    requirements = ("onnxruntime>=1.17",)
+    libraries = ("onnxruntime", "onnxruntime-gpu")  # two distributions of the same module
+    suits = ("any",)
+    infer_py = INFER
+
+    def __init__(self) -> None:
+        import onnxruntime
+
+        self._library = onnxruntime
 
     def version(self) -> str:
-        return onnxruntime.__version__
+        return self._library.__version__
 
-    def devices(self) -> tuple[str, ...]:
-        available = onnxruntime.get_available_providers()
-        return tuple(device for device, provider in PROVIDERS.items() if provider in available)
+    def computes(self) -> tuple[str, ...]:
+        available = self._library.get_available_providers()
+        return tuple(compute for compute, provider in PROVIDERS.items() if provider in available)
 
-    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> OnnxRuntimeSession:
+    def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> OnnxRuntimeSession:
+        from edgebench.runtimes.onnxruntime_session import OnnxRuntimeSession
+
+        onnxruntime = self._library
         refuse_unknown_options("ONNX Runtime", options.extra)
-        if device not in self.devices():
+        if compute not in self.computes():
             raise Unsupported(
-                f"this onnxruntime has no {PROVIDERS.get(device, device)!r}; "
+                f"this onnxruntime has no {PROVIDERS.get(compute, compute)!r}; "
                 f"it has {', '.join(onnxruntime.get_available_providers())}",
                 "--compute cpu, or install the build with that provider (onnxruntime-gpu)",
             )
@@ -53,89 +68,19 @@ class OnnxRuntime:
             settings.intra_op_num_threads = max(1, options.threads // options.streams)
         path = model_file(artifact, ".onnx")
         try:
-            session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(device)])
+            session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(compute, self.version())])
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
             raise BadFile(f"ONNX Runtime cannot open {path}: {error}", "export the artifact anew") from error
         check_inputs(artifact, {one.name: one.shape for one in session.get_inputs()})
-        return OnnxRuntimeSession(session, device, options, path)
+        return OnnxRuntimeSession(session, PROVIDERS[compute], options, path)
 
 
-def _provider(device: str) -> str | tuple[str, dict[str, str]]:
+def _provider(compute: str, version: str) -> str | tuple[str, dict[str, str]]:
     """The execution provider. On CUDA it computes fp32 in TF32, with 10 bits of mantissa, unless told not to."""
-    if device != "cuda":
-        return PROVIDERS[device]
-    major, minor = (int(part) for part in onnxruntime.__version__.split(".")[:2])
+    if compute != "cuda":
+        return PROVIDERS[compute]
+    major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < (1, 18):  # has no such option; cuBLAS and cuDNN, which it loads next, heed this
         os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-        return PROVIDERS[device]
-    return PROVIDERS[device], {"use_tf32": "0"}
-
-
-def _zeros(tensor: onnxruntime.NodeArg) -> np.ndarray:
-    shape = [size if isinstance(size, int) else 1 for size in tensor.shape]
-    return np.zeros(shape, np.uint8 if "uint8" in tensor.type else np.float32)
-
-
-class OnnxRuntimeSession:
-    """An InferenceSession; with CUDA the copies to and from the GPU are part of `run`, as in ONNX Runtime itself."""
-
-    def __init__(self, session: onnxruntime.InferenceSession, device: str, options: SessionOptions, path: Path) -> None:
-        provider = session.get_providers()[0]
-        if provider != PROVIDERS[device]:  # a CUDA provider whose libraries are missing is dropped with a mere warning
-            raise Unsupported(
-                f"ONNX Runtime fell back to {provider}: its {PROVIDERS[device]} did not load",
-                "install the CUDA and cuDNN versions that this onnxruntime-gpu was built for, or --compute cpu",
-            )
-        self._session: onnxruntime.InferenceSession | None = session
-        self._path = path
-        self._names = [output.name for output in session.get_outputs()]
-        threads = session.get_session_options().intra_op_num_threads
-        self.effective = Effective(
-            provider=provider,
-            precision=options.precision,
-            # 0: its own choice, which it does not tell
-            threads=(threads * options.streams or None) if device == "cpu" else None,
-            version=onnxruntime.__version__,
-        )
-
-    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if self._session is None:
-            raise EdgebenchError("the ONNX Runtime session is closed")
-        try:
-            outputs = self._session.run(None, inputs)
-        except Exception as error:  # of a dozen unrelated kinds, here too
-            raise EdgebenchError(
-                f"ONNX Runtime refused the request: {error}", "a --batch that the model takes"
-            ) from error
-        return dict(zip(self._names, outputs, strict=True))
-
-    def layers(self) -> list[Layers]:
-        """From the profile of a run, which alone tells what the optimised graph computes in, and where."""
-        settings = self._session.get_session_options()
-        settings.enable_profiling = True
-        with tempfile.TemporaryDirectory() as folder:
-            settings.profile_file_prefix = str(Path(folder, "profile"))
-            profiled = onnxruntime.InferenceSession(str(self._path), settings, providers=self._session.get_providers())
-            zeros = {i.name: _zeros(i) for i in profiled.get_inputs()}
-            profiled.run(None, zeros)
-            events = json.loads(Path(profiled.end_profiling()).read_text())
-        found = Counter()
-        for event in events:
-            told = event.get("args", {})
-            if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time") or told["op_name"] in NO_LAYERS:
-                continue
-            (kind,) = [*(told["input_type_shape"] or told["output_type_shape"])[0]] or [""]
-            found[PRECISIONS.get(kind), told["provider"]] += 1
-        return [Layers(precision, provider, count) for (precision, provider), count in found.most_common()]
-
-    def lanes(self, count: int) -> list[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]:
-        return [self.run] * count  # InferenceSession.run may be called by several threads
-
-    def close(self) -> None:
-        self._session = None
-
-    def __enter__(self) -> OnnxRuntimeSession:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        return PROVIDERS[compute]
+    return PROVIDERS[compute], {"use_tf32": "0"}

@@ -2,54 +2,71 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from functools import partial
-
-import numpy as np
-import openvino
-from openvino import properties
-from openvino.properties import hint
+from typing import TYPE_CHECKING
 
 from edgebench.artifact import check_inputs, model_file
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
-from edgebench.specs import Artifact, Effective, Layers, SessionOptions
+from edgebench.errors import BadFile, Unsupported, refuse_unknown_options
+from edgebench.specs import Artifact, SessionOptions
 
-# What the layers compute in that the file does not quantize.
-TYPES = {
-    "fp32": openvino.Type.f32, "bf16": openvino.Type.bf16, "fp16": openvino.Type.f16, "int8": openvino.Type.f32,
-}  # fmt: skip
+if TYPE_CHECKING:
+    from edgebench.runtimes.openvino_session import OpenVinoSession
+
+# What the layers compute in that the file does not quantize, as openvino.Type names it.
+TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 DEVICES = {"cpu": "CPU"}
-PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}  # as the execution graph writes
-NO_LAYERS = {"Input", "Output", "Const", "Reorder", "Convert"}
+INFER = """import openvino
+
+hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+hints |= {"INFERENCE_NUM_THREADS": SETTINGS["threads"]} if SETTINGS["threads"] else {}
+model = openvino.Core().read_model(HERE / SETTINGS["model"])
+model.reshape([1, 3, SETTINGS["height"], SETTINGS["width"]])  # with an open batch it takes twice as long
+session = openvino.Core().compile_model(model, "CPU", hints)
+run = lambda pixels: session(pixels)[0]"""
 
 
 class OpenVino:
     """Opens OpenVINO IR, and ONNX files directly."""
 
     accepts = frozenset({"openvino", "onnx"})
+    native = ("openvino",)
+    aliases = ("ov",)
+    suffixes = {"openvino": ".xml", "onnx": ".onnx"}
+    installs = {"openvino": "edgebench[openvino]"}
+    requirements = ("openvino>=2024.4",)
+    libraries = ("openvino",)
+    suits = ("x86_64", "AMD64")
+    infer_py = INFER
+
+    def __init__(self) -> None:
+        import openvino
+
+        self._library = openvino
 
     def version(self) -> str:
-        return openvino.__version__
+        return self._library.__version__
 
-    def devices(self) -> tuple[str, ...]:
-        available = openvino.Core().available_devices
-        return tuple(device for device, plugin in DEVICES.items() if plugin in available)
+    def computes(self) -> tuple[str, ...]:
+        available = self._library.Core().available_devices
+        return tuple(compute for compute, plugin in DEVICES.items() if plugin in available)
 
-    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> OpenVinoSession:
+    def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> OpenVinoSession:
+        from edgebench.runtimes.openvino_session import OpenVinoSession
+
+        openvino, properties = self._library, self._library.properties
+        hint = properties.hint
         refuse_unknown_options("OpenVINO", options.extra)
-        if device not in DEVICES:
-            raise Unsupported(f"OpenVINO does not run on {device!r} here", f"--compute {' or '.join(DEVICES)}")
+        if compute not in DEVICES:
+            raise Unsupported(f"OpenVINO does not run on {compute!r} here", f"--compute {' or '.join(DEVICES)}")
         if options.precision not in TYPES:
             raise Unsupported(
                 f"OpenVINO has no precision hint for {options.precision}", f"an artifact in {', '.join(TYPES)}"
             )
-        path = model_file(artifact, ".xml" if artifact.format == "openvino" else ".onnx")
+        path = model_file(artifact, self.suffixes[artifact.format])
         mode = hint.PerformanceMode.LATENCY if options.streams == 1 else hint.PerformanceMode.THROUGHPUT
         settings = {
             hint.performance_mode: mode,
             # On CPUs with AVX512-BF16 or AMX it would run fp32 models in bf16 unless told otherwise.
-            hint.inference_precision: TYPES[options.precision],
+            hint.inference_precision: getattr(openvino.Type, TYPES[options.precision]),
         }
         if options.threads:
             settings[properties.inference_num_threads] = options.threads
@@ -64,87 +81,4 @@ class OpenVino:
             one.any_name: [d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs
         }
         check_inputs(artifact, shapes)
-        return OpenVinoSession(core, model, settings, DEVICES[device], artifact, options)
-
-
-class OpenVinoSession:
-    """One request at a time, as `benchmark_app -hint latency -api sync`, on a model compiled for its batch size; with
-    several streams as many at once, with the throughput hint.
-
-    A model whose batch is left open runs at about half the speed on the CPU, so each batch size that comes gets a
-    compiled model of its own, the one that was announced when the session is opened.
-    """
-
-    def __init__(
-        self, core: openvino.Core, model: openvino.Model, settings: dict, device: str,
-        artifact: Artifact, options: SessionOptions,
-    ) -> None:  # fmt: skip
-        self._core, self._model, self._settings, self._device = core, model, settings, device
-        self._input = artifact.inputs[0]
-        self._names = [output.any_name for output in model.outputs]
-        self._requests: dict[int, openvino.InferRequest] | None = {}
-        self._last: openvino.InferRequest | None = None
-        self._compiled = compiled = self._compile(options.batch)
-        effective = compiled.get_property(hint.inference_precision)
-        if effective != TYPES[options.precision]:
-            raise Unsupported(
-                f"this CPU does not run {options.precision} in OpenVINO: it chose {effective}", "an fp32 artifact"
-            )
-        self.effective = Effective(
-            provider=f"OpenVINO {', '.join(compiled.get_property(properties.execution_devices))}",
-            precision=options.precision,
-            threads=compiled.get_property(properties.inference_num_threads),
-            version=openvino.__version__,
-        )
-
-    def _compile(self, batch: int) -> openvino.CompiledModel:
-        try:
-            self._model.reshape({self._input.name: [batch, *self._input.shape[1:]]})
-            compiled = self._core.compile_model(self._model, self._device, self._settings)
-        except RuntimeError as error:
-            message = f"OpenVINO cannot compile this model for batches of {batch}: {error}"
-            raise EdgebenchError(message, "a --batch that the model takes") from error
-        self._requests[batch] = compiled.create_infer_request()
-        return compiled
-
-    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if self._requests is None:
-            raise EdgebenchError("the OpenVINO session is closed")
-        batch = len(next(iter(inputs.values())))
-        if batch not in self._requests:
-            self._compile(batch)
-        self._last = self._requests[batch]
-        return self._infer(self._last, inputs)
-
-    def _infer(self, request: openvino.InferRequest, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        # Not request.infer(inputs): its way through Python takes 60 µs more, and it computes on the calling thread,
-        # which took six times as long with another program on a core. The request reads the caller's array where it
-        # lies; the outputs are copied, since the request writes over them next time.
-        array = np.ascontiguousarray(inputs[self._input.name])
-        request.set_input_tensor(openvino.Tensor(array, shared_memory=True))
-        request.start_async()
-        request.wait()
-        return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
-
-    def device_time_ns(self) -> int:
-        return int(self._last.latency * 1e6)  # OpenVINO tells milliseconds
-
-    def layers(self) -> list[Layers]:
-        found = Counter()
-        for op in self._compiled.get_runtime_model().get_ops():
-            info = op.get_rt_info()
-            if info["layerType"].astype(str) not in NO_LAYERS:
-                found[PRECISIONS.get(info["runtimePrecision"].astype(str).lower())] += 1
-        return [Layers(precision, self.effective.provider, count) for precision, count in found.most_common()]
-
-    def lanes(self, count: int) -> list[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]:
-        return [partial(self._infer, self._compiled.create_infer_request()) for _ in range(count)]
-
-    def close(self) -> None:
-        self._requests = self._compiled = self._last = None
-
-    def __enter__(self) -> OpenVinoSession:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        return OpenVinoSession(core, model, settings, DEVICES[compute], artifact, options)

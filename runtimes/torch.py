@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported, refuse_unknown_options
-from edgebench.specs import Artifact, Effective, SessionOptions
-from edgebench.training import models
+from edgebench.protocols import Run
+from edgebench.specs import Artifact, Effective, Layers, SessionOptions
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Torch:
     """Opens checkpoints on the CPU or a CUDA GPU."""
 
     accepts = frozenset({"checkpoint"})
+    native = ("checkpoint",)
+    aliases = ("pytorch",)
+    suffixes = {"checkpoint": ".safetensors"}
+    installs = dict.fromkeys(("torch", "timm", "safetensors", "sklearn"), "edgebench[train]")
+    libraries = ("torch", "timm")
+    baseline = True
+
+    def __init__(self) -> None:
+        import torch
+
+        from edgebench.training import models
+
+        self._library, self._restore = torch, models.restore
 
     def version(self) -> str:
-        return torch.__version__
+        return self._library.__version__
 
-    def devices(self) -> tuple[str, ...]:
-        return ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",)
+    def computes(self) -> tuple[str, ...]:
+        return ("cuda", "cpu") if self._library.cuda.is_available() else ("cpu",)
 
-    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> TorchSession:
+    def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> TorchSession:
+        torch = self._library
         refuse_unknown_options("torch", options.extra)
-        if device not in self.devices():
+        if compute not in self.computes():
             raise Unsupported(
-                f"this torch ({torch.__version__}) has no device {device!r}",
+                f"this torch ({torch.__version__}) does not run on {compute!r}",
                 "--compute cpu, or a torch built for the GPU of this machine",
             )
         if options.precision != "fp32":
@@ -35,21 +52,24 @@ class Torch:
         if options.threads:
             torch.set_num_threads(max(1, options.threads // options.streams))
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
-        return TorchSession(models.restore(artifact).to(device), artifact, device, options.streams)
+        return TorchSession(self._restore(artifact).to(compute), artifact, compute, options.streams)
 
 
 class TorchSession:
-    """A model in eval mode; inputs are copied to the device and outputs back, as a robot would."""
+    """A model in eval mode; inputs are copied to where it computes and outputs back, as a robot would."""
 
-    def __init__(self, model: torch.nn.Module, artifact: Artifact, device: str, streams: int) -> None:
+    def __init__(self, model: torch.nn.Module, artifact: Artifact, compute: str, streams: int) -> None:
+        import torch
+
+        self._torch = torch
         self._model: torch.nn.Module | None = model
         self._input, self._output = artifact.inputs[0], artifact.outputs[0].name
-        self._device = torch.device(device)
-        provider = f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else "cpu"
+        self._device = torch.device(compute)
+        provider = f"cuda ({torch.cuda.get_device_name()})" if compute == "cuda" else "cpu"
         self.effective = Effective(
             provider=f"torch eager {provider}",
             precision="fp32",
-            threads=torch.get_num_threads() * streams if device == "cpu" else None,
+            threads=torch.get_num_threads() * streams if compute == "cpu" else None,
             version=torch.__version__,
         )
 
@@ -59,6 +79,7 @@ class TorchSession:
         images = inputs[self._input.name]
         if images.shape[1:] != self._input.shape[1:]:  # a convolution would take any size without a word
             raise EdgebenchError(f"the input has shape {images.shape}, the model takes {self._input.shape}")
+        torch = self._torch
         with torch.inference_mode():
             try:  # .cpu() waits for the GPU; numpy() shares memory with a tensor that nobody else holds
                 logits = self._model(torch.from_numpy(images).to(self._device)).cpu()
@@ -66,8 +87,14 @@ class TorchSession:
                 raise OutOfMemory(f"torch: {error}", "a smaller --batch") from error
         return {self._output: logits.numpy()}
 
-    def lanes(self, count: int) -> list[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]:
+    def lanes(self, count: int) -> Sequence[Run]:
         return [self.run] * count  # a model in eval mode may be called by several threads; each has its own pool
+
+    def layers(self) -> Sequence[Layers]:
+        return []
+
+    def device_time_ns(self) -> int | None:
+        return None
 
     def close(self) -> None:
         self._model = None

@@ -157,6 +157,15 @@ class StubSession:
         self.runs += 1
         return {"logits": self._answer(inputs["input"])}
 
+    def lanes(self, count: int) -> list:
+        return []
+
+    def layers(self) -> list:
+        return []
+
+    def device_time_ns(self) -> None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 

@@ -13,6 +13,7 @@ import numpy as np
 from factories import make_artifact
 
 from edgebench import artifact
+from edgebench.machine import registry
 from edgebench.measuring import testset
 from edgebench.measuring.running import RunOptions
 from edgebench.records.jobs import Policy
@@ -33,7 +34,7 @@ def prepare(root: Path, checkpoint: artifact.Artifact | None = None) -> Workspac
     if checkpoint:
         shutil.copytree(checkpoint.path, root / "checkpoints" / checkpoint.path.name)
     else:
-        versions = facts.tools(facts.TRAINING_TOOLS)
+        versions = registry.versions(facts.TRAINING_TOOLS)
         checkpoint = make_artifact(root / "checkpoints" / "net", format="checkpoint", tools=versions)
     workspace, reference = Workspace(root), artifact.read_reference(checkpoint)
     images = np.ascontiguousarray(reference.images)
@@ -45,7 +46,7 @@ def steps(workspace: Workspace, site: Site | None = None) -> list[Step]:
     """A training that was done by `edgebench train`, one evaluation and two measurements."""
     (folder,) = workspace.checkpoints.iterdir()
     config = artifact.read(folder).training.config
-    trained = Train(config, folder.name, {"dataset": "0" * 64}, facts.tools(facts.TRAINING_TOOLS))
+    trained = Train(config, folder.name, {"dataset": "0" * 64}, registry.versions(facts.TRAINING_TOOLS))
     site = site or here("cpu")
     measured = [build.measure(trained, "fake", site, RunOptions(**{**vars(OPTIONS), "batch": n})) for n in (1, 2)]
     return [trained, build.evaluate(trained, "fake", site, OPTIONS), *measured]

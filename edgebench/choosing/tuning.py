@@ -13,6 +13,7 @@ from edgebench.choosing import halving
 from edgebench.choosing.relatives import export_missing, judging_images
 from edgebench.choosing.tuned import Goal, Trial, Tuned
 from edgebench.errors import EdgebenchError, UsageError
+from edgebench.machine import registry
 from edgebench.machine.device import available_cores, detect, load_profile, place
 from edgebench.measuring import process
 from edgebench.measuring.running import Planned, RunOptions, plan
@@ -26,7 +27,6 @@ from edgebench.specs import Artifact, Precision
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8", "bf16")  # that are considered where none is named
 ROUNDS = (0.1, 0.3, 1.0)  # of the measuring time in each round
 BATCHES = (1, 4, 16)  # that throughput tries
-BASELINE = "torch"  # eager, the runtime that every speed-up is told against
 
 
 def tune(
@@ -156,8 +156,8 @@ def search(
     order = sorted(bench.seen, key=lambda identity: costs.get(identity, float("inf")))
     job = by_identity[order[0]]
     plain = [identity for identity in costs if identity in defaults]
-    eager = next((i for i in plain if by_identity[i].runtime == BASELINE), None)
-    default = next((i for i in plain if by_identity[i].runtime != BASELINE), None)
+    eager = next((i for i in plain if _is_baseline(by_identity[i])), None)
+    default = next((i for i in plain if not _is_baseline(by_identity[i])), None)
     found = bench.artifacts[job.artifact]
     return Tuned(
         goal=goal, device=job.device, compute=job.compute, evidence=job.evidence,
@@ -180,9 +180,14 @@ def _judge(bench: _Bench, item: Planned, images: Callable[[], Path] | None, boun
     return f"it loses {drop:.2%} of the images, the bound is {bound:.2%}" if drop > bound + 1e-9 else ""
 
 
+def _is_baseline(job: Job) -> bool:
+    """Whether it runs on what every speed-up is told against."""
+    return registry.facts("runtimes", job.runtime).baseline
+
+
 def _settings(job: Job, goal: Goal) -> list[Job]:
     """The job as it is, and with other numbers of threads; for throughput with batches and requests in flight."""
-    if job.runtime == BASELINE:  # to compare with, as it comes
+    if _is_baseline(job):  # to compare with, as it comes
         return [job]
     cores = min(job.cores or available_cores(), available_cores())
     powers = sorted({1, *(2**i for i in range(1, cores.bit_length())), cores})

@@ -9,11 +9,10 @@ import re
 import shutil
 import subprocess
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgebench.machine import jetson
+from edgebench.machine import jetson, registry
 from edgebench.records.notices import Notice, notice
 
 ROOT = Path("/")
@@ -22,7 +21,6 @@ NO_NAME = {
     "", "to be filled by o.e.m.", "default string", "system product name", "system manufacturer", "not specified",
     "none", "o.e.m.", "not applicable",
 }  # fmt: skip
-LIBRARIES = ("edgebench", "numpy", "onnxruntime", "openvino", "torch", "timm", "tensorrt")
 # What decides which kernels a runtime picks.
 ISA = re.compile(r"avx2|avx512f|avx512_vnni|avx_vnni|avx512_bf16|amx_\w+|asimd|asimdhp|asimddp|sve2?|i8mm|bf16")
 # Arm cores tell a number, not a name (Linux: arch/arm64/include/asm/cputype.h).
@@ -70,7 +68,7 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
         "l4t": (read(root / "etc/nv_tegra_release") or "").partition("\n")[0] or None,
         "nvidia_driver": driver[1] if driver else None,
         "nvidia_cards": nvidia_cards(root) or None,
-        "libraries": {name: found.version for name in LIBRARIES for found in metadata.distributions(name=name)},
+        "libraries": registry.versions(("edgebench", "numpy", *registry.runtime_libraries())),
     }
 
 

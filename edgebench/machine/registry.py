@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import fields
+from functools import cache
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any, Literal
 
 from edgebench.errors import Unsupported, unknown_name
+from edgebench.protocols import ExporterFacts, MeterFacts, RuntimeFacts
 
-Kind = Literal["runtimes", "exporters", "models", "scenarios"]
+Kind = Literal["runtimes", "exporters", "meters", "scenarios", "models"]
 
-ALIASES = {"trt": "tensorrt", "ov": "openvino", "ort": "onnxruntime", "pytorch": "torch"}
-
-# The extra that brings a missing module.
-EXTRAS = {
-    "torch": "train", "timm": "train", "safetensors": "train", "sklearn": "train", "onnx": "onnx", "onnxsim": "onnx",
-    "onnxscript": "onnx", "onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt", "cuda": "tensorrt",
+# What a user calls one of each kind. Its entry points are in the group "edgebench.KIND".
+WORDS: dict[Kind, str] = {
+    "runtimes": "runtime", "exporters": "target", "meters": "meter", "scenarios": "scenario", "models": "model",
 }  # fmt: skip
+# What those of a kind may state about themselves. The others are functions, or state nothing.
+FACTS: dict[Kind, type] = {"runtimes": RuntimeFacts, "exporters": ExporterFacts, "meters": MeterFacts}
 
 
 def _entries(kind: Kind) -> dict[str, EntryPoint]:
@@ -31,15 +33,15 @@ def names(kind: Kind) -> list[str]:
 def canonical(kind: Kind, name: str) -> str:
     """The registered name for what the user typed. Raises UsageError that offers the closest ones."""
     known = names(kind)
-    if name not in known:
-        name = ALIASES.get(name.lower(), name.lower())
-    if name not in known:
-        raise unknown_name(
-            {"runtimes": "runtime", "exporters": "target", "models": "model", "scenarios": "scenario"}[kind],
-            name,
-            known,
-        )
-    return name
+    if name in known:
+        return name
+    if name.lower() in known:
+        return name.lower()
+    if kind in FACTS:
+        for one, stated in all_facts(kind).items():
+            if name.lower() in stated.aliases:
+                return one
+    raise unknown_name(WORDS[kind], name.lower(), known)
 
 
 def load(kind: Kind, name: str) -> Any:
@@ -52,18 +54,64 @@ def load_object(kind: Kind, name: str) -> Any:
     return _guarded(kind, name, lambda adapter: adapter)
 
 
+def facts(kind: Kind, name: str) -> Any:
+    """What an adapter states about itself, its library installed or not. If its file does not load, that is nothing."""
+    return _stated(kind, _entries(kind)[canonical(kind, name)])
+
+
+def all_facts(kind: Kind) -> dict[str, Any]:
+    """The facts of every adapter of a kind, by name."""
+    return {name: _stated(kind, entry) for name, entry in sorted(_entries(kind).items())}
+
+
+def native(format: str) -> str:
+    """The runtime that is meant for a format where none is named: the one that says so, else that of the same name."""
+    return next((name for name, stated in all_facts("runtimes").items() if format in stated.native), format)
+
+
+def versions(distributions: tuple[str, ...]) -> dict[str, str]:
+    """The installed versions; what is not installed is left out."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def runtime_libraries() -> tuple[str, ...]:
+    """The libraries that any runtime declares, each once."""
+    return tuple(dict.fromkeys(name for stated in all_facts("runtimes").values() for name in stated.libraries))
+
+
+def _stated(kind: Kind, entry: EntryPoint) -> Any:
+    try:
+        adapter = entry.load()
+    except Exception:  # `load` tells what is wrong with it
+        return FACTS[kind]()
+    given = {field.name: getattr(adapter, field.name) for field in fields(FACTS[kind]) if hasattr(adapter, field.name)}
+    return FACTS[kind](**given)
+
+
 def _guarded(kind: Kind, name: str, use: Callable[[Any], Any]) -> Any:
     name = canonical(kind, name)
     try:
         return use(_entries(kind)[name].load())
     except ModuleNotFoundError as error:
         module = (error.name or "").split(".")[0]
-        extra = EXTRAS.get(module)
-        fix = f"pip install 'edgebench[{extra}]'" if extra else f"install the module {module!r}"
-        if extra == "tensorrt":
-            fix += " (a Jetson has TensorRT from JetPack: make the environment with --system-site-packages there)"
-        raise Unsupported(f"{name} needs the Python module {module!r}, which is not installed", fix) from None
+        raise Unsupported(
+            f"{name} needs the Python module {module!r}, which is not installed", _fix(kind, name, module)
+        ) from None
     except Unsupported:
         raise
     except Exception as error:  # a broken native library can raise anything when it is imported
         raise Unsupported(f"{name} does not load: {type(error).__name__}: {error}", "reinstall its library") from error
+
+
+def _fix(kind: Kind, name: str, module: str) -> str:
+    stated = facts(kind, name) if kind in FACTS else None
+    if stated is None or module not in stated.installs:
+        return f"install the module {module!r}"
+    return f"pip install {stated.installs[module]!r}" + (f" ({stated.install_note})" if stated.install_note else "")

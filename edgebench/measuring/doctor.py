@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from edgebench.errors import Unsupported
 from edgebench.machine import registry
 from edgebench.measuring import process
-from edgebench.measuring.running import ONLY_BY_NAME
 from edgebench.protocols import Exporter
 
 
@@ -30,15 +29,16 @@ def examine() -> list[Finding]:
 
 def _runtimes() -> list[Finding]:
     found = []
+    stated = registry.all_facts("runtimes")
     for probe in process.probe_all():
         if probe.error:
             found.append(Finding("runtime", probe.name, False, probe.error, probe.fix))
-        elif not probe.devices:
-            detail = f"{probe.version} loads, but finds no device to run on"
+        elif not probe.computes:
+            detail = f"{probe.version} loads, but finds nothing to run on"
             found.append(Finding("runtime", probe.name, False, detail, "check the driver of the GPU: nvidia-smi"))
         else:
-            detail = f"{probe.version}: opens {', '.join(probe.accepts)} on {', '.join(probe.devices)}"
-            if probe.name in ONLY_BY_NAME:
+            detail = f"{probe.version}: opens {', '.join(probe.accepts)} on {', '.join(probe.computes)}"
+            if stated[probe.name].only_by_name:
                 detail += " (scripted, for tests; only when named)"
             found.append(Finding("runtime", probe.name, True, detail))
     return found
@@ -70,4 +70,5 @@ def _precisions(exporter: Exporter) -> str:
 
 def can_measure(findings: Sequence[Finding]) -> bool:
     """Does at least one runtime that really measures work?"""
-    return any(f.kind == "runtime" and f.works and f.name not in ONLY_BY_NAME for f in findings)
+    stated = registry.all_facts("runtimes")
+    return any(f.kind == "runtime" and f.works and not stated[f.name].only_by_name for f in findings)

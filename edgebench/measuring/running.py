@@ -25,8 +25,6 @@ from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact, Probe
 
-# Runtimes that only ever run when they are named: their latency is scripted, not measured.
-ONLY_BY_NAME = {"fake"}
 CROWDED = ("throughput", "server", "offline")  # the scenarios with several requests in flight
 SCHEDULED = ("camera", "server")  # those whose requests have a time at which they are due
 RATE_HZ = 30.0  # a camera's
@@ -140,7 +138,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     """
     options.check()
     named = [registry.canonical("runtimes", name) for name in options.runtimes]
-    asked = named or [name for name in registry.names("runtimes") if name not in ONLY_BY_NAME]
+    asked = named or [name for name, stated in registry.all_facts("runtimes").items() if not stated.only_by_name]
     probes = process.probe_all(asked)
     compute = options.compute or placement.compute
     if placement.evidence == "emulated" and compute != placement.compute:
@@ -195,12 +193,12 @@ def _opens(probe: Probe, artifact: Artifact) -> bool:
 
 
 def _works(probe: Probe, compute: str) -> bool:
-    return not probe.error and compute in probe.devices
+    return not probe.error and compute in probe.computes
 
 
 def _nothing(artifacts: Sequence[Artifact], probes: Sequence[Probe], compute: str) -> str:
     formats = ", ".join(sorted({artifact.format for artifact in artifacts}))
-    have = ", ".join(f"{p.name} ({', '.join(p.accepts)} on {', '.join(p.devices)})" for p in probes if not p.error)
+    have = ", ".join(f"{p.name} ({', '.join(p.accepts)} on {', '.join(p.computes)})" for p in probes if not p.error)
     return f"no runtime here opens {formats} on {compute}; what works: {have or 'none'}"
 
 

@@ -50,7 +50,7 @@ def perform(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell
     samples = loop.one_at_a_time(
         session.run, requests,
         warmup_s=job.warmup_s, duration_s=job.duration_s, max_iterations=job.max_iterations,
-        device_time_ns=getattr(session, "device_time_ns", None),
+        device_time_ns=None if session.device_time_ns() is None else session.device_time_ns,
     )  # fmt: skip
     return Measured(samples, notices=_unsteady(samples))
 
@@ -58,9 +58,9 @@ def perform(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell
 def _lanes(session: Session, job: Job) -> Sequence[Callable[[dict[str, Any]], Any]]:
     if job.streams == 1:
         return [session.run]
-    if not hasattr(session, "lanes"):
+    if not (lanes := session.lanes(job.streams)):
         raise Unsupported(f"{job.runtime} runs one request at a time", "--streams 1")
-    return session.lanes(job.streams)
+    return lanes
 
 
 def _unsteady(samples: Samples) -> tuple[Notice, ...]:

@@ -45,7 +45,8 @@ def probe(name: str) -> Probe:
     """Load a runtime and ask what it can do here."""
     try:
         runtime = registry.load("runtimes", name)
-        return Probe(name, tuple(sorted(runtime.accepts)), runtime.version(), runtime.devices())
+        libraries = registry.versions(registry.facts("runtimes", name).libraries)
+        return Probe(name, tuple(sorted(runtime.accepts)), runtime.version(), runtime.computes(), libraries)
     except EdgebenchError as error:
         return Probe(name, error=error.message, fix=error.fix)
     except Exception as error:  # an adapter from elsewhere may fail in any way
@@ -126,7 +127,7 @@ def _measure(
         if verify:
             tell("verifying")
             parity = correctness.check_parity(session, artifact, reference, batches)
-            layers = tuple(session.layers()) if hasattr(session, "layers") else ()
+            layers = tuple(session.layers())
         if images:
             tell("evaluating")
             result = replace(result, evaluation=correctness.judge(session, artifact, images, job.batch, tell))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgebench.machine import registry
 from edgebench.measuring.running import RunOptions
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.specs import Precision
@@ -18,7 +19,7 @@ def train(config: TrainConfig, known: Facts) -> Train:
     config = absolute(config)
     which = facts.key(config)
     folder = folder_name(config, known.datasets[which])
-    return Train(config, folder, known.contents[which], facts.tools(facts.TRAINING_TOOLS))
+    return Train(config, folder, known.contents[which], registry.versions(facts.TRAINING_TOOLS))
 
 
 def export(
@@ -28,8 +29,8 @@ def export(
 ) -> list[Export]:  # fmt: skip
     """The exports from a training to a target, each from what the one before makes; the last one is the target's.
 
-    None for the target "checkpoint", which is there already. `device`: where it runs, which is where TensorRT builds
-    its engines. Raises UsageError where the target is not made in that precision.
+    None for the target "checkpoint", which is there already. `device`: where it runs, for targets that are
+    made there. Raises UsageError where the target is not made in that precision.
     """
     source: Step = trained
     made: list[Export] = []
@@ -40,10 +41,10 @@ def export(
         given = {"extra": extra or {}} if number == len(links) else {}
         if kind == "int8":
             given |= {"accuracy_drop": accuracy_drop, "calibration_images": calibration_images}
-        on_device = device if known.exporting[format].on_device else ""
-        libraries = facts.EXPORT_TOOLS.get(format, ()) + (facts.INT8_TOOLS if kind == "int8" else ())
+        how = known.exporting[format]
+        on_device = device if how.on_device else ""
         step = Export(
-            source.identity, format, kind, max_batch=max_batch, tools=facts.tools(libraries), device=on_device, **given
+            source.identity, format, kind, max_batch=max_batch, tools=how.tools[kind], device=on_device, **given
         )
         made.append(step)
         source = step
@@ -52,10 +53,9 @@ def export(
 
 def measure(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:
     """The measurement of what a step makes on one runtime of a device."""
-    version = site.probe(runtime).version
-    return Measure(
-        source.identity, site.device, site.machine, replace(options, runtimes=(runtime,)), {runtime: version}
-    )
+    told = site.probe(runtime)
+    tools = told.libraries | {runtime: told.version}
+    return Measure(source.identity, site.device, site.machine, replace(options, runtimes=(runtime,)), tools)
 
 
 def evaluate(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:

@@ -74,7 +74,7 @@ def how_to_carry(device: str) -> str:
 def report(ray: Any, workspace: Workspace, runtimes: Sequence[str] = ()) -> list[Node]:
     """Ask every living node, at once; one that does not answer in time is told as such.
 
-    `runtimes`: what to ask about; by default all but the fake one.
+    `runtimes`: what to ask about; by default all but those that are only run by name.
     """
     token = secrets.token_hex(16)
     mark = workspace.root.absolute() / "sweep" / f".seen-{token}"
@@ -118,8 +118,10 @@ def account(mark: str, token: str, runtimes: list[str]) -> str:
         storage = Path(mark).read_text() == token
     except OSError:
         storage = False
-    probes = tuple(process.probe_all(runtimes or [name for name in registry.names("runtimes") if name != "fake"]))
-    tools = facts.tools((*facts.TRAINING_TOOLS, *(n for names in facts.EXPORT_TOOLS.values() for n in names)))
+    usual = [name for name, stated in registry.all_facts("runtimes").items() if not stated.only_by_name]
+    probes = tuple(process.probe_all(runtimes or usual))
+    exporting = [name for stated in registry.all_facts("exporters").values() for name in stated.libraries]
+    tools = registry.versions((*facts.TRAINING_TOOLS, *exporting))
     here = Node("", {}, __version__, platform.python_version(), describe_machine(), storage, probes, tools)
     return jsonio.dumps(here)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edgebench.errors import BadFile, Unsupported, UsageError
@@ -14,21 +13,18 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 TRAINING_TOOLS = ("torch", "timm")
-# The libraries whose version changes what an exporter makes.
-EXPORT_TOOLS = {
-    "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",), "tensorrt": ("tensorrt",),
-}  # fmt: skip
-INT8_TOOLS = ("nncf",)
 
 
 @dataclass(frozen=True)
 class Exporting:
-    """How a target is made: for each precision the format and precision that it starts from, where that is known.
+    """How a target is made: for each precision the format and precision that it starts from.
 
-    `on_device`: it has to be made on the device that runs it; `error`: why it cannot be made here.
+    `tools`: by precision, the versions of the libraries that change what is made; `on_device`: it has to be made on the
+    device that runs it; `error`: why nothing of this is known.
     """
 
     accepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    tools: dict[str, dict[str, str]] = field(default_factory=dict)
     on_device: bool = False
     error: str = ""
 
@@ -46,7 +42,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Question:
-    """What `find` is asked, in a process of its own: it loads torch and the exporters' libraries."""
+    """What `find` is asked, in a process of its own, since it loads torch."""
 
     configs: tuple[TrainConfig, ...]
     targets: tuple[str, ...]
@@ -78,31 +74,32 @@ def find(asked: Question) -> Facts:
                 known[name] = _sha256(path)
         contents[key(config)] = known
         datasets[key(config)] = found.name
-    return Facts(contents, datasets, networks, {target: _exporting(target) for target in asked.targets})
+    return Facts(contents, datasets, networks, exporting(asked.targets))
 
 
-def _exporting(target: str) -> Exporting:
-    try:
-        exporter = registry.load("exporters", target)
-    except Unsupported as error:
-        return Exporting(on_device=target == "tensorrt", error=str(error))
-    return Exporting(dict(exporter.accepts), on_device=exporter.verify_on != "cpu")
+def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
+    """How these targets are made, and what they are made of. Their libraries need not be here: the steps will tell."""
+    found: dict[str, Exporting] = {}
+    waiting = list(targets)
+    while waiting:
+        target = waiting.pop(0)
+        if target in found or target == "checkpoint":
+            continue
+        try:
+            registry.load_object("exporters", target)
+        except Unsupported as error:
+            found[target] = Exporting(error=str(error))
+            continue
+        stated = registry.facts("exporters", target)
+        tools = {p: registry.versions((*stated.libraries, *stated.libraries_for.get(p, ()))) for p in stated.accepts}
+        found[target] = Exporting(dict(stated.accepts), tools, stated.on_device)
+        waiting += [format for format, _ in stated.accepts.values()]
+    return found
 
 
 def key(config: TrainConfig) -> str:
     """The part of a recipe that decides which files it reads."""
     return "|".join((config.model, config.dataset, config.data_dir or "", config.init_weights or ""))
-
-
-def tools(names: Sequence[str]) -> dict[str, str]:
-    """The installed versions; what is not installed is left out."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision) -> tuple[tuple[str, Precision], ...]:
@@ -111,10 +108,8 @@ def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision)
     Raises UsageError where the target is not made in that precision.
     """
     known = exporting[target]
-    if known.error:  # from ONNX, which it is probably made of; the step itself will tell what is missing
-        return (
-            ((target, precision),) if target == "onnx" else (*chain(exporting, "onnx", precision), (target, precision))
-        )
+    if known.error:
+        raise UsageError(known.error)
     if precision not in known.accepts:
         raise UsageError(f"{target} artifacts are not made in {precision}", f"choose of {', '.join(known.accepts)}")
     format, start = known.accepts[precision]

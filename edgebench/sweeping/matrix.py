@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.errors import UsageError
+from edgebench.machine import registry
 from edgebench.records.recipe import TrainConfig
-from edgebench.sweeping import build, plan, site
+from edgebench.sweeping import build, plan
 from edgebench.sweeping.facts import Facts, Question
 from edgebench.sweeping.plan import Plan
 from edgebench.sweeping.site import Site
@@ -62,9 +63,7 @@ class Matrix:
 
 def question(made: Plan) -> Question:
     """What has to be found out about a plan before its matrix can be made."""
-    exported = [target for target in made.targets if target != "checkpoint"]
-    between = ["onnx"] if exported and "onnx" not in exported else []  # most targets are made of it
-    return Question(tuple(made.configs()), (*exported, *between))
+    return Question(tuple(made.configs()), tuple(target for target in made.targets if target != "checkpoint"))
 
 
 def matrix(made: Plan, known: Facts, sites: Sequence[Site]) -> Matrix:
@@ -85,7 +84,7 @@ def matrix(made: Plan, known: Facts, sites: Sequence[Site]) -> Matrix:
                     except UsageError as error:
                         left_out[f"{target} in {precision}: {error.message}"] = None
                         continue
-                    for runtime in made.runtimes or (site.native(target),):
+                    for runtime in made.runtimes or (registry.native(target),):
                         if not where.opens(runtime, target):
                             left_out[f"{target} on {runtime}: {runtime} does not open it"] = None
                             continue

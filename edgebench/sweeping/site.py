@@ -11,8 +11,6 @@ from edgebench.machine.device import describe_machine, detect, load_profile, pla
 from edgebench.measuring import process
 from edgebench.specs import Probe
 
-NATIVE = {"checkpoint": "torch", "onnx": "onnxruntime"}  # any other format is that of a runtime of the same name
-
 
 @dataclass(frozen=True)
 class Site:
@@ -43,8 +41,3 @@ def here(device: str | None = None, probes: Sequence[Probe] | None = None) -> Si
     placement = place(profile, require_device=False, environ=os.environ)
     found = tuple(process.probe_all() if probes is None else probes)
     return Site(device or profile.name, placement.compute, describe_machine(), found, placement.notice)
-
-
-def native(format: str) -> str:
-    """The runtime that is meant where none is named."""
-    return NATIVE.get(format, format)

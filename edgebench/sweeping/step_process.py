@@ -73,7 +73,7 @@ class Child:
 
 
 def ask(question: facts.Question) -> facts.Facts:
-    """`facts.find` in a process of its own: this one stays without torch and the exporters' libraries."""
+    """`facts.find` in a process of its own: this one stays without torch."""
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         asked, answer, log = (Path(scratch, name) for name in ("asked.json", "answer.json", "log.txt"))
         jsonio.write(asked, question)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -97,6 +98,36 @@ class _ScribblesOnInput(FakeSession):
         return outputs
 
 
+class _GivesFewerLanes(FakeSession):
+    def lanes(self, count):
+        return [self.run]
+
+
+class _SharesLanes(_Shares):
+    _lock = threading.Barrier(2, timeout=10)
+
+    def lanes(self, count):
+        def run(inputs):
+            outputs = _Shares.run(self, inputs)
+            self._lock.wait()
+            return {name: value.copy() for name, value in outputs.items()}
+
+        return [run] * count
+
+    def run(self, inputs):
+        return FakeSession.run(self, inputs)
+
+
+class _TellsNoTimeAs0(FakeSession):
+    def device_time_ns(self):
+        return 0
+
+
+class _TellsLayersInWords(FakeSession):
+    def layers(self):
+        return ["conv1 in fp32"]
+
+
 @pytest.mark.parametrize(
     ("session", "rule"),
     [
@@ -107,14 +138,18 @@ class _ScribblesOnInput(FakeSession):
         (_StaysOpen, "running a closed session"),
         (_TakesAnything, "unknown input name"),
         (_ScribblesOnInput, "changed the caller's input|gave another answer"),
+        (_GivesFewerLanes, "as many as asked for, or none"),
+        (_SharesLanes, "lanes used at the same time mix their answers"),
+        (_TellsNoTimeAs0, "or None if the runtime does not tell"),
+        (_TellsLayersInWords, "empty if it cannot tell"),
     ],
 )
 def test_the_contract_names_the_broken_rule(
     session: type, rule: str, onnx_artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(Fake):
-        def open(self, artifact, device, options):
-            super().open(artifact, device, options)
+        def open(self, artifact, compute, options):
+            super().open(artifact, compute, options)
             return session(artifact, [0.0], options)
 
     monkeypatch.setattr(registry, "_entries", lambda kind: {"broken": _Entry(Broken)})

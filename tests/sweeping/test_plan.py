@@ -15,7 +15,7 @@ from edgebench.errors import EdgebenchError, UsageError
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Probe
 from edgebench.sweeping import matrix, plan
-from edgebench.sweeping.facts import Exporting, Facts, key
+from edgebench.sweeping.facts import Facts, exporting, key
 from edgebench.sweeping.site import Site
 
 WRONG = [
@@ -80,11 +80,7 @@ def test_whatever_a_plan_holds_is_a_plan_or_one_clear_error(told: dict[str, Any]
         assert error.message
 
 
-ACCEPTS = {"fp32": ("checkpoint", "fp32"), "int8": ("onnx", "fp32")}
-KNOWN_EXPORTS = {
-    "onnx": Exporting(ACCEPTS), "openvino": Exporting(dict.fromkeys(("fp32", "int8"), ("onnx", "fp32"))),
-    "tensorrt": Exporting(on_device=True, error="no TensorRT here"),
-}  # fmt: skip
+KNOWN_EXPORTS = exporting(("openvino", "tensorrt"))  # and ONNX, which both are made of
 OPENS = {"onnxruntime": "onnx", "openvino": "openvino", "torch": "checkpoint"}
 PROBES = [Probe(name, (format,), "1", ("cpu",)) for name, format in OPENS.items()]
 SITE = Site("cpu", "cpu", "a machine", (*PROBES, Probe("tensorrt", error="no TensorRT here")))
@@ -138,3 +134,8 @@ def test_a_plan_says_what_the_recipes_are() -> None:
     wanted = plan.make({"subsets": [500], "seeds": [3], "train": {"epochs": 2, "lr": 1}, "run": {"max_seconds": 9}})
     assert wanted.configs() == [TrainConfig(subset="500", seed=3, epochs=2, lr=1.0)]
     assert wanted.run.policy.max_seconds == 9
+
+
+def test_what_a_target_is_made_of_is_known_without_its_library() -> None:
+    assert list(KNOWN_EXPORTS) == ["openvino", "tensorrt", "onnx"]
+    assert KNOWN_EXPORTS["tensorrt"].on_device and KNOWN_EXPORTS["tensorrt"].accepts["fp16"] == ("onnx", "fp16")

@@ -133,9 +133,9 @@ def test_what_cannot_be_had_is_refused(plan, options):
 
 
 def test_no_gpu(source, plan, tmp_path):
-    assert TensorRt().devices() == ("cuda",)
+    assert TensorRt().computes() == ("cuda",)
     CUDA.count = 0
-    assert TensorRt().devices() == ()
+    assert TensorRt().computes() == ()
     for attempt in (lambda: TensorRtExporter().check("fp32"), lambda: open_plan(plan)):
         with pytest.raises(Unsupported, match=r"no CUDA-capable device is detected.*\n *fix: "):
             attempt()
@@ -148,7 +148,7 @@ def test_no_driver(monkeypatch):
         raise RuntimeError("Failed to dlopen libcuda.so.1")
 
     monkeypatch.setattr(CUDA.module, "cudaGetDeviceCount", absent)
-    assert TensorRt().devices() == ()
+    assert TensorRt().computes() == ()
     with pytest.raises(Unsupported, match="libcuda"):
         TensorRtExporter().check("fp32")
 

@@ -26,10 +26,10 @@ class Faulty:
     def version(self) -> str:
         return "1.0"
 
-    def devices(self) -> tuple[str, ...]:
+    def computes(self) -> tuple[str, ...]:
         return ("cpu",)
 
-    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> FaultySession:
+    def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> FaultySession:
         fault = options.extra.get("fault") or os.environ.get("FAULTY_FAULT", "none")
         if fault == "unsupported":
             raise Unsupported("this board has no such accelerator", "use another board")

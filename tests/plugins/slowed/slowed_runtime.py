@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from edgebench.runtimes.onnxruntime import OnnxRuntime, OnnxRuntimeSession
+from edgebench.runtimes.onnxruntime import OnnxRuntime
 
-from edgebench.specs import Artifact, SessionOptions
+from edgebench.protocols import Run, Session
+from edgebench.specs import Artifact, Layers, SessionOptions
 
 
 class Slowed(OnnxRuntime):
     """`--runtime-option by=0.05` makes it 5 % slower; 0 is the same code with nothing planted."""
 
-    def open(self, artifact: Artifact, device: str, options: SessionOptions) -> SlowedSession:
+    native = ()
+    aliases = ()
+
+    def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> SlowedSession:
         by = float(options.extra.get("by", "0"))
-        return SlowedSession(super().open(artifact, device, replace(options, extra={})), by)
+        return SlowedSession(super().open(artifact, compute, replace(options, extra={})), by)
 
 
 class SlowedSession:
-    def __init__(self, session: OnnxRuntimeSession, by: float) -> None:
+    def __init__(self, session: Session, by: float) -> None:
         self._session, self._by = session, by
         self.effective = session.effective
 
@@ -32,6 +37,15 @@ class SlowedSession:
         while time.perf_counter_ns() < until:
             pass
         return outputs
+
+    def lanes(self, count: int) -> Sequence[Run]:
+        return []
+
+    def layers(self) -> Sequence[Layers]:
+        return []
+
+    def device_time_ns(self) -> int | None:
+        return None
 
     def close(self) -> None:
         self._session.close()
