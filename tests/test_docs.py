@@ -14,6 +14,7 @@ from conftest import REPOSITORY
 from edgebench.cli import COMMANDS, cli
 from edgebench.machine import registry
 from edgebench.machine.device import profile_names
+from edgebench.records.notices import KINDS
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles")]
@@ -166,6 +167,12 @@ def test_adapters_and_profiles_are_documented() -> None:
     devices = (GUIDE / "devices.md").read_text()
     for name in profile_names():
         assert f"`{name}`" in devices, f"docs/guide/devices.md does not tell of {name}"
+
+
+def test_every_notice_is_defined() -> None:
+    text = (REPOSITORY / "docs" / "measuring.md").read_text()
+    for code in KINDS:
+        assert f"| `{code}` |" in text, f"docs/measuring.md does not say when the notice {code} is given"
 
 
 def test_tensorrt_is_marked_unverified_until_it_ran_on_hardware() -> None:
