@@ -81,7 +81,7 @@ def _image_size(dataset: data.Dataset, name: str) -> int:
 
 
 def _working(wanted: Sequence[str], here: Site) -> tuple[str, ...]:
-    works = {probe.name for probe in here.probes if not probe.error and here.compute in probe.devices}
+    works = {probe.name for probe in here.probes if not probe.error and here.compute in probe.computes}
     if not (found := tuple(name for name in wanted if name in works)):
         raise EdgebenchError(
             f"none of {', '.join(wanted)} works here on {here.compute}", "`edgebench doctor` says what is missing"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from edgebench.results.rows import Row
 
 TOLD = 5  # files that cannot be read, by name
-# The runtime that is meant where none is named; any other format is that of a runtime of the same name.
-NATIVE = {"checkpoint": "torch", "onnx": "onnxruntime"}
 
 
 def workspace(function: Callable[..., Any]) -> Callable[..., Any]:

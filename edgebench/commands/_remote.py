@@ -121,12 +121,14 @@ def refuse_profile_file(device: str | None) -> None:
 
 
 def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:
-    """The artifacts that are meant: those named, else the newest; of these a checkpoint only if torch is asked for."""
+    """The artifacts that are meant: those named, else the newest; of these a checkpoint only for its own runtime."""
     from edgebench import artifact
+    from edgebench.machine import registry
 
     if paths:
         return [artifact.read(path) for path in paths]
-    found = [a for a in workspace.newest_artifacts() if a.format != "checkpoint" or "torch" in runtimes]
+    eager = registry.native("checkpoint") in runtimes
+    found = [a for a in workspace.newest_artifacts() if a.format != "checkpoint" or eager]
     if not found:
         raise EdgebenchError(f"there is no exported artifact in {workspace.root}", "`edgebench export` first")
     return found

@@ -94,6 +94,7 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
 
     from edgebench import artifact
     from edgebench.errors import UsageError
+    from edgebench.machine import registry
     from edgebench.machine.device import detect, place
     from edgebench.measuring import bursts, running
 
@@ -104,7 +105,7 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
         if shutil.which(python) is None:
             raise UsageError(f"{python} is no program", "give the path of a Python, such as ../next/.venv/bin/python")
         found = artifact.read(path)
-        runtime = given["runtime" + suffix] or given["runtime"] or _options.NATIVE.get(found.format, found.format)
+        runtime = given["runtime" + suffix] or given["runtime"] or registry.native(found.format)
         asked = running.RunOptions(
             runtimes=(runtime,),
             compute=given["compute"],

@@ -58,6 +58,7 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
     from edgebench import artifact
     from edgebench.comparing import crosscheck
     from edgebench.errors import UsageError, positive, unknown_name
+    from edgebench.machine import registry
     from edgebench.machine.device import detect, place
     from edgebench.measuring import running
     from edgebench.records import jsonio
@@ -69,7 +70,7 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
         if rival not in crosscheck.RIVALS:
             raise unknown_name("rival", rival, crosscheck.RIVALS)
     found, profile = artifact.read(path), detect()
-    runtime = given.pop("runtime") or _options.NATIVE.get(found.format, found.format)
+    runtime = given.pop("runtime") or registry.native(found.format)
     placement = place(profile, require_device=True, environ={})
     (planned,) = running.plan([found], profile, placement, running.RunOptions(runtimes=(runtime,), **given))
     console = Console(stderr=True)

@@ -81,6 +81,7 @@ def command(
     from rich.console import Console
 
     from edgebench.commands import _sweep_progress
+    from edgebench.machine import registry
     from edgebench.measuring import process
     from edgebench.records import jsonio
     from edgebench.records.workspace import now
@@ -94,7 +95,7 @@ def command(
     made = plan.make(_told(path, given), str(path) if path else "the sweep")
     console = Console(stderr=True)
     with console.status("looking at what the plan names"):
-        runtimes = list(made.runtimes or dict.fromkeys(map(site.native, made.targets)))
+        runtimes = list(made.runtimes or dict.fromkeys(map(registry.native, made.targets)))
         if engine == "ray":
             from edgebench.sweeping import cluster, on_ray
 
