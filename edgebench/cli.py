@@ -32,7 +32,7 @@ COMMANDS = {  # what `--help` says of each without importing it: how its own hel
     "estimate": "Say what ARTIFACT takes at the least on a device",
     "models": "List the short names of the backbones in groups, and with --all every timm model",
     "profile": "Show what each MODEL costs: parameters, GMACs, GFLOPs, activations, size, peak memory",
-    "doctor": "Load every runtime and exporter and say what works, what does not, and the fix",
+    "doctor": "Load every adapter and say what works, what does not, and the fix",
     "completion": "Print the completion script for a shell",
 }
 

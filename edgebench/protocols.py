@@ -83,19 +83,22 @@ class ExporterFacts:
 class MeterFacts:
     """What a meter states about itself.
 
-    sees: the computes whose draw is in its figure, "cpu" or "cuda".
+    installs, install_note: as a runtime's.
+    sees: the computes whose draw is in its figure, "cpu" or "cuda". A meter of the processor does not see what computes
+        on a graphics card; a Jetson's module has both on it.
+    scope: what its figure covers; None where the device's profile says.
     machines: what it is for, in words.
     place: where it stands in the order in which `--power auto` tries meters, lowest first: what is nearest to the whole
         and costs the machine least. A model comes last.
     takes_watts: it needs what the user declares with `--watts`.
     """
 
-    aliases: tuple[str, ...] = ()
     installs: Mapping[str, str] = field(default_factory=dict)
     install_note: str = ""
     sees: tuple[str, ...] = ()
+    scope: Scope | None = None
     machines: str = ""
-    place: int = 50
+    place: int = 70
     takes_watts: bool = False
 
 

@@ -226,9 +226,9 @@ watts = click.option(
 
 
 def complete_meters(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from edgebench.machine.power import METERS
+    from edgebench.machine import registry
 
-    return [CompletionItem(name) for name in ("auto", "none", *METERS) if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in ("auto", "none", *registry.names("meters")) if name.startswith(incomplete)]
 
 
 def pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

@@ -17,7 +17,7 @@ Examples:
 )
 @_options.as_json
 def command(as_json: bool) -> None:
-    """Load every runtime and exporter and say what works, what does not, and the fix.
+    """Load every adapter and say what works, what does not, and the fix.
 
     Exit code 1 if no runtime that measures works here.
     """

@@ -93,12 +93,12 @@ def _watch(wanted: str, place: Place, seconds: float, as_json: bool) -> None:
     import time
 
     from edgebench.errors import EdgebenchError
-    from edgebench.machine.power import METERS, open_meter
+    from edgebench.machine.power import make_meter, open_meter
     from edgebench.machine.power.sampling import Sampler
     from edgebench.machine.power.window import Window, summary
     from edgebench.records import jsonio
 
-    meter = open_meter("auto", place, place.profile.compute) if wanted == "auto" else METERS[wanted](place)
+    meter = open_meter("auto", place, place.profile.compute) if wanted == "auto" else make_meter(wanted, place)
     with Sampler(meter) as sampler:
         sampler.wait_past(0)
         began_ns = time.perf_counter_ns()

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any, Literal
 
-from edgebench.errors import Unsupported, unknown_name
+from edgebench.errors import EdgebenchError, Unsupported, unknown_name
 from edgebench.protocols import ExporterFacts, MeterFacts, RuntimeFacts
 
 Kind = Literal["runtimes", "exporters", "meters", "scenarios", "models"]
@@ -39,14 +39,17 @@ def canonical(kind: Kind, name: str) -> str:
         return name.lower()
     if kind in FACTS:
         for one, stated in all_facts(kind).items():
-            if name.lower() in stated.aliases:
+            if name.lower() in getattr(stated, "aliases", ()):
                 return one
     raise unknown_name(WORDS[kind], name.lower(), known)
 
 
-def load(kind: Kind, name: str) -> Any:
-    """An instance of the adapter. Raises Unsupported, with the fix, if its library is absent or does not load."""
-    return _guarded(kind, name, lambda adapter: adapter())
+def load(kind: Kind, name: str, *given: Any) -> Any:
+    """An instance of the adapter, made with what is `given`.
+
+    Raises Unsupported, with the fix, if its library is absent or does not load.
+    """
+    return _guarded(kind, name, lambda adapter: adapter(*given))
 
 
 def load_object(kind: Kind, name: str) -> Any:
@@ -104,7 +107,7 @@ def _guarded(kind: Kind, name: str, use: Callable[[Any], Any]) -> Any:
         raise Unsupported(
             f"{name} needs the Python module {module!r}, which is not installed", _fix(kind, name, module)
         ) from None
-    except Unsupported:
+    except EdgebenchError:
         raise
     except Exception as error:  # a broken native library can raise anything when it is imported
         raise Unsupported(f"{name} does not load: {type(error).__name__}: {error}", "reinstall its library") from error

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from edgebench.errors import Unsupported
-from edgebench.machine import registry
+from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.machine import power, registry
+from edgebench.machine.device import detect
+from edgebench.machine.power.place import Place
 from edgebench.measuring import process
 from edgebench.protocols import Exporter
 
@@ -23,8 +26,8 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """One finding for each registered runtime and exporter. Never raises for what an adapter does."""
-    return _runtimes() + _exporters()
+    """One finding for each registered runtime, exporter and meter. Never raises for what an adapter does."""
+    return _runtimes() + _exporters() + _meters()
 
 
 def _runtimes() -> list[Finding]:
@@ -53,6 +56,20 @@ def _exporters() -> list[Finding]:
             found.append(Finding("exporter", name, True, f"makes {exporter.produces} in {_precisions(exporter)}"))
         except Unsupported as error:
             found.append(Finding("exporter", name, False, error.message, error.fix))
+    return found
+
+
+def _meters() -> list[Finding]:
+    found, here = [], Place(detect())
+    for name in power.in_order():
+        stated = registry.facts("meters", name)
+        try:
+            with closing(power.make_meter(name, here)) as meter:
+                detail = f"tells the draw of the {meter.scope}, which has the {' and '.join(stated.sees)} in it"
+            found.append(Finding("meter", name, True, detail))
+        except EdgebenchError as error:
+            made_for = f" (it is for {stated.machines})" if stated.machines else ""
+            found.append(Finding("meter", name, False, f"{error.message}{made_for}", error.fix))
     return found
 
 

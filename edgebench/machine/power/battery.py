@@ -29,6 +29,7 @@ class Battery:
     """The meter: all batteries together. A battery tells a new value every few seconds, and on the mains nothing."""
 
     name, modelled, streams, interval_s = "battery", False, False, 0.2
+    sees, machines, place = ("cpu", "cuda"), "a machine on its battery", 60
     scope: Scope | None = "battery"
 
     def __init__(self, place: Place) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from edgebench.errors import EdgebenchError, Unsupported
-from edgebench.machine.power import METERS
+from edgebench.machine.power import in_order, make_meter
 from edgebench.machine.power.place import Place
 from edgebench.records.energy import Scope
 
@@ -31,12 +31,12 @@ class Found:
 
 def survey(place: Place) -> list[Found]:
     """Every meter, best first; takes a look or two at each that opens."""
-    return [_look(name, place) for name in METERS]
+    return [_look(name, place) for name in in_order()]
 
 
 def _look(name: str, place: Place) -> Found:
     try:
-        meter = METERS[name](place)
+        meter = make_meter(name, place)
     except Unsupported as error:
         return Found(name, works=False, problem=error.message, fix=error.fix)
     found = Found(name, False, meter.scope, meter.modelled, total_rails=meter.total_rails)

@@ -63,6 +63,7 @@ class Tegrastats:
     """The meter: one tegrastats for a power pass, in a process group of its own, ten lines a second."""
 
     name, modelled, streams, interval_s = "tegrastats", False, True, 0.0
+    sees, machines, place = ("cpu", "cuda"), "a Jetson", 20
 
     def __init__(self, place: Place) -> None:
         program = place.program("tegrastats")
