@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgebench.api import AnyPath, Source, read_source, several, warn, with_values
 from edgebench.choosing import picking, ready_pick, tuning
@@ -13,6 +14,10 @@ from edgebench.records.limits import Limits, Prefer
 from edgebench.records.workspace import Workspace
 from edgebench.report import deploy
 from edgebench.specs import Precision
+from edgebench.sweeping import plan as plans
+from edgebench.sweeping import sweep as sweeping
+from edgebench.sweeping.sweep import EngineName, Swept
+from edgebench.sweeping.work import State
 
 
 def tune(
@@ -66,3 +71,23 @@ def pick(
     picked = picking.pick(ready, Workspace(Path(workspace)), tell=tell)
     deploy.write(folder, picked.decision, picked.artifact, list(picked.files))
     return picked
+
+
+def sweep(
+    plan: AnyPath | None = None, *, workspace: AnyPath = "runs", engine: EngineName = "local",
+    address: str | None = None, parallel: int | None = None, on_change: Callable[[State], None] = lambda state: None,
+    tell: Callable[[str], None] = lambda sentence: None, **values: Any,
+) -> Swept:  # fmt: skip
+    """Train, export, evaluate and measure every combination: `sweep(models=["resnet18"], seeds=[0, 1])`.
+
+    `values` are the keys of a plan's file (models, subsets, seeds, targets, precisions, runtimes, devices, evaluate,
+    and the tables train, export and run, as dicts); with `plan`, a file, they come over its own. A `swept.cells` entry
+    has `median_ms` (milliseconds a request), `accuracy` (a share in [0, 1] of the test split), a `status` and a
+    `message`: what fails is a status, not an exception. What is done in the workspace is not done again; Ctrl-C keeps
+    what is done and sets `swept.interrupted`. Raises UsageError for what a plan cannot mean.
+    """
+    told = plans.overlay(plans.read(Path(plan)) if plan else {}, values)
+    made = plans.make(told, str(plan) if plan else "the sweep")
+    ready = sweeping.prepare(made, Workspace(Path(workspace)), engine=engine, address=address, parallel=parallel)
+    warn([*ready.notices, *(f"left out: {sentence}" for sentence in ready.matrix.left_out)])
+    return sweeping.sweep(ready, on_change=on_change, say=tell)

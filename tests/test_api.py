@@ -21,7 +21,7 @@ from edgebench.measuring.running import RunOptions
 from edgebench.records.limits import Limits
 from edgebench.results import store
 
-FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick")
+FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep")
 
 
 def test_importing_the_package_loads_nothing_else_and_its_names_stay_functions() -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from edgebench.records.result import Result
-    from edgebench.sweeping.estimate import Durations
-    from edgebench.sweeping.matrix import Matrix
-    from edgebench.sweeping.records import Records
+    from edgebench.sweeping.matrix import Cell, Matrix
     from edgebench.sweeping.steps import Outcome
+    from edgebench.sweeping.sweep import ReadySweep
     from edgebench.sweeping.work import State
 
 REDRAW_S = 0.5
@@ -26,12 +25,14 @@ DOING = {"train": "training", "export": "exporting", "evaluate": "evaluating", "
 class Progress:
     """Shows each `State` that a sweep tells. A context manager."""
 
-    def __init__(self, matrix: Matrix, kept: Records, durations: Durations, at_once: int) -> None:
+    def __init__(self, ready: ReadySweep) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._matrix, self._kept, self._durations, self._at_once = matrix, kept, durations, at_once
-        self._steps = matrix.steps
+        from edgebench.sweeping.records import Records
+
+        self._matrix, self._at_once, self._kept = ready.matrix, ready.at_once, Records(ready.workspace)
+        self._durations = ready.durations()
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._figures: dict[str, str] = {}
@@ -117,7 +118,7 @@ class Progress:
             table.caption = f"and {len(rows) - room} more cells"
         return table
 
-    def _state(self, cell: Any, outcome: Outcome | None) -> str:
+    def _state(self, cell: Cell, outcome: Outcome | None) -> str:
         if outcome is None:
             return "waiting"
         if outcome.status == "running":
@@ -130,7 +131,7 @@ class Progress:
             self._figures[identity] = _figures(*self._results(cell, outcome))
         return self._figures[identity]
 
-    def _results(self, cell: Any, outcome: Outcome) -> tuple[Result, float | None]:
+    def _results(self, cell: Cell, outcome: Outcome) -> tuple[Result, float | None]:
         accuracy = None
         for step in cell.steps[:-1]:
             if step.kind == "evaluate" and (before := self._kept.read(step.identity)) and before.path:
@@ -155,32 +156,7 @@ def _first_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[0]
 
 
-def told(matrix: Matrix, outcomes: dict[str, Outcome], kept: Records) -> list[dict[str, Any]]:
-    """Each cell as plain values, for --json: what it is, how it ended, and where its artifact and results lie."""
-    rows = []
-    for cell in matrix.cells:
-        ending = cell.state(outcomes)
-        paths = {
-            step.kind: outcomes[step.identity].path
-            for step in cell.steps
-            if step.identity in outcomes and outcomes[step.identity].path
-        }
-        row = {name: getattr(cell, name) for name in COLUMNS}
-        row |= {"status": ending.status if ending else "waiting", "message": ending.message if ending else ""}
-        row |= {"paths": paths, "median_ms": None, "accuracy": None}
-        for step in cell.steps:
-            done = outcomes.get(step.identity)
-            if done and done.status == "ok" and step.kind in ("evaluate", "measure"):
-                result = kept.result(done)
-                if result.evaluation:
-                    row["accuracy"] = result.evaluation.accuracy
-                if result.summary and result.summary.median_ns is not None:
-                    row["median_ms"] = result.summary.median_ns / 1e6
-        rows.append(row)
-    return rows
-
-
-def failures(matrix: Matrix, outcomes: dict[str, Outcome]) -> Sequence[str]:
+def failures(matrix: Matrix, outcomes: Mapping[str, Outcome]) -> Sequence[str]:
     """A sentence for each failed step of the sweep, with the cells that it cost."""
     causes: dict[str, list[str]] = {}
     for cell in matrix.cells:

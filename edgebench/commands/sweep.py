@@ -12,7 +12,7 @@ from edgebench.commands import _options
 
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
-    from edgebench.sweeping.matrix import Matrix
+    from edgebench.sweeping.sweep import EngineName, ReadySweep
 
 LISTS = {
     "models": "What --model of `edgebench train` takes.  [default: mobilenetv3_small_050]",
@@ -68,7 +68,7 @@ def command(
     as_json: bool,
     dry_run: bool,
     parallel: int | None,
-    engine: str,
+    engine: EngineName,
     address: str | None,
     **given: Any,
 ) -> None:
@@ -81,68 +81,36 @@ def command(
     from rich.console import Console
 
     from edgebench.commands import _sweep_progress
-    from edgebench.machine import registry
-    from edgebench.measuring import process
     from edgebench.records import jsonio
-    from edgebench.records.workspace import now
-    from edgebench.sweeping import matrix as cube
-    from edgebench.sweeping import plan, site, step_process
-    from edgebench.sweeping.estimate import Durations
-    from edgebench.sweeping.records import Records
-    from edgebench.sweeping.this_machine import Local, slots
-    from edgebench.sweeping.work import settled, work
+    from edgebench.sweeping import plan
+    from edgebench.sweeping import sweep as sweeping
 
     made = plan.make(_told(path, given), str(path) if path else "the sweep")
     console = Console(stderr=True)
     with console.status("looking at what the plan names"):
-        runtimes = list(made.runtimes or dict.fromkeys(map(registry.native, made.targets)))
-        if engine == "ray":
-            from edgebench.sweeping import cluster, on_ray
-
-            ray = on_ray.connect(address)
-            nodes = cluster.report(ray, workspace, runtimes)
-            sites = on_ray.sites(nodes, made.devices)
-        else:
-            probes = process.probe_all(runtimes)
-            sites = [site.here(device, probes) for device in made.devices or (None,)]
-        matrix = cube.matrix(made, step_process.ask(cube.question(made)), sites)
-    for sentence in [where.notice for where in sites if where.notice]:
+        ready = sweeping.prepare(made, workspace, engine=engine, address=address, parallel=parallel)
+    for sentence in ready.notices:
         console.print(sentence, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
-    for sentence in matrix.left_out:
+    for sentence in ready.matrix.left_out:
         console.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
-    steps = matrix.steps
-    at_once = cluster.at_once(nodes) if engine == "ray" else parallel or slots(steps)
-    kept = Records(workspace)
-    durations = Durations(kept.all())
     if dry_run:
-        outcomes = settled(steps, kept)
-        _show_steps(matrix, outcomes, durations.left(steps, outcomes, at_once, now()), as_json)
+        _show_steps(ready, as_json)
         return
-    outcomes: dict[str, Any] = {}
-    interrupted = False
-    with kept, _sweep_progress.Progress(matrix, kept, durations, at_once) as progress:
-
-        def show(state: Any) -> None:
-            outcomes.update(state.outcomes)
-            progress.show(state)
-
-        try:
-            chosen = on_ray.OnRay(kept, ray, nodes, progress.say) if engine == "ray" else Local(kept, at_once)
-            work(steps, kept, chosen, show)
-        except KeyboardInterrupt:
-            interrupted = True
-    told = _sweep_progress.told(matrix, outcomes, kept)
-    done = sum(cell["status"] == "ok" for cell in told)
+    with _sweep_progress.Progress(ready) as progress:
+        swept = sweeping.sweep(ready, on_change=progress.show, say=progress.say)
+    done = len(swept.cells) - swept.failed
     if as_json:
-        click.echo(jsonio.dumps({"cells": told, "left_out": matrix.left_out, "interrupted": interrupted}, indent=1))
+        told = {"cells": swept.cells, "left_out": swept.left_out, "interrupted": swept.interrupted}
+        click.echo(jsonio.dumps(told, indent=1))
     else:
-        for sentence in _sweep_progress.failures(matrix, outcomes):
+        for sentence in _sweep_progress.failures(ready.matrix, swept.outcomes):
             click.echo(sentence, err=True)
-        click.echo(f"{done} of {len(told)} cells done; results: {workspace.results}")
-        click.echo("next: edgebench report" if not interrupted else "Interrupted: the same command goes on with it.")
-    if interrupted:
+        click.echo(f"{done} of {len(swept.cells)} cells done; results: {workspace.results}")
+        go_on = "Interrupted: the same command goes on with it."
+        click.echo(go_on if swept.interrupted else "next: edgebench report")
+    if swept.interrupted:
         sys.exit(130)  # as a shell tells of SIGINT
-    if done < len(told):
+    if swept.failed:
         sys.exit(1)
 
 
@@ -151,11 +119,11 @@ def _told(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
     from edgebench.errors import UsageError
     from edgebench.sweeping import plan
 
-    told = plan.read(path) if path else {}
+    flags: dict[str, Any] = {}
     for name in LISTS:
         if given[name] is not None:
             items = [item.strip() for item in given[name].split(",") if item.strip()]
-            told[name] = [_value(item) for item in items] if name == "seeds" else items
+            flags[name] = [_value(item) for item in items] if name == "seeds" else items
     for table in plan.TABLES:
         settings = {}
         for item in given[table]:
@@ -164,10 +132,10 @@ def _told(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
                 raise UsageError(f"--{table} {item!r} is not KEY=VALUE", "for example --train epochs=20")
             settings[key.strip()] = _value(value.strip())
         if settings:
-            told[table] = (told[table] if isinstance(told.get(table), dict) else {}) | settings
+            flags[table] = settings
     if given["evaluate"] is not None:
-        told["evaluate"] = given["evaluate"]
-    return told
+        flags["evaluate"] = given["evaluate"]
+    return plan.overlay(plan.read(path) if path else {}, flags)
 
 
 def _value(text: str) -> Any:
@@ -182,7 +150,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def _show_steps(matrix: Matrix, outcomes: dict[str, Any], left: Any, as_json: bool) -> None:
+def _show_steps(ready: ReadySweep, as_json: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -190,6 +158,7 @@ def _show_steps(matrix: Matrix, outcomes: dict[str, Any], left: Any, as_json: bo
     from edgebench.records import jsonio
     from edgebench.report.formats import printable
 
+    matrix, outcomes, left = ready.matrix, ready.done(), ready.estimate()
     steps = matrix.steps
     if as_json:
         rows = [

@@ -66,6 +66,15 @@ def read(path: Path) -> dict[str, Any]:
     return toml.read(path, what="the plan", example='for example models = ["resnet50"]')
 
 
+def overlay(told: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan's values with others over them; of [train], [export] and [run] only the settings that are given."""
+    made = {**told, **over}
+    for name in TABLES:
+        if isinstance(told.get(name), Mapping) and isinstance(over.get(name), Mapping):
+            made[name] = {**told[name], **over[name]}
+    return made
+
+
 def make(told: Mapping[str, Any], where: str = "the plan") -> Plan:
     """A plan from its values. Raises UsageError that names the place for what is unknown, empty, doubled or no value.
 

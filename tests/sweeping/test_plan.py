@@ -139,3 +139,11 @@ def test_a_plan_says_what_the_recipes_are() -> None:
 def test_what_a_target_is_made_of_is_known_without_its_library() -> None:
     assert list(KNOWN_EXPORTS) == ["openvino", "tensorrt", "onnx"]
     assert KNOWN_EXPORTS["tensorrt"].on_device and KNOWN_EXPORTS["tensorrt"].accepts["fp16"] == ("onnx", "fp16")
+
+
+def test_flags_come_over_the_file_setting_by_setting() -> None:
+    file = {"models": ["a"], "seeds": [1], "train": {"epochs": 2, "lr": 1.0}, "run": "no table"}
+    over = {"seeds": [2, 3], "train": {"epochs": 5}, "run": {"batch": 4}}
+    assert plan.overlay(file, over) == {
+        "models": ["a"], "seeds": [2, 3], "train": {"epochs": 5, "lr": 1.0}, "run": {"batch": 4},
+    }  # fmt: skip

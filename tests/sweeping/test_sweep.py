@@ -15,10 +15,13 @@ from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace, now
 from edgebench.results import store
+from edgebench.sweeping import sweep
 from edgebench.sweeping.estimate import Durations
+from edgebench.sweeping.matrix import Cell, Matrix
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Export, Measure, Outcome, Step, Train, alone
-from edgebench.sweeping.work import settled, work
+from edgebench.sweeping.sweep import ReadySweep
+from edgebench.sweeping.work import State, settled, work
 
 OPTIONS = RunOptions(runtimes=("fake",), policy=Policy(max_seconds=30))
 
@@ -193,3 +196,40 @@ def test_the_log_tells_each_begin_and_end(kept: Records) -> None:
     lines = (kept.folder / "log.jsonl").read_text().splitlines()
     assert len(lines) == 8 and all('"event": "' in line for line in lines)
     assert all(jsonio.read(Outcome, path).status == "ok" for path in (kept.folder / "steps").iterdir())
+
+
+def ready(kept: Records, steps: list[list[Step]], engine: Stub) -> ReadySweep:
+    cells = tuple(
+        Cell("net", "full", seed, "onnx", "fp32", "fake", "cpu", tuple(chain[:-1])) for seed, chain in enumerate(steps)
+    )
+    return ReadySweep(
+        matrix=Matrix(cells, ("tensorrt: not here",)), sites=(), workspace=kept.workspace, at_once=1,
+        engine=lambda kept, say: engine,
+    )  # fmt: skip
+
+
+def test_a_sweep_from_python_says_how_each_cell_ended(tmp_path: Path) -> None:
+    kept, good, bad = Records(Workspace(tmp_path / "runs")), chain(0), chain(1)
+    engine = Stub(kept, {bad[0].title: "no memory"})
+    asked = ready(kept, [good, bad], engine)
+    assert not asked.done() and asked.estimate().unknown == {"train": 2, "export": 2}
+    moments: list[int] = []
+    swept = sweep.sweep(asked, on_change=lambda state: moments.append(len(state.outcomes)))
+    first, second = swept.cells
+    assert (first.status, first.median_ms, first.accuracy) == ("ok", pytest.approx(1.049), None)
+    assert set(first.paths) == {"train", "export", "measure"} and not second.paths
+    assert (second.status, second.message) == ("failed", "no memory") and swept.failed == 1
+    assert swept.left_out == ("tensorrt: not here",) and not swept.interrupted and moments[-1] == 6
+    assert set(asked.done()) == {step.identity for step in good[:-1]}
+
+
+def test_a_sweep_from_python_that_is_interrupted_keeps_what_is_done(tmp_path: Path) -> None:
+    kept = Records(Workspace(tmp_path / "runs"))
+
+    def interrupt(state: State) -> None:
+        if len(state.outcomes) == 2:
+            raise KeyboardInterrupt
+
+    swept = sweep.sweep(ready(kept, [chain(0)], Stub(kept)), on_change=interrupt)
+    assert swept.interrupted and swept.cells[0].status in ("waiting", "running") and swept.failed == 1
+    assert sweep.sweep(ready(kept, [chain(0)], Stub(kept))).failed == 0
