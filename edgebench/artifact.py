@@ -18,6 +18,7 @@ from edgebench.specs import Artifact, Preprocessing
 if TYPE_CHECKING:
     import numpy as np
 
+MANIFESTS = ("artifact.json", "checkpoint.json")
 REFERENCE = "reference.npz"
 RECORDS = (REFERENCE, "history.jsonl", "config.toml")  # what an artifact carries beside its model
 REQUESTS = 8  # distinct inputs in rotation: enough that no cache holds one answer
@@ -36,12 +37,12 @@ class Reference:
 
 
 def manifest_name(format: str) -> str:
-    return "checkpoint.json" if format == "checkpoint" else "artifact.json"
+    return MANIFESTS[format == "checkpoint"]
 
 
 def ensure_writable(out: Path) -> None:
     """Raise now, before hours of work, if the folder `out` could not be written later: BadFile, or the OSError."""
-    ours = any((out / manifest_name(format)).exists() for format in ("checkpoint", "onnx"))
+    ours = any((out / manifest).exists() for manifest in MANIFESTS)
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise BadFile(f"{out} exists and is not an edgebench folder", "choose another --out, or empty it yourself")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -80,17 +81,17 @@ def write_manifest(folder: Path, artifact: Artifact) -> Artifact:
 
 def read(path: Path, verify: bool = True) -> Artifact:
     """Read an artifact or checkpoint folder. Raises BadFile if it is missing, not ours, too new or changed."""
-    if path.name in ("checkpoint.json", "artifact.json"):
+    if path.name in MANIFESTS:
         path = path.parent
-    if path.suffix in (".onnx", ".xml", ".engine", ".plan", ".pt", ".pth", ".safetensors") and path.is_file():
+    if path.is_file():
         raise BadFile(
-            f"{path} is a model file from elsewhere: edgebench measures a model only where it can hold its answers "
-            "against torch's, and so needs an artifact folder",
+            f"{path} is not an artifact folder but a file, such as a model file from elsewhere: edgebench measures a "
+            "model only where it can compare its answers with torch's, and so needs an artifact folder",
             "make one: `edgebench train --init-weights WEIGHTS.safetensors`, then `edgebench export`",
         )
     if not path.exists():
         raise BadFile(f"{path} does not exist", "`edgebench train` makes a checkpoint, `edgebench export` an artifact")
-    manifest = next((m for m in (path / "artifact.json", path / "checkpoint.json") if m.is_file()), None)
+    manifest = next((path / name for name in MANIFESTS if (path / name).is_file()), None)
     if manifest is None:
         raise BadFile(
             f"{path} is not an artifact folder: it holds neither artifact.json nor checkpoint.json",

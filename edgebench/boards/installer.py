@@ -31,7 +31,7 @@ def main(asked: str) -> None:
     given = json.loads(asked)
     root = Path(given["root"]).expanduser()
     try:
-        tell(facts=look(root)) if given["do"] == "look" else tell(done=install(root, given))
+        tell(facts=look(root, given["modules"])) if given["do"] == "look" else tell(done=install(root, given))
     except Failure as failure:
         tell(error=failure.args[0], fix=failure.args[1])
     except OSError as error:
@@ -42,8 +42,8 @@ def tell(**answer: Any) -> None:
     print(json.dumps(answer), flush=True)
 
 
-def look(root: Path) -> dict[str, Any]:
-    """What this board is and what was set up on it before."""
+def look(root: Path, modules: list[str]) -> dict[str, Any]:
+    """What this board is, which of these modules its Python has, and what was set up on it before."""
     root.mkdir(parents=True, exist_ok=True)
     try:
         tree = Path("/proc/device-tree/compatible").read_text().strip("\0").split("\0")
@@ -63,7 +63,8 @@ def look(root: Path) -> dict[str, Any]:
     return {
         "cuda": cuda,
         "python": platform.python_version(), "machine": platform.machine(), "device_tree": tree, "before": before,
-        "tensorrt": importlib.util.find_spec("tensorrt") is not None, "free_bytes": shutil.disk_usage(root).free,
+        "modules": [name for name in modules if importlib.util.find_spec(name)],
+        "free_bytes": shutil.disk_usage(root).free,
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib import resources
 from typing import Any
@@ -15,15 +15,11 @@ from edgebench.boards.ssh import Connection, Host
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import packing, registry
 from edgebench.machine.device import Profile, load_profile, profile_names
+from edgebench.protocols import RuntimeFacts
 
 ROOT = "~/.local/share/edgebench"
 SILENCE_LIMIT_S = 1800.0  # pip may have to compile something on a slow board
-# What pip has to bring for a runtime. TensorRT itself comes with JetPack, and is not on PyPI for boards; beside it
-# goes the cuda-python of JetPack's own CUDA: 12 on JetPack 6, 13 on JetPack 7.
-REQUIREMENTS = {
-    "onnxruntime": ("onnxruntime>=1.17",), "openvino": ("openvino>=2024.4",), "tensorrt": ("cuda-python=={cuda}.*",),
-    "fake": (),
-}  # fmt: skip
+USUAL_CUDA = "12"  # where the board does not tell the major version of its own
 READY = b"edgebench installer"
 # One argument for sh, in which nothing varies. python3 first: it is the system's own, with the system's libraries.
 INSTALL = """exec sh -c 'cd / && for p in python3 python3.10 python3.11 python3.12 python3.13; do \
@@ -31,7 +27,7 @@ command -v "$p" >/dev/null 2>&1 && "$p" -c "import sys; sys.exit(sys.version_inf
 && exec "$p" -; done; python3 -V 2>&1 || echo "no Python"'"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be done on a board: `needed` is False where all of it was done before."""
 
@@ -49,23 +45,35 @@ class Plan:
 
 
 def plan(host: Host, runtimes: Sequence[str] = ()) -> Plan:
-    """Look at the board and say what it needs. Raises EdgebenchError if it cannot be reached or has no fit Python."""
+    """Look at the board and say what it needs. Raises EdgebenchError if it cannot be reached or has no fit Python.
+
+    Where no runtime is named, those of its profile are meant whose library its system has, and the first that pip can
+    install.
+    """
     chosen = tuple(registry.canonical("runtimes", name) for name in runtimes)
+    stated: dict[str, RuntimeFacts] = registry.all_facts("runtimes")
     for name in chosen:
-        if name not in REQUIREMENTS:
+        if stated[name].requirements is None:
             raise UsageError(f"setup does not know what {name} needs", "install it there by hand")
-    facts = _converse(host, {"do": "look"}, lambda text: None)["facts"]
-    profile = _recognised(facts["device_tree"])
+    modules = sorted({facts.system_module for facts in stated.values() if facts.system_module})
+    seen = _converse(host, {"do": "look", "modules": modules}, lambda text: None)["facts"]
+    profile = _recognised(seen["device_tree"])
     if not chosen:
-        fit = [name for name in profile.runtimes if name in REQUIREMENTS and name != "tensorrt"]
-        chosen = (*["tensorrt"] * bool(facts["tensorrt"] and "tensorrt" in profile.runtimes), *fit[:1])
-    cuda = re.match(r"\d{1,3}", str(facts["cuda"]))
-    requirements = tuple(r.format(cuda=cuda[0] if cuda else 12) for name in chosen for r in REQUIREMENTS[name])
+        fit = [name for name in profile.runtimes if name in stated and stated[name].requirements is not None]
+        there = [name for name in fit if stated[name].system_module in seen["modules"]]
+        chosen = (*there, *[name for name in fit if not stated[name].system_module][:1])
+    cuda = re.match(r"\d{1,3}", str(seen["cuda"]))
+    major = cuda[0] if cuda else USUAL_CUDA
     made = Plan(
-        str(facts["python"]), str(facts["machine"]), profile.name, chosen, requirements,
-        system_site_packages="tensorrt" in chosen, needed=True,
-    )  # fmt: skip
-    return made if facts["before"] != made.wished else Plan(**{**vars(made), "needed": False})
+        python=str(seen["python"]),
+        machine=str(seen["machine"]),
+        device=profile.name,
+        runtimes=chosen,
+        requirements=tuple(r.format(cuda=major) for name in chosen for r in stated[name].requirements or ()),
+        system_site_packages=any(stated[name].system_module for name in chosen),
+        needed=True,
+    )
+    return made if seen["before"] != made.wished else replace(made, needed=False)
 
 
 def carry_out(host: Host, plan: Plan, say: Callable[[str], None]) -> None:

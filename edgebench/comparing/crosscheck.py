@@ -15,13 +15,13 @@ from edgebench import artifact
 from edgebench.comparing import ab, ratio
 from edgebench.comparing.rivals import benchmark_app, trtexec
 from edgebench.errors import EdgebenchError
+from edgebench.machine import registry
 from edgebench.measuring import bursts, process
 from edgebench.records.jobs import Job
 from edgebench.results import stats
 from edgebench.specs import Artifact
 
 HERE = Path(__file__).parent / "rivals"
-RIVALS = ("onnxruntime-loop", "openvino-loop", "benchmark_app", "benchmark_app-throughput", "loadgen", "trtexec")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def crosscheck(
         try:
             if rival not in fitting(job):
                 raise EdgebenchError(f"it does not run {job.runtime}; {', '.join(fitting(job))} would")
-            made.append(_CHECKS[rival](rival, job, found, rounds, max_seconds, tell, on_wait))
+            made.append(RIVALS[rival].check(rival, job, found, rounds, max_seconds, tell, on_wait))
         except EdgebenchError as error:
             made.append(Agreement(rival, "", reason=str(error)))
     return made
@@ -73,12 +73,7 @@ def crosscheck(
 
 def fitting(job: Job) -> list[str]:
     """The rivals that run the runtime of this job."""
-    by_runtime = {
-        "onnxruntime": ["onnxruntime-loop", "loadgen"],
-        "openvino": ["openvino-loop", "benchmark_app", "benchmark_app-throughput", "loadgen"],
-        "tensorrt": ["trtexec", "loadgen"],
-    }
-    return by_runtime.get(job.runtime, ["loadgen"])
+    return [name for name, rival in RIVALS.items() if rival.runtime in (None, job.runtime)]
 
 
 def _bare_loop(
@@ -86,15 +81,15 @@ def _bare_loop(
 ) -> Agreement:
     if job.compute != "cpu" or job.precision != "fp32":
         raise EdgebenchError(f"the bare loop runs fp32 on the CPU, not {job.precision} on {job.compute}")
-    script = HERE / f"bare_{job.runtime}.py"
-    path = artifact.model_file(found, ".xml" if found.format == "openvino" else ".onnx").resolve()
+    suffix = registry.facts("runtimes", job.runtime).suffixes[found.format]
+    path = artifact.model_file(found, suffix).resolve()
     name = found.inputs[0].name
 
     def bare(scratch: Path, *, verify: bool) -> bursts.Contestant:
         inputs = scratch / "inputs.npy"
         images = artifact.read_reference(found).images
         np.save(inputs, np.stack([request[name] for request in artifact.requests(found, images, job.batch)]))
-        command = [sys.executable, str(script), str(path), str(inputs), name, str(job.threads)]
+        command = [sys.executable, str(LOOPS[rival]), str(path), str(inputs), name, str(job.threads)]
         return bursts.Contestant(rival, command, {"OMP_NUM_THREADS": str(job.threads)})
 
     def told(launches: int, so_far: ratio.Ratio | None) -> None:
@@ -189,11 +184,20 @@ def _loadgen(
     return _by_turns("p90_ns", partial(_ours, job, found, "p90_ns"), theirs, rival, rounds, tell, on_wait)
 
 
-_CHECKS = {
-    "onnxruntime-loop": _bare_loop,
-    "openvino-loop": _bare_loop,
-    "benchmark_app": _benchmark_app,
-    "benchmark_app-throughput": _benchmark_app,
-    "loadgen": _loadgen,
-    "trtexec": _trtexec,
+@dataclass(frozen=True)
+class Rival:
+    """A tool to be held against: the runtime that it runs, None for any, and how the two are compared."""
+
+    runtime: str | None
+    check: Callable[..., Agreement]
+
+
+# A file rivals/bare_RUNTIME.py is the bare loop of that runtime; the other files there say what they run.
+LOOPS = {f"{path.stem.removeprefix('bare_')}-loop": path for path in sorted(HERE.glob("bare_*.py"))}
+RIVALS = {
+    **{name: Rival(name.removesuffix("-loop"), _bare_loop) for name in LOOPS},
+    "benchmark_app": Rival(benchmark_app.RUNTIME, _benchmark_app),
+    "benchmark_app-throughput": Rival(benchmark_app.RUNTIME, _benchmark_app),
+    "trtexec": Rival(trtexec.RUNTIME, _trtexec),
+    "loadgen": Rival(None, _loadgen),
 }

@@ -20,7 +20,6 @@ from edgebench.records.workspace import Workspace, now
 from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
 from edgebench.training.requirements import require_training_libraries
 
-PORTABLE = "onnx"  # the format that any machine can finish from
 LARGEST = 8  # the batch that an artifact is verified at beside 1 and 3; every TensorRT plan takes it
 
 Told = Callable[[str], None]
@@ -73,16 +72,17 @@ def export(
     input = input or source.input_type
     given = {"accuracy_drop": accuracy_drop, "calibration": calibration, "tell": tell}
     obtain = partial(_obtain, source, workspace=workspace, given=given)
+    accepts = registry.load_object("exporters", target).accepts
+    if precision not in accepts:
+        raise UsageError(f"{target} artifacts are not made in {precision}", f"--precision {', '.join(accepts)}")
     try:
         exporter = registry.load("exporters", target)
-        if precision not in exporter.accepts:
-            made = ", ".join(exporter.accepts)
-            raise UsageError(f"{target} artifacts are not made in {precision}", f"--precision {made}")
         exporter.check(precision)
     except Unsupported as cause:
-        if target == PORTABLE:
+        start, kind = accepts[precision]
+        if start in ("checkpoint", target) or kind != precision:  # nothing that another machine could finish from
             raise
-        raise UnfinishedExport(cause, target, obtain(PORTABLE, precision, input)) from None
+        raise UnfinishedExport(cause, target, obtain(start, kind, input)) from None
     if (source.format, source.precision, source.input_type) == (target, precision, input):
         raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
     if exporter.bakes_input and input != source.input_type:  # a step of its own, on what takes floats

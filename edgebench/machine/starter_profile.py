@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.errors import EdgebenchError, UsageError
+from edgebench.machine import registry
 from edgebench.machine.device import matches
 from edgebench.machine.fingerprint import ROOT, cpu_model, cpu_part, device_tree, dmi, memory_bytes, nvidia_cards, read
 from edgebench.machine.jetson import power_modes
@@ -45,9 +46,9 @@ def text(root: Path = ROOT) -> str:
         raise EdgebenchError(message, "in a container: docker run --security-opt systempaths=unconfined")
     tegra = any(entry.startswith("nvidia,tegra") for entry in known["device_tree"])
     cuda = tegra or bool(known["gpus"])
-    runtimes = ["tensorrt", "onnxruntime"] if cuda else ["onnxruntime"]
-    if not cuda and platform.machine() in ("x86_64", "AMD64"):
-        runtimes.insert(0, "openvino")
+    stated = registry.all_facts("runtimes")
+    kinds = ("cuda" if cuda else platform.machine(), "any")
+    runtimes = [name for kind in kinds for name, facts in stated.items() if kind in facts.suits]
     title = (
         known["board"] or " ".join(dict.fromkeys(known["dmi"].values())) or (known["gpus"] or [known["cpu_model"]])[0]
     )

@@ -15,23 +15,11 @@ from edgebench.records import jsonio
 from edgebench.report import choice
 from edgebench.specs import Artifact
 
-# What infer.py is on each runtime; the rest of it is the same. Both read JSON beside them, so no name becomes code.
-LOAD = {
-    "onnxruntime": """options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = SETTINGS["threads"] or 0
-session = onnxruntime.InferenceSession(HERE / SETTINGS["model"], options, providers=["CPUExecutionProvider"])
-run = lambda pixels: session.run(None, {SETTINGS["input"]: pixels})[0]""",
-    "openvino": """hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-hints |= {"INFERENCE_NUM_THREADS": SETTINGS["threads"]} if SETTINGS["threads"] else {}
-model = openvino.Core().read_model(HERE / SETTINGS["model"])
-model.reshape([1, 3, SETTINGS["height"], SETTINGS["width"]])  # with an open batch it takes twice as long
-session = openvino.Core().compile_model(model, "CPU", hints)
-run = lambda pixels: session(pixels)[0]""",
-}
+# The same for every runtime but for `load`, which the runtime states. It reads JSON beside it, so no name becomes code.
 INFER = '''"""Classifies images: python infer.py IMAGE... Needs numpy, Pillow and {runtime}."""
 import json, sys
 from pathlib import Path
-import numpy as np, {runtime}
+import numpy as np
 from PIL import Image, ImageOps
 
 HERE = Path(__file__).resolve().parent
@@ -63,9 +51,10 @@ def runtimes(named: Sequence[str] = ()) -> list[str]:
     Raises UsageError for another one.
     """
     asked = list(dict.fromkeys(registry.canonical("runtimes", name) for name in named))
-    if wrong := [name for name in asked if name not in LOAD]:
-        raise UsageError(f"pick makes no folder that runs on {wrong[0]}", f"--runtime {' or '.join(LOAD)}")
-    return asked or list(LOAD)
+    able = [name for name, stated in registry.all_facts("runtimes").items() if stated.infer_py]
+    if wrong := [name for name in asked if name not in able]:
+        raise UsageError(f"pick makes no folder that runs on {wrong[0]}", f"--runtime {' or '.join(able)}")
+    return asked or able
 
 
 def check(out: Path) -> None:
@@ -102,22 +91,26 @@ def write(out: Path, decision: Decision, chosen: Artifact | None, results: list[
 
 def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> None:
     row = decision.chosen.row
-    if row.runtime not in LOAD or row.compute != "cpu" or chosen.input_type != "float32":
+    stated = registry.all_facts("runtimes")
+    load = stated[row.runtime].infer_py if row.runtime in stated else ""
+    if not load or row.compute != "cpu" or chosen.input_type != "float32":
+        able = [name for name, facts in stated.items() if facts.infer_py]
         raise Unsupported(
-            f"infer.py is written for {' and '.join(LOAD)} on a CPU, not for {row.runtime} on {row.compute}",
+            f"infer.py is written for {' and '.join(able)} on a CPU, not for {row.runtime} on {row.compute}",
             f"the artifact is {chosen.path}",
         )
     for name in chosen.files.keys() - NOT_NEEDED:
         shutil.copy2(folder.file_in(chosen, name), scratch / name)
     shutil.copy2(chosen.path / folder.manifest_name(chosen.format), scratch)
-    ending = {"onnx": ".onnx", "openvino": ".xml"}.get(chosen.format)
-    if ending is None:
-        raise EdgebenchError(f"{chosen.path} is in the format {chosen.format}", "choose an ONNX or OpenVINO artifact")
+    suffix = stated[row.runtime].suffixes.get(chosen.format)
+    if suffix is None:
+        able = " or ".join(stated[row.runtime].suffixes)
+        raise EdgebenchError(f"{chosen.path} is in the format {chosen.format}", f"choose an artifact in {able}")
     prepared = chosen.preprocessing
     settings = {
-        "model": folder.model_file(chosen, ending).name, "input": chosen.inputs[0].name, "threads": row.threads,
+        "model": folder.model_file(chosen, suffix).name, "input": chosen.inputs[0].name, "threads": row.threads,
         "height": prepared.height, "width": prepared.width, "mean": prepared.mean, "std": prepared.std,
         "classes": chosen.training.data.classes,
     }  # fmt: skip
     jsonio.write_text(scratch / "preprocessing.json", jsonio.dumps(settings, indent=1) + "\n")
-    jsonio.write_text(scratch / "infer.py", INFER.format(runtime=row.runtime, load=LOAD[row.runtime]))
+    jsonio.write_text(scratch / "infer.py", INFER.format(runtime=row.runtime, load=load))

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError
+from edgebench.machine import registry
 from edgebench.records.jobs import Job
 from edgebench.specs import Artifact
 
+RUNTIME = "openvino"  # which it runs
 PRECISION = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -33,10 +35,11 @@ def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
     settings = {"INFERENCE_NUM_THREADS": job.threads} if job.threads else {}
     config.write_text(json.dumps({"CPU": settings}))
     shape = ",".join(map(str, (job.batch, *spec.shape[1:])))
+    suffix = registry.facts("runtimes", RUNTIME).suffixes[artifact.format]
     hint = ["-hint", "throughput"] if job.scenario == "throughput" else ["-hint", "latency", "-api", "sync"]
     command = [
         program() or "benchmark_app",
-        "-m", str(model_file(artifact, ".xml" if artifact.format == "openvino" else ".onnx").resolve()),
+        "-m", str(model_file(artifact, suffix).resolve()),
         "-d", "CPU", *hint, "-t", str(max(1, round(job.duration_s))),
         "-infer_precision", PRECISION[job.precision], "-shape", f"{spec.name}[{shape}]", "-load_config", str(config),
         "-report_type", "no_counters", "-json_stats", "-report_folder", str(folder),

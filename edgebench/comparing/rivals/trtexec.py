@@ -9,9 +9,11 @@ from pathlib import Path
 
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError
+from edgebench.machine import registry
 from edgebench.records.jobs import Job
 from edgebench.specs import Artifact
 
+RUNTIME = "tensorrt"  # which it runs
 JETPACK = Path("/usr/src/tensorrt/bin/trtexec")  # where JetPack puts it, outside PATH
 
 
@@ -28,9 +30,10 @@ def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
     """
     spec = artifact.inputs[0]
     shape = "x".join(map(str, (job.batch, *spec.shape[1:])))
+    suffix = registry.facts("runtimes", RUNTIME).suffixes[artifact.format]
     command = [
         program() or "trtexec",
-        f"--loadEngine={model_file(artifact, '.engine').resolve()}", f"--shapes={spec.name}:{shape}",
+        f"--loadEngine={model_file(artifact, suffix).resolve()}", f"--shapes={spec.name}:{shape}",
         f"--duration={max(1, round(job.duration_s))}", f"--warmUp={round(job.warmup_s * 1e3)}", "--iterations=10",
     ]  # fmt: skip
     command += _as_before_11(command[0])

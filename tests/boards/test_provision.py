@@ -1,0 +1,57 @@
+"""What is planned for a board, by its profile and what its system has; nothing is connected to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgebench.boards import provision
+from edgebench.boards.ssh import Host
+from edgebench.errors import UsageError
+
+ORIN = ["nvidia,p3737-0000+p3701-0005", "nvidia,p3701-0005", "nvidia,tegra234"]
+PI = ["raspberrypi,5-model-b", "brcm,bcm2712"]
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch):
+    """A board that tells this when it is looked at."""
+
+    def describe(device_tree: list[str], modules: list[str], cuda: str | None = None) -> None:
+        def answer(host: Host, asked: dict[str, Any], say: Any) -> dict[str, Any]:
+            assert asked["do"] == "look"
+            told = {"python": "3.10.12", "machine": "aarch64", "before": None, "free_bytes": 1 << 40}
+            found = [name for name in modules if name in asked["modules"]]
+            return {"facts": told | {"device_tree": device_tree, "modules": found, "cuda": cuda}}
+
+        monkeypatch.setattr(provision, "_converse", answer)
+
+    return describe
+
+
+@pytest.mark.parametrize(("cuda", "wanted"), [("12.6.68", "12"), ("13.0.0", "13"), (None, "12")])
+def test_a_jetson_runs_its_own_tensorrt_and_onnx_runtime(board, cuda: str | None, wanted: str) -> None:
+    board(ORIN, ["tensorrt"], cuda)
+    made = provision.plan(Host("orin"))
+    assert made.runtimes == ("tensorrt", "onnxruntime") and made.system_site_packages
+    assert made.requirements == (f"cuda-python=={wanted}.*", "onnxruntime>=1.17")
+
+
+def test_a_jetson_without_tensorrt_in_its_python_runs_onnx_runtime_alone(board) -> None:
+    board(ORIN, [])
+    made = provision.plan(Host("orin"))
+    assert made.runtimes == ("onnxruntime",) and not made.system_site_packages
+
+
+def test_another_board_gets_the_first_of_its_profile_that_pip_can_install(board) -> None:
+    board(PI, ["tensorrt"])
+    made = provision.plan(Host("pi"))
+    assert (made.runtimes, made.requirements) == (("onnxruntime",), ("onnxruntime>=1.17",))
+
+
+def test_what_is_named_is_meant(board) -> None:
+    board(PI, [])
+    assert provision.plan(Host("pi"), ["ov", "fake"]).requirements == ("openvino>=2024.4",)
+    with pytest.raises(UsageError, match="does not know what torch needs"):
+        provision.plan(Host("pi"), ["torch"])
