@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgebench.api import AnyPath, Source, read_source, several, warn, with_values
 from edgebench.choosing import picking, ready_pick, tuning
 from edgebench.choosing.picked import Picked
 from edgebench.choosing.tuned import Goal, Tuned
+from edgebench.errors import UsageError
 from edgebench.records.limits import Limits, Prefer
+from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace
-from edgebench.report import deploy
+from edgebench.report import deploy, trainings
 from edgebench.specs import Precision
 from edgebench.sweeping import plan as plans
 from edgebench.sweeping import sweep as sweeping
 from edgebench.sweeping.sweep import EngineName, Swept
 from edgebench.sweeping.work import State
+from edgebench.training import studying
+from edgebench.training.studying import Kind, Study
+
+if TYPE_CHECKING:
+    from edgebench.training.loop import Listener
 
 
 def tune(
@@ -91,3 +99,41 @@ def sweep(
     ready = sweeping.prepare(made, Workspace(Path(workspace)), engine=engine, address=address, parallel=parallel)
     warn([*ready.notices, *(f"left out: {sentence}" for sentence in ready.matrix.left_out)])
     return sweeping.sweep(ready, on_change=on_change, say=tell)
+
+
+def study(
+    kind: Kind, *, workspace: AnyPath = "runs", models: Sequence[str] = (TrainConfig.model,),
+    reach: Sequence[float] = studying.REACH, subsets: Sequence[str] = studying.SUBSETS,
+    seeds: Sequence[int] = studying.SEEDS, sizes: Sequence[int] = studying.SIZES, plot: AnyPath | None = None,
+    listener: Listener | None = None, tell: Callable[[str], None] = lambda title: None, **settings: Any,
+) -> Study:  # fmt: skip
+    """Train several times and say what one thing does: `study("samples", dataset="photos/", subsets=["100", "full"])`.
+
+    `kind`: "convergence" (a row for each model and accuracy of `reach`: the epoch and the seconds that reach it),
+    "samples" (for each of `subsets` the mean test accuracy over `seeds`, with its 95 % interval) or "batch-size" (for
+    each of `sizes` the images a second, the accuracy, and whether it fits into memory). `study.rows` has them, with
+    accuracies as shares in [0, 1]. `settings` are the other fields of `TrainConfig`; `plot` is a PNG file to draw. A
+    training whose checkpoint is in the workspace is not done again. Raises UsageError for a setting that cannot be
+    meant, BadFile for a dataset that cannot be read, Unsupported without torch, EdgebenchError after Ctrl-C.
+    """
+    for name in studying.VARIED.get(kind, ()):
+        if name in settings:
+            raise UsageError(f"a study of {kind} varies {name} itself", "leave it out, and give several: see its help")
+    with_values(TrainConfig(), settings, "setting")
+    drawing = Path(plot) if plot else None
+    trainings.check_plot(drawing)
+
+    @contextmanager
+    def watch(title: str) -> Iterator[Listener]:
+        from edgebench.training.loop import SILENT
+
+        tell(title)
+        yield listener or SILENT
+
+    done = studying.study(
+        kind, models=models, reach=reach, subsets=subsets, seeds=seeds, sizes=sizes, settings=settings,
+        workspace=Workspace(Path(workspace)), watch=watch,
+    )  # fmt: skip
+    if drawing:
+        trainings.plot(done, drawing)
+    return done

@@ -21,7 +21,7 @@ from edgebench.measuring.running import RunOptions
 from edgebench.records.limits import Limits
 from edgebench.results import store
 
-FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep")
+FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep", "study")
 
 
 def test_importing_the_package_loads_nothing_else_and_its_names_stay_functions() -> None:
@@ -44,17 +44,30 @@ def test_what_is_not_there_is_an_attribute_error() -> None:
     assert not hasattr(edgebench, "__path_of_nothing__")
 
 
+def options_of(name: str) -> dict[str, click.Option]:
+    """The options of a command, and of those inside it where it is a group, by the name of the argument."""
+    command = cli.get_command(click.Context(cli), name)
+    inside = command.commands.values() if isinstance(command, click.Group) else [command]
+    return {p.name: p for each in inside for p in each.params if isinstance(p, click.Option)}
+
+
+def default_of(option: click.Option) -> object:
+    """What the command's function gets where nothing is given."""
+    value = option.default if option.multiple else option.type.convert(option.default, option, None)
+    return option.callback(click.Context(cli), option, value) if option.callback else value
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_default_is_that_of_the_command(name: str) -> None:
-    command = cli.get_command(click.Context(cli), name)
-    asked = {parameter.name: parameter for parameter in command.params if isinstance(parameter, click.Option)}
+    options = options_of(name)
     for parameter in inspect.signature(getattr(edgebench, name)).parameters.values():
-        option = asked.get(parameter.name)
+        option = options.get(parameter.name)
         plain = parameter.default is not None and option is not None and not callable(option.default)
         if plain and isinstance(option.default, (int, float, str, tuple)) and parameter.name != "workspace":
-            default = option.type.convert(option.default, option, None) if not option.multiple else option.default
-            given = Path(parameter.default) if isinstance(default, Path) else parameter.default
-            assert given == default, parameter.name
+            default = default_of(option)
+            given = tuple(parameter.default) if isinstance(default, list) else parameter.default
+            expected = tuple(default) if isinstance(default, list) else default
+            assert given == (str(expected) if isinstance(expected, Path) else expected), parameter.name
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -78,11 +91,24 @@ def test_a_mistyped_setting_is_named() -> None:
         edgebench.run([], steams=2)
     with pytest.raises(UsageError, match="no artifact"):
         edgebench.run([])
+    with pytest.raises(UsageError, match="epoch") as told:
+        edgebench.study("samples", epoch=3)
+    assert "epochs" in str(told.value)
+    with pytest.raises(UsageError, match="varies seed itself"):
+        edgebench.study("samples", seed=3)
+    with pytest.raises(UsageError, match="sample"):
+        edgebench.study("sample")
+    with pytest.raises(UsageError, match="nothing to train"):
+        edgebench.study("convergence", models=[])
+    with pytest.raises(UsageError, match="modells"):
+        edgebench.sweep(modells=["resnet18"])
+    with pytest.raises(UsageError, match="max_p99"):
+        edgebench.pick("digits", max_p99=3)
     assert {"streams", "rate_hz", "strict"} <= {field.name for field in dataclasses.fields(RunOptions)}
 
 
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
-    for call in (edgebench.export, edgebench.run, edgebench.evaluate):
+    for call in (edgebench.export, edgebench.run, edgebench.evaluate, edgebench.tune):
         with pytest.raises(EdgebenchError, match="edgebench train"):
             call(workspace=tmp_path)
     with pytest.raises(EdgebenchError, match="no results"):

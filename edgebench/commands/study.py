@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgebench.commands import _options, _training
-from edgebench.records.recipe import TrainConfig, absolute, folder_name
+from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
-    from edgebench.specs import Artifact
+    from edgebench.training.loop import Listener
+    from edgebench.training.studying import Kind
 
 
 def _list(kind: Callable[[str], Any]) -> Callable[..., list[Any]]:
@@ -80,17 +82,7 @@ def convergence(
     reach: list[float], models: list[str], plot: Path | None, workspace: Workspace, as_json: bool, **given: Any
 ) -> None:
     """After how many epochs and seconds a given accuracy is reached."""
-    from edgebench.errors import UsageError
-
-    if wrong := [share for share in reach if not 0 < share <= 1]:
-        raise UsageError(f"--reach holds {wrong[0]:g}", "accuracies are shares such as 0.9")
-    checkpoints = _train([{"model": model} for model in models], given, workspace, plot)
-    from edgebench.report.trainings import plot_convergence
-    from edgebench.training import study
-
-    if plot:
-        plot_convergence(checkpoints, plot)
-    _show(study.convergence(checkpoints, sorted(reach)), as_json, plot)
+    _study("convergence", workspace, as_json, plot, models=models, reach=reach, settings=given)
 
 
 @command.command(
@@ -110,14 +102,7 @@ def samples(
     **given: Any,
 ) -> None:  # fmt: skip
     """Test accuracy against the number of training images, over several seeds."""
-    varied = [{"model": m, "subset": n, "seed": s} for m in models for n in subsets for s in seeds]
-    checkpoints = _train(varied, given, workspace, plot)
-    from edgebench.report.trainings import plot_samples
-    from edgebench.training import study
-
-    if plot:
-        plot_samples(checkpoints, plot)
-    _show(study.samples(checkpoints), as_json, plot)
+    _study("samples", workspace, as_json, plot, models=models, subsets=subsets, seeds=seeds, settings=given)
 
 
 @command.command(
@@ -136,74 +121,34 @@ def batch_size(
     sizes: list[int], models: list[str], plot: Path | None, workspace: Workspace, as_json: bool, **given: Any
 ) -> None:
     """Training speed and accuracy against the batch size, and which sizes fit into memory."""
-    checkpoints = _train([{"model": m, "batch_size": n} for m in models for n in sizes], given, workspace, plot)
-    from edgebench.report.trainings import plot_batch_sizes
-    from edgebench.training import study
-
-    if plot:
-        plot_batch_sizes(checkpoints, plot)
-    _show(study.batch_sizes(checkpoints), as_json, plot)
+    _study("batch-size", workspace, as_json, plot, models=models, sizes=sizes, settings=given)
 
 
-def _train(
-    varied: list[dict[str, Any]], given: dict[str, Any], workspace: Workspace, plot: Path | None
-) -> list[Artifact]:
-    """A checkpoint for each set of settings; all of them are checked before the first one is trained."""
-    from functools import partial
-
-    from edgebench.errors import EdgebenchError, UsageError
-    from edgebench.training import data
-    from edgebench.training.requirements import require_training_libraries
-
-    if plot and plot.suffix != ".png":
-        raise UsageError(f"--plot {plot} is no PNG", "end it in .png")
-    configs = [absolute(TrainConfig(**(given | settings))) for settings in varied]
-    for config in configs:
-        config.check()
-    require_training_libraries()
-    from edgebench.training import models, tracking
-    from edgebench.training.loop import train
-
-    dataset = data.find(configs[0].dataset, configs[0].data_dir)
-    for config in configs:
-        models.resolve(config.model)
-        data.check(dataset, config.subset)
-    checkpoints = []
-    for number, (config, settings) in enumerate(zip(configs, varied, strict=True), 1):
-        out = workspace.checkpoints / folder_name(config, dataset.name)
-        with _training.Progress() as progress:
-            progress.say(f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}")
-            track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
-            run = partial(train, track=track, listener=progress.listener())
-            checkpoints.append(_trained(config, out, run))
-        if checkpoints[-1].training.interrupted:
-            raise EdgebenchError("the study was interrupted", "the same command goes on with it")
-    return checkpoints
-
-
-def _trained(config: TrainConfig, out: Path, train: Callable[..., Artifact]) -> Artifact:
-    """The checkpoint in `out` if it is there and whole, else the one that `train(config, out, resume=…)` makes."""
-    from edgebench import artifact
-    from edgebench.training.resuming import SavedRun
-
-    if (out / "checkpoint.json").is_file():
-        found = artifact.read(out)
-        if not found.training.interrupted:
-            return found
-    return train(config, out, resume=SavedRun(out).exists())
-
-
-def _show(rows: list[Any], as_json: bool, plot: Path | None) -> None:
+def _study(kind: Kind, workspace: Workspace, as_json: bool, plot: Path | None, **asked: Any) -> None:
+    """Do a study, and print or draw what came of it."""
     import sys
 
     from rich.console import Console
 
     from edgebench.records import jsonio
     from edgebench.report import trainings
+    from edgebench.training import studying
 
+    trainings.check_plot(plot)
+    done = studying.study(kind, workspace=workspace, watch=_watch, **asked)
+    if plot:
+        trainings.plot(done, plot)
     if as_json:
-        click.echo(jsonio.dumps(rows, indent=1))
+        click.echo(jsonio.dumps(done.rows, indent=1))
         return
-    Console(width=None if sys.stdout.isatty() else 160).print(trainings.terminal(rows))
+    Console(width=None if sys.stdout.isatty() else 160).print(trainings.terminal(done.rows))
     if plot:
         click.echo(f"plot: {plot}")
+
+
+@contextlib.contextmanager
+def _watch(title: str) -> Iterator[Listener]:
+    """Show a training of the study on the terminal."""
+    with _training.Progress() as progress:
+        progress.say(title)
+        yield progress.listener()

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.errors import UsageError
 from edgebench.report.formats import MISSING, markdown_safe, printable
 from edgebench.specs import Artifact
-from edgebench.training import study
+from edgebench.training import study, studying
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-REACH = (0.5, 0.8, 0.9, 0.95)  # validation accuracies that a report waits for
 SHARES = ("validation_accuracy", "test_accuracy", "accuracy", "low", "high", "reach")
 
 
@@ -67,7 +67,7 @@ def sections(checkpoints: Sequence[Artifact]) -> dict[str, list[Any]]:
     made: dict[str, list[Any]] = {"trainings": list(rows(checkpoints))}
     compared = study.comparable(checkpoints)
     for title, table, of in (
-        ("convergence", partial(study.convergence, reach=REACH), compared),
+        ("convergence", partial(study.convergence, reach=studying.REACH), compared),
         ("samples", study.samples, study.with_several(compared, "subset", "seed")),
         ("batch size", study.batch_sizes, study.with_several(compared, "batch_size")),
     ):
@@ -126,6 +126,18 @@ def plot_batch_sizes(checkpoints: Sequence[Artifact], path: Path) -> None:
 
     found = study.batch_sizes(checkpoints)
     plots.batch_size([dataclasses.asdict(row) | {"model": row.run} for row in found], path)
+
+
+def check_plot(path: Path | None) -> None:
+    """Raise UsageError for a file that no study can be drawn into."""
+    if path and path.suffix != ".png":
+        raise UsageError(f"--plot {path} is no PNG", "end it in .png")
+
+
+def plot(done: studying.Study, path: Path) -> None:
+    """Draw a study, as a PNG file."""
+    draw = {"convergence": plot_convergence, "samples": plot_samples, "batch-size": plot_batch_sizes}[done.kind]
+    draw(done.checkpoints, path)
 
 
 def plots_in(folder: Path, checkpoints: Sequence[Artifact]) -> list[Path]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from test_resume import NET
+from factories import NET
 
+import edgebench
 from edgebench.cli import cli
 from edgebench.records.recipe import TrainConfig
 from edgebench.training import loop
@@ -95,3 +96,15 @@ def test_a_study_takes_the_options_of_train() -> None:
     for name in TrainConfig.__dataclass_fields__:
         if name not in ("model", "subset", "seed", "flip", "adapt", "channels_last"):
             assert f"--{name.replace('_', '-')} " in shown
+
+
+def test_the_same_from_python_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    titles: list[str] = []
+    done = edgebench.study(
+        "batch-size", models=[f"{tmp_path / 'net.py'}:build"], sizes=[32, 64], epochs=1, subset="100",
+        workspace=tmp_path / "runs", plot=tmp_path / "b.png", tell=titles.append,
+    )  # fmt: skip
+    assert [row.batch_size for row in done.rows] == [32, 64] and len(done.checkpoints) == len(titles) == 2
+    assert (tmp_path / "b.png").stat().st_size > 10_000
+    assert capfd.readouterr().out == ""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Command, clean_environment
+from factories import NET
 from safetensors.torch import load_file
 
 from edgebench import artifact
@@ -23,14 +24,6 @@ RECIPE = (
     "--model", "test_efficientnet", "--epochs", "5", "--subset", "100", "--batch-size", "16", "--ema", "0.9",
     "--mixup", "0.2", "--augment", "randaugment",
 )  # fmt: skip
-NET = """
-from torch import nn
-
-def build(num_classes, image_size):
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 5, stride=4), nn.GELU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, num_classes)
-    )
-"""
 
 
 def killed_after_epoch(epoch: int, out: Path, *arguments: str) -> None:

@@ -1,0 +1,109 @@
+"""`study`: several trainings that differ in one thing, one after another, and what that thing does (study.py)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgebench import artifact
+from edgebench.errors import EdgebenchError, UsageError, unknown_name
+from edgebench.records.recipe import TrainConfig, absolute, folder_name
+from edgebench.records.workspace import Workspace
+from edgebench.specs import Artifact
+from edgebench.training import data
+from edgebench.training.requirements import require_training_libraries
+from edgebench.training.study import BatchSize, Convergence, Samples, batch_sizes, convergence, samples
+
+if TYPE_CHECKING:
+    from edgebench.training.loop import Listener
+
+Kind = Literal["convergence", "samples", "batch-size"]
+# What the trainings of each study differ in.
+VARIED: dict[str, tuple[str, ...]] = {
+    "convergence": ("model",), "samples": ("model", "subset", "seed"), "batch-size": ("model", "batch_size"),
+}  # fmt: skip
+REACH = (0.5, 0.8, 0.9, 0.95)  # validation accuracies to wait for
+SUBSETS = ("0.1", "0.3", "full")
+SEEDS = (0, 1, 2)
+SIZES = (16, 32, 64, 128, 256)  # of a batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What several trainings tell together. `checkpoints`: one a training, in the order in which they were made."""
+
+    kind: Kind
+    rows: tuple[Convergence, ...] | tuple[Samples, ...] | tuple[BatchSize, ...]
+    checkpoints: tuple[Artifact, ...]
+
+
+def study(
+    kind: Kind, *, models: Sequence[str] = (TrainConfig.model,), reach: Sequence[float] = REACH,
+    subsets: Sequence[str] = SUBSETS, seeds: Sequence[int] = SEEDS, sizes: Sequence[int] = SIZES,
+    settings: Mapping[str, Any], workspace: Workspace, watch: Callable[[str], AbstractContextManager[Listener]],
+) -> Study:  # fmt: skip
+    """Train each model several times, and say what the epochs, the number of images or the batch size do.
+
+    `settings`: of `TrainConfig`, the same for every training, without those in VARIED[kind]. `watch` gets the title of
+    a training, and gives its listener. A training whose checkpoint is in the workspace is not done again, and one that
+    was killed goes on. Raises UsageError for what cannot be meant, EdgebenchError after Ctrl-C.
+    """
+    if kind not in VARIED:
+        raise unknown_name("study", kind, VARIED)
+    if wrong := [share for share in reach if not 0 < share <= 1]:
+        raise UsageError(f"--reach holds {wrong[0]:g}", "accuracies are shares such as 0.9")
+    values = {"convergence": [models], "samples": [models, subsets, seeds], "batch-size": [models, sizes]}[kind]
+    varied = [dict(zip(VARIED[kind], chosen, strict=True)) for chosen in itertools.product(*values)]
+    if not varied:
+        raise UsageError("there is nothing to train", f"name at least one of each: {', '.join(VARIED[kind])}")
+    checkpoints = _train_all(varied, settings, workspace, watch)
+    rows = {
+        "convergence": partial(convergence, reach=sorted(reach)), "samples": samples, "batch-size": batch_sizes
+    }[kind](checkpoints)  # fmt: skip
+    return Study(kind=kind, rows=tuple(rows), checkpoints=tuple(checkpoints))
+
+
+def _train_all(
+    varied: Sequence[dict[str, Any]], given: Mapping[str, Any], workspace: Workspace,
+    watch: Callable[[str], AbstractContextManager[Listener]],
+) -> list[Artifact]:  # fmt: skip
+    """A checkpoint for each set of settings in `varied`, over those `given` to all.
+
+    All of them are checked before the first one is trained.
+    """
+    configs = [absolute(TrainConfig(**{**given, **settings})) for settings in varied]
+    for config in configs:
+        config.check()
+    require_training_libraries()
+    from edgebench.training import loop, models, tracking
+
+    dataset = data.find(configs[0].dataset, configs[0].data_dir)
+    for config in configs:
+        models.resolve(config.model)
+        data.check(dataset, config.subset)
+    checkpoints = []
+    for number, (config, settings) in enumerate(zip(configs, varied, strict=True), 1):
+        out = workspace.checkpoints / folder_name(config, dataset.name)
+        title = f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}"
+        with watch(title) as listener:
+            track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
+            checkpoints.append(_trained(config, out, partial(loop.train, track=track, listener=listener)))
+        if checkpoints[-1].training.interrupted:
+            raise EdgebenchError("the study was interrupted", "the same command goes on with it")
+    return checkpoints
+
+
+def _trained(config: TrainConfig, out: Path, train: Callable[..., Artifact]) -> Artifact:
+    """The checkpoint in `out` if it is there and whole, else the one that `train(config, out, resume=…)` makes."""
+    from edgebench.training.resuming import SavedRun
+
+    if (out / "checkpoint.json").is_file():
+        found = artifact.read(out)
+        if not found.training.interrupted:
+            return found
+    return train(config, out, resume=SavedRun(out).exists())
