@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgebench import artifact
 from edgebench.choosing import selecting
 from edgebench.choosing.decision import Decision
+from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.comparing import judging, ratio
 from edgebench.comparing.judging import Comparison
 from edgebench.errors import UsageError, unknown_name
@@ -27,7 +28,6 @@ from edgebench.machine.device import detect, load_profile, place
 from edgebench.measuring import running
 from edgebench.measuring.running import Planned, RunOptions
 from edgebench.records.jobs import Policy, Scenario
-from edgebench.records.limits import Limits, Prefer
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
@@ -155,11 +155,10 @@ def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Compari
     return judging.compare(_results(base), _results(new), band=band, names=(names[0], names[1]))
 
 
+@documented
 def select(
     results: Results = "runs", *, device: str | None = None, prefer: Prefer = "accuracy", scenario: str = "latency",
-    batch: int | None = None, max_p99_ms: float | None = None, max_median_ms: float | None = None,
-    min_images_per_s: float | None = None, max_memory_mb: float | None = None, max_size_mb: float | None = None,
-    max_power_w: float | None = None, max_energy_mj: float | None = None, min_accuracy: float | None = None,
+    batch: int | None = None, **limits: float | None,
 ) -> Decision:  # fmt: skip
     """Choose what to deploy on a device under limits, from a workspace, a folder of results, or results.
 
@@ -168,17 +167,14 @@ def select(
     by how much, "tie" or "unknown". Raises UsageError for a limit that cannot be meant, EdgebenchError if there is
     nothing to choose from.
     """
-    limits = Limits(
-        max_p99_ms, max_median_ms, min_images_per_s, max_memory_mb, max_size_mb, max_power_w, max_energy_mj,
-        min_accuracy,
-    )  # fmt: skip
+    asked = with_values(Limits(), limits, "limit")
     if isinstance(results, (str, os.PathLike)):
         entries, problems = index.load(folder_in(Path(results)))
         warn(problem.message for problem in problems)
         found = merged(entries)
     else:
         found = rows(_results(results))
-    return selecting.select(found, limits, device=device, prefer=prefer, scenario=scenario, batch=batch)
+    return selecting.select(found, asked, device=device, prefer=prefer, scenario=scenario, batch=batch)
 
 
 def read_source(source: Source) -> Artifact:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.api import AnyPath, Source, read_source, several, warn, with_values
 from edgebench.choosing import picking, ready_pick, tuning
+from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.choosing.picked import Picked
 from edgebench.choosing.tuned import Goal, Tuned
 from edgebench.errors import UsageError
-from edgebench.records.limits import Limits, Prefer
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace
 from edgebench.report import deploy, trainings
@@ -52,6 +52,7 @@ def tune(
     )  # fmt: skip
 
 
+@documented
 def pick(
     dataset: str, *, workspace: AnyPath = "runs", out: AnyPath = "picked", device: str | None = None,
     prefer: Prefer = "accuracy", budget_s: float = ready_pick.BUDGET_S, models: Sequence[str] = (),

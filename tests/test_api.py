@@ -15,10 +15,10 @@ from factories import make_result, make_samples
 
 import edgebench
 from edgebench import results
+from edgebench.choosing.limits import Limits
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring.running import RunOptions
-from edgebench.records.limits import Limits
 from edgebench.results import store
 
 FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep", "study")

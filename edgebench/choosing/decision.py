@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgebench.records.limits import Limits, Prefer
-from edgebench.results.figures import METRICS, show
-from edgebench.results.rows import Row
+from edgebench.choosing.limits import Limits, Prefer
+from edgebench.results.figures import CRITERIA, Row
 
 Outcome = Literal["chosen", "tie", "fits", "unknown", "broken"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """One limit and one candidate. `by` is how far it is beyond the limit, in the limit's unit, and `by_share` the same
     as a share of the limit; None unless broken. `sure`: its 95 % interval does not hold the limit, or it has none.
@@ -31,19 +30,19 @@ class Check:
     @property
     def text(self) -> str:
         """In words: "p99 23.1 ms, 3.10 ms (15.5 %) beyond 20.0 ms"."""
-        metric = METRICS[self.metric]
+        criterion = CRITERIA[self.metric]
         if self.outcome == "unknown":
             return f"{self.metric} is not known: {self.reason}"
-        found, bound = (show(metric, value) for value in (self.value, self.bound))
+        found, bound = criterion.show(self.value), criterion.show(self.bound)
         if self.outcome == "met":
-            kept = "within" if metric.sign > 0 else "no less than"
+            kept = "within" if criterion.better == "less" else "no less than"
             return f"{self.metric} {found} {kept} {bound}{'' if self.sure else ', but its 95 % interval holds that'}"
-        side = "beyond" if metric.sign > 0 else "short of"
+        side = "beyond" if criterion.better == "less" else "short of"
         doubt = "" if self.sure else "; its 95 % interval holds the limit"
-        return f"{self.metric} {found}, {show(metric, self.by)} ({self.by_share:.1%}) {side} {bound}{doubt}"
+        return f"{self.metric} {found}, {criterion.show(self.by)} ({self.by_share:.1%}) {side} {bound}{doubt}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A row that could be chosen, and what became of it.
 
@@ -76,7 +75,7 @@ class Candidate:
         return max((check.by_share for check in self.broken), default=0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Aside:
     """A row that was not ranked with the others, and why."""
 
@@ -84,13 +83,14 @@ class Aside:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """What to deploy on a device under limits, with all that it was chosen from.
 
     `candidates`: the chosen first, then ties, what fits, what is unknown and what breaks a limit, nearest first.
-    `pareto_over` names the respects of the Pareto set; `power_scope` is what the power and energy figures are of;
-    `changes`: with which looser limits another would be chosen.
+    `machine` says where all of them ran; `pareto_over` names the respects of the Pareto set; `power_scope` is what the
+    power and energy figures are of, and `power_modelled` that they are no measurement; `changes`: with which looser
+    limits another would be chosen.
     """
 
     device: str
@@ -98,11 +98,12 @@ class Decision:
     limits: Limits
     prefer: Prefer
     evidence: str
-    machine: str
+    machine: tuple[str, ...]
     candidates: tuple[Candidate, ...]
     aside: tuple[Aside, ...]
     pareto_over: tuple[str, ...]
     power_scope: str
+    power_modelled: bool
     notes: tuple[str, ...]
     changes: tuple[str, ...]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from edgebench.choosing.limits import highest_percentile
 from edgebench.choosing.picked import Asked
 from edgebench.measuring.running import RunOptions
 from edgebench.records.jobs import Policy
@@ -62,7 +63,9 @@ class Steps:
     def final(self, trained: Train, precision: Precision, slowest_s: float) -> Chain:
         """A finalist's export, evaluated and measured; `slowest_s` is the longest median of its trial run."""
         exports, runtimes = self._exports(trained, precision), self._asked.runtimes
-        enough_s = 1.15 * stats.min_samples(0.99) * slowest_s / 2  # that p99 can be told, though time be short
+        share = max(0.99, highest_percentile(self._asked.limits) or 0.0)
+        # long enough for p99, or for a higher percentile that has a limit
+        enough_s = 1.15 * stats.min_samples(share) * slowest_s / 2
         policy = Policy(precision_target=0.02, max_seconds=FINAL_S)
         options = RunOptions(duration_s=round(min(max(0.5, enough_s), FINAL_S / 2), 1), warmup_s=0.3, policy=policy)
         return Chain(
@@ -72,13 +75,13 @@ class Steps:
         )  # fmt: skip
 
     def longer(self, chain: Chain, results: Mapping[str, Result]) -> Chain:
-        """The chain with longer measurements where p99 has a limit and too few requests were made to tell it.
+        """The chain with longer measurements where a percentile has a limit and too few requests were made for it.
 
         `results`: of the measurements that went well, by identity. The chain itself where none need be longer.
         """
-        if not self._asked.limits.max_p99_ms:
+        if not (share := highest_percentile(self._asked.limits)):
             return chain
-        measurements = tuple(_longer(step, results.get(step.identity)) for step in chain.measurements)
+        measurements = tuple(_longer(step, results.get(step.identity), share) for step in chain.measurements)
         return chain if measurements == chain.measurements else replace(chain, measurements=measurements)
 
     def _exports(self, trained: Train, precision: Precision) -> tuple[Export, ...]:
@@ -91,10 +94,10 @@ def seconds_of_final(export_s: float, runtimes: Sequence[str]) -> float:
     return export_s + len(runtimes) * FINAL_S * 1.5
 
 
-def _longer(step: Measure, result: Result | None) -> Measure:
+def _longer(step: Measure, result: Result | None, share: float) -> Measure:
     summary = result.summary if result else None
-    if summary is None or summary.p99_ns is not None:
+    if summary is None or summary.n >= (needed := stats.min_samples(share)):
         return step
-    seconds = round(1.5 * stats.min_samples(0.99) / summary.throughput_per_s, 1)
+    seconds = round(1.5 * needed / summary.throughput_per_s, 1)
     policy = replace(step.options.policy, max_seconds=FINAL_S + seconds)
     return replace(step, options=replace(step.options, duration_s=seconds, policy=policy))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.choosing.decision import Decision
-from edgebench.records.limits import Limits, Prefer
+from edgebench.choosing.limits import Limits, Prefer
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
 from edgebench.specs import Artifact, Precision

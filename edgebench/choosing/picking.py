@@ -18,13 +18,13 @@ from pathlib import Path
 
 from edgebench.choosing import halving
 from edgebench.choosing.budget import Budget, OutOfTime, StepsInTime, this_machine
+from edgebench.choosing.limits import Limits
 from edgebench.choosing.pick_steps import Chain, Steps, seconds_of_final
 from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.ready_pick import ReadyPick
 from edgebench.choosing.selecting import select
 from edgebench.errors import EdgebenchError
 from edgebench.records import digests
-from edgebench.records.limits import Limits
 from edgebench.records.workspace import Workspace
 from edgebench.results.rows import rows
 from edgebench.specs import Precision

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebench.choosing.limits import Limits, Prefer
 from edgebench.choosing.picked import Asked
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
-from edgebench.records.limits import Limits, Prefer
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process

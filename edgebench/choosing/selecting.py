@@ -11,20 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from edgebench.choosing.decision import Aside, Candidate, Check, Decision, Outcome
+from edgebench.choosing.limits import ORDER, Limits, Prefer
 from edgebench.errors import EdgebenchError, UsageError, unknown_name
-from edgebench.records.limits import Limits, Prefer
 from edgebench.records.options import flag
-from edgebench.results.figures import METRICS, Figure, Metric, show
-from edgebench.results.rows import Row
+from edgebench.results.columns import Criterion, Known
+from edgebench.results.figures import CRITERIA, Row
 
 EVIDENCE = ("measured", "emulated", "scripted")  # the best that there is is ranked, alone
-# What is looked at next among those that tie.
-ORDER: dict[str, tuple[str, ...]] = {
-    "accuracy": ("accuracy", "latency", "energy", "size"),
-    "latency": ("latency", "accuracy", "energy", "size"),
-    "energy": ("energy", "accuracy", "latency", "size"),
-    "size": ("size", "accuracy", "latency", "energy"),
-}
 TRIED = 6  # looser limits, of those that are the nearest
 FAR = 50  # times beyond its limit: then the limit is rather in another unit
 
@@ -51,16 +44,18 @@ def select(
         raise unknown_name("preference", prefer, typing.get_args(Prefer))
     rows, device = _of_device(rows, device, scenario)
     rows, aside = _comparable(rows, 1 if batch is None and scenario == "latency" else batch)
-    evidence, machine = (rows[0].evidence, rows[0].machine) if rows else ("", "")
-    wanted = [m for m in METRICS if m in ("accuracy", "latency", prefer) or METRICS[m].limit in limits.given()]
-    figures = [{m: METRICS[m].read(row) for m in {*wanted, *ORDER[prefer]}} for row in rows]
-    scope = _one_scope(rows, figures)
+    evidence, machine = (rows[0].evidence, rows[0].machine) if rows else ("", ())
+    wanted = [m for m in CRITERIA if m in ("accuracy", "latency", prefer) or CRITERIA[m].limit.name in limits.given()]
+    figures = [{m: CRITERIA[m].known(row) for m in {*wanted, *ORDER[prefer]}} for row in rows]
+    scope, modelled = _one_scope(rows, figures)
     over = tuple(m for m in wanted if any(found[m].value is not None for found in figures))
     judged = list(map(_judged, rows, figures, _pareto(figures, over), [limits.given()] * len(rows)))
     made, notes = _ranked(judged, figures, prefer)
     return Decision(
-        device, scenario, limits, prefer, evidence, machine, tuple(sorted(made, key=_place)), tuple(aside), over,
-        scope, (*notes, *_units(made)), tuple(_changes(judged, made, figures, limits, prefer)),
+        device=device, scenario=scenario, limits=limits, prefer=prefer, evidence=evidence, machine=machine,
+        candidates=tuple(sorted(made, key=_place)), aside=tuple(aside), pareto_over=over, power_scope=scope,
+        power_modelled=modelled, notes=(*notes, *_units(made)),
+        changes=tuple(_changes(judged, made, figures, limits, prefer)),
     )  # fmt: skip
 
 
@@ -90,66 +85,69 @@ def _comparable(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list
     rows = _apart(rows, aside, _unusable)
     evidence = next((e for e in EVIDENCE if any(r.evidence == e for r in rows)), "")
     rows = _apart(rows, aside, lambda r: f"{r.evidence}, not {evidence}" if r.evidence != evidence else "")
-    machine = max(rows, key=lambda r: r.created).machine if rows else ""
+    machine = max(rows, key=lambda r: r.created).machine if rows else ()
     why = "another machine ({}) than the one measured last"
-    rows = _apart(rows, aside, lambda r: why.format(r.machine or "unknown") if r.machine != machine else "")
+    rows = _apart(rows, aside, lambda r: why.format(", ".join(r.machine) or "unknown") * (r.machine != machine))
     return rows, aside
 
 
-def _one_scope(rows: Sequence[Row], figures: list[dict[str, Figure]]) -> str:
+def _one_scope(rows: Sequence[Row], figures: list[dict[str, Known]]) -> tuple[str, bool]:
     """What the power figures are of that are compared, the scope that most have; the others' count as not known."""
-    scopes = Counter(row.power_scope for row in rows if row.power_scope)
+    scopes = Counter((row.power_scope, row.power_modelled) for row in rows if row.power_scope)
     if not scopes:
-        return ""
-    scope = min(scopes, key=lambda s: ("modelled" in s, -scopes[s], s))
+        return "", False
+    one = min(scopes, key=lambda scope: (scope[1], -scopes[scope], scope))
     for row, found in zip(rows, figures, strict=True):
-        if row.power_scope not in ("", scope):
-            other = Figure(
-                None,
-                reason=f"its power is of the {row.power_scope}, the others' of the {scope}",
-                fix="measure all with one meter",
-            )
+        if row.power_scope and (row.power_scope, row.power_modelled) != one:
+            mine, others = _named(row.power_scope, row.power_modelled), _named(*one)
+            why = f"its power is of the {mine}, the others' of the {others}"
+            other = Known(None, reason=why, fix="measure all with one meter")
             found |= {name: other for name in ("power", "energy") if name in found}
-    return scope
+    return one
+
+
+def _named(scope: str, modelled: bool) -> str:
+    return f"{scope}, modelled" if modelled else scope
 
 
 def _apart(rows: Sequence[Row], aside: list[Aside], why: Callable[[Row], str]) -> list[Row]:
     """The rows that there is no reason against; the others go to `aside`."""
     reasons = [why(row) for row in rows]
-    aside += [Aside(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
+    aside += [Aside(row=row, reason=reason) for row, reason in zip(rows, reasons, strict=True) if reason]
     return [row for row, reason in zip(rows, reasons, strict=True) if not reason]
 
 
 def _unusable(row: Row) -> str:
     if row.status != "ok":
         return f"{row.status}: {row.message}" if row.message else row.status
-    return "its answers are not torch's" if "unverified" in row.warnings.split(", ") else ""
+    return "its answers are not torch's" if "unverified" in row.warnings else ""
 
 
-def _judged(row: Row, figures: dict[str, Figure], pareto: bool | None, bounds: dict[str, float]) -> Candidate:
+def _judged(row: Row, figures: dict[str, Known], pareto: bool | None, bounds: dict[str, float]) -> Candidate:
     """A row against each limit."""
-    limited = [metric for metric in METRICS.values() if metric.limit in bounds]
-    checks = tuple(_check(metric, figures[metric.name], bounds[metric.limit]) for metric in limited)
+    limited = [criterion for criterion in CRITERIA.values() if criterion.limit.name in bounds]
+    checks = tuple(_check(c, figures[c.name], bounds[c.limit.name]) for c in limited)
     outcomes = {check.outcome for check in checks}
     outcome: Outcome = "broken" if "broken" in outcomes else "unknown" if "unknown" in outcomes else "fits"
-    return Candidate(row, outcome, checks, pareto)
+    return Candidate(row=row, outcome=outcome, checks=checks, pareto=pareto)
 
 
-def _check(metric: Metric, figure: Figure, bound: float) -> Check:
-    if figure.value is None:
-        return Check(metric.name, bound, "unknown", reason=figure.reason, fix=figure.fix)
-    sure = not figure.holds(bound)
-    if metric.better(bound, figure.value):
-        by = abs(figure.value - bound)
-        return Check(metric.name, bound, "broken", figure.value, by, by / bound, sure)
-    return Check(metric.name, bound, "met", figure.value, sure=sure)
+def _check(criterion: Criterion, known: Known, bound: float) -> Check:
+    made = Check(metric=criterion.name, bound=bound, outcome="unknown", reason=known.reason, fix=known.fix)
+    if known.value is None:
+        return made
+    made = replace(made, outcome="met", value=known.value, sure=not known.holds(bound))
+    if not criterion.is_better(bound, than=known.value):
+        return made
+    by = abs(known.value - bound)
+    return replace(made, outcome="broken", by=by, by_share=by / bound)
 
 
-def _pareto(figures: list[dict[str, Figure]], over: Sequence[str]) -> list[bool | None]:
+def _pareto(figures: list[dict[str, Known]], over: Sequence[str]) -> list[bool | None]:
     """Whether no other is as good in all respects and better in one; None where one of these figures is not known."""
     known = [all(found[m].value is not None for m in over) for found in figures]
     points = [
-        tuple(METRICS[m].sign * found[m].value for m in over) if whole else None
+        tuple(CRITERIA[m].sign * found[m].value for m in over) if whole else None
         for found, whole in zip(figures, known, strict=True)
     ]
     distinct = sorted({p for p in points if p is not None})  # whatever dominates a point sorts before it
@@ -162,27 +160,27 @@ def _pareto(figures: list[dict[str, Figure]], over: Sequence[str]) -> list[bool 
 
 
 def _ranked(
-    made: list[Candidate], every: Sequence[dict[str, Figure]], prefer: Prefer
+    made: list[Candidate], every: Sequence[dict[str, Known]], prefer: Prefer
 ) -> tuple[list[Candidate], list[str]]:
     """The candidates with the choice among those that fit, and what is to be said of it."""
     left = [i for i, candidate in enumerate(made) if candidate.outcome == "fits"]
     done, notes = list(made), []
-    for position, metric in enumerate(METRICS[m] for m in ORDER[prefer]):
-        figures = {i: every[i][metric.name] for i in left}
+    for position, criterion in enumerate(CRITERIA[m] for m in ORDER[prefer]):
+        figures = {i: every[i][criterion.name] for i in left}
         known = [i for i in left if figures[i].value is not None]
         if left and not known and position == 0:
             why = figures[left[0]]
             notes.append(
-                f"{metric.name} decides nothing, since it is known of none that fits: {why.reason} ({why.fix})"
+                f"{criterion.name} decides nothing, since it is known of none that fits: {why.reason} ({why.fix})"
             )
         if not known or (position > 0 and known != left):
             continue  # what is not known of all tells none from another
         for i in set(left) - set(known):
-            done[i] = replace(made[i], outcome="unknown", reason=f"{metric.name} is not known: {figures[i].reason}")
-        best = figures[min(known, key=lambda i: metric.sign * figures[i].value)]
+            done[i] = replace(made[i], outcome="unknown", reason=f"{criterion.name} is not known: {figures[i].reason}")
+        best = figures[min(known, key=lambda i: criterion.sign * figures[i].value)]
         left = [i for i in known if figures[i].overlaps(best)]
         for i in set(known) - set(left):
-            of = f"{metric.name} {show(metric, figures[i].value)}, the best has {show(metric, best.value)}"
+            of = f"{criterion.name} {criterion.show(figures[i].value)}, the best has {criterion.show(best.value)}"
             done[i] = replace(made[i], reason=of if position == 0 else f"{ORDER[prefer][0]} ties, but {of}")
     if left:
         chosen = min(left, key=lambda i: _order(made[i].row, every[i], prefer))
@@ -192,25 +190,25 @@ def _ranked(
     return done, notes
 
 
-def _order(row: Row, figures: dict[str, Figure], prefer: Prefer) -> tuple:
+def _order(row: Row, figures: dict[str, Known], prefer: Prefer) -> tuple:
     """By the plain values, where intervals decide nothing; what is not known comes last."""
-    values = [(METRICS[m].sign, figures[m].value) for m in ORDER[prefer]]
+    values = [(CRITERIA[m].sign, figures[m].value) for m in ORDER[prefer]]
     return (*((value is None, sign * (value or 0.0)) for sign, value in values), row.created)
 
 
 def _changes(
-    judged: Sequence[Candidate], made: Sequence[Candidate], every: Sequence[dict[str, Figure]], limits: Limits,
+    judged: Sequence[Candidate], made: Sequence[Candidate], every: Sequence[dict[str, Known]], limits: Limits,
     prefer: Prefer,
 ) -> list[str]:  # fmt: skip
     """Which looser limits give another answer: the nearest three, each tried by choosing once more under them."""
-    metric = METRICS[ORDER[prefer][0]]
+    criterion = CRITERIA[ORDER[prefer][0]]
     chosen = next((i for i, candidate in enumerate(made) if candidate.outcome == "chosen"), None)
     found: dict[int, str] = {}
     misses = [i for i, candidate in enumerate(made) if candidate.broken and not candidate.unknown]
     if chosen is not None:
         misses = [i for i in misses if not _worse(every[i], every[chosen], prefer)]
     for i in sorted(misses, key=lambda i: made[i].excess)[:TRIED]:
-        looser = {METRICS[c.metric].limit: float(_loosened(c)) for c in made[i].broken}
+        looser = {CRITERIA[c.metric].limit.name: float(_loosened(c)) for c in made[i].broken}
         again = [
             _judged(c.row, every[j], c.pareto, limits.given() | looser)
             if c.outcome == "broken" and c.excess <= made[i].excess + 0.02  # a looser limit is rounded to three digits
@@ -219,28 +217,28 @@ def _changes(
         ]
         other = next((j for j, c in enumerate(_ranked(again, every, prefer)[0]) if c.outcome == "chosen"), chosen)
         if other != chosen and other not in found:
-            value = every[other][metric.name].value
-            why = "" if value is None else f" ({metric.name} {show(metric, value)})"
-            asked = " ".join(f"{flag(METRICS[c.metric].limit)} {_loosened(c)}" for c in made[i].broken)
+            value = every[other][criterion.name].value
+            why = "" if value is None else f" ({criterion.name} {criterion.show(value)})"
+            asked = " ".join(f"{flag(CRITERIA[c.metric].limit.name)} {_loosened(c)}" for c in made[i].broken)
             found[other] = f"{asked}: {made[other].name}{why}"
         if len(found) == 3:
             break
     return list(found.values())
 
 
-def _worse(one: dict[str, Figure], than: dict[str, Figure], prefer: Prefer) -> bool:
+def _worse(one: dict[str, Known], than: dict[str, Known], prefer: Prefer) -> bool:
     """Whether the first respect that tells them apart is for the other; one where a figure is not known tells none."""
-    for metric in (METRICS[m] for m in ORDER[prefer]):
-        mine, other = one[metric.name], than[metric.name]
+    for criterion in (CRITERIA[m] for m in ORDER[prefer]):
+        mine, other = one[criterion.name], than[criterion.name]
         if None not in (mine.value, other.value) and not mine.overlaps(other):
-            return metric.better(other.value, mine.value)
+            return criterion.is_better(other.value, than=mine.value)
     return True
 
 
 def _loosened(check: Check) -> str:
     """The limit that would just hold the value, to three digits."""
     step = 10.0 ** (math.floor(math.log10(abs(check.value))) - 2) if check.value else 1.0
-    rounded = (math.ceil if METRICS[check.metric].sign > 0 else math.floor)(check.value / step) * step
+    rounded = (math.ceil if CRITERIA[check.metric].sign > 0 else math.floor)(check.value / step) * step
     return f"{rounded:.6g}"
 
 
@@ -264,8 +262,8 @@ def _units(made: Sequence[Candidate]) -> list[str]:
             ):
                 found[check.metric, check.bound] += 1
     return [
-        f"{flag(METRICS[metric].limit)} {bound:g}: all are more than {FAR} times beyond it; is it in "
-        f"{METRICS[metric].unit or 'shares of 1'}?"
+        f"{flag(CRITERIA[metric].limit.name)} {bound:g}: all are more than {FAR} times beyond it; is it in "
+        f"{CRITERIA[metric].unit or 'shares of 1'}?"
         for (metric, bound), n in found.items()
         if n == len(made)
     ]

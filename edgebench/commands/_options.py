@@ -19,7 +19,7 @@ from edgebench.records.options import flag
 if TYPE_CHECKING:
     from edgebench.machine.power.place import Watts
     from edgebench.records.workspace import Workspace
-    from edgebench.results.rows import Row
+    from edgebench.results.figures import Row
 
 TOLD = 5  # files that cannot be read, by name
 
@@ -131,22 +131,19 @@ class Number(click.ParamType):
 
 
 def limits(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each of `limits.Limits`, given to the command as one `limits`."""
-    from edgebench.records.limits import Limits
-
-    names = [field.name for field in dataclasses.fields(Limits)]
+    """An option for each limit of the table of figures, given to the command as one `limits`."""
+    from edgebench.choosing.limits import Limits
+    from edgebench.results.figures import LIMITS
 
     @functools.wraps(function)
     def gathered(**given: Any) -> Any:
-        asked = Limits(**{name: given.pop(name) for name in names})
+        asked = Limits(**{name: given.pop(name) for name in LIMITS})
         asked.check()
         return function(limits=asked, **given)
 
-    for field in reversed(dataclasses.fields(Limits)):
-        unit = Number(field.metadata["unit"])
-        gathered = click.option(
-            flag(field.name), field.name, type=unit, metavar="NUMBER", help=field.metadata["help"]
-        )(gathered)  # fmt: skip
+    for name, criterion in reversed(LIMITS.items()):
+        kind = Number(criterion.limit.unit)
+        gathered = click.option(flag(name), name, type=kind, metavar="NUMBER", help=criterion.limit.help)(gathered)
     return gathered
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
 from edgebench.errors import UsageError
-from edgebench.records.limits import Prefer
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
+    from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
-    from edgebench.records.limits import Limits
     from edgebench.records.workspace import Workspace
 
 UNITS = {"h": 3600, "m": 60, "s": 1}

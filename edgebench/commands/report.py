@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
-from edgebench.records.limits import Prefer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgebench.records.limits import Limits
+    from edgebench.choosing.limits import Limits
     from edgebench.records.workspace import Workspace
-    from edgebench.results.rows import Row
+    from edgebench.results.figures import Row
     from edgebench.specs import Artifact
 
 
@@ -143,7 +143,7 @@ def _page(
 
 def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: Path | None) -> None:
     from edgebench.records import jsonio
-    from edgebench.report import formats, trainings
+    from edgebench.report import trainings
 
     sections = trainings.sections(checkpoints)
     if form == "table":
@@ -152,7 +152,7 @@ def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: 
     elif form == "markdown":
         _write(trainings.markdown(sections), out)
     elif form == "csv":
-        _write(formats.as_csv(sections["trainings"], trainings.Training), out)
+        _write(trainings.as_csv(sections["trainings"]), out)
     else:
         _write(jsonio.dumps(sections, indent=1) + "\n", out)
     if plots:

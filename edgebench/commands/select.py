@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
 from edgebench.records.jobs import Scenario
-from edgebench.records.limits import Prefer
 
 if TYPE_CHECKING:
-    from edgebench.records.limits import Limits
+    from edgebench.choosing.limits import Limits
     from edgebench.records.workspace import Workspace
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from edgebench.choosing.decision import Candidate, Decision
 from edgebench.records import jsonio
 from edgebench.records.options import flag
-from edgebench.report.formats import MISSING, markdown_safe, printable
-from edgebench.results.figures import METRICS, show
-from edgebench.results.rows import Row
+from edgebench.report.formats import markdown_safe, printable
+from edgebench.report.written import MISSING, joined, record, scope
+from edgebench.results.columns import Criterion
+from edgebench.results.figures import CRITERIA
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,12 +25,10 @@ NOTE = (
 )
 
 
-def _value(metric: str) -> Callable[[Candidate], str]:
+def _value(criterion: Criterion) -> Callable[[Candidate], str]:
     def cell(candidate: Candidate) -> str:
-        figure = METRICS[metric].read(candidate.row)
-        return (
-            MISSING if figure.value is None else show(METRICS[metric], figure.value).removesuffix(f" {_unit(metric)}")
-        )
+        value = criterion.known(candidate.row).value
+        return MISSING if value is None else criterion.show(value).removesuffix(f" {criterion.unit}")
 
     return cell
 
@@ -42,16 +41,12 @@ def _accuracy(candidate: Candidate) -> str:
 
 
 def _median(candidate: Candidate) -> str:
-    row, plain = candidate.row, _value("latency")(candidate)
+    row, plain = candidate.row, _value(CRITERIA["latency"])(candidate)
     return f"{plain} ± {row.half_width:.1%}" if row.half_width is not None else plain
 
 
-def _unit(metric: str) -> str:
-    return METRICS[metric].unit
-
-
 def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
-    """Heading → cell. What neither decides nor is known of any is left out."""
+    """Heading → cell: accuracy and median, then what else is limited or known of any, how fast before what it costs."""
     columns: dict[str, Callable[[Candidate], str]] = {
         "": lambda c: f"{c.outcome}{' *' if c.pareto else ''}",
         "candidate": lambda c: c.name,
@@ -59,12 +54,14 @@ def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
         "median ms": _median,
     }
     limited = {check.metric for candidate in decision.candidates[:1] for check in candidate.checks}
-    for metric in ("p99", "throughput", "energy", "power", "memory", "size"):
-        known = metric in limited or any(
-            METRICS[metric].read(c.row).value is not None for c in decision.candidates[:SHOWN]
-        )
-        if known:
-            columns[f"{metric} {_unit(metric)}".replace("throughput images/s", "images/s")] = _value(metric)
+    for criterion in sorted(CRITERIA.values(), key=lambda criterion: criterion.kind != "speed"):
+        if criterion.name in ("accuracy", "latency"):
+            continue
+        known = (criterion.known(c.row).value is not None for c in decision.candidates[:SHOWN])
+        if criterion.name in limited or any(known):
+            speed = criterion.kind == "speed"
+            heading = criterion.column.heading if speed else f"{criterion.name} {criterion.unit}"
+            columns[heading] = _value(criterion)
     return columns | {"why": why}
 
 
@@ -104,8 +101,8 @@ def _below(decision: Decision, left_out: int) -> list[str]:
     reasons = Counter(aside.reason for aside in decision.aside)
     lines += [f"not ranked: {n} × {reason}" for reason, n in reasons.most_common(8)]
     lines += [f"not ranked: {sum(reasons.values())} in all"] if len(reasons) > 8 else []
-    lines += [f"power and energy are of: {decision.power_scope}"] if decision.power_scope else []
-    lines += [f"measured on: {decision.machine}"] if decision.machine else []
+    lines += [f"power and energy are of: {scope(decision)}"] if decision.power_scope else []
+    lines += [f"measured on: {joined(decision.machine)}"] if decision.machine else []
     return [*lines, NOTE.format(over=", ".join(decision.pareto_over))]
 
 
@@ -139,8 +136,12 @@ def markdown(decision: Decision) -> str:
 
 def as_json(decision: Decision) -> str:
     """All of it, and the chosen candidate's row on its own; null if nothing fits."""
-    chosen: Row | None = decision.chosen.row if decision.chosen else None
-    return jsonio.dumps({"chosen": chosen, "decision": decision}) + "\n"
+    told = {name: value for name, value in vars(decision).items() if name != "power_modelled"}
+    told |= {"machine": joined(decision.machine), "power_scope": scope(decision)}
+    for name in ("candidates", "aside"):
+        told[name] = [vars(each) | {"row": record(each.row)} for each in told[name]]
+    chosen = record(decision.chosen.row) if decision.chosen else None
+    return jsonio.dumps({"chosen": chosen, "decision": told}) + "\n"
 
 
 WRITERS: dict[str, Callable[[Decision], str]] = {"markdown": markdown, "json": as_json}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import UsageError
-from edgebench.report.formats import MISSING, markdown_safe, printable
+from edgebench.report.formats import MISSING, csv_of, markdown_safe, printable
 from edgebench.specs import Artifact
 from edgebench.training import study, studying
 
@@ -100,6 +100,11 @@ def markdown(sections: dict[str, list[Any]]) -> str:
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         parts.append(f"## {title[0].upper()}{title[1:]}\n\n{table}\n")
     return "\n".join(parts)
+
+
+def as_csv(rows: Sequence[Training]) -> str:
+    """The checkpoints, unrounded."""
+    return csv_of(map(vars, rows), [field.name for field in dataclasses.fields(Training)])
 
 
 def plot_convergence(checkpoints: Sequence[Artifact], path: Path) -> None:

@@ -19,6 +19,6 @@ def load(path: str | os.PathLike[str] = "runs", *, newest: bool = True) -> panda
     measurement, with its accuracy beside it, as in the report; else every result, evaluations too, oldest first. A file
     that cannot be read is a warning. Raises BadFile if the folder is not there, Unsupported without pandas.
     """
-    from edgebench.results import frame
+    from edgebench.report import notebook
 
-    return frame.load(Path(path), newest)
+    return notebook.load(Path(path), newest)

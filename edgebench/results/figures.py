@@ -1,133 +1,238 @@
-"""The figures of a report's row that a choice looks at, each with its interval, or why there is none."""
+"""The one table of figures: every column of the report, how it is read, shown and judged, and what limits it.
+
+Tables, CSV, JSON, pandas, the page, the limits and options of `select`, and the guide's tables follow from it.
+"""
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgebench.results.rows import Row
-from edgebench.results.stats import min_samples
+from edgebench.results import readings, store
+from edgebench.results.columns import Column, Criterion, Limit, column
+from edgebench.results.readings import ms, watts
 
 # Runs of one thing differ by up to 30 % on a shared machine, so a median without an interval is known no better.
 UNSURE = 0.3
-MEASURE_POWER = "edgebench run --power auto, where a meter works (edgebench power)"
+MEASURE = "edgebench run"
+EVALUATE = "edgebench evaluate"
+MB = 2**20 / 1e6  # limits are in MB of 10⁶ bytes
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What is known of one row in one respect: a value and its 95 % interval; or None, the reason and what to do."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str = ""
-    fix: str = ""
-
-    def overlaps(self, other: Figure) -> bool:
-        """Whether the two intervals overlap, so that neither is known to be the better; an exact value is its own."""
-        low, high = self._interval()
-        other_low, other_high = other._interval()
-        return low <= other_high and other_low <= high
-
-    def holds(self, bound: float) -> bool:
-        """Whether the interval holds the bound, so that it is not sure on which side of it the truth is."""
-        return self.low is not None and self.low <= bound <= self.high
-
-    def _interval(self) -> tuple[float, float]:
-        return (self.value, self.value) if self.low is None else (self.low, self.high)
+def _missing(reason: str, fix: str) -> Callable[[Row], tuple[str, str]]:
+    return lambda row: (reason, fix)
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One respect in which rows are judged. `limit` names the field of Limits; `sign`: 1 if less is better, else -1."""
+def _too_few(name: str, share: float) -> Callable[[Row], tuple[str, str]]:
+    """Why a percentile is not known: too few requests bound it, or none was made."""
 
-    name: str
-    unit: str
-    limit: str
-    sign: int
-    read: Callable[[Row], Figure]
+    def why(row: Row) -> tuple[str, str]:
+        from edgebench.results.stats import min_samples  # with numpy, which the options of `select` do without
 
-    def better(self, value: float, than: float) -> bool:
-        return self.sign * value < self.sign * than
+        if 0 < row.requests < (needed := min_samples(share)):
+            longer = "edgebench run with a longer --duration or more --launches"
+            return f"{name} takes {needed} requests, {row.requests} were made", longer
+        return f"{name} was not measured", MEASURE
 
-
-def _p99(row: Row) -> Figure:
-    if row.p99_ms is not None:
-        return Figure(row.p99_ms)
-    needed = min_samples(0.99)
-    if 0 < row.requests < needed:
-        return Figure(
-            None, reason=f"p99 takes {needed} requests, {row.requests} were made",
-            fix="edgebench run with a longer --duration or more --launches",
-        )  # fmt: skip
-    return Figure(None, reason="p99 was not measured", fix="edgebench run")
+    return why
 
 
-def _median(row: Row) -> Figure:
-    if row.median_ms is None:
-        return Figure(None, reason="the median was not measured", fix="edgebench run")
-    if row.median_low_ms is None:
-        return Figure(row.median_ms, row.median_ms / (1 + UNSURE), row.median_ms * (1 + UNSURE))
-    return Figure(row.median_ms, row.median_low_ms, row.median_high_ms)
+def _no_power(what: str) -> Callable[[Row], tuple[str, str]]:
+    fix = "edgebench run --power auto, where a meter works (edgebench power)"
+    return lambda row: (row.power_reason or f"{what} was not measured", fix)
 
 
-def _throughput(row: Row) -> Figure:
-    return _known(row.throughput_per_s) or Figure(None, reason="throughput was not measured", fix="edgebench run")
+def _not_evaluated(row: Row) -> tuple[str, str]:
+    known = f"only the checkpoint's {row.test_accuracy:.1%} in torch is known"
+    return f"{known}, not this artifact's own on {row.runtime}", EVALUATE
 
 
-def _memory(row: Row) -> Figure:
-    # a discrete GPU has memory of its own; what the limit is about is the process's
-    reason, fix = "peak memory could not be read there", "see memory.reason in the result"
-    return _known(row.peak_memory_mib, 2**20 / 1e6) or Figure(None, reason=reason, fix=fix)
+def power_scope(row: Row) -> tuple[str, ...]:
+    """What a power figure covers, and whether it is modelled."""
+    return tuple(word for word in (row.power_scope, "modelled" * row.power_modelled) if word)
 
 
-def _size(row: Row) -> Figure:
-    reason, fix = "the artifact does not tell its size", "edgebench export anew"
-    return _known(row.model_size_mib, 2**20 / 1e6) or Figure(None, reason=reason, fix=fix)
+LATENCY = Criterion(
+    name="latency", title="median latency", unit="ms", kind="speed", better="less", place=1, unsure=UNSURE,
+    axis="median latency", missing=_missing("the median was not measured", MEASURE),
+    limit=Limit(name="max_median_ms", help="Upper limit of the median latency.", unit="milliseconds", place=2),
+)  # fmt: skip
+P99 = Criterion(
+    name="p99", unit="ms", kind="speed", better="less", place=2, tip="p99", missing=_too_few("p99", 0.99),
+    limit=Limit(
+        name="max_p99_ms", help="Upper limit of the 99th percentile of the latency.", unit="milliseconds", place=1
+    ),
+)  # fmt: skip
+ACCURACY = Criterion(
+    name="accuracy", unit="", kind="accuracy", better="more", place=3, missing=_not_evaluated,
+    limit=Limit(
+        name="min_accuracy", help="Lower limit of the artifact's own accuracy, a share such as 0.9.", unit="a share",
+        place=8, most=1.0,
+    ),
+)  # fmt: skip
+ENERGY = Criterion(
+    name="energy", unit="mJ", kind="cost", better="less", place=4, axis="energy of an inference", tip="energy",
+    missing=_no_power("energy"),
+    limit=Limit(name="max_energy_mj", help="Upper limit of the energy of one inference.", unit="millijoules", place=7),
+)  # fmt: skip
+POWER = Criterion(
+    name="power", unit="W", kind="cost", better="less", place=5, missing=_no_power("power"),
+    limit=Limit(name="max_power_w", help="Upper limit of the mean power while it infers.", unit="watts", place=6),
+)  # fmt: skip
+# A discrete GPU has memory of its own; what this limit is about is the process's.
+MEMORY = Criterion(
+    name="memory", unit="MB", factor=MB, kind="cost", better="less", place=6, axis="peak memory", tip="peak memory",
+    missing=_missing("peak memory could not be read there", "see memory.reason in the result"),
+    limit=Limit(
+        name="max_memory_mb", help="Upper limit of the peak memory, in MB of 10⁶ bytes.", unit="megabytes", place=4
+    ),
+)  # fmt: skip
+SIZE = Criterion(
+    name="size", unit="MB", factor=MB, kind="cost", better="less", place=7,
+    missing=_missing("the artifact does not tell its size", "edgebench export anew"),
+    limit=Limit(
+        name="max_size_mb", help="Upper limit of the model's files, in MB of 10⁶ bytes.", unit="megabytes", place=5
+    ),
+)  # fmt: skip
+THROUGHPUT = Criterion(
+    name="throughput", unit="images/s", kind="speed", better="more", place=8,
+    missing=_missing("throughput was not measured", MEASURE),
+    limit=Limit(name="min_images_per_s", help="Lower limit of the images a second.", unit="images a second", place=3),
+)  # fmt: skip
 
 
-def _accuracy(row: Row) -> Figure:
-    if row.deployed_accuracy is not None:
-        return Figure(row.deployed_accuracy, row.deployed_low, row.deployed_high)
-    return Figure(
-        None, reason=f"only the checkpoint's {row.test_accuracy:.1%} in torch is known, not this artifact's own on "
-        f"{row.runtime}", fix="edgebench evaluate",
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the report, with its columns in their order. None is what was not measured; it is never shown as 0.
+
+    `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
+    launches, and Wilson's of the accuracy on `deployed_images` test images, for a share `deployed_agreement` of which
+    torch puts the same class first. `energy_mj`: gross, of an inference; figures of another power scope are never
+    compared.
+    """
+
+    model: str = column("model", lambda r: r.artifact.model.name)
+    parameters_m: float = column("params M", lambda r: r.artifact.model.parameters / 1e6, digits=3, once=True)
+    gmacs: float = column("GMACs", lambda r: r.artifact.model.macs / 1e9, digits=3, once=True)
+    gflops: float = column("GFLOPs", lambda r: r.artifact.model.flops / 1e9, digits=3, once=True)
+    test_accuracy: float = column("test acc.", lambda r: r.artifact.training.test_accuracy, percent=1, once=True)
+    deployed_accuracy: float | None = column(
+        "deployed acc.", lambda r: readings.evaluated(r, "accuracy"), percent=1, optional=True, shared=True,
+        low="deployed_low", high="deployed_high", criterion=ACCURACY,
     )  # fmt: skip
+    deployed_low: float | None = column("", lambda r: readings.accuracy_end(r, 0), shared=True)
+    deployed_high: float | None = column("", lambda r: readings.accuracy_end(r, 1), shared=True)
+    deployed_images: int | None = column("", lambda r: readings.evaluated(r, "images"), shared=True)
+    deployed_agreement: float | None = column("", lambda r: readings.evaluated(r, "torch_agreement"), shared=True)
+    scenario: str = column("scenario", lambda r: r.job.scenario, once=True)
+    median_ms: float | None = column(
+        "median ms", lambda r: readings.latency_ms(r, "median_ns", "p50_latency_ns"), unit="ms", digits=3,
+        percentile=0.5, low="median_low_ms", high="median_high_ms", criterion=LATENCY,
+    )  # fmt: skip
+    median_low_ms: float | None = column("", lambda r: readings.median_end_ms(r, 0))
+    median_high_ms: float | None = column("", lambda r: readings.median_end_ms(r, 1))
+    half_width: float | None = column("±", readings.half_width, percent=1, optional=True)
+    p90_ms: float | None = column(
+        "p90 ms", lambda r: readings.latency_ms(r, "p90_ns", "p90_latency_ns"), unit="ms", digits=3, percentile=0.9
+    )  # fmt: skip
+    p99_ms: float | None = column(
+        "p99 ms", lambda r: readings.latency_ms(r, "p99_ns", "p99_latency_ns"), unit="ms", digits=3, percentile=0.99,
+        criterion=P99,
+    )  # fmt: skip
+    device_median_ms: float | None = column(
+        "device ms", lambda r: ms(r.summary and r.summary.device_median_ns), unit="ms", digits=3, optional=True
+    )  # fmt: skip
+    throughput_per_s: float | None = column(
+        "images/s", readings.throughput, unit="images/s", digits=3, criterion=THROUGHPUT
+    )  # fmt: skip
+    miss_rate: float | None = column("missed", lambda r: readings.camera(r, "miss_rate"), percent=2, optional=True)
+    jitter_ms: float | None = column(
+        "jitter ms", lambda r: ms(readings.camera(r, "jitter_ns")), unit="ms", digits=2, optional=True
+    )  # fmt: skip
+    verdict: str = column("verdict", readings.verdict, optional=True)
+    model_size_mib: float | None = column(
+        "model MiB", lambda r: readings.mib(r.artifact.size_bytes or None), unit="MiB", digits=3, optional=True,
+        criterion=SIZE,
+    )  # fmt: skip
+    peak_memory_mib: float | None = column(
+        "peak MiB", lambda r: readings.mib(r.peak_memory_bytes), unit="MiB", digits=3, criterion=MEMORY
+    )  # fmt: skip
+    gpu_memory_mib: float | None = column(
+        "GPU MiB", lambda r: readings.mib(readings.gpu_memory(r)), unit="MiB", digits=3, optional=True
+    )  # fmt: skip
+    mean_power_w: float | None = column(
+        "W", lambda r: watts(readings.energy(r).mean_power_mw), unit="W", digits=3, optional=True, criterion=POWER
+    )  # fmt: skip
+    idle_power_w: float | None = column("", lambda r: watts(readings.energy(r).idle_power_mw), unit="W")
+    energy_mj: float | None = column(
+        "mJ/inf.", lambda r: readings.energy(r).mj_per_inference, unit="mJ", digits=3, optional=True, criterion=ENERGY
+    )  # fmt: skip
+    net_energy_mj: float | None = column("", lambda r: readings.energy(r).net_mj_per_inference, unit="mJ")
+    image_energy_mj: float | None = column("", lambda r: readings.energy(r).mj_per_image, unit="mJ")
+    power_source: str = column(
+        "power by", lambda r: readings.metered(r, "source", ""), optional=True, once=True,
+        cell=lambda row: tuple(word for word in (row.power_source, *power_scope(row)) if word),
+    )  # fmt: skip
+    power_scope: str = column("", lambda r: readings.metered(r, "scope", "") or "", plain=power_scope)
+    power_modelled: bool = column("", lambda r: readings.metered(r, "modelled", False), written=False)
+    power_reason: str = column("", lambda r: readings.energy(r).reason)
+    format: str = column("format", lambda r: r.artifact.format)
+    runtime: str = column("runtime", lambda r: r.job.runtime)
+    provider: str = column("", lambda r: readings.effective(r, "provider", ""))
+    precision: str = column(
+        "precision", lambda r: readings.effective(r, "precision", None) or f"{r.job.precision}?", once=True
+    )  # fmt: skip
+    layers: tuple[tuple[str, float], ...] = column(
+        "layers in", lambda r: readings.layer_shares(r.layers), optional=True, once=True
+    )  # fmt: skip
+    threads: int | None = column("thr.", lambda r: readings.effective(r, "threads", None), once=True)
+    batch: int = column("batch", lambda r: r.job.batch, once=True)
+    streams: int = column("in flight", lambda r: r.job.streams, once=True)
+    device: str = column("device", lambda r: r.job.device, once=True)
+    compute: str = column("compute", lambda r: r.job.compute, once=True)
+    evidence: str = column("evidence", lambda r: r.evidence if r.status == "ok" else "", once=True)
+    relative_error: float | None = column("", lambda r: r.parity.relative_error if r.parity else None)
+    status: str = column("status", lambda r: r.status, once=True)
+    warnings: tuple[str, ...] = column(
+        "warnings", lambda r: tuple(notice.code for notice in r.notices), optional=True
+    )  # fmt: skip
+    stop: str = column("stopped", lambda r: r.stop or "", once=True, before="warnings")
+    launches: int = column("", lambda r: len(r.launches))
+    requests: int = column("", readings.requests)
+    message: str = column("", readings.message)
+    created: str = column("", lambda r: r.created)
+    artifact: str = column("", lambda r: r.job.artifact)
+    host: str = column("board", lambda r: r.host, optional=True, once=True, before="compute")
+    machine: tuple[str, ...] = column("", readings.machine)
+    power_mode: str = column(
+        "power mode", lambda r: str(readings.before_first(r).get("nvpmodel") or ""), optional=True, once=True,
+        before="compute",
+    )  # fmt: skip
+    file: str = column("", store.file_name)
 
 
-def _power(row: Row) -> Figure:
-    reason = row.power_reason or "power was not measured"
-    return _known(row.mean_power_w) or Figure(None, reason=reason, fix=MEASURE_POWER)
+COLUMNS = {field.name: replace(field.metadata["column"], name=field.name) for field in dataclasses.fields(Row)}
 
 
-def _energy(row: Row) -> Figure:
-    reason = row.power_reason or "energy was not measured"
-    return _known(row.energy_mj) or Figure(None, reason=reason, fix=MEASURE_POWER)
+def _judged() -> dict[str, Criterion]:
+    """By name, in their order."""
+    found = [replace(one.criterion, column=one) for one in COLUMNS.values() if one.criterion]
+    return {criterion.name: criterion for criterion in sorted(found, key=lambda criterion: criterion.place)}
 
 
-def _known(value: float | None, factor: float = 1.0) -> Figure | None:
-    return None if value is None else Figure(value * factor)
+def _in_tables() -> tuple[Column, ...]:
+    """The columns with a heading, in the order of tables."""
+    shown = [one for one in COLUMNS.values() if one.heading]
+    for moved in [one for one in shown if one.before]:
+        shown.remove(moved)
+        shown.insert(shown.index(COLUMNS[moved.before]), moved)
+    return tuple(shown)
 
 
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("latency", "ms", "max_median_ms", 1, _median),
-        Metric("p99", "ms", "max_p99_ms", 1, _p99),
-        Metric("accuracy", "", "min_accuracy", -1, _accuracy),
-        Metric("energy", "mJ", "max_energy_mj", 1, _energy),
-        Metric("power", "W", "max_power_w", 1, _power),
-        Metric("memory", "MB", "max_memory_mb", 1, _memory),
-        Metric("size", "MB", "max_size_mb", 1, _size),
-        Metric("throughput", "images/s", "min_images_per_s", -1, _throughput),
-    )
-}
-
-
-def show(metric: Metric, value: float) -> str:
-    """A value with its unit, to three digits: "12.3 ms", "94.1 %"."""
-    if metric.name == "accuracy":
-        return f"{value:.1%}".replace("%", " %")
-    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:,.{min(digits, 6)}f} {metric.unit}"
+# What a choice looks at; the limits that can be put on it by their names; the percentiles of the latency; what people
+# read in tables.
+CRITERIA = _judged()
+LIMITS = {c.limit.name: c for c in sorted(CRITERIA.values(), key=lambda criterion: criterion.limit.place)}
+PERCENTILES = tuple(one for one in COLUMNS.values() if one.percentile)
+TABLE = _in_tables()

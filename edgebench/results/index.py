@@ -9,21 +9,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import json
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edgebench import __version__
+import edgebench
 from edgebench.errors import BadFile
 from edgebench.records import digests
 from edgebench.results import rows, store
-from edgebench.results.rows import Entry, Row
+from edgebench.results.figures import Row
+from edgebench.results.rows import Entry
 from edgebench.specs import SCHEMA
 
 NAME = ".index.sqlite"
 FIELDS = [field.name for field in dataclasses.fields(Row)]
+LISTS = [i for i, field in enumerate(dataclasses.fields(Row)) if field.type.startswith("tuple")]  # kept as JSON
+FLAGS = [i for i, field in enumerate(dataclasses.fields(Row)) if field.type == "bool"]
 # Without types, so that sqlite gives back what it was given. `problem` is why a file cannot be read.
 COLUMNS = ["name", "size", "time", "problem", "fix", "cell", "deployed", *(f"row_{name}" for name in FIELDS)]
 TABLE = f"CREATE TABLE entries ({', '.join(COLUMNS)}, PRIMARY KEY (name))"
@@ -77,9 +83,31 @@ def _read(path: Path) -> Found:
 
 
 def _made_by() -> int:
-    """A number that changes with what is kept of a result: 31 bits of a hash."""
-    code = rows.__spec__.loader.get_source(rows.__name__) or ""  # nobody has to remember to raise a version
-    return int(digests.of_bytes(f"{__version__} {SCHEMA} {code}".encode())[:7], 16)
+    """A number that changes with all code that a row may depend on: 28 bits of a hash.
+
+    Nobody has to remember to raise a version, nor to say what a row calls: it is the whole package, which takes some
+    10 ms to read, and the plug-ins that bring scenarios.
+    """
+    code = [digests.of_bytes(path.read_bytes()) for path in _code(Path(edgebench.__file__).parent)]
+    return int(digests.of_data([edgebench.__version__, SCHEMA, code, _plugins()])[:7], 16)
+
+
+def _code(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as inside:
+        for item in sorted(inside, key=lambda item: item.name):
+            if item.name.endswith(".py"):
+                yield Path(item.path)
+            elif item.name != "__pycache__" and item.is_dir():
+                yield from _code(Path(item.path))
+
+
+def _plugins() -> list[str]:
+    """Names and versions of the installed packages that bring a scenario, as their metadata's folders say them.
+
+    `importlib.metadata` would tell as well, ten times as slowly.
+    """
+    found = (file for folder in dict.fromkeys(sys.path) for file in Path(folder).glob("*.dist-info/entry_points.txt"))
+    return sorted({file.parent.name for file in found if b"[edgebench.scenarios]" in file.read_bytes()})
 
 
 @contextlib.contextmanager
@@ -91,11 +119,11 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection | None]:
             try:
                 cache = sqlite3.connect(folder / NAME, timeout=WAIT_S)
                 (made_by,) = cache.execute("PRAGMA user_version").fetchone()
-                if made_by != _made_by():
+                if made_by != (ours := _made_by()):
                     with cache:
                         cache.execute("DROP TABLE IF EXISTS entries")
                         cache.execute(TABLE)
-                        cache.execute(f"PRAGMA user_version = {_made_by()}")
+                        cache.execute(f"PRAGMA user_version = {ours}")
                 break
             except sqlite3.OperationalError:  # locked for long, or a folder that is not to be written to
                 cache = None
@@ -122,7 +150,7 @@ def _kept(cache: sqlite3.Connection | None, folder: Path, files: dict[str, tuple
             if files.get(name) == (size, time):
                 problem, fix, cell, deployed, *values = kept
                 if problem is None:
-                    found[name] = Entry(Row(*values), cell, deployed)
+                    found[name] = Entry(row=_row(values), cell=cell, deployed=deployed)
                 else:
                     found[name] = BadFile(f"{folder / name}{problem}", fix)
     except sqlite3.DatabaseError:  # what is damaged is read from its file
@@ -146,7 +174,25 @@ def _keep(cache: sqlite3.Connection | None, folder: Path, files: dict[str, Any],
 def _columns(found: Found, path: Path) -> list[Any]:
     if isinstance(found, BadFile):  # its message begins with the path, which may be another the next time
         return [found.message.removeprefix(str(path)), found.fix, None, None, *[None] * len(FIELDS)]
-    return [None, None, found.cell, found.deployed, *(getattr(found.row, name) for name in FIELDS)]
+    values = [getattr(found.row, name) for name in FIELDS]
+    for i in LISTS:
+        values[i] = json.dumps(values[i])
+    return [None, None, found.cell, found.deployed, *values]
+
+
+def _row(values: list[Any]) -> Row:
+    for i in LISTS:
+        values[i] = _list(values[i])
+    for i in FLAGS:
+        values[i] = bool(values[i])  # sqlite has 0 and 1
+    made = object.__new__(Row)  # thousands at once, which the constructor takes three times as long for
+    vars(made).update(zip(FIELDS, values, strict=True))
+    return made
+
+
+@cache  # most rows have the same few
+def _list(text: str) -> tuple[Any, ...]:
+    return tuple(tuple(item) if isinstance(item, list) else item for item in json.loads(text))
 
 
 def _forget(cache: sqlite3.Connection | None, files: dict[str, Any]) -> None:

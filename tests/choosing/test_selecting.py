@@ -13,14 +13,15 @@ from factories import make_artifact, make_result, make_samples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgebench.choosing.limits import Limits
 from edgebench.choosing.selecting import select
 from edgebench.cli import cli
 from edgebench.errors import UsageError
 from edgebench.records.answers import Evaluation
-from edgebench.records.limits import Limits
 from edgebench.report.choice import markdown
 from edgebench.results import store
-from edgebench.results.rows import Row, rows
+from edgebench.results.figures import Row
+from edgebench.results.rows import rows
 from edgebench.results.stats import wilson
 
 (PLAIN,) = rows([make_result()])
@@ -140,7 +141,7 @@ def test_power_of_different_scopes_is_never_compared() -> None:
     watts = {"mean_power_w": 5.0, "energy_mj": 20.0, "power_source": "rapl"}
     found = [
         row("a", **watts, power_scope="package"), row("b", **watts, power_scope="package"),
-        row("whole", **watts, power_scope="system"), row("model", **watts, power_scope="system, modelled"),
+        row("whole", **watts, power_scope="system"), row("model", **watts, power_scope="system", power_modelled=True),
         row("none", power_reason="the meter was stuck"),
     ]  # fmt: skip
     decision = select(found, Limits(max_power_w=10))
@@ -151,18 +152,20 @@ def test_power_of_different_scopes_is_never_compared() -> None:
         "model": "its power is of the system, modelled, the others' of the package",
     }  # fmt: skip
     decision = select(found[3:], Limits(max_energy_mj=19))
-    assert decision.power_scope == "system, modelled" and decision.nearest.row.model == "model"
+    assert (decision.power_scope, decision.power_modelled) == ("system", True) and decision.nearest.row.model == "model"
     assert "power and energy are of: system, modelled" in markdown(decision)
     assert select(found[:3], prefer="energy").chosen.row.model in "ab"
 
 
 def test_another_machine_batch_or_failure_is_set_aside() -> None:
     found = [
-        row("here", machine="new", created="2026-02-02"), row("there", 1, machine="old"), row("eight", 1, batch=8),
-        row("failed", None, status="crashed", message="SIGSEGV"), row("wrong", 1, warnings="foreign_load, unverified"),
+        row("here", machine=("new",), created="2026-02-02"),
+        row("there", 1, machine=("old",)), row("eight", 1, batch=8),
+        row("failed", None, status="crashed", message="SIGSEGV"),
+        row("wrong", 1, warnings=("foreign_load", "unverified")),
     ]  # fmt: skip
     decision = select(found)
-    assert decision.machine == "new" and [c.row.model for c in decision.candidates] == ["here"]
+    assert decision.machine == ("new",) and [c.row.model for c in decision.candidates] == ["here"]
     reasons = {aside.row.model: aside.reason for aside in decision.aside}
     assert set(reasons) == {"there", "eight", "failed", "wrong"} and "SIGSEGV" in reasons["failed"]
     assert outcomes(found, batch=8) == {"eight": "chosen"}

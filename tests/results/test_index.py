@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from factories import make_artifact, make_result, make_samples
 
+import edgebench
 from edgebench.results import index, store
 from edgebench.results.rows import merged, rows
 
@@ -158,3 +163,49 @@ def test_without_its_samples_a_result_is_the_same_but_for_them(tmp_path: Path) -
     assert slim.message == hostile and slim.summary == whole.summary and slim.artifact == whole.artifact
     assert [launch.samples.latency_ns for launch in slim.launches] == [(), ()]
     assert rows([slim]) == rows([whole])
+
+
+def half_width_by(package: Path, folder: Path) -> float | None:
+    """As the copy of edgebench in a folder reads it, in a process of its own."""
+    code = (
+        "import sys, edgebench; from edgebench.results import index\n"
+        "print(edgebench.__file__, index.load(__import__('pathlib').Path(sys.argv[1]))[0][0].row.half_width)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], env=os.environ | {"PYTHONPATH": str(package)}, cwd=package,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    file, told = done.stdout.split()
+    assert Path(file).is_relative_to(package)
+    return None if told == "None" else float(told)
+
+
+def test_a_change_of_any_function_that_a_row_depends_on_makes_it_anew(tmp_path: Path) -> None:
+    """Not of rows.py alone: here it is the statistics'."""
+    save(tmp_path / "results", 0, samples=[make_samples()] * 5)
+    shutil.copytree(Path(edgebench.__file__).parent, tmp_path / "copy" / "edgebench")
+    assert half_width_by(tmp_path / "copy", tmp_path / "results") == pytest.approx(0, abs=1e-9)
+    changed = tmp_path / "copy" / "edgebench" / "results" / "stats.py"
+    changed.write_text(f"{changed.read_text()}\n\ndef half_width(summary):\n    return 0.125\n")
+    assert half_width_by(tmp_path / "copy", tmp_path / "results") == 0.125
+
+
+def test_another_version_of_a_plug_in_with_a_scenario_makes_rows_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "results", 0)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(version: str, group: str) -> None:
+        folder = tmp_path / f"plugged-{version}.dist-info"
+        folder.mkdir()
+        (folder / "entry_points.txt").write_text(f"[edgebench.{group}]\nname = plugged:Thing\n")
+
+    assert reads(tmp_path / "results") == [1] and reads(tmp_path / "results") == []
+    install("0.1", "meters")
+    assert reads(tmp_path / "results") == [], "no row calls a meter"
+    install("1.0", "scenarios")
+    assert reads(tmp_path / "results") == [1] and reads(tmp_path / "results") == []
+    shutil.rmtree(tmp_path / "plugged-1.0.dist-info")
+    install("1.1", "scenarios")
+    assert reads(tmp_path / "results") == [1]

@@ -17,7 +17,7 @@ from edgebench.records.workspace import now
 from edgebench.report.page import choices, details, latency, learning, measurements, pareto
 from edgebench.report.page.markup import Html, el, join
 from edgebench.results import store
-from edgebench.results.rows import Row
+from edgebench.results.figures import Row
 from edgebench.specs import Artifact
 
 HERE = Path(__file__).parent

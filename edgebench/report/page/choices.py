@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from edgebench.choosing.decision import Candidate, Decision
 from edgebench.records.options import flag
 from edgebench.report.choice import why
-from edgebench.report.formats import MISSING
 from edgebench.report.page.markup import Html, el, table
-from edgebench.results.figures import METRICS, show
-from edgebench.results.rows import Row
+from edgebench.report.written import MISSING, joined, scope
+from edgebench.results.figures import CRITERIA, Row
 
 CANDIDATES = 60  # in the table of one decision
 
@@ -63,15 +62,15 @@ def _link(candidate: Candidate, numbers: dict[Row, int]) -> Html:
 def _figures(row: Row) -> Html:
     """What is known of the chosen, in its units; the intervals below."""
     told = []
-    for metric in METRICS.values():
-        figure = metric.read(row)
-        if figure.value is None:
+    for criterion in CRITERIA.values():
+        known = criterion.known(row)
+        if known.value is None:
             continue
-        known = {"latency": row.median_low_ms, "accuracy": row.deployed_low}.get(metric.name) is not None
-        interval = f"{show(metric, figure.low)} to {show(metric, figure.high)}" if known else None
-        name = "median latency" if metric.name == "latency" else metric.name
-        value = [show(metric, figure.value), el("small", interval) if interval else None]
-        told.append(el("div", el("dt", name), el("dd", *value)))
+        interval = None
+        if criterion.column.interval_of(row) is not None:
+            interval = f"{criterion.show(known.low)} to {criterion.show(known.high)}"
+        value = [criterion.show(known.value), el("small", interval) if interval else None]
+        told.append(el("div", el("dt", criterion.title or criterion.name), el("dd", *value)))
     return el("dl", *told)
 
 
@@ -88,21 +87,21 @@ def _checks(chosen: Candidate | None) -> Html | None:
 
 def _candidates(decision: Decision, numbers: dict[Row, int]) -> Html:
     shown = decision.candidates[:CANDIDATES]
-    metrics = [m for m in METRICS.values() if any(m.read(c.row).value is not None for c in shown)]
-    headings = ["candidate", "outcome", *(f"{m.name} {m.unit}".strip() for m in metrics), "why"]
+    criteria = [c for c in CRITERIA.values() if any(c.known(each.row).value is not None for each in shown)]
+    headings = ["candidate", "outcome", *(f"{c.name} {c.unit}".strip() for c in criteria), "why"]
     lines = []
     for candidate in shown:
         cells: list[object] = [_link(candidate, numbers), f"{candidate.outcome}{' *' if candidate.pareto else ''}"]
-        for metric in metrics:
-            value = metric.read(candidate.row).value
-            cells.append(MISSING if value is None else show(metric, value).removesuffix(f" {metric.unit}"))
+        for criterion in criteria:
+            value = criterion.known(candidate.row).value
+            cells.append(MISSING if value is None else criterion.show(value).removesuffix(f" {criterion.unit}"))
         lines.append([*cells, why(candidate)])
     reasons = Counter(aside.reason for aside in decision.aside)
     notes = [f"* is in the Pareto set over {', '.join(decision.pareto_over)}."]
     notes += [f"{len(decision.candidates) - len(shown)} more are not shown."] * (len(decision.candidates) > len(shown))
     notes += [f"Not ranked: {n} × {reason}." for reason, n in reasons.most_common(6)]
-    notes += [f"Power and energy are of: {decision.power_scope}."] * bool(decision.power_scope)
-    notes += [f"Measured on: {decision.machine}."] * bool(decision.machine)
+    notes += [f"Power and energy are of: {scope(decision)}."] * bool(decision.power_scope)
+    notes += [f"Measured on: {joined(decision.machine)}."] * bool(decision.machine)
     return el(
         "details", el("summary", "All candidates, and why not they"),
         table(f"Candidates for {decision.device}", headings, lines, class_="candidates"),

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgebench.records.result import Result
-from edgebench.report.formats import MISSING
 from edgebench.report.headline import headline
 from edgebench.report.page import reproduce
 from edgebench.report.page.markup import Html, el, table
-from edgebench.results.rows import Row
+from edgebench.report.written import MISSING
+from edgebench.results.figures import Row
 
 LONGEST = 200  # characters of a value of a fingerprint
 

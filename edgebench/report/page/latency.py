@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebench.records.result import Result, Window
-from edgebench.report.formats import COLUMNS, MISSING
 from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Point, Scale
 from edgebench.report.page.markup import Html, el, table
-from edgebench.results.rows import Row
+from edgebench.report.written import MISSING, joined, text
+from edgebench.results.columns import significant
+from edgebench.results.figures import PERCENTILES, Row
 
 DISTRIBUTIONS, TIMELINES = 24, 6  # that are drawn at most; the others have their figures in the table
 BINS, STRIP, STRIP_HEIGHT = 96, 480, 34
@@ -51,12 +52,13 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
     shown = ordered[:DISTRIBUTIONS]
     ends = [end for *_, d in shown for end in (d.low_ms, d.high_ms)]
     scale = chart.spanning(ends, 0, STRIP, log=True)
-    headings = ("median ms", "p90 ms", "p99 ms", "requests")
+    columns = [c for c in PERCENTILES if not c.optional or any(getattr(row, c.name) is not None for _, row, _ in shown)]
+    headings = [*(column.heading for column in columns), "requests"]
     lines = []
     for i, row, spread in shown:
         name = el("a", row.model, el("small", described(row)), href=f"#row-{i}")
         cells = [el("td", _strip(row, spread, scale), class_="strip", role="cell")]
-        figures = (*map(_ms, (row.median_ms, row.p90_ms, row.p99_ms)), f"{spread.n:,}")
+        figures = [*(text(column, getattr(row, column.name)) for column in columns), f"{spread.n:,}"]
         cells += [
             el("td", told, class_="n", data_label=h, role="cell") for h, told in zip(headings, figures, strict=True)
         ]
@@ -105,8 +107,9 @@ def _strip(row: Row, spread: Distribution, scale: Scale) -> Html:
     for share, right in zip(spread.shares, edges[1:], strict=True):
         path += f"V{base - share / tall * (base - 4):.1f}H{scale(right)}"
     parts = [el("path", d=f"{path}V{base}Z", class_="hill")]
-    for value, top in ((row.median_ms, 0), (row.p90_ms, 12), (row.p99_ms, 12)):
-        if value is not None:
+    for column in PERCENTILES:
+        if (value := getattr(row, column.name)) is not None:
+            top = 0 if column.percentile == 0.5 else 12
             parts.append(el("line", x1=scale(value), x2=scale(value), y1=top, y2=base, class_="quantile"))
     title = f"from {_ms(spread.low_ms)} to {_ms(spread.high_ms)} ms"
     return el(
@@ -124,7 +127,15 @@ def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> 
         searched = row.scenario == "throughput"
         threads = f"{row.threads} thr." if row.threads else ""
         flight = "the best number in flight" if searched else "one request at a time"
-        key = (row.model, f"{row.format} on {row.runtime}", row.precision, threads, row.device, row.machine, flight)
+        key = (
+            row.model,
+            f"{row.format} on {row.runtime}",
+            row.precision,
+            threads,
+            row.device,
+            joined(row.machine),
+            flight,
+        )
         tried = [(p.batch, p.throughput_per_s) for p in (results[i].search if searched and i in results else ())]
         best = found.setdefault(key, {})
         for batch, speed in [(row.batch, row.throughput_per_s), *tried]:
@@ -207,4 +218,6 @@ def _timeline(row: Row, windows: Sequence[Window]) -> Html:
     )
 
 
-_ms = COLUMNS["median ms"][1]  # three digits, as in the table
+def _ms(value: float) -> str:
+    """As in the table."""
+    return significant(value, 3)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgebench.report.formats import COLUMNS, MISSING, NOTE, OPTIONAL, TOLD_ONCE
+from edgebench.report.formats import NOTE
 from edgebench.report.page.markup import Html, el
-from edgebench.results.rows import Row
+from edgebench.report.written import MISSING, text, values
+from edgebench.results.figures import TABLE, Row
 
 FILTERS = ("model", "runtime", "precision", "device", "scenario", "evidence", "status")
 # These are in the first cell, under the model's name.
@@ -16,29 +17,31 @@ IN_THE_NAME = {"model", "format", "runtime", "precision"}
 def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
     """All rows that are shown, sortable and to be filtered where scripts run."""
     rows = [row for _, row in numbered]
-    cells = {h: [show(getattr(row, field)) for row in rows] for h, (field, show) in COLUMNS.items()}
-    empty = {h for h in OPTIONAL if set(cells[h]) <= {MISSING}}
-    same = {h for h in TOLD_ONCE - IN_THE_NAME - empty if len(rows) > 1 and len(set(cells[h])) == 1}
-    kept = [h for h in COLUMNS if h not in IN_THE_NAME | empty | same]
-    numeric = {h for h in kept if any(isinstance(getattr(row, COLUMNS[h][0]), (int, float)) for row in rows)}
+    plain = {column: values(column, rows) for column in TABLE}
+    cells = {column: [text(column, value) for value in found] for column, found in plain.items()}
+    named = {column for column in TABLE if column.name in IN_THE_NAME}
+    empty = {column for column in TABLE if column.optional and set(cells[column]) <= {MISSING}}
+    same = [c for c in TABLE if c.once and c not in named | empty and len(rows) > 1 and len(set(cells[c])) == 1]
+    kept = [column for column in TABLE if column not in {*named, *empty, *same}]
+    numeric = {column for column in kept if any(isinstance(value, (int, float)) for value in plain[column])}
     head = [el("th", "measurement", scope="col")]
-    head += [el("th", h, scope="col", class_="n" if h in numeric else None) for h in kept]
+    head += [el("th", c.heading, scope="col", class_="n" if c in numeric else None) for c in kept]
     body = []
     for n, (i, row) in enumerate(numbered):
         small = f"{row.format} · {row.runtime} · {row.precision}{f' · batch {row.batch}' if row.batch > 1 else ''}"
         name = el("a", row.model, el("small", small), href=f"#row-{i}")
         line = [el("th", name, scope="row", data_value=f"{row.model} {small}")]
-        for h in kept:
-            value = getattr(row, COLUMNS[h][0])
-            kind = "n" if h in numeric else "bad" if h == "status" and row.status != "ok" else None
-            line.append(el("td", cells[h][n], class_=kind, data_value="" if value is None else value))
+        for column in kept:
+            value = plain[column][n]
+            kind = "n" if column in numeric else "bad" if column.name == "status" and row.status != "ok" else None
+            line.append(el("td", cells[column][n], class_=kind, data_value="" if value is None else value))
         facts = {f"data_{name}": getattr(row, name) or MISSING for name in FILTERS}
         body.append(el("tr", *line, data_row=i, **facts))
     shown = f"The newest result of each of {len(rows)} measurements." if not left_out else (
         f"{len(rows)} of {len(rows) + left_out:,} measurements: --model and --device choose others, and "
         "edgebench report --format csv has all."
     )  # fmt: skip
-    once = ", ".join(f"{h} {cells[h][0]}" for h in COLUMNS if h in same)
+    once = ", ".join(f"{column.heading} {cells[column][0]}" for column in same)
     caption = el("caption", "Measurements", class_="hidden")
     drawn = el("table", caption, el("thead", el("tr", *head)), el("tbody", *body), id="table")
     return el(

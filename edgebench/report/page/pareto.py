@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
 from edgebench.report.page.markup import Html, el
-from edgebench.results.rows import Row
+from edgebench.report.written import joined
+from edgebench.results.columns import Criterion
+from edgebench.results.figures import CRITERIA, Row
 
 SHAPES = ("circle", "square", "triangle", "diamond")
 EXPLAINED = (
@@ -21,22 +23,8 @@ EXPLAINED = (
 LARGEST = 11.0  # radius in pixels of the model with the most parameters
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What stands on the x axis: less is better. `limit` is the field of Limits about it, in `unit`s of the axis."""
-
-    title: str
-    label: str
-    read: Callable[[Row], float | None]
-    limit: str
-    unit: float = 1.0
-
-
-COSTS = (
-    Cost("Accuracy against latency", "median latency (ms)", lambda row: row.median_ms, "max_median_ms"),
-    Cost("Accuracy against energy", "energy of an inference (mJ)", lambda row: row.energy_mj, "max_energy_mj"),
-    Cost("Accuracy against memory", "peak memory (MiB)", lambda row: row.peak_memory_mib, "max_memory_mb", 1e6 / 2**20),
-)
+# What stands on an x axis, where less is better, a plot each.
+AXES = tuple(criterion for criterion in CRITERIA.values() if criterion.axis)
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,7 @@ def accuracy(row: Row) -> float:
 
 def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: dict[str, float]) -> Html | None:
     """The plots of every device, machine and evidence, apart: what is not comparable is not in one plot."""
-    groups: dict[tuple[str, str, str], list[tuple[int, Row]]] = {}
+    groups: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Row]]] = {}
     for i, row in numbered:
         if row.status == "ok" and row.scenario == "latency" and row.median_ms is not None:
             groups.setdefault((row.device, row.evidence, row.machine), []).append((i, row))
@@ -96,10 +84,10 @@ def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: 
     for (device, evidence, machine), members in groups.items():
         batch = min(row.batch for _, row in members)  # times of other requests are not comparable
         members = [(i, row) for i, row in members if row.batch == batch]
-        plots = [plot(cost, members, look, chosen, limits) for cost in COSTS]
-        missing = [cost.label.split(" (")[0] for cost, made in zip(COSTS, plots, strict=True) if made is None]
+        plots = [plot(cost, members, look, chosen, limits) for cost in AXES]
+        missing = [cost.axis for cost, made in zip(AXES, plots, strict=True) if made is None]
         note = f"Batch {batch}." + (f" Not measured here: {', '.join(missing)}." if missing else "")
-        parts.append(el("h3", f"{device}, {evidence}", f" on {machine}" if machine else None))
+        parts.append(el("h3", f"{device}, {evidence}", f" on {joined(machine)}" if machine else None))
         parts.append(el("div", *plots, class_="plots"))
         parts.append(el("p", note, class_="note"))
     return el(
@@ -114,10 +102,10 @@ def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: 
 
 
 def plot(
-    cost: Cost, members: Sequence[tuple[int, Row]], look: Look, chosen: Sequence[Row], limits: dict[str, float]
+    cost: Criterion, members: Sequence[tuple[int, Row]], look: Look, chosen: Sequence[Row], limits: dict[str, float]
 ) -> Html | None:
     """One plot; None where nobody's cost was measured."""
-    points = [(i, row, value) for i, row in members if (value := cost.read(row)) is not None]
+    points = [(i, row, value) for i, row in members if (value := getattr(row, cost.column.name)) is not None]
     if not points:
         return None
     shares = [s for _, r, _ in points for s in (accuracy(r), r.deployed_low, r.deployed_high) if s is not None]
@@ -132,22 +120,24 @@ def plot(
         marks.append(el("a", *parts, href=f"#row-{i}", class_=look.colour(row), data_row=i, data_x=at[0], data_y=at[1]))
     best = max((row for _, row, _ in points), key=accuracy)
     described = f"{len(points)} measurements; the most accurate is {best.model} with {accuracy(best):.1%}."
+    title = f"Accuracy against {cost.name}"
     drawn = chart.drawing(
-        cost.title, f"{described} All are in the table of measurements.",
-        chart.axes(x, y, cost.label, "accuracy", show_y=chart.percent), _limits(cost, limits, x, y),
+        title, f"{described} All are in the table of measurements.",
+        chart.axes(x, y, f"{cost.axis} ({cost.column.unit})", "accuracy", show_y=chart.percent),
+        _limits(cost, limits, x, y),
         el("path", d=stairs, class_="front", data_ends=f"{y.start} {x.end}"), *marks, interactive=True,
     )  # fmt: skip
-    return chart.figure(cost.title, drawn)
+    return chart.figure(title, drawn)
 
 
-def _intervals(cost: Cost, row: Row, at: tuple[float, float], x: Scale, y: Scale) -> list[Html]:
+def _intervals(cost: Criterion, row: Row, at: tuple[float, float], x: Scale, y: Scale) -> list[Html]:
     """What is known of how well the figures are known."""
     found = []
     if row.deployed_low is not None:
         ends = (y(row.deployed_low), y(row.deployed_high))
         found.append(el("line", x1=at[0], x2=at[0], y1=ends[0], y2=ends[1], class_="interval"))
-    if cost.limit == "max_median_ms" and row.median_low_ms is not None:
-        ends = (x(max(x.low, row.median_low_ms)), x(min(x.high, row.median_high_ms)))
+    if (interval := cost.column.interval_of(row)) is not None:
+        ends = (x(max(x.low, interval[0])), x(min(x.high, interval[1])))
         found.append(el("line", x1=ends[0], x2=ends[1], y1=at[1], y2=at[1], class_="interval"))
     return found
 
@@ -169,21 +159,21 @@ def tip(row: Row) -> str:
         f"accuracy {accuracy(row):.1%}" + ("" if row.deployed_accuracy is not None else " (the checkpoint's)"),
         f"median {row.median_ms:.3g} ms" + (f" ± {row.half_width:.1%}" if row.half_width is not None else ""),
     ]  # fmt: skip
-    lines += [f"p99 {row.p99_ms:.3g} ms"] if row.p99_ms is not None else []
-    lines += [f"energy {e:.3g} mJ"] if (e := row.energy_mj) is not None else []
-    lines += [f"peak memory {row.peak_memory_mib:.3g} MiB"] if row.peak_memory_mib is not None else []
+    for criterion in CRITERIA.values():
+        if criterion.tip and (value := getattr(row, criterion.column.name)) is not None:
+            lines.append(f"{criterion.tip} {value:.3g} {criterion.column.unit}")
     return "\n".join(lines)
 
 
-def _limits(cost: Cost, limits: dict[str, float], x: Scale, y: Scale) -> Html:
+def _limits(cost: Criterion, limits: dict[str, float], x: Scale, y: Scale) -> Html:
     """The limits of the choice that are about these axes."""
     parts = []
-    least = limits.get("min_accuracy")
+    least = limits.get(CRITERIA["accuracy"].limit.name)
     if least is not None and y.low <= least <= y.high:
         parts.append(el("line", x1=x.start, x2=x.end, y1=y(least), y2=y(least)))
-    most = limits.get(cost.limit)
-    if most is not None and x.low <= most * cost.unit <= x.high:
-        parts.append(el("line", x1=x(most * cost.unit), x2=x(most * cost.unit), y1=y.start, y2=y.end))
+    most = limits.get(cost.limit.name)
+    if most is not None and x.low <= (at := most / cost.factor) <= x.high:
+        parts.append(el("line", x1=x(at), x2=x(at), y1=y.start, y2=y.end))
     return el("g", *parts, class_="limit")
 
 

@@ -19,12 +19,12 @@ from PIL import Image
 
 from edgebench import artifact
 from edgebench.choosing import halving, pick_steps, picking
+from edgebench.choosing.limits import Limits
 from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.ready_pick import ReadyPick
 from edgebench.cli import cli
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
-from edgebench.records.limits import Limits
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.records.workspace import Workspace
 from edgebench.report import deploy

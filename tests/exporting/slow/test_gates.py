@@ -20,7 +20,7 @@ from edgebench.measuring import process
 from edgebench.records import digests
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
-from edgebench.results.rows import layers_in_words
+from edgebench.results.readings import layer_shares
 from edgebench.specs import Artifact
 
 SHORT = ("--runtime", "onnxruntime", "--duration", "0.1", "--warmup", "0", "--launches", "1", "--json")
@@ -116,7 +116,7 @@ def test_a_planted_fault_is_caught_before_a_latency_is_told(coloured: Artifact, 
 
 def test_without_a_fault_it_is_measured(coloured: Artifact, tmp_path: Path) -> None:
     result = measured(planted(coloured, tmp_path / "sound", lambda model, manifest: None))
-    assert result.status == "ok" and result.launches[0].samples and layers_in_words(result.layers) == "fp32 100%"
+    assert result.status == "ok" and result.launches[0].samples and layer_shares(result.layers) == (("fp32", 1.0),)
 
 
 def test_unverified_measures_it_and_says_so(in_process: Command, coloured: Artifact, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
-"""Results as a pandas table."""
+"""Results as a pandas table, for a notebook."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile, Unsupported
+from edgebench.report.written import WRITTEN, record
 from edgebench.results import index, store
-from edgebench.results.rows import Row, merged
+from edgebench.results.rows import merged
 
 if TYPE_CHECKING:
     import pandas
@@ -28,5 +28,5 @@ def load(path: Path, newest: bool) -> pandas.DataFrame:
     for problem in problems:
         warnings.warn(f"skipped {problem.message}", stacklevel=3)
     rows = merged(entries) if newest else sorted((entry.row for entry in entries), key=lambda row: row.created)
-    table = pandas.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
+    table = pandas.DataFrame([record(row) for row in rows], columns=[column.name for column in WRITTEN])
     return table.assign(created=pandas.to_datetime(table["created"], utc=True, format="ISO8601"))

@@ -1,0 +1,155 @@
+"""What the table of figures is written in: a column, how it is judged in a choice, its limit, and what is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from edgebench.records.result import Result
+
+Read = Callable[["Result"], Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one row in one respect: a value and its 95 % interval; or None, the reason and what to do."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+    fix: str = ""
+
+    def overlaps(self, other: Known) -> bool:
+        """Whether the two intervals overlap, so that neither is known to be the better; an exact value is its own."""
+        low, high = self._interval()
+        other_low, other_high = other._interval()
+        return low <= other_high and other_low <= high
+
+    def holds(self, bound: float) -> bool:
+        """Whether the interval holds the bound, so that it is not sure on which side of it the truth is."""
+        return self.low is not None and self.low <= bound <= self.high
+
+    def _interval(self) -> tuple[float, float]:
+        return (self.value, self.value) if self.low is None else (self.low, self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A limit that can be put on a figure: `max_p99_ms` is the option `--max-p99-ms`.
+
+    `unit` is what a number means, in words. `most`: the largest number that makes sense. `place`: limits are shown in
+    its order, and those of one place in the order of the table.
+    """
+
+    name: str
+    help: str
+    unit: str
+    place: int
+    most: float = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """How a choice judges a figure. `title`: its name in prose; `unit`: the limit's; `factor`: how many of these the
+    figure's own unit is.
+
+    `missing(row)` gives the reason and the fix where the figure is None. `unsure`: how far a figure without an interval
+    may be off, as a share. `axis`: what the page calls it on an axis; without, it has none. `tip`: what a mark's tip
+    calls it. `place`: figures are checked and shown in its order, and those of one place in the order of the table.
+    """
+
+    name: str
+    unit: str
+    kind: Literal["speed", "cost", "accuracy"]
+    better: Literal["less", "more"]
+    missing: Callable[[Any], tuple[str, str]]
+    limit: Limit
+    place: int
+    factor: float = 1.0
+    unsure: float = 0.0
+    title: str = ""
+    axis: str = ""
+    tip: str = ""
+    column: Column | None = None  # set once the table is complete
+
+    @property
+    def sign(self) -> int:
+        """1 if less is better, else -1."""
+        return 1 if self.better == "less" else -1
+
+    def is_better(self, value: float, than: float) -> bool:
+        return self.sign * value < self.sign * than
+
+    def known(self, row: Any) -> Known:
+        """What a row says in this respect."""
+        value = getattr(row, self.column.name)
+        if value is None:
+            reason, fix = self.missing(row)
+            return Known(None, reason=reason, fix=fix)
+        value *= self.factor
+        if (interval := self.column.interval_of(row)) is not None:
+            return Known(value, *(end * self.factor for end in interval))
+        if self.unsure:
+            return Known(value, value / (1 + self.unsure), value * (1 + self.unsure))
+        return Known(value)
+
+    def show(self, value: float) -> str:
+        """A value with its unit: "12.3 ms", "94.1 %"."""
+        if self.column.percent is not None:
+            return f"{value:.{self.column.percent}%}".replace("%", " %")
+        return f"{significant(value, 3)} {self.unit}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the report, a field of `Row`. Its name, which has the unit, is that of CSV, JSON and pandas.
+
+    `read` takes it from a result. `heading`: over the column of a table that people read, which has none without it.
+    Numbers are shown to `digits` significant digits, or as a percentage with `percent` decimal places. `optional`: left
+    out of a table in which no row has it. `once`: told once where all rows of a table say the same. `before`: tables
+    have it left of this column. `written`: stands in CSV, JSON and pandas. `plain` is what stands there, and `cell`
+    what stands in tables, where that is not the field itself. `low` and `high` name the fields with its 95 % interval.
+    `percentile`: which percentile of the latency it is, as a share. `shared`: only an evaluation has it, and lends it
+    to the rows of the same artifact on the same runtime.
+    """
+
+    read: Read
+    name: str = ""
+    heading: str = ""
+    unit: str = ""
+    digits: int | None = None
+    percent: int | None = None
+    optional: bool = False
+    once: bool = False
+    before: str = ""
+    written: bool = True
+    plain: Callable[[Any], Any] | None = None
+    cell: Callable[[Any], Any] | None = None
+    low: str = ""
+    high: str = ""
+    percentile: float | None = None
+    shared: bool = False
+    criterion: Criterion | None = None
+
+    def interval_of(self, row: Any) -> tuple[float, float] | None:
+        """The 95 % interval of this figure in a row; None where there is none."""
+        if not self.low or (low := getattr(row, self.low)) is None:
+            return None
+        return low, getattr(row, self.high)
+
+
+def column(heading: str, read: Read, **told: Any) -> Any:
+    """A field of `Row` with the column that it is."""
+    made = Column(heading=heading, read=read, **told)
+    return dataclasses.field(metadata={"column": made, "json": made.written})
+
+
+def significant(value: float, digits: int) -> str:
+    """A number to this many significant digits, six decimal places at most, without an exponent."""
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(places, 6)}f}"
