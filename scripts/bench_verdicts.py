@@ -31,11 +31,11 @@ PLUGIN = Path(__file__).parent.parent / "tests" / "plugins" / "slowed"
 sys.path.insert(0, str(PLUGIN))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")]))
 
-from edgebench.device import detect, place  # noqa: E402
-from edgebench.engines import bursts  # noqa: E402
-from edgebench.jobs import Policy  # noqa: E402
-
-from edgebench import ab, artifact, repeat, running  # noqa: E402 (the plugin has to be found first)
+from edgebench import artifact  # noqa: E402 (the plugin has to be found first)
+from edgebench.comparing import ab  # noqa: E402
+from edgebench.machine.device import detect, place  # noqa: E402
+from edgebench.measuring import bursts, launches, running  # noqa: E402
+from edgebench.records.jobs import Policy  # noqa: E402
 
 SIDES = {  # runtime, options of A, options of B
     "aa": ("onnxruntime", {}, {}),
@@ -144,7 +144,7 @@ class RunAgain:
         return cell.outcome, f"{cell.ratio:.3f} ({cell.low:.3f} to {cell.high:.3f}) {cell.reason}".rstrip()
 
     def _once(self):
-        return repeat.repeat(self.planned.job, self.planned.artifact, self.policy)
+        return launches.repeat(self.planned.job, self.planned.artifact, self.policy)
 
 
 if __name__ == "__main__":
