@@ -32,7 +32,7 @@ sys.path.insert(0, str(PLUGIN))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")]))
 
 from edgebench import artifact  # noqa: E402 (the plugin has to be found first)
-from edgebench.comparing import ab  # noqa: E402
+from edgebench.comparing import ab, judging  # noqa: E402
 from edgebench.machine.device import detect, place  # noqa: E402
 from edgebench.measuring import bursts, launches, running  # noqa: E402
 from edgebench.records.jobs import Policy  # noqa: E402
@@ -133,12 +133,10 @@ class RunAgain:
         self.planned, self.policy, self.base = planned, policy, None
 
     def __call__(self) -> tuple[str, str]:
-        from edgebench import comparing
-
         if self.base is None:
             self.base = self._once()
         base, self.base = self.base, self._once()
-        (cell,) = comparing.compare([base], [self.base]).cells
+        (cell,) = judging.compare([base], [self.base]).cells
         if cell.low is None:
             return cell.outcome, f"{cell.ratio or 1:.3f} {cell.reason}"
         return cell.outcome, f"{cell.ratio:.3f} ({cell.low:.3f} to {cell.high:.3f}) {cell.reason}".rstrip()
