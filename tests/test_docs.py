@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -11,10 +13,14 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+import edgebench
+from edgebench.boards import fleet
+from edgebench.choosing.limits import Limits
 from edgebench.cli import COMMANDS, cli
 from edgebench.machine import registry
 from edgebench.machine.device import profile_names
 from edgebench.records.notices import KINDS
+from edgebench.sweeping import plan
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles")]
@@ -23,6 +29,7 @@ CONTENTS = GUIDE / "README.md"
 GUIDE_PAGES = sorted(set(GUIDE.glob("*.md")) - {CONTENTS})
 COMMON = {"--json", "--workspace"}  # of every command: the guide's first page describes them, once
 SAME_AS = {"study": "train"}  # a command whose page sends the reader on to the options of another
+LIMITS = {field.name for field in dataclasses.fields(Limits)}
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "device-bench.yml"
 COMMAND_LINE = re.compile(r"(?:^|[`$] ?|\n)(edgebench [a-z][^`\n#]*)")
 
@@ -167,6 +174,32 @@ def test_adapters_and_profiles_are_documented() -> None:
     devices = (GUIDE / "devices.md").read_text()
     for name in profile_names():
         assert f"`{name}`" in devices, f"docs/guide/devices.md does not tell of {name}"
+
+
+def example(page: Path) -> str:
+    """The first TOML example of a page."""
+    return re.search(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)[1]
+
+
+def test_the_example_of_a_plan_and_that_of_a_fleet_are_read(tmp_path: Path) -> None:
+    for name in ("sweep", "fleet"):
+        (tmp_path / f"{name}.toml").write_text(example(GUIDE / f"{name}.md"))
+    told = plan.read(tmp_path / "sweep.toml")
+    assert plan.make(told, "sweep.toml").models == ("mobilenetv3", "resnet50")
+    assert set(plan.LISTS) | set(plan.TABLES) <= set(told), "the example shows every list and table"
+    boards = fleet.read(tmp_path / "fleet.toml").boards
+    assert [board.name for board in boards] == ["orin-1", "my-pi"]
+
+
+def test_every_function_of_the_api_is_documented_with_parameters_that_it_has() -> None:
+    text = (REPOSITORY / "docs" / "api.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)\(([^`]*)\)` \|", text, re.MULTILINE))
+    assert set(rows) == set(edgebench.__all__) - {"__version__", "results"}
+    beside = {"select": LIMITS, "pick": LIMITS, "sweep": {*plan.LISTS, *plan.TABLES, "evaluate"}}  # by **, or by name
+    for name, shown in rows.items():
+        has = {*inspect.signature(getattr(edgebench, name)).parameters, *beside.get(name, ())}
+        told = set(re.findall(r"(\w+)(?==|,|$)", re.sub(r"=[^,]+", "", shown)))
+        assert told <= has, f"docs/api.md: {name}() has no {', '.join(sorted(told - has))}"
 
 
 def test_every_notice_is_defined() -> None:
