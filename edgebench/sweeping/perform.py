@@ -134,10 +134,10 @@ def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: T
 
 def _trust(model: str) -> None:
     """The user gave the recipe, so the Python file that it names may be run to rebuild what was trained with it."""
-    from edgebench.training.models import own
+    from edgebench.training.models import custom
 
-    if own.is_function(model):
-        os.environ.setdefault(own.TRUST, model)
+    if custom.is_function(model):
+        os.environ.setdefault(custom.TRUST, model)
 
 
 def _measured(step: Measure, source: Artifact, since: str, kept: Records, tell: Told) -> tuple[Result, Path]:

@@ -1,4 +1,4 @@
-"""Batches of training images on the device: at once where the set is held there, else read one batch ahead."""
+"""Brings batches of training images to the device: from a copy of the set held there, or read one batch ahead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from edgebench.training.data import Images
 
-ON_DEVICE_BYTES = 2 << 30  # a training set up to this size is held on the device
+ON_DEVICE_BYTES = 2 << 30  # a training set up to this size is held on the device as a whole
 
 
 class BatchReader:
@@ -19,12 +19,12 @@ class BatchReader:
     def __init__(self, split: Images, device: torch.device) -> None:
         self._split, self._device, self._held = split, device, None
         self._labels = torch.from_numpy(split.labels)
-        plain = type(split.images) is np.ndarray  # neither resized on demand nor a memory map of what lies on a disk
+        plain = type(split.images) is np.ndarray  # neither resized on demand nor mapped from a disk
         if plain and split.images.nbytes <= ON_DEVICE_BYTES:
             self._held = torch.from_numpy(split.images).permute(0, 3, 1, 2).to(device)
 
     def read(self, chosen: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The images and labels of each of `chosen`, tensors of indices."""
+        """The images and labels of each batch; `chosen` holds the batches' indices, int64 (n,) each."""
         if self._held is not None:
             for indices in chosen:
                 yield self._held[indices.to(self._device)], self._labels[indices].to(self._device)

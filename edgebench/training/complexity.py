@@ -1,8 +1,8 @@
-"""What a network costs before it is trained: parameters, operations, activations, size, peak memory.
+"""Measures what a network costs before it is trained: parameters, operations, activations, size, peak memory.
 
     python -m edgebench.training.complexity MODEL IMAGE_SIZE BATCH TRAIN_BATCH OUT.json    measures its own peak memory
 
-A peak is the process's, so each network has one of its own; libraries and their warm-up are not counted.
+Peak memory is that of a process, so each network is measured in its own; libraries and their warm-up are not counted.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ TIME_LIMIT_S = 1200.0
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Peaks in bytes above the process before it had the network; None where this machine does not tell.
+class MemoryPeaks:
+    """Peaks in bytes above the process without the network; None, with a `reason`, if this machine cannot tell them.
 
-    inference_bytes: one batch, the weights included; training_bytes: forward, backward and AdamW's step, with
-    gradients and the optimizer's state. `source` names the counter.
+    inference_bytes: one batch and the weights; training_bytes: forward, backward and AdamW's step, with gradients and
+    the optimizer's state. `source` names the counter.
     """
 
     inference_bytes: int | None
@@ -42,8 +42,8 @@ class Memory:
 class Complexity:
     """A network's cost for square images of `image_size` pixels; `error` says why the figures are missing.
 
-    macs, flops = 2 × macs and activations are those of one image: see `models.cost.count`. weights_bytes: of all
-    parameters and buffers in fp32, which is what a checkpoint's file weighs.
+    macs, flops = 2 × macs and activations are for one image: see `models.cost.count`. weights_bytes: all parameters
+    and buffers in fp32, the size of a checkpoint's weights file.
     """
 
     model: str
@@ -55,13 +55,13 @@ class Complexity:
     weights_bytes: int | None = None
     batch_size: int | None = None
     train_batch_size: int | None = None
-    memory: Memory | None = None
+    memory: MemoryPeaks | None = None
     adapted: tuple[str, ...] = ()
     error: str = ""
 
 
 def profile(name: str, image_size: int, batch_size: int, train_batch_size: int, *, memory: bool = True) -> Complexity:
-    """The cost of one network. Never raises for what is wrong with the network: that is the `error`."""
+    """The cost of one network. A fault of the network is not raised: it becomes the `error`."""
     found = Complexity(name, image_size)
     try:
         found = _count(found)
@@ -70,7 +70,7 @@ def profile(name: str, image_size: int, batch_size: int, train_batch_size: int, 
             found = replace(found, memory=measured, batch_size=batch_size, train_batch_size=train_batch_size)
     except EdgebenchError as error:
         return replace(found, error=str(error))
-    except Exception as error:  # a network from elsewhere may fail in any way
+    except Exception as error:  # a user's network can raise anything
         return replace(found, error=f"{type(error).__name__}: {error}")
     return found
 
@@ -82,7 +82,7 @@ def _count(found: Complexity) -> Complexity:
 
     from edgebench.training import models
 
-    # torch's meta device computes shapes alone; a user's own code may need the numbers.
+    # torch's meta device computes only shapes; a user's code may need the numbers.
     with torch.device("meta") if models.is_timm(found.model) else contextlib.nullcontext():
         model, info = models.build(found.model, CLASSES, found.image_size, seed=0)
     tensors = model.state_dict().values()
@@ -97,12 +97,12 @@ def _count(found: Complexity) -> Complexity:
     )
 
 
-def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_size: int) -> Memory:
+def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_size: int) -> MemoryPeaks:
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         out = Path(scratch, "memory.json")
         command = [sys.executable, "-m", "edgebench.training.complexity", name]
         command += [str(n) for n in (image_size, batch_size, train_batch_size)]
-        # Blocks go back to the system as soon as they are freed, so that a peak is of what is alive.
+        # This threshold makes malloc return freed blocks at once, so that the peak contains only live memory.
         environment = os.environ | {"PYTHONSAFEPATH": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
         try:
             done = subprocess.run(
@@ -110,9 +110,9 @@ def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_siz
                 timeout=TIME_LIMIT_S, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise EdgebenchError(f"its memory was not measured within {TIME_LIMIT_S:g} s", "--no-memory") from None
+            raise EdgebenchError(f"measuring its memory took more than {TIME_LIMIT_S:g} s", "--no-memory") from None
         try:
-            return jsonio.read(Memory, out)
+            return jsonio.read(MemoryPeaks, out)
         except BadFile:
             how = f"was killed by signal {-done.returncode}" if done.returncode < 0 else "failed"
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
@@ -120,8 +120,8 @@ def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_siz
             raise EdgebenchError(f"the process that measures its memory {how}: {last}", fix) from None
 
 
-def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) -> Memory:
-    """Peak memory of inference and of training in this process, which should have done nothing before."""
+def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) -> MemoryPeaks:
+    """Peak memory of inference and training in this process, which must be a fresh one."""
     import torch
 
     from edgebench.training import models
@@ -129,7 +129,7 @@ def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     models.import_timm()
     tiny = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 14 * 14, CLASSES))
-    _train(tiny.to(device), torch.rand(2, 3, 16, 16, device=device))  # what libraries allocate once is not counted
+    _train(tiny.to(device), torch.rand(2, 3, 16, 16, device=device))  # libraries allocate once; not counted
     del tiny
     counter = _Cuda() if device.type == "cuda" else _Resident()
     model, _ = models.build(name, CLASSES, image_size, seed=0)
@@ -140,14 +140,14 @@ def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) 
     inference = counter.peak_bytes()
     counter.start_phase()
     _train(model.train(), torch.rand(train_batch_size, 3, image_size, image_size, device=device))
-    return Memory(inference, counter.peak_bytes(), counter.source, counter.reason)
+    return MemoryPeaks(inference, counter.peak_bytes(), counter.source, counter.reason)
 
 
 def _train(model: Any, images: Any) -> None:
-    """Two steps: AdamW makes its state in the first, so only the second has all that training needs."""
+    """Two steps: AdamW creates its state in the first, so only the second has everything in memory."""
     import torch
 
-    model, images = (x.to(memory_format=torch.channels_last) for x in (model, images))  # as `edgebench train` has it
+    model, images = (x.to(memory_format=torch.channels_last) for x in (model, images))  # like `edgebench train`
     labels = torch.arange(len(images), device=images.device) % CLASSES
     optimizer = torch.optim.AdamW(model.parameters())
     for _ in range(2):
@@ -157,7 +157,7 @@ def _train(model: Any, images: Any) -> None:
 
 
 class _Resident:
-    """Resident memory above what it was when this counter was made."""
+    """Resident memory above its value when this counter was made."""
 
     source = PeakMemory.source
 
@@ -179,7 +179,7 @@ class _Resident:
 
 
 class _Cuda:
-    """What torch's allocator had handed out at most, above what it had when this counter was made."""
+    """The most that torch's allocator handed out, above its value when this counter was made."""
 
     source = "torch.cuda.max_memory_allocated"
     reason = ""

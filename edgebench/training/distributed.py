@@ -1,4 +1,4 @@
-"""The processes of one training run: one, or those that torchrun started."""
+"""The processes of one training run: a single one, or those that torchrun started."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process judges, writes and talks; the others only compute gradients."""
+        """Whether this process also measures accuracy, writes and prints; the others only compute gradients."""
         return self.rank == 0
 
     def wrap(self, network: nn.Module) -> nn.Module:
@@ -39,7 +39,7 @@ class World:
 
     @contextlib.contextmanager
     def leader_first(self) -> Iterator[None]:
-        """A block that the leader has left before the others enter it: it fills the caches that they read."""
+        """A block that the leader runs before the others: it fills the caches that they read."""
         if not self.leads:
             self.wait()
         yield
@@ -47,12 +47,12 @@ class World:
             self.wait()
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             torch.distributed.barrier()
 
     def told(self, value: float) -> float:
-        """The leader's `value`, for all."""
+        """The leader's `value`, in all processes."""
         if self.size == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=self.device)
@@ -62,7 +62,10 @@ class World:
 
 @contextlib.contextmanager
 def world() -> Iterator[World]:
-    """Join the other processes, by NCCL on GPUs and Gloo on CPUs; alone where torchrun has not started this one."""
+    """Join the other processes, by NCCL on GPUs and Gloo on CPUs. A process that torchrun did not start is alone.
+
+    Raises EdgebenchError if the processes do not find each other.
+    """
     cuda = torch.cuda.is_available()
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         yield World(0, 1, torch.device("cuda" if cuda else "cpu"))

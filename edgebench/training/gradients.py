@@ -1,4 +1,4 @@
-"""The gradients of a batch, in as many parts as fit into memory, on one device or on several."""
+"""Computes the gradients of a batch, in parts that fit into memory, on one device or several."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from edgebench.errors import OutOfMemory
 
-# What the images (n, …) and labels (n,) of one part give: its mean loss, which is differentiated, and how many of the
-# images were classified right.
+# (images (n, …), labels (n,)) of one part → its mean loss, which is differentiated, and how many images were classified
+# right.
 PartLoss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 class Accumulation:
     """Adds up the gradients of a batch over parts of at most `part_size` images.
 
-    Each part's loss counts by its share of the images, so that the gradients are those of the whole batch at once.
-    Where a part does not fit into memory, the parts are halved for good, and `say` is told.
+    Each part's loss is weighted by its share of the images, so the gradients equal those of the whole batch. If a part
+    does not fit into memory, `part_size` is halved for the rest of the run, and `say` is told.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Accumulation:
             self._network.zero_grad(set_to_none=True)
             try:
                 return self._in_parts(images, labels, loss_of)
-            except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no class of its own
+            except RuntimeError as error:  # torch.OutOfMemoryError is a subclass; the CPU's allocator has none
                 if not _is_out_of_memory(error):
                     raise
                 self._halve(len(images))
@@ -55,7 +55,7 @@ class Accumulation:
         return loss_sum, correct_sum
 
     def _without_exchange(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
-        """Processes exchange their gradients once a step, with the last part."""
+        """Processes exchange their gradients once per step, with the last part."""
         if isinstance(self._network, DistributedDataParallel) and not last:
             return self._network.no_sync()
         return contextlib.nullcontext()
@@ -69,7 +69,7 @@ class Accumulation:
         if self.part_size == 1:
             raise OutOfMemory("not even one image fits into memory", "a smaller --model or --image-size; --amp bf16")
         self.part_size = -(-min(self.part_size, batch) // 2)
-        self._say(f"out of memory: goes on with parts of {self.part_size} images, their gradients added up")
+        self._say(f"out of memory: continuing with parts of {self.part_size} images, whose gradients are added up")
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -1,4 +1,4 @@
-"""The C heap in a training: what a step frees stays with the process for the next step."""
+"""Makes the C library keep the memory that a training step frees, for the next step."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NEVER = 2**31 - 1
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
-    """Within it, glibc's malloc neither maps large blocks apart nor gives freed ones back to the kernel.
+    """Inside it, glibc's malloc neither maps large blocks separately nor returns freed blocks to the kernel.
 
-    A training step takes and frees the same large tensors each time. By default malloc maps each one anew, and the
-    kernel clears its pages at the first touch: seen, up to half of a step of mobilenetv3_large_100 on a CPU. Afterwards
-    malloc has its documented defaults, not what a MALLOC_ variable or its own adjusting had made of them. Does nothing
-    beside another C library, such as musl or macOS's.
+    Each training step allocates and frees the same large tensors. By default malloc maps each one anew, and the kernel
+    clears its pages when they are first used, which took up to half of a step of mobilenetv3_large_100 on a CPU.
+    Afterwards malloc has its documented defaults, not the values of a MALLOC_ variable or of its own adjustment. Does
+    nothing with another C library, such as musl or macOS's.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):

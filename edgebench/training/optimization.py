@@ -1,4 +1,4 @@
-"""What moves the weights: the optimizer, its learning rate over time, and their running average."""
+"""The optimizer, its learning rate over time, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOMENTUM = 0.9
 
 
 def default_lr(config: TrainConfig, network: nn.Module) -> float:
-    """A peak learning rate that trains: found for AdamW on digits and CIFAR-10 with batches of 64.
+    """A good peak learning rate, found for AdamW on digits and CIFAR-10 with batches of 64.
 
-    Networks without batch normalisation (transformers, ConvNeXt) diverge where the others learn fastest, and weights
-    that were learned already are lost by large steps.
+    Networks without batch normalisation (transformers, ConvNeXt) diverge at the rate where others learn fastest, and
+    large steps destroy pretrained weights.
     """
     normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
     lr = 5e-3 if normalised else 1e-3
@@ -27,7 +27,7 @@ def default_lr(config: TrainConfig, network: nn.Module) -> float:
 
 
 def optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD over what is to be trained; each group's peak learning rate is its `peak_lr`."""
+    """AdamW or SGD over the parameters that are not frozen; each group has its peak learning rate as `peak_lr`."""
     groups = models.parameter_groups(
         network, lr=config.lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay
     )
@@ -41,7 +41,10 @@ def optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def set_lr(optimizer: torch.optim.Optimizer, step: int, steps: int, warmup: float) -> float:
-    """Linear warm-up over a share of the `steps`, then a cosine to zero. Returns the share of the peak at `step`."""
+    """Set the learning rate at `step` of `steps`: linear warm-up over the share `warmup`, with a cosine to zero.
+
+    Returns the rate as a share of its peak.
+    """
     rising = max(1, round(warmup * steps))
     share = min(1.0, (step + 1) / rising) * 0.5 * (1 + math.cos(math.pi * step / steps))
     for group in optimizer.param_groups:
@@ -50,10 +53,10 @@ def set_lr(optimizer: torch.optim.Optimizer, step: int, steps: int, warmup: floa
 
 
 def average(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of a network's weights (`.module`); its buffers are taken as they are.
+    """An exponential moving average of a network's weights (`.module`); its buffers are copied unchanged.
 
-    The decay rises to its value as TensorFlow's ExponentialMovingAverage has it, min(decay, (1 + n) / (10 + n)) after n
-    updates: otherwise a short run would be judged by the weights that it began with.
+    The decay after n updates is min(decay, (1 + n) / (10 + n)), as in TensorFlow's ExponentialMovingAverage. Otherwise
+    the average of a short run would still be close to the initial weights.
     """
 
     def step(averaged: list[torch.Tensor], current: list[torch.Tensor], updates: torch.Tensor | int) -> None:

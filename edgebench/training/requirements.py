@@ -1,4 +1,4 @@
-"""Whether the libraries that training needs are there, asked before anything is done with them."""
+"""Checks that the libraries for training are installed, before anything else is done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from edgebench.errors import Unsupported
 
 
 def require_training_libraries() -> None:
-    """Load torch and what else training needs. Raises Unsupported that says how to install what is missing."""
+    """Import torch, timm and safetensors. Raises Unsupported, which says how to install the missing one."""
     try:
         import safetensors  # noqa: F401
         import torch  # noqa: F401

@@ -1,4 +1,4 @@
-"""The test split of a checkpoint as one file in the workspace, made once, so that its artifacts can be judged by it."""
+"""Makes the workspace's file with a checkpoint's test split, on which the accuracy of its artifacts is measured."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from edgebench.training.requirements import require_training_libraries
 def test_set(
     found: Artifact, workspace: Workspace, on_image: Callable[[int, int], None] = lambda done, total: None
 ) -> Path:
-    """The file with the test split of an artifact's checkpoint. The first time it is read from the dataset and answered
-    by the checkpoint, which takes torch; `on_image(done, total)` counts along."""
+    """The file with the test split of an artifact's checkpoint and torch's answers to it.
+
+    Made once, from the dataset, which needs torch; `on_image(done, total)` counts images.
+    """
     path = workspace.test_set(found)
     if not path.is_file():
         origin = workspace.checkpoint_of(found)

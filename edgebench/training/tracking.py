@@ -1,4 +1,4 @@
-"""Where the figures of a training run go, epoch by epoch: history.jsonl, TensorBoard, Weights & Biases."""
+"""Sends the figures of each epoch to history.jsonl, TensorBoard and Weights & Biases."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Sink = Callable[[Record], None]
 
 
 class Tracker:
-    """Sends the figures of an epoch to all places that were opened."""
+    """Sends the figures of an epoch to every sink."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
 
     def log(self, epoch_record: Record) -> None:
-        """`epoch_record` maps names to figures; its "epoch", counted from 1, is the step in each place."""
+        """`epoch_record` maps names to figures; its "epoch", counted from 1, is the step in each sink."""
         for sink in self._sinks:
             sink(epoch_record)
 
@@ -31,11 +31,11 @@ class Tracker:
 def open(
     config: TrainConfig, folder: Path, wandb: bool = False, tensorboard: bool = False, epochs_done: int = 0
 ) -> Iterator[Tracker]:
-    """A Tracker that writes `folder`/history.jsonl and, where asked, `folder`/tensorboard/ and `folder`/wandb/.
+    """A Tracker that writes `folder`/history.jsonl and, if asked, `folder`/tensorboard/ and `folder`/wandb/.
 
-    To resume a run say how many epochs it had done: they are kept, what came after them is dropped. `folder` must not
-    be moved before the end. An error inside the block marks the W&B run as failed. Raises Unsupported on entering it
-    if a package is missing or W&B does not start; a history that was there is then as it was.
+    `epochs_done`: epochs of a resumed run to keep; later ones are dropped. `folder` must not be moved before the end.
+    An error inside the block marks the W&B run as failed. Entering it raises Unsupported if a package is missing or W&B
+    does not start; an existing history is then unchanged.
     """
     with ExitStack() as stack:
         opened: list[AbstractContextManager[Sink]] = []
@@ -54,7 +54,7 @@ def _tensorboard(folder: Path, epochs_done: int) -> Iterator[Sink]:
     except ImportError as error:
         raise _missing("TensorBoard", "tensorboard", error) from None
 
-    # purge_step: TensorBoard forgets what it has of the epochs that will come again.
+    # purge_step: TensorBoard drops its figures of the epochs that will be repeated.
     with SummaryWriter(str(folder / "tensorboard"), purge_step=epochs_done + 1 if epochs_done else None) as writer:
 
         def log(record: Record) -> None:
@@ -71,11 +71,11 @@ def _wandb(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink
     try:
         import wandb
 
-        start = wandb.init  # W&B's own folder ./wandb imports as an empty package where the real one is missing
+        start = wandb.init  # without the package, W&B's own folder ./wandb imports as an empty one
     except (ImportError, AttributeError) as error:
         raise _missing("Weights & Biases", "wandb", error) from None
 
-    # Its folders are called run-TIME-ID or offline-run-TIME-ID.
+    # W&B names its folders run-TIME-ID or offline-run-TIME-ID.
     earlier = [path.name.split("run-", 1)[1].split("-", 1) for path in (folder / "wandb").glob("*run-*-*")]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -86,7 +86,7 @@ def _wandb(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink
             dir=str(folder.absolute()),
             id=max(earlier)[1] if epochs_done and earlier else None,
             resume="allow" if epochs_done else None,
-            settings=wandb.Settings(console="off"),  # it would swallow the progress bar
+            settings=wandb.Settings(console="off"),  # otherwise W&B captures the progress bar
         )
     except wandb.Error as error:
         raise Unsupported(

@@ -49,7 +49,7 @@ def test_where_memory_runs_out_the_parts_are_halved_and_it_is_said(fits: int, ha
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
     assert right_in_parts == right, "nothing is counted twice"
-    assert len(said) == halvings and "out of memory: goes on with parts of" in said[-1]
+    assert len(said) == halvings and "out of memory: continuing with parts of" in said[-1]
 
 
 def test_a_network_too_large_for_one_image_is_an_error_with_a_fix() -> None:

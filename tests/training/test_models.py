@@ -74,7 +74,7 @@ def test_images_of_224_pixels_are_left_to_the_original_network(name: str) -> Non
         ("vit_base", 32, "patch size 16 → 4 for 32 × 32 images"),
         ("dinov2", 64, "patch size 14 → 8 for 64 × 64 images"),
         ("swin_tiny", 32, "patch size 4 → 1 for 32 × 32 images; window size 7 → 4"),
-        ("vit_base", 100, "patch size 16 does not divide 100: the last 4 pixels of rows and columns are not seen"),
+        ("vit_base", 100, "patch size 16 does not divide 100: the last 4 rows and columns of pixels are ignored"),
     ],
 )
 def test_an_adaptation_is_said(name: str, size: int, note: str) -> None:

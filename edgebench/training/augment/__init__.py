@@ -1,7 +1,7 @@
-"""Changes to training images, made on their device for a whole batch at once; this file puts them in order.
+"""Augmentation of training images, a whole batch at once on its device; this file applies the steps in order.
 
-Images are uint8 tensors (N, 3, H, W), channels-last in memory, and come back so. All chance comes from a CPU
-`torch.Generator`, also for images on a GPU: its saved state resumes a run exactly.
+Images are uint8 tensors (N, 3, H, W), channels-last in memory, before and after. All random numbers come from a CPU
+`torch.Generator`, also for images on a GPU, so that a run resumes exactly.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ POLICIES = {"none": None, "trivialaugment": trivial, "randaugment": rand}
 
 
 def augment(images: torch.Tensor, generator: torch.Generator, *, flip: bool, shift: float, policy: str) -> torch.Tensor:
-    """`images` (N, 3, H, W), uint8, mirrored, then moved by up to the share `shift`, then changed by one of POLICIES.
+    """`images` (N, 3, H, W), uint8, mirrored, then moved by up to the share `shift`, then changed by a policy.
 
-    Raises UsageError for an unknown policy.
+    `policy`: a key of POLICIES. Raises UsageError for an unknown one.
     """
     if policy not in POLICIES:
         raise unknown_name("augmentation policy", policy, POLICIES)

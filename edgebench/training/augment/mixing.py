@@ -1,4 +1,4 @@
-"""Images and labels of a batch mixed in pairs: mixup and CutMix."""
+"""Mixes the images and labels of a batch in pairs: mixup and CutMix."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def mix(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mix each of `images` (N, C, H, W), float, with another of the batch: λ of it, 1 − λ of the other.
 
-    `mixup` and `cutmix` are the α of λ ~ Beta(α, α), one λ a batch; of two positive ones, either has its turn with
-    probability ½. Mixup (Zhang et al., ICLR 2018) adds up pixels; CutMix (Yun et al., ICCV 2019) pastes a rectangle of
-    the other image. Returns the images and target probabilities (N, classes); with both α at 0 what was given.
+    `mixup` and `cutmix` are the α of λ ~ Beta(α, α), with one λ per batch; if both are positive, each is used with
+    probability ½. Mixup (Zhang et al., ICLR 2018) adds pixels; CutMix (Yun et al., ICCV 2019) pastes a rectangle of the
+    other image. Returns the images and target probabilities (N, classes); if both α are 0, the unchanged arguments.
     """
     if not mixup and not cutmix:
         return images, labels
@@ -43,13 +43,13 @@ def mix(
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    """A draw of Beta(α, α): by numpy, seeded by the generator's next number, since torch draws it by no generator."""
+    """A draw of Beta(α, α): by numpy, seeded from the generator, since torch's Beta takes no generator."""
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
     return float(np.random.default_rng(seed).beta(alpha, alpha))
 
 
 def _box(height: int, width: int, share: float, generator: torch.Generator) -> tuple[slice, slice]:
-    """A rectangle of 1 − `share` of the image about a uniformly random centre, cut off at the image's edges."""
+    """A rectangle of 1 − `share` of the image around a uniformly random centre, cropped at the image's edges."""
     side = math.sqrt(1 - share)
 
     def span(size: int) -> slice:

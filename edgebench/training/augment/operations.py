@@ -1,8 +1,8 @@
-"""The fourteen operations of RandAugment and TrivialAugment, each done at once for all images of a batch that drew it.
+"""The fourteen operations of RandAugment and TrivialAugment, each for all images of a batch that drew it.
 
-They answer as Pillow's ImageEnhance, ImageOps and Image.transform do (the papers' reference), within rounding. Inside
-this file images are (N, H, W, 3), uint8 and contiguous, and `magnitude` is (N,): a value for each image. At magnitude 0
-every operation but autocontrast and equalize, which have none, leaves an image as it is.
+They give the results of Pillow's ImageEnhance, ImageOps and Image.transform (the papers' reference), within rounding.
+Inside this file, images are (N, H, W, 3), uint8 and contiguous, and `magnitude` is (N,), a value for each image. At
+magnitude 0 an operation changes nothing, except autocontrast and equalize, which have no magnitude.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-FILL = 128  # mid-grey, where a moved image leaves a gap: close to 0 once normalised
+FILL = 128  # mid-grey, for the gap that a moved image leaves: close to 0 once normalised
 
 
 def apply(images: torch.Tensor, operations: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
-    """`images` (N, 3, H, W), uint8, each changed by its operation, a position in OPERATIONS, at its own magnitude.
+    """`images` (N, 3, H, W), uint8, each changed by its own operation at its own magnitude.
 
-    `operations` and `magnitudes` (N,) lie on the CPU, so that grouping the images asks a GPU nothing.
+    `operations`: positions in OPERATIONS, (N,), and `magnitudes` (N,) are on the CPU, so that grouping the images needs
+    no answer from a GPU.
     """
     pixels = images.permute(0, 2, 3, 1)
     changed = pixels.clone(memory_format=torch.contiguous_format)
@@ -31,11 +32,11 @@ def apply(images: torch.Tensor, operations: torch.Tensor, magnitudes: torch.Tens
     return changed.permute(0, 3, 1, 2)
 
 
-# Geometry. The matrices (N, 2, 3) lead from a place in the new image to the one in the old, in pixels from the corner.
+# Geometry. The matrices (N, 2, 3) map a place in the new image to its place in the old one, in pixels from the corner.
 
 
 def _shear_x(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """Row y is taken from `magnitude` · y further right."""
+    """Take row y from `magnitude` · y further right."""
     return _warped(pixels, {(0, 1): magnitude})
 
 
@@ -44,7 +45,7 @@ def _shear_y(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
 
 
 def _translate_x(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """To the right by whole pixels: a fraction would blur."""
+    """Move to the right by whole pixels: a fraction would blur."""
     return _warped(pixels, {(0, 2): -magnitude.trunc()})
 
 
@@ -53,7 +54,7 @@ def _translate_y(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
 
 
 def _rotate(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """Counter-clockwise about the centre by `magnitude` degrees."""
+    """Turn counter-clockwise around the centre by `magnitude` degrees."""
     angle = magnitude.deg2rad()
     cos, sin = angle.cos(), angle.sin()
     x, y = pixels.shape[2] / 2, pixels.shape[1] / 2
@@ -78,12 +79,12 @@ def _warped(pixels: torch.Tensor, entries: dict[tuple[int, int], torch.Tensor]) 
     offset = scaled.sum(2) + 2 * matrix[:, :, 2] / size - 1
     theta = torch.cat([scaled, offset[:, :, None]], dim=2).float()
     grid = F.affine_grid(theta, [count, 3, height, width], align_corners=False)
-    centred = pixels.permute(0, 3, 1, 2).float() - FILL  # so that grid_sample's zeros are the filling
+    centred = pixels.permute(0, 3, 1, 2).float() - FILL  # grid_sample fills with 0
     moved = F.grid_sample(centred, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return (moved + FILL).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-# Colour by tables: what each of the 256 levels becomes.
+# Colour by tables: the new value of each of the 256 levels.
 
 
 def _looked_up(pixels: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
@@ -95,7 +96,7 @@ def _looked_up(pixels: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
 
 
 def _positions(pixels: torch.Tensor) -> torch.Tensor:
-    """Where each level stands in a flat (N, 3, 256) table."""
+    """The position of each pixel's level in a flat (N, 3, 256) table."""
     first = torch.arange(len(pixels) * 3, dtype=torch.int32, device=pixels.device) * 256
     return pixels.int() + first.view(-1, 1, 1, 3)
 
@@ -109,25 +110,25 @@ def _brightness(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
 
 
 def _contrast(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """Away from the mean luminance of the image."""
+    """Move levels away from the mean luminance of the image."""
     mean = (_luminance(pixels).double().mean((1, 2, 3)) + 0.5).floor()[:, None, None]
     return _looked_up(pixels, mean + (_levels(pixels) - mean) * (1 + magnitude)[:, None, None])
 
 
 def _posterize(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """The lowest `magnitude` of the eight bits become 0."""
+    """Set the lowest `magnitude` of the eight bits to 0."""
     step = 2 ** magnitude.round()[:, None, None]
     return _looked_up(pixels, (_levels(pixels) / step).floor() * step)
 
 
 def _solarize(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """The brightest `magnitude` of 256 levels are inverted."""
+    """Invert the brightest `magnitude` of 256 levels."""
     levels = _levels(pixels)
     return _looked_up(pixels, torch.where(levels < 256 - magnitude[:, None, None], levels, 255 - levels))
 
 
 def _autocontrast(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """Each channel is stretched so that its darkest level becomes 0 and its brightest 255."""
+    """Stretch each channel so that its darkest level becomes 0 and its brightest 255."""
     low, high = (bound.double()[:, :, None] for bound in (pixels.amin((1, 2)), pixels.amax((1, 2))))
     scale = 255 / (high - low)
     levels = _levels(pixels)
@@ -135,7 +136,7 @@ def _autocontrast(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor
 
 
 def _equalize(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """Each channel gets a histogram as even as its levels allow."""
+    """Make the histogram of each channel as even as its levels allow."""
     found = torch.bincount(_positions(pixels).reshape(-1), minlength=len(pixels) * 768).view(-1, 3, 256)
     high = pixels.amax((1, 2)).long()[:, :, None]
     step = (found.sum(2, keepdim=True) - found.gather(2, high)) // 255
@@ -144,7 +145,7 @@ def _equalize(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
     return _looked_up(pixels, torch.where(step > 0, table.double(), _levels(pixels)))
 
 
-# Colour by blending with a poorer image: less of it than nothing makes richer.
+# Colour by blending with a poorer image (grey, smoothed). A negative share of it makes the image richer.
 
 
 def _color(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
@@ -152,7 +153,7 @@ def _color(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
 
 
 def _sharpness(pixels: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """Against the image smoothed by Pillow's SMOOTH filter, which leaves the outermost pixels as they are."""
+    """Blend with the image smoothed by Pillow's SMOOTH filter, which leaves the outermost pixels unchanged."""
     smooth = pixels.clone()
     wide = pixels.to(torch.int16)
     rows = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]

@@ -1,4 +1,4 @@
-"""Where an image lies: mirrored or moved, pixel for pixel."""
+"""Mirrors and shifts images by whole pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def shift(images: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Move each of `images` (N, C, H, W) by up to `share` of its size in both directions; its edge fills the gap."""
+    """Move each of `images` (N, C, H, W) by up to `share` of its size in x and y; its edge pixels fill the gap."""
 
     def positions(size: int) -> torch.Tensor:
         most = int(share * size)
@@ -29,7 +29,7 @@ def shift(images: torch.Tensor, share: float, generator: torch.Generator) -> tor
 def _picked(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """Each image's pixels at its `rows` (N, H) and `columns` (N, W).
 
-    Whole pixels of an NHWC table are picked by one index: a fifth of the time of indexing the four dimensions.
+    One index picks whole pixels from an NHWC table, in a fifth of the time of indexing the four dimensions.
     """
     count, channels, height, width = images.shape
     pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)

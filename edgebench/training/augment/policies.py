@@ -1,4 +1,4 @@
-"""Which operations an image gets, and how strong: TrivialAugment and RandAugment."""
+"""TrivialAugment and RandAugment: which operations an image gets, and at which strength."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 
 from edgebench.training.augment.operations import OPERATIONS, apply
 
-STRENGTHS = 31  # both papers' and torchvision's: 0 is none, 30 the greatest
-ONE_WAY = {"posterize", "solarize"}  # of the others half go to the left, or to less
+STRENGTHS = 31  # in both papers and torchvision: 0 is none, 30 the greatest
+ONE_WAY = {"posterize", "solarize"}  # the others are applied in the negative direction half of the time
 
 
 def trivial(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """TrivialAugmentWide: one operation an image, and a strength, both uniformly at random.
+    """TrivialAugmentWide: one operation and one strength per image, both uniformly at random.
 
-    Müller & Hutter, "TrivialAugment: Tuning-free yet state-of-the-art data augmentation", ICCV 2021, table 6 (wide);
-    the values are those of torchvision's TrivialAugmentWide, but that a side of less than 32 pixels limits translation.
+    Müller & Hutter, "TrivialAugment: Tuning-free yet state-of-the-art data augmentation", ICCV 2021, table 6 (wide).
+    The values are those of torchvision's TrivialAugmentWide, except that a side below 32 pixels limits translation.
     `images` (N, 3, H, W), uint8.
     """
     height, width = images.shape[2:]
@@ -28,9 +28,9 @@ def trivial(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def rand(images: torch.Tensor, generator: torch.Generator, operations: int = 2, magnitude: int = 9) -> torch.Tensor:
-    """RandAugment: `operations` in turn for each image, uniformly at random, all of the strength `magnitude` (0 to 30).
+    """RandAugment: `operations` in turn for each image, uniformly at random, all at strength `magnitude` (0 to 30).
 
-    Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search space", NeurIPS 2020; the
+    Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search space", NeurIPS 2020. The
     ranges and the defaults are those of torchvision's RandAugment. `images` (N, 3, H, W), uint8.
     """
     height, width = images.shape[2:]
@@ -48,7 +48,7 @@ def rand(images: torch.Tensor, generator: torch.Generator, operations: int = 2, 
 def _one_each(
     images: torch.Tensor, greatest: dict[str, float], strengths: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    """One operation for each image, of its strength (N,) out of 30 of the `greatest` magnitude by operation."""
+    """One operation for each image. `strengths` (N,): 30 means the `greatest` magnitude of the operation."""
     drawn = torch.randint(len(OPERATIONS), (len(images),), generator=generator)
     signs = torch.randint(2, (len(images),), generator=generator) * 2 - 1
     limits = torch.tensor([float(greatest.get(name, 0)) for name in OPERATIONS], dtype=torch.float64)

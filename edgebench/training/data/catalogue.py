@@ -1,4 +1,4 @@
-"""Which datasets there are, where they are looked for, and what a folder holds."""
+"""Finds a dataset by its name, or in a folder by the files there. A new file layout is recognised here."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def find(
     download: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Dataset:
-    """The dataset of this name (NAMES), or the one in the folder `name`, of whatever layout.
+    """The dataset of this name (NAMES), or the one in the folder `name`.
 
-    Only class names are read yet. `download` fetches CIFAR-10 or -100 if it is not in `data_dir` (by default
+    Reads only the class names. `download` fetches CIFAR-10 or -100 if it is not in `data_dir` (by default
     `data_folder()`); `on_progress(done, total)` counts bytes. Raises UsageError for a name or folder that does not
-    exist, and BadFile for a dataset that is not on this machine or damaged.
+    exist, BadFile for a dataset that is damaged or not on this machine.
     """
     if name == "digits":
-        # 40 pixels, although the digits have 8: from there on a MobileNetV3 has to be changed little (models/small.py).
+        # The digits have 8 pixels; at 40, a MobileNetV3 needs only small changes (models/small_images.py).
         return Dataset("digits", NUMERALS, 40, False, _digits)
     if name in NAMES:
         return _named(name, Path(data_dir or data_folder()).expanduser(), download, on_progress)
@@ -58,7 +58,7 @@ def find(
     if os.path.isdir(path):
         return _recognised(path)
     if os.path.exists(path):
-        raise UsageError(f"dataset {name} is a file", "unpack it, and name the folder")
+        raise UsageError(f"dataset {name} is a file", "unpack it and name the folder")
     if "/" in name or os.sep in name:
         raise UsageError(f"there is no folder {name}", f"name a folder of images, or one of {', '.join(NAMES)}")
     raise unknown_name("dataset", name, NAMES)
@@ -82,12 +82,12 @@ def _named(name: str, root: Path, fetch: bool, on_progress: Callable[[int, int],
         fix = f"ask for it at https://image-net.org, and unpack it as {root / name}/train/<wnid>/ and val/<wnid>/"
     raise BadFile(
         f"dataset {name} is not on this machine: there is no {places}",
-        f"{fix}; if it lies elsewhere, name the folder above it with --data-dir (or EDGEBENCH_DATA)",
+        f"{fix}; if it is elsewhere, name its parent folder with --data-dir (or EDGEBENCH_DATA)",
     )
 
 
 def _recognised(path: Path) -> Dataset:
-    """The dataset in a folder, by what it holds."""
+    """The dataset in a folder, recognised by its files."""
     for layout in cifar.LAYOUTS:
         if any((path / name).is_file() for name in layout.train):
             classes = cifar.class_names(path, layout)
@@ -95,7 +95,7 @@ def _recognised(path: Path) -> Dataset:
     if idx.find_file(path, IDX_FIRST):
         if path.resolve().name == "fashion-mnist":
             return Dataset("fashion-mnist", FASHION, 32, True, partial(idx.read, path))
-        # MNIST and its kin show numerals and letters, which a mirror changes
+        # MNIST and datasets like it show numerals and letters: mirrored, they mean something else
         return Dataset(path.resolve().name, NUMERALS, 32, False, partial(idx.read, path))
     found = folder.layout(path)
     return Dataset(path.resolve().name, found.classes, 224, True, partial(folder.read, found))
@@ -103,7 +103,7 @@ def _recognised(path: Path) -> Dataset:
 
 def _digits() -> Raw:
     """scikit-learn's 1,797 handwritten digits (UCI optdigits test set): 8 × 8 grey values from 0 to 16."""
-    spec = importlib.util.find_spec("sklearn")  # its file alone: the import would load SciPy, for seconds
+    spec = importlib.util.find_spec("sklearn")  # only the file: importing sklearn takes seconds
     if not spec or not spec.origin:
         raise Unsupported(
             "the handwritten digits come with scikit-learn, which is not installed", "pip install scikit-learn"

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as their authors give them out, in the binary and in the python layout.
+"""Reads CIFAR-10 and CIFAR-100 in their authors' binary and python layouts.
 
 Both hold 32 × 32 RGB images, the red plane first: https://www.cs.toronto.edu/~kriz/cifar.html
 """
@@ -12,27 +12,29 @@ import numpy as np
 
 from edgebench.errors import BadFile
 from edgebench.training.data import restricted_pickle
-from edgebench.training.data.sources import Arrays, Raw
+from edgebench.training.data.sources import FETCH_AGAIN, Arrays, Raw
 
 PIXELS = 3 * 32 * 32
-AGAIN = "fetch the dataset again: the file was cut short, or is another one"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of one layout; `header` is the number of label bytes before an image, of which the last counts."""
+    """The files of one layout. `header`: label bytes before each image, of which the last is used; 0 for pickles.
+
+    `key`: what the labels are called in the pickles.
+    """
 
     dataset: str
     folder: str
     train: tuple[str, ...]
     test: str
     names: str
-    header: int = 0  # 0: pickles
+    header: int = 0
     key: str = ""
 
     @property
     def first(self) -> str:
-        """The file by which a folder of this layout is known."""
+        """The file by which a folder of this layout is recognised."""
         return self.train[0]
 
 
@@ -51,25 +53,25 @@ LAYOUTS = (
 
 
 def class_names(folder: Path, layout: Layout) -> tuple[str, ...]:
-    """The names of the classes, in the order of their numbers."""
+    """The class names in label order. Raises BadFile."""
     path = folder / layout.names
     if layout.header:
         try:
             names = path.read_text(encoding="utf-8").split()
         except (OSError, UnicodeError) as error:
-            raise BadFile(f"{path} cannot be read: {error}", AGAIN) from None
+            raise BadFile(f"{path} cannot be read: {error}", FETCH_AGAIN) from None
     else:
         given = restricted_pickle.read(path).get(f"{layout.key}_names")
         if not isinstance(given, list) or not all(isinstance(name, (bytes, str)) for name in given):
-            raise BadFile(f"{path} has no list {layout.key}_names", AGAIN)
+            raise BadFile(f"{path} has no list {layout.key}_names", FETCH_AGAIN)
         names = [name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in given]
     if len(names) < 2 or len(set(names)) < len(names):
-        raise BadFile(f"{path} does not name the classes, each once", AGAIN)
+        raise BadFile(f"{path} must name at least two classes, each once", FETCH_AGAIN)
     return tuple(names)
 
 
 def read(folder: Path, layout: Layout, classes: int) -> Raw:
-    """All images, those for training first. Raises BadFile for a file that is missing, cut short or out of range."""
+    """All images, the training images first. Raises BadFile if a file is missing, truncated or has a wrong label."""
     batches = [_batch(folder / name, layout, classes) for name in (*layout.train, layout.test)]
     planes, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     images = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -83,7 +85,9 @@ def _batch(path: Path, layout: Layout, classes: int) -> tuple[np.ndarray, np.nda
     pixels, labels = _binary(path, layout.header) if layout.header else _pickled(path, layout.key)
     if labels.min() < 0 or labels.max() >= classes:
         worst = labels.min() if labels.min() < 0 else labels.max()
-        raise BadFile(f"{path} has the label {worst}, but there are {classes} classes (0 to {classes - 1})", AGAIN)
+        raise BadFile(
+            f"{path} has the label {worst}, but there are {classes} classes (0 to {classes - 1})", FETCH_AGAIN
+        )
     return pixels, labels
 
 
@@ -91,10 +95,10 @@ def _binary(path: Path, header: int) -> tuple[np.ndarray, np.ndarray]:
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}", AGAIN) from None
+        raise BadFile(f"{path} cannot be read: {error.strerror}", FETCH_AGAIN) from None
     record = header + PIXELS
     if len(content) % record or not len(content):
-        raise BadFile(f"{path} has {len(content)} bytes, which is no multiple of a record's {record}", AGAIN)
+        raise BadFile(f"{path} has {len(content)} bytes, not a multiple of the record size {record}", FETCH_AGAIN)
     records = content.reshape(-1, record)
     return records[:, header:], records[:, header - 1].astype(np.int64)
 
@@ -103,9 +107,9 @@ def _pickled(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
     content = restricted_pickle.read(path)
     pixels, labels = content.get("data"), content.get("labels" if key == "label" else f"{key}s")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS:
-        raise BadFile(f"{path} has no images of {PIXELS} bytes under the key data", AGAIN)
+        raise BadFile(f"{path} has no images of {PIXELS} bytes under the key data", FETCH_AGAIN)
     if not isinstance(labels, list) or not all(type(label) is int and abs(label) < 1 << 31 for label in labels):
-        raise BadFile(f"{path} has no list of labels", AGAIN)
+        raise BadFile(f"{path} has no list of labels", FETCH_AGAIN)
     if len(labels) != len(pixels) or not labels:
-        raise BadFile(f"{path} has {len(labels)} labels for {len(pixels)} images", AGAIN)
+        raise BadFile(f"{path} has {len(labels)} labels for {len(pixels)} images", FETCH_AGAIN)
     return pixels, np.array(labels, np.int64)

@@ -1,4 +1,4 @@
-"""Image files to pixels: decoded once into a file that is mapped into memory, or anew at each use."""
+"""Decodes image files: once into a cache that is mapped into memory, or each time they are used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgebench.training.data.pixels import in_threads, resized, to_rgb
 
 @dataclass(frozen=True)
 class File:
-    """An image file as it was listed, by its path below the dataset's folder. size_bytes is −1 where it has none."""
+    """An image file as it was listed. `name`: its path inside the dataset's folder; size_bytes: −1 if unreadable."""
 
     name: str
     size_bytes: int
@@ -30,49 +30,46 @@ class File:
 
 @dataclass(frozen=True)
 class Broken:
-    """The files that could not be decoded, by their rows, and why."""
+    """The rows of the files that could not be decoded, and the reason for each."""
 
     rows: tuple[int, ...]
     reasons: tuple[str, ...]
 
 
-Progress = Callable[[int], None]
-
-
 def cache_folder() -> Path:
-    """Where decoded images are kept: EDGEBENCH_CACHE, by default ~/.cache/edgebench, and in it decoded/."""
+    """Where decoded images are kept: decoded/ in EDGEBENCH_CACHE, by default in ~/.cache/edgebench."""
     return Path(os.environ.get("EDGEBENCH_CACHE") or Path.home() / ".cache" / "edgebench").expanduser() / "decoded"
 
 
 def decode(path: Path, size: int) -> np.ndarray:
-    """One image file as uint8 (size, size, 3), RGB. Raises BadFile that says why it cannot be."""
+    """One image file as uint8 (size, size, 3), RGB. Raises BadFile with the reason if it cannot be decoded."""
     from PIL import Image, UnidentifiedImageError
 
-    if not path.is_file():  # nor a pipe, which would be waited for
-        raise BadFile("no file, or a link to none")
+    if not path.is_file():  # opening a pipe would block
+        raise BadFile("not a file, or a broken link")
     try:
         with Image.open(path) as image:
             return resized(to_rgb(image), size)
     except UnidentifiedImageError:
-        raise BadFile("no image that Pillow knows") from None
-    except Exception as error:  # Pillow's decoders raise whatever the damage makes of the file
+        raise BadFile("not an image that Pillow can read") from None
+    except Exception as error:  # Pillow's decoders raise anything on a damaged file
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise BadFile(" ".join(reason.encode("utf-8", "replace").decode().split())) from None
 
 
 def usual_side(paths: Sequence[Path]) -> int | None:
-    """The median of the images' shorter sides in pixels, by their headers; None where none of them can be read."""
+    """The median of the images' shorter sides in pixels, from their headers; None if none of them can be read."""
     from PIL import Image
 
     sides = []
     for path in paths:
-        with contextlib.suppress(Exception), Image.open(path) as image:  # whatever is wrong with it, training will say
+        with contextlib.suppress(Exception), Image.open(path) as image:  # training will report a broken one
             sides.append(min(image.size))
     return sorted(sides)[len(sides) // 2] if sides else None
 
 
 class Streamed:
-    """Image files that are decoded each time they are asked for (see Pixels)."""
+    """Image files that are decoded each time they are used (see Pixels)."""
 
     def __init__(self, root: Path, files: list[File], size: int) -> None:
         self._root, self._files, self._size = root, files, size
@@ -88,23 +85,23 @@ class Streamed:
             path = self._root / self._files[wanted[i]].name
             try:
                 images[i] = decode(path, self._size)
-            except BadFile as error:  # it was whole when training began
+            except BadFile as error:  # it could be decoded when training began
                 raise BadFile(f"{path} can no longer be decoded: {error.message}") from None
 
         in_threads(place, len(wanted))
         return images
 
 
-def streamed(root: Path, files: list[File], size: int, on_progress: Progress) -> tuple[Streamed, Broken]:
-    """The files, each decoded once now, so that a broken one is known before training and not hours into it."""
+def streamed(root: Path, files: list[File], size: int, on_progress: Callable[[int], None]) -> tuple[Streamed, Broken]:
+    """The files, each decoded once now, so that a broken one is found before training and not hours into it."""
     return Streamed(root, files, size), _decode_all(root, files, size, lambda row, image: None, on_progress)
 
 
-def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> tuple[np.ndarray, Broken]:
-    """The files decoded, as uint8 (n, size, size, 3) mapped from a file in `cache_folder`; rows of broken ones are 0.
+def cached(root: Path, files: list[File], size: int, on_progress: Callable[[int], None]) -> tuple[np.ndarray, Broken]:
+    """The decoded files as uint8 (n, size, size, 3), mapped from a file in `cache_folder`; rows of broken ones are 0.
 
-    That file is made once for the same files (path, size and time of change), image size and version of Pillow. It is
-    written whole or not at all. Raises EdgebenchError if the disk is too small for it.
+    The same files (path, size and time of change), image size and version of Pillow use the same cache file, which is
+    written whole or not at all. Raises EdgebenchError if the disk has too little space.
     """
     path = cache_folder() / f"{_key(root, files, size)}.npy"
     shape = (len(files), size, size, 3)
@@ -116,15 +113,16 @@ def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> t
                 broken = jsonio.read(Broken, beside)
                 on_progress(len(files))
                 return found, broken
-        except (BadFile, ValueError):  # damaged: it is made anew
+        except (BadFile, ValueError):  # damaged: decode again
             path.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)
     _discard_abandoned(path.parent)
     needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:
         raise EdgebenchError(
-            f"the {len(files)} decoded images need {needed / 2**30:.1f} GiB, {path.parent} has {free / 2**30:.1f} free",
-            "decode them on demand with --stream, name another disk in EDGEBENCH_CACHE, or use a smaller --subset",
+            f"the {len(files)} decoded images need {needed / 2**30:.1f} GiB, but {path.parent} has only "
+            f"{free / 2**30:.1f} GiB free",
+            "decode them on demand with --stream, set EDGEBENCH_CACHE to another disk, or use a smaller --subset",
         )
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -142,9 +140,9 @@ def cached(root: Path, files: list[File], size: int, on_progress: Progress) -> t
 
 
 def _discard_abandoned(folder: Path) -> None:
-    """Delete what killed processes left half decoded: the kernel let go of the lock that they held on it."""
+    """Delete half-decoded files of killed processes: the kernel has released their locks."""
     for partial in folder.glob(".*.partial"):
-        with contextlib.suppress(OSError), partial.open("rb") as file:  # it is being written, or is gone
+        with contextlib.suppress(OSError), partial.open("rb") as file:  # still being written, or gone
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial.unlink()
 
@@ -160,7 +158,11 @@ def _key(root: Path, files: list[File], size: int) -> str:
 
 
 def _decode_all(
-    root: Path, files: list[File], size: int, keep: Callable[[int, np.ndarray], None], on_progress: Progress
+    root: Path,
+    files: list[File],
+    size: int,
+    keep: Callable[[int, np.ndarray], None],
+    on_progress: Callable[[int], None],
 ) -> Broken:
     reasons: dict[int, str] = {}
 

@@ -1,4 +1,4 @@
-"""Fetch a dataset's official archive: its checksum compared, unpacked safely, there whole or not at all."""
+"""Downloads a dataset's official archive, checks its checksum and unpacks it safely: the whole folder or nothing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path, PurePosixPath
 from edgebench.errors import BadFile, EdgebenchError
 
 TIMEOUT_S = 60
-MOST_BYTES = 1 << 30  # an archive of 170 MB that unpacks to more is not what it says
+MOST_BYTES = 1 << 30  # unpacked; the real archives have 170 MB packed
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A gzipped tar file at `url` (http, https or file) with one flat folder, `folder`. md5: of the archive, in hex."""
+    """A gzipped tar file at `url` (http, https or file) with one flat folder, `folder`. md5: the archive's, in hex."""
 
     url: str
     md5: str
@@ -44,10 +44,10 @@ ARCHIVES = {
 
 
 def fetch(archive: Archive, into: Path, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Path:
-    """Download and unpack an archive; returns its folder below `into`, at once if it is there already.
+    """Download and unpack an archive. Returns its folder in `into`, immediately if it is already there.
 
-    `on_progress(done, total)` counts bytes; total is 0 where the server does not say. Raises EdgebenchError if it
-    cannot be fetched, BadFile if it is not what was expected; either way nothing is left behind.
+    `on_progress(done, total)` counts bytes; total is 0 if the server does not tell it. Raises EdgebenchError if the
+    download fails, BadFile if the archive is not the expected one; either way nothing is left behind.
     """
     folder = into / archive.folder
     if folder.is_dir():
@@ -59,15 +59,15 @@ def fetch(archive: Archive, into: Path, on_progress: Callable[[int, int], None] 
         found = _download(archive.url, packed, on_progress)
         if found != archive.md5:
             raise BadFile(
-                f"{archive.url} has the checksum {found}, not {archive.md5}: it was cut short or changed",
-                "try again; behind a proxy, check that it passes the file on as it is",
+                f"{archive.url} has the checksum {found}, not {archive.md5}: it is truncated or was changed",
+                "try again; if there is a proxy, check that it does not change the file",
             )
         unpacked.mkdir()
         _unpack(packed, unpacked)
         try:
             os.rename(unpacked, folder)
         except OSError:
-            if not folder.is_dir():  # else another process was faster
+            if not folder.is_dir():  # if it is there, another process was faster
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -75,7 +75,7 @@ def fetch(archive: Archive, into: Path, on_progress: Callable[[int, int], None] 
 
 
 def _download(url: str, path: Path, on_progress: Callable[[int, int], None]) -> str:
-    """Write what lies at `url` to `path` and return its md5 in hex."""
+    """Download `url` to `path` and return its md5 in hex."""
     digest, done = hashlib.md5(usedforsecurity=False), 0
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, path.open("wb") as file:
@@ -88,13 +88,13 @@ def _download(url: str, path: Path, on_progress: Callable[[int, int], None]) -> 
     except (OSError, ValueError, http.client.HTTPException) as error:  # URLError is an OSError
         raise EdgebenchError(
             f"{url} could not be fetched: {getattr(error, 'reason', None) or error}",
-            f"check the network, or fetch it elsewhere and unpack it into {path.parent.parent}",
+            f"check the network, or download it elsewhere and unpack it into {path.parent.parent}",
         ) from None
     return digest.hexdigest()
 
 
 def _unpack(packed: Path, folder: Path) -> None:
-    """Copy the plain files out, each directly into `folder`; a link, a device or any other path is refused."""
+    """Extract the plain files directly into `folder`. Raises BadFile for a link, a device or any other path."""
     left = MOST_BYTES
     try:
         with tarfile.open(packed, "r:gz") as archive:
@@ -105,7 +105,7 @@ def _unpack(packed: Path, folder: Path) -> None:
                 left -= member.size
                 inside = len(parts) == 2 and parts[0] == folder.name and parts[1] != ".."
                 if not (member.isreg() and inside and left >= 0):
-                    raise BadFile(f"the archive holds {member.name!r}, which does not belong into {folder.name}/")
+                    raise BadFile(f"the archive holds {member.name!r}, which does not belong in {folder.name}/")
                 content = archive.extractfile(member)
                 assert content is not None
                 with content, (folder / parts[-1]).open("wb") as file:

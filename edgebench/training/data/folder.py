@@ -1,7 +1,8 @@
-"""A folder of images with a folder a class: how it is laid out, and its files as a source of images.
+"""A dataset as a folder of images, one folder per class: recognises its layout and lists its files.
 
-Links are followed, also out of the folder, where they stand for a split, a class or an image: people build subsets of
-large datasets out of links, and nothing here is ever written. Linked folders below a class are not (they may go round).
+A link that stands for a split, a class or an image is followed, also out of the folder: people build subsets of large
+datasets out of links, and nothing is ever written here. Linked folders inside a class are not followed: they may form
+a circle.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each split lies (None: it is cut from the training images), and the classes, by name."""
+    """The folder of each split (None: it is cut from the training images), and the class names in label order."""
 
     root: Path
     classes: tuple[str, ...]
@@ -41,19 +42,19 @@ class Layout:
 
 
 def layout(root: Path) -> Layout:
-    """Look at the folders below `root`. Raises BadFile where they are no dataset.
+    """Recognise the layout of the folders in `root`. Raises BadFile if they are not a dataset.
 
-    With a train/ of class folders, val/ (or validation/) and test/ beside it are splits; else each folder is a class.
-    ILSVRC's own layout (classes named by WordNet numbers, no labelled test/) has its val/ used as the test split.
+    If there is a train/ with class folders, val/ (or validation/) and test/ beside it are splits; otherwise each folder
+    is a class. In ILSVRC's own layout (classes named by WordNet numbers, no labelled test/), val/ is the test split.
     """
     root = Path(os.path.abspath(root))
     folders = _folders(root)
     special = [name for name in ("val", "validation", "test") if name in folders]
     others = set(folders) - {"train", *special}
-    # beside other folders, a train/ without any of its own is the class of railway trains
+    # a train/ that has no folders, beside other folders, is a class: railway trains
     if "train" not in folders or (others and not _folders(root / "train")):
         if special:
-            raise BadFile(f"{root} has {special[0]}/ but no train/", "put the images to train on into train/")
+            raise BadFile(f"{root} has {special[0]}/ but no train/", "put the training images into train/")
         return Layout(root, _classes(root, folders), root)
     if {"val", "validation"} <= set(special):
         raise BadFile(f"{root} has both val/ and validation/", "delete or rename one of them")
@@ -67,11 +68,11 @@ def layout(root: Path) -> Layout:
     for split in filter(None, (validation, test)):
         found = _folders(split)
         if not found:
-            raise BadFile(f"{split} has no folder a class", f"sort its images into folders named as those of {train}")
+            raise BadFile(f"{split} has no class folders", f"sort its images into folders named like those in {train}")
         if unknown := [name for name in found if name not in classes]:
             raise BadFile(
                 f"{split / unknown[0]} is a class that {train} does not have",
-                "add images of it to train on, rename it, or delete it",
+                "add training images of this class, or rename or delete the folder",
             )
     return Layout(root, classes, train, validation, test)
 
@@ -86,15 +87,15 @@ def _folders(path: Path) -> list[str]:
 
 def _classes(path: Path, folders: list[str]) -> tuple[str, ...]:
     if len(folders) < 2:
-        found = f"only the class {folders[0]!r}" if folders else "no folder a class"
-        raise BadFile(f"{path} has {found}", "sort its images into a folder for each class, at least two")
+        found = f"only the class {folders[0]!r}" if folders else "no class folders"
+        raise BadFile(f"{path} has {found}", "sort its images into one folder per class, at least two")
     if unprintable := [name for name in folders if name != _printable(name)]:
-        raise BadFile(f"{path} has the class {_printable(unprintable[0])}, which is not UTF-8", "rename the folder")
+        raise BadFile(f"{path}: the folder name {_printable(unprintable[0])} is not UTF-8", "rename the folder")
     return tuple(folders)
 
 
 def _printable(name: str) -> str:
-    """A file name may hold bytes that are no text."""
+    """A file name with "?" for each byte that is not UTF-8."""
     return name.encode("utf-8", "replace").decode()
 
 
@@ -116,7 +117,7 @@ def read(layout: Layout) -> Raw:
 
 
 def _images(root: Path, folder: Path) -> Iterator[File]:
-    """The image files in a class's folder and in those below it; hidden ones and other endings are passed over."""
+    """The image files in a class's folder and its subfolders, without hidden files and files of other endings."""
 
     def fail(error: OSError) -> None:
         raise BadFile(f"{error.filename} cannot be read: {error.strerror}") from None
@@ -130,20 +131,20 @@ def _images(root: Path, folder: Path) -> Iterator[File]:
             full = os.path.join(path, name)
             try:
                 found = os.stat(full)
-                is_file = stat.S_ISREG(found.st_mode)  # a pipe, for one, would be waited for
-            except OSError:  # a link to nothing
+                is_file = stat.S_ISREG(found.st_mode)  # opening a pipe would block
+            except OSError:  # a broken link
                 is_file = False
             yield File(full[prefix:], found.st_size, found.st_mtime_ns) if is_file else File(full[prefix:], -1, 0)
 
 
 class Files:
-    """A source whose images are files, decoded when it is opened or, streamed, when they are used."""
+    """A source of image files, decoded when it is opened or, with `stream`, each time they are used."""
 
     def __init__(self, root: Path, files: list[File], labels: np.ndarray) -> None:
         self.root, self.files, self.labels = root, files, labels
 
     def identities(self) -> np.ndarray:
-        """Equal means: the same bytes. Only files of like size and like end are read whole."""
+        """Equal numbers mean equal bytes. Only files of the same size and with the same end are read whole."""
         keys: list[tuple] = [(file.size_bytes,) for file in self.files]
         for offset in (TAIL_BYTES, None):
             several = Counter(keys)
@@ -165,7 +166,7 @@ class Files:
                     content.seek(max(0, file.size_bytes - tail_bytes))
                 while block := content.read(1 << 20):
                     digest.update(block)
-        except OSError:  # it cannot be read, so it equals nothing: decoding will say what is wrong with it
+        except OSError:  # an unreadable file equals no other; decoding will report it
             return file.name.encode("utf-8", "surrogateescape")
         return digest.digest()
 
@@ -174,15 +175,15 @@ class Files:
         return "".join(lines).encode("utf-8", "surrogateescape")
 
     def content(self) -> Iterator[bytes]:
-        """Names, sizes and times, as the cache of decoded images goes by: reading every file would take minutes."""
+        """Names, sizes and times, like the key of the decoded cache: reading every file would take minutes."""
         for file in self.files:
             yield f"{file.name}\0{file.size_bytes}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape")
 
     def open(
         self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
     ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
-        """Training and validation images share one cache, as another seed may cut them otherwise; the last split, the
-        test, has its own, which all seeds and subsets share. Raises BadFile that names the broken files."""
+        """Training and validation images share one cache, since another seed divides them differently. The last split,
+        the test split, has its own, which all seeds and subsets share. Raises BadFile that names the broken files."""
         *pool, test = splits
         groups = [np.unique(np.concatenate(pool)), np.sort(test)]
         total, done = sum(map(len, groups)), 0
@@ -211,7 +212,7 @@ class Files:
 
 
 class _Selected:
-    """Some rows of a store of pixels, in an order of their own."""
+    """A selection of rows of decoded images, in its own order."""
 
     def __init__(self, store: Pixels, rows: np.ndarray) -> None:
         self._store, self._rows = store, rows

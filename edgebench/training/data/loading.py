@@ -1,4 +1,4 @@
-"""From a dataset to three splits that share no image: the test split, the subset, and validation cut from it."""
+"""Splits a dataset into training, validation and test images, of which no image is in two splits."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from edgebench.training.data.sources import Dataset, Decoding, Images, Raw, Spli
 from edgebench.training.data.subset import is_validation, stratified_order, subset_count
 
 TEST_SHARE = 0.2
+PARTS = (" for training", " for validation")
+USES = {1: " for training", 2: " for training and validation"}  # by how many images of each class are needed
 
 
 def load(
@@ -29,30 +31,33 @@ def load(
     stream: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Splits:
-    """Read, split, subset and resize a dataset (a name or a folder, see `find`).
+    """Read, split and resize a dataset (a name or a folder, see `find`), or a subset of it.
 
-    The test split is the dataset's own, or a fifth of it, stratified; it depends on the dataset alone, so that every
-    seed and subset is judged on the same images. `subset` counts the labelled images used for training and, unless
-    the dataset has a validation split of its own, for validation: one in eight. For one seed a smaller subset's
-    training images are among those of a larger one, its validation images likewise. Each split begins with images of
-    all classes in proportion. A training or validation image that is the same as a test image, byte for byte, is left
-    out, as is one seen before in the dataset.
+    The test split is the dataset's own, or else a stratified fifth of it. It depends on the dataset alone, so that
+    every seed and subset is judged on the same images. `subset` counts the labelled images for training and validation
+    together: one in eight is for validation, unless the dataset has its own validation split. With the same seed, a
+    larger subset contains the training images of a smaller one, and its validation images. The first images of each
+    split have all classes in proportion. A training or validation image is left out if it equals a test image, or an
+    earlier image of the dataset, byte for byte.
 
-    Image files are decoded once into a cache, or with `stream` at each use. `skip_broken` leaves out files that cannot
-    be decoded, which else are an error that names them; `on_progress(done, total)` counts files.
+    Image files are decoded once into a cache, or with `stream` at each use. With `skip_broken`, files that cannot be
+    decoded are left out; otherwise BadFile names them. `on_progress(done, total)` counts files.
     """
     if isinstance(dataset, str):
         dataset = find(dataset, data_dir)
-    raw, train, validation, test, uses = _divided(dataset, subset)
-    labels, per_class, classes = raw.source.labels, len(uses), len(dataset.classes)
+    raw, train, validation, test = _divided(dataset, subset)
+    labels, classes = raw.source.labels, len(dataset.classes)
     own_validation = validation is not None
+    per_class = 1 if own_validation else 2
 
     before = len(train) + (len(validation) if own_validation else 0)
     train, validation = _without_copies(raw.source.identities(), train, validation, test)
     duplicates = before - len(train) - (len(validation) if own_validation else 0)
-    _check_each_class(dataset, labels[train], uses, f" once {duplicates} copies are left out")
+    _check_each_class(
+        dataset, labels[train], per_class, USES[per_class], f" after leaving out {_counted(duplicates, 'duplicate')}"
+    )
     if own_validation and not len(validation):
-        raise BadFile(f"all validation images of dataset {dataset.name} are among its test images", "use others")
+        raise BadFile(f"all validation images of dataset {dataset.name} are test images too", "use other images")
 
     count = subset_count(subset, len(train), classes, per_class)
     order, rank = stratified_order(labels[train], seed, per_class)
@@ -65,10 +70,11 @@ def load(
 
     opened, skipped = raw.source.open((train, validation, test), image_size, Decoding(skip_broken, stream, on_progress))
     if skipped:
-        for use, (_, rows) in zip(uses, opened, strict=False):  # a validation split of its own needs not all classes
-            _check_each_class(dataset, labels[rows], [use], f" once {len(skipped)} broken ones are left out")
+        when = f" after leaving out {_counted(len(skipped), 'broken file')}"
+        for use, (_, rows) in zip(PARTS[:per_class], opened, strict=False):  # its own validation may lack classes
+            _check_each_class(dataset, labels[rows], 1, use, when)
         if not all(len(rows) for _, rows in opened):
-            raise BadFile(f"dataset {dataset.name} has a split without any whole image", "repair its images")
+            raise BadFile(f"every image in one split of dataset {dataset.name} is broken", "repair its images")
     digest = hashlib.sha256()
     for _, rows in opened:
         digest.update(raw.source.names(rows) + b"|")
@@ -78,12 +84,12 @@ def load(
 
 
 def check(dataset: Dataset, subset: str) -> None:
-    """Raise UsageError or BadFile where the dataset cannot have such a subset. No image file is read for it."""
+    """Raise UsageError or BadFile if the dataset cannot have such a subset. Reads no image file."""
     _divided(dataset, subset)
 
 
 def digest(dataset: Dataset) -> str:
-    """sha256 of all that is in a dataset: its classes, labels and images, wherever it lies."""
+    """sha256 of a dataset's classes, labels, splits and images, independent of where it is."""
     raw, found = dataset.read(), hashlib.sha256(repr(dataset.classes).encode())
     for rows in (raw.source.labels, raw.train, raw.validation, raw.test):
         found.update(b"|" + (b"" if rows is None else np.ascontiguousarray(rows).tobytes()))
@@ -92,14 +98,13 @@ def digest(dataset: Dataset) -> str:
     return found.hexdigest()
 
 
-def _divided(
-    dataset: Dataset, subset: str
-) -> tuple[Raw, np.ndarray, np.ndarray | None, np.ndarray, list[str]]:  # fmt: skip
-    """The dataset, its rows for training, validation (if it has such) and testing, and what the first are used for."""
+def _divided(dataset: Dataset, subset: str) -> tuple[Raw, np.ndarray, np.ndarray | None, np.ndarray]:
+    """The dataset, and its rows for training (and validation, if it has no split for it), validation and testing."""
     raw = dataset.read()
     labels, train, validation, test = raw.source.labels, raw.train, raw.validation, raw.test
-    uses = ["to train on"] + ["for validation"] * (validation is None)
-    _check_each_class(dataset, labels[train], [*uses, "for the test split"] if test is None else uses)
+    per_class = 1 if validation is not None else 2
+    needed = per_class + (test is None)
+    _check_each_class(dataset, labels[train], needed, USES[per_class] if test is not None else "")
     if test is None:
         count = max(len(dataset.classes), math.ceil(TEST_SHARE * len(train)))
         order, _ = stratified_order(labels[train], 0, 1)
@@ -107,28 +112,31 @@ def _divided(
     for name, rows in (("validation", validation), ("test", test)):
         if rows is not None and not len(rows):
             raise BadFile(f"dataset {dataset.name} has no images in its {name} split", "add some, or delete the folder")
-    subset_count(subset, len(train), len(dataset.classes), len(uses))  # a mistyped size, before files are read
-    return raw, train, validation, test, uses
+    subset_count(subset, len(train), len(dataset.classes), per_class)  # a mistyped size, before files are read
+    return raw, train, validation, test
 
 
-def _check_each_class(dataset: Dataset, labels: np.ndarray, uses: list[str], when: str = "") -> None:
+def _check_each_class(dataset: Dataset, labels: np.ndarray, needed: int, use: str = "", when: str = "") -> None:
     counts = np.bincount(labels, minlength=len(dataset.classes))
-    poor = np.flatnonzero(counts < len(uses))
+    poor = np.flatnonzero(counts < needed)
     if not len(poor):
         return
-    others = f" (and {len(poor) - 1} more classes have too few)" if len(poor) > 1 else ""
-    needs = " and ".join(f"one {use}" for use in uses)
+    others = f" ({len(poor)} classes have fewer)" if len(poor) > 1 else ""
     raise BadFile(
-        f"class {dataset.classes[poor[0]]!r} of dataset {dataset.name} has {counts[poor[0]]} images{when}{others}: "
-        f"each class needs {needs}",
+        f"class {dataset.classes[poor[0]]!r} of dataset {dataset.name} has {_counted(counts[poor[0]], 'image')}{when}: "
+        f"each class needs at least {needed}{use}{others}",
         "add images to the class, or leave it out",
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _without_copies(
     identities: np.ndarray, train: np.ndarray, validation: np.ndarray | None, test: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Training and validation rows without those that equal a test row or a row kept before, validation first."""
+    """Training and validation rows without copies of a test row or of an earlier row; validation rows come first."""
     taken = np.zeros(identities.max() + 1, bool)
     taken[identities[test]] = True
     kept = []

@@ -1,4 +1,4 @@
-"""Pixels: any picture as 8-bit RGB, and the one way in which images are resized."""
+"""Converts any picture to 8-bit RGB and resizes images: everything in edgebench resizes them here."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-AT_ONCE = 256  # items handed to the threads together: Ctrl-C waits for no more than these
+AT_ONCE = 256  # items handed to the threads together: Ctrl-C waits for at most so many
 
 
 def in_threads(do: Callable[[int], None], count: int, on_progress: Callable[[int], None] = lambda done: None) -> None:
-    """Call `do` with 0 to count − 1, in a thread for each core that this process may use.
+    """Call `do` with each number from 0 to count − 1, in one thread per core that this process may use.
 
-    Pillow decodes and resizes outside Python's lock. The first exception ends the work and is raised.
+    Threads help because Pillow decodes and resizes outside Python's lock. The first exception ends the work and is
+    raised.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with ThreadPoolExecutor(min(cores, max(count, 1)), thread_name_prefix="edgebench-pixels") as pool:
@@ -32,7 +33,7 @@ def in_threads(do: Callable[[int], None], count: int, on_progress: Callable[[int
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """uint8 (n, h, w, 3) → uint8 (n, size, size, 3), bilinear with antialiasing, as `Preprocessing` says.
 
-    The whole image is kept, so one that is not square is squeezed.
+    The whole image is kept: one that is not square is squeezed.
     """
     if images.shape[1:3] == (size, size):
         return images
@@ -48,17 +49,17 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def resized(image: Image.Image, size: int) -> np.ndarray:
-    """An RGB picture as uint8 (size, size, 3): the one resizing of edgebench."""
+    """An RGB picture as uint8 (size, size, 3), resized bilinearly with antialiasing."""
     from PIL import Image
 
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """A picture of any colour mode as its viewer would show it, in RGB.
+    """A picture of any colour mode in RGB, as an image viewer shows it.
 
-    Turned as its EXIF orientation says; 16-bit grey divided by 257, so that 65,535 is white; transparency laid on
-    white; of several frames the first. Raises ValueError for grey values without a known range (floats, 32 bits).
+    It is turned by its EXIF orientation; 16-bit grey is divided by 257, so that 65,535 is white; transparency becomes
+    white; of several frames the first is taken. Raises ValueError for grey values of unknown range (floats, 32 bits).
     """
     from PIL import Image, ImageOps
 
@@ -79,7 +80,7 @@ def _grey_of_16_bits(image: Image.Image) -> Image.Image:
 
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 0xFFFF:
-        raise ValueError("its grey values have 32 bits, of which 16 can be read")
+        raise ValueError("its grey values have 32 bits; at most 16 can be read")
     transparent = image.info.get("transparency")
     grey = np.rint(values / 257).astype(np.uint8)
     if isinstance(transparent, int):

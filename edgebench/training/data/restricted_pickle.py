@@ -1,7 +1,7 @@
-"""Python's pickle format, read without running any of it: plain values and arrays of bytes, nothing else.
+"""Reads pickle files without executing anything in them: only plain values and arrays of bytes.
 
 CIFAR's "python" archives are pickles, and a pickle may name any function to call. Here each name that those files
-need stands for a small class or function of our own, so that not even numpy's are called, and any other is refused.
+need is mapped to a small class or function of this file, so that not even numpy's are called. Any other is refused.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class _DType:
             raise pickle.UnpicklingError(f"an array of {code!r}, where only bytes (u1) are expected")
 
     def __setstate__(self, state: object) -> None:
-        """The byte order and the like, which a byte does not have."""
+        """Ignored: byte order and alignment, which single bytes do not have."""
 
 
 class _Array:
-    """In place of numpy.ndarray: bytes and a shape, made an array when all is read."""
+    """In place of numpy.ndarray: becomes an array of bytes once its state is read."""
 
     value: np.ndarray | None = None
 
@@ -68,23 +68,24 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _check_memo(content: bytes) -> None:
-    """Ten bytes can number their one value 2³² − 1, for which Python would take 64 GiB; nothing is built yet here."""
+    """Refuse huge memo numbers before anything is built: ten bytes can number a value 2³² − 1, and Python would then
+    allocate 64 GiB."""
     for opcode, number, _ in pickletools.genops(content):
         if "PUT" in opcode.name and number > len(content):
-            raise pickle.UnpicklingError(f"it numbers a value {number}, though it has {len(content)} bytes")
+            raise pickle.UnpicklingError(f"it numbers a value {number}, but has only {len(content)} bytes")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The dictionary in a pickle file: texts, numbers, lists and uint8 arrays; keys as str. Raises BadFile."""
+    """The dictionary in a pickle file, with str keys: texts, numbers, lists and uint8 arrays. Raises BadFile."""
     try:
         content = path.read_bytes()
         _check_memo(content)
         found = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except OSError as error:
         raise BadFile(f"{path} cannot be read: {error.strerror}", "fetch the dataset again") from None
-    except Exception as error:  # a damaged pickle fails in whatever the damage made of it
-        raise BadFile(f"{path} is no data file that can be read: {error}", "fetch the dataset again") from None
+    except Exception as error:  # a damaged pickle can fail anywhere
+        raise BadFile(f"{path} is not a readable data file: {error}", "fetch the dataset again") from None
     if not isinstance(found, dict):
-        raise BadFile(f"{path} holds no dictionary", "fetch the dataset again")
+        raise BadFile(f"{path} does not hold a dictionary", "fetch the dataset again")
     plain = {key.decode("latin1") if isinstance(key, bytes) else str(key): value for key, value in found.items()}
     return {key: value.value if isinstance(value, _Array) else value for key, value in plain.items()}

@@ -1,4 +1,4 @@
-"""What a dataset is: its name and nature, its images as they lie on disk or in memory, and the splits cut from them."""
+"""The types of a dataset: what a reader of a file layout returns, and the splits that are cut from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from edgebench.protocols import Pixels
 from edgebench.specs import DataSplit
 from edgebench.training.data.pixels import resize
 
-IN_MEMORY_BYTES = 1 << 30  # a split that is larger once resized (all of CIFAR-10 at 224 pixels) is resized on demand
+IN_MEMORY_BYTES = 1 << 30  # a split larger than this once resized (all of CIFAR-10 at 224 pixels) is resized on demand
+FETCH_AGAIN = "fetch the dataset again: this file is truncated, or a different one"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset cut in three; no image is in two of them. The start of each holds the classes in proportion."""
+    """A dataset cut in three; no image is in two of them. The first images of each have all classes in proportion."""
 
     train: Images
     validation: Images
@@ -47,28 +48,31 @@ class Decoding:
 
 
 class Source(Protocol):
-    """All labelled images of a dataset, whatever split they belong to. A row is the number of an image."""
+    """All labelled images of a dataset, of all its splits. A row is the number of an image."""
 
     labels: np.ndarray  # int64 (n,)
 
     def identities(self) -> np.ndarray:
-        """int64 (n,): the same number for images that are the same, byte for byte, and for no others."""
+        """int64 (n,): equal numbers for images that are equal byte for byte, and for no others."""
 
     def names(self, rows: np.ndarray) -> bytes:
-        """What tells these images, in this order, from any others of the dataset; to be hashed."""
+        """Bytes to hash that identify these images, in this order, among those of the dataset."""
 
     def content(self) -> Iterator[bytes]:
-        """What changes if and only if an image does; to be hashed."""
+        """Bytes to hash that change if and only if an image does."""
 
     def open(
         self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
     ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
-        """The pixels of each split and the rows that they are of, and the names of the broken images left out."""
+        """The pixels of each split with their rows, and the names of the broken images that were left out.
+
+        splits: rows, int64 (n,) each; the last one is the test split. size: of the square images, in pixels.
+        """
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A source, and which of its rows the dataset itself sets apart (None: it does not)."""
+    """A source, and the rows of each split that the dataset itself defines (None: it defines no such split)."""
 
     source: Source
     train: np.ndarray
@@ -78,8 +82,8 @@ class Raw:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that was found. `image_size` is a good size to train at, in pixels; `flip` says whether a mirrored
-    image keeps its class; `read` gives the images."""
+    """A dataset that was found. `image_size`: a good size to train at, in pixels; `flip`: whether a mirrored image
+    keeps its class; `read` returns the images."""
 
     name: str
     classes: tuple[str, ...]
@@ -115,7 +119,7 @@ class Arrays:
 
 
 class _Resized:
-    """Some images of an array, resized each time they are asked for."""
+    """Some images of an array, resized each time they are used."""
 
     def __init__(self, images: np.ndarray, rows: np.ndarray, size: int) -> None:
         self._images, self._rows, self._size = images, rows, size

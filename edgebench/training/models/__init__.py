@@ -1,4 +1,4 @@
-"""Networks: built by name or from the user's own file, fed with weights, and restored from a checkpoint."""
+"""Networks: builds one by its name or from the user's file, and restores one from a checkpoint."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import nn
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import registry
 from edgebench.specs import Artifact, ModelInfo
-from edgebench.training.models import cost, own, small
+from edgebench.training.models import cost, custom, small_images
 from edgebench.training.models.finetune import freeze, hasten_statistics, keep_frozen, parameter_groups
 from edgebench.training.models.names import GROUPS, SHORT_NAMES, import_timm, timm_name_of
+from edgebench.training.models.small_images import Adaptation
 from edgebench.training.models.weights import WeightsReport, input_statistics, load_weights
 
 __all__ = [
@@ -24,27 +25,27 @@ __all__ = [
 
 
 def resolve(name: str) -> str:
-    """The timm name that a name means, or the name itself where it is a plug-in's or a function's in a file.
+    """The timm name for `name`, or `name` itself if it is a plug-in's or a function's in a file. Executes nothing.
 
-    Raises UsageError or BadFile for one that means nothing, and offers the closest ones. Executes nothing.
+    Raises UsageError, which offers the closest names, or BadFile if nothing has this name.
     """
-    if own.is_function(name):
-        path, _ = own.split(name)
+    if custom.is_function(name):
+        path, _ = custom.split(name)
         if not path.is_file():
             raise BadFile(f"{path} does not exist", "check the path: it is relative to the current folder")
         return name
     if name.endswith(".toml"):
-        return timm_name_of(own.read_toml(Path(name))[0])
+        return timm_name_of(custom.read_toml(Path(name))[0])
     return name if _is_plugin(name) else timm_name_of(name, tuple(registry.names("models")))
 
 
 def is_timm(name: str) -> bool:
-    """Does a name, or the TOML that it names, mean a network of timm's? One that means nothing counts as timm's."""
-    return not own.is_function(name) and not _is_plugin(name)
+    """Whether a name, or the TOML that it names, means a network of timm's. An unknown name counts as timm's."""
+    return not custom.is_function(name) and not _is_plugin(name)
 
 
 def _is_plugin(name: str) -> bool:
-    """timm's own names come first: a plug-in cannot take one over unseen."""
+    """timm's names come first: a plug-in cannot silently take one over."""
     return name in registry.names("models") and name not in SHORT_NAMES and not _timm_has(name)
 
 
@@ -55,26 +56,26 @@ def _timm_has(name: str) -> bool:
 def build(
     name: str, classes: int, image_size: int, seed: int, *, pretrained: bool = False, adapt: bool = True
 ) -> tuple[nn.Module, ModelInfo]:
-    """A network for `classes` classes and square images of `image_size` pixels, in eval mode, and what it costs.
+    """A network for `classes` classes and square images of `image_size` pixels, in eval mode, and its description.
 
     `name`: a short name, a timm name, the path of a TOML, a plug-in's name, or `FILE.py:function`, which executes that
-    file. With `adapt` timm's networks are adapted to small images; `ModelInfo.adapted` says how. `pretrained` fetches
-    timm's weights from the network and gives the classifier new ones. Raises UsageError if it cannot take images of
-    that size.
+    file. With `adapt`, timm's networks are adapted to small images; `ModelInfo.adapted` says how. `pretrained`
+    downloads timm's weights; the classifier gets new ones. Raises UsageError if the network cannot take images of this
+    size.
     """
     target = resolve(name)
     if is_timm(name):
-        extra = own.read_toml(Path(name))[1] if name.endswith(".toml") else {}
+        extra = custom.read_toml(Path(name))[1] if name.endswith(".toml") else {}
         return _build_timm(name, target, extra, classes, image_size, seed, pretrained, adapt)
     if pretrained:
-        raise UsageError(f"timm has no weights for {name}, which is not its own", "--init-weights FILE.safetensors")
+        raise UsageError(f"timm has no weights for {name}: it is not a timm model", "--init-weights FILE.safetensors")
     torch.manual_seed(seed)
     given = {"num_classes": classes, "image_size": image_size}
-    if own.is_function(name):
-        (model, sha256), origin = own.from_function(name, classes, image_size), "file"
+    if custom.is_function(name):
+        (model, sha256), origin = custom.from_function(name, classes, image_size), "file"
     else:
-        model, sha256, origin = own.from_plugin(name, classes, image_size), "", "plugin"
-    own.check_output(model, name, classes, image_size)
+        model, sha256, origin = custom.from_plugin(name, classes, image_size), "", "plugin"
+    custom.check_output(model, name, classes, image_size)
     return model, _info(model, image_size, name=name, timm_name="", arguments=given, origin=origin, file_sha256=sha256)
 
 
@@ -87,31 +88,33 @@ def _build_timm(
         raise UsageError(
             f"timm has no pretrained weights for {name}", "another model, or --init-weights FILE.safetensors"
         )
-    *adapted, plain = small.plans(timm_name, {**extra, "num_classes": classes}, image_size)
+    *adapted, plain = small_images.adaptations(timm_name, {**extra, "num_classes": classes}, image_size)
     made = None
     for plan in adapted if adapt else ():
-        with contextlib.suppress(Exception):  # a network that cannot be adapted is taken as it is
+        with contextlib.suppress(Exception):  # a network that cannot be adapted is built unchanged
             made = _made(name, timm_name, plan, image_size, seed)
     try:
         model, info = made or _made(name, timm_name, plain, image_size, seed)
-    except Exception as error:  # unusual arguments fail in as many ways as there are networks
+    except Exception as error:  # unusual arguments can raise anything
         size = f"{image_size} × {image_size} pixels"
         if extra:
             what = f"{timm_name} with the arguments of {name} does not work for images of {size}"
-            raise UsageError(f"{what}: {_first_line(error)}", f"mend the arguments in {name}") from None
+            raise UsageError(f"{what}: {_first_line(error)}", f"change the arguments in {name}") from None
         if not isinstance(error, (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)):
             raise
+        made_for = config.input_size[-1] if config else image_size
+        fix = f"this network takes {made_for} × {made_for}: --image-size {made_for}"
         raise UsageError(
             f"{name} cannot take images of {size}: {_first_line(error)}",
-            "give a larger --image-size, a multiple of 32 (224 works for every backbone)",
+            fix if made_for != image_size else "another --image-size, for example a multiple of 32",
         ) from None
     return (_pretrained(info) if pretrained else model), info
 
 
-def _made(name: str, timm_name: str, plan: small.Plan, image_size: int, seed: int) -> tuple[nn.Module, ModelInfo]:
+def _made(name: str, timm_name: str, plan: Adaptation, image_size: int, seed: int) -> tuple[nn.Module, ModelInfo]:
     torch.manual_seed(seed)
     model = import_timm().create_model(timm_name, pretrained=False, **plan.arguments).eval()
-    small.set_strides(model, plan.strides)
+    small_images.set_strides(model, plan.strides)
     fields = {"arguments": plan.arguments, "strides": plan.strides, "adapted": plan.notes}
     return model, _info(model, image_size, name=name, timm_name=timm_name, **fields)
 
@@ -119,12 +122,12 @@ def _made(name: str, timm_name: str, plan: small.Plan, image_size: int, seed: in
 def _pretrained(info: ModelInfo) -> nn.Module:
     try:
         model = import_timm().create_model(info.timm_name, pretrained=True, **info.arguments).eval()
-    except Exception as error:  # the hub's client raises what it likes, and so does what is below it
+    except Exception as error:  # the hub's client and its libraries can raise anything
         raise EdgebenchError(
             f"the pretrained weights of {info.name} could not be fetched: {_first_line(error)}",
-            "without a network: copy a file of its weights here and give --init-weights FILE.safetensors",
+            "without a network: copy a file with its weights here, then --init-weights FILE.safetensors",
         ) from None
-    small.set_strides(model, info.strides)
+    small_images.set_strides(model, info.strides)
     return model
 
 
@@ -137,8 +140,8 @@ def _info(model: nn.Module, image_size: int, **fields: Any) -> ModelInfo:
 def restore(artifact: Artifact) -> nn.Module:
     """The network of a checkpoint with its trained weights, in eval mode. Raises BadFile if they do not fit.
 
-    Nothing that the checkpoint names is executed. Where the network is a function in a user's file, the user names
-    that file in EDGEBENCH_TRUST_MODEL, and its sha256 must be the recorded one: see `own.restore_function`.
+    Nothing that the checkpoint names is executed. If the network is a function in a user's file, the user names that
+    file in EDGEBENCH_TRUST_MODEL, and its sha256 must be the recorded one: see `custom.restore_function`.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -150,7 +153,7 @@ def restore(artifact: Artifact) -> nn.Module:
         model = _rebuild(artifact)
         model.load_state_dict(load_file(path), strict=True)
     except (SafetensorError, RuntimeError, TypeError, ValueError, AttributeError, AssertionError) as error:
-        raise BadFile(f"{path} does not fit {artifact.model.name}: {_first_line(error)}", "train anew") from None
+        raise BadFile(f"{path} does not fit {artifact.model.name}: {_first_line(error)}", "train again") from None
     return model.eval()
 
 
@@ -159,22 +162,24 @@ def _rebuild(artifact: Artifact) -> nn.Module:
     if info.origin != "timm":
         classes, image_size = (info.arguments.get(key) for key in ("num_classes", "image_size"))
         if not (type(classes) is int and type(image_size) is int):
-            raise BadFile(f"{artifact.path}: the model's arguments are not num_classes and image_size", "train anew")
+            raise BadFile(f"{artifact.path}: the model's arguments are not num_classes and image_size", "train again")
         if info.origin == "file":
-            return own.restore_function(info.name, info.file_sha256, classes, image_size)
-        return own.from_plugin(info.name, classes, image_size)
+            return custom.restore_function(info.name, info.file_sha256, classes, image_size)
+        return custom.from_plugin(info.name, classes, image_size)
     if not _timm_has(info.timm_name):
         raise EdgebenchError(
             f"this timm ({timm.__version__}) does not know the checkpoint's model {info.timm_name!r}",
             f"install the timm it was trained with: {artifact.tools.get('timm', 'see checkpoint.json')}",
         )
     ours = {"num_classes", "img_size"}
-    own.refuse_reserved({k: v for k, v in info.arguments.items() if k not in ours}, str(artifact.path))
+    custom.refuse_reserved({k: v for k, v in info.arguments.items() if k not in ours}, str(artifact.path))
     model = timm.create_model(info.timm_name, pretrained=False, **info.arguments)
-    small.set_strides(model, info.strides)
+    small_images.set_strides(model, info.strides)
     return model
 
 
 def _first_line(error: BaseException) -> str:
     lines = (str(error).strip() or type(error).__name__).splitlines()
-    return " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])  # torch's first only announces
+    return " ".join(
+        line.strip() for line in lines[: 1 + lines[0].endswith(":")]
+    )  # torch's first line may only announce the next

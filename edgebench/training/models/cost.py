@@ -1,4 +1,4 @@
-"""What one image costs a network: multiply-accumulates and activations, counted while it runs."""
+"""Counts what one image costs a network: multiply-accumulates (MACs) and activations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COUNTED = {_aten.convolution, _aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm}
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one image. macs: multiply-accumulates; activations: elements that convolutions and matrix products put out."""
+    """Of one image. macs: multiply-accumulates; activations: output elements of convolutions and matrix products."""
 
     macs: int
     activations: int
@@ -37,18 +37,18 @@ class _Activations(TorchDispatchMode):
 
 
 def count(model: nn.Module, image_size: int) -> Cost:
-    """The cost of one square image of `image_size` pixels, attention included; runs on the model's own device.
+    """The cost of one square image of `image_size` pixels, with attention. Runs the model once, on its own device.
 
-    MACs by torch's FlopCounterMode, which counts a MAC as two FLOPs. Activations as Radosavovic et al. define them
-    (Designing Network Design Spaces, 2020: the size of the output tensors of all convolutions), extended to matrix
-    products as fvcore's ActivationCountAnalysis does, whose figures timm publishes.
+    MACs: by torch's FlopCounterMode, which counts a MAC as two FLOPs. Activations: as Radosavovic et al. define them
+    (Designing Network Design Spaces, 2020: the size of the output tensors of all convolutions), and of matrix products
+    too, like fvcore's ActivationCountAnalysis, whose figures timm publishes.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next((p.device for p in model.parameters()), torch.get_default_device())
     image = torch.zeros(1, 3, image_size, image_size, device=device)
-    # The counter does not know the CPU's fused attention; the plain formula has the same products, which it does know.
+    # The counter cannot count the CPU's fused attention; the plain formula has the same products.
     with (
         torch.no_grad(),
         sdpa_kernel(SDPBackend.MATH),

@@ -1,4 +1,4 @@
-"""The short names of timm's networks, and timm itself, also beside a torchvision that does not fit."""
+"""The short names of timm's networks, and importing timm even beside a torchvision that does not match torch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 
 from edgebench.errors import unknown_name
 
-# The short names that a user types, and the timm model each stands for. Where a family was released in several sizes
-# it is the smallest that timm has ImageNet weights for.
+# The short names that a user types, and the timm model of each. Of a family with several sizes, the smallest for which
+# timm has ImageNet weights.
 GROUPS = {
     "the seven backbones": {
         "convnext_v2_tiny": "convnextv2_tiny",
@@ -48,11 +48,11 @@ _LIBRARIES: list[torch.library.Library] = []  # an operator lives only as long a
 
 @cache
 def import_timm() -> Any:
-    """Import timm also beside a torchvision that does not fit torch.
+    """Import timm even beside a torchvision that does not match torch.
 
-    A CPU-only or Jetson torch beside the CUDA-built torchvision of PyPI cannot load torchvision's compiled part, and
-    `import torchvision` then dies on `operator torchvision::nms does not exist`. No classifier needs it: declaring the
-    two operators lets torchvision's pure Python part, which is all that timm uses, import.
+    A CPU-only or Jetson torch cannot load the compiled part of PyPI's CUDA-built torchvision, and `import torchvision`
+    then fails with `operator torchvision::nms does not exist`. No classifier needs that operator. Once the two
+    operators are declared, torchvision's pure Python part imports, and timm uses nothing else.
     """
     try:
         return _timm()
@@ -69,7 +69,7 @@ def import_timm() -> Any:
 
 
 def _timm() -> Any:
-    """timm, kept from loading wandb, which it does where that is installed and which takes a second."""
+    """timm, without wandb: timm imports it if it is installed, which takes a second."""
     absent = object()
     before = sys.modules.get("wandb", absent)
     if before is absent:
@@ -84,16 +84,16 @@ def _timm() -> Any:
 
 
 def timm_name_of(name: str, others: tuple[str, ...] = ()) -> str:
-    """The timm name that a short name or timm name means. Raises UsageError that offers the closest ones.
+    """The timm name for a short name or a timm name. Raises UsageError, which offers the closest names.
 
-    `others`: further names that could have been meant.
+    `others`: further names to offer.
     """
     timm = import_timm()
     timm_name = SHORT_NAMES.get(name, name)
     known = timm.is_model(timm_name.split(".")[0])
     try:
         timm.get_pretrained_cfg(timm_name)
-    except RuntimeError:  # timm has the network, but not with the weights that the tag after the dot names
+    except RuntimeError:  # timm has the network, but no weights with the tag after the dot
         known = False
     if not known:
         raise unknown_name(

@@ -1,4 +1,4 @@
-"""Weights that a network starts from: a safetensors file to a network, what fitted, and what inputs they expect."""
+"""Loads a network's first weights from a safetensors file, and reports which of them fitted."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from edgebench.specs import ModelInfo
 from edgebench.training.models.finetune import classifier_names
 from edgebench.training.models.names import import_timm
 
-# Below this share of the network's tensors, the head aside, the file is another network's. High, since relatives share
-# much: EfficientNet-B0 finds 79 % of its tensors in Lite0's file, and would be left without its squeeze-and-excitation.
+# If a smaller share of the network's tensors (without the head) is in the file, it belongs to another network. The
+# share is high because related networks have much in common: EfficientNet-B0 finds 79 % of its tensors in Lite0's file,
+# and its squeeze-and-excitation layers would stay untrained.
 LEAST_MATCH = 0.9
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".tar", ".th")
 
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What became of each tensor of a weights file. Names are the network's, those in `unused` the file's.
+    """What was done with each tensor. Names are the network's; in `unused` they are the file's.
 
-    `matched` includes what was `resampled` to another patch size, image size or window; `head` is the classifier, new
-    because the file has another number of classes; `mismatched` have another shape in the file and `missing` are not
-    in it: both keep their fresh values.
+    `matched` includes those `resampled` to another patch size, image size or window. `head`: the classifier, new
+    because the file has another number of classes. `mismatched` have another shape in the file, `missing` are not in
+    it; both keep their initial values.
     """
 
     path: str
@@ -56,7 +57,7 @@ class WeightsReport:
 
     @property
     def text(self) -> str:
-        """The line, then every tensor that was not simply taken over, by what became of it."""
+        """The line, then every tensor that was not simply copied, grouped by what was done with it."""
         lines = [self.line]
         for what in ("resampled", "head", "mismatched", "missing", "unused"):
             if names := getattr(self, what):
@@ -65,11 +66,11 @@ class WeightsReport:
 
 
 def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport:
-    """Load what fits by name and shape from a safetensors file; timm's own filters rename and resample first.
+    """Load the tensors of a safetensors file that fit by name and shape, after timm's own renaming and resampling.
 
-    Patch and position embeddings and tables of relative positions are resampled to the model's where timm knows how.
-    A classifier of another number of classes stays fresh. Raises BadFile, and leaves the model as it was, if the file
-    cannot be read, holds numbers that are not finite, or is another network's.
+    Patch embeddings, position embeddings and tables of relative positions are resampled where timm knows how. A
+    classifier for another number of classes keeps its initial values. Raises BadFile, and leaves the model as it was,
+    if the file cannot be read, has numbers that are not finite, or belongs to another network.
     """
     raw = _read(path)
     weights = _filtered(model, info, raw)
@@ -77,14 +78,14 @@ def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport
     heads = classifier_names(model)
     in_head = {name for name in own if any(name.startswith(f"{head}.") for head in heads)}
     fits = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
-    counters = {name for name in own if name.endswith("num_batches_tracked")}  # written by torch alone
+    counters = {name for name in own if name.endswith("num_batches_tracked")}  # only torch writes it
     matched = [name for name in fits if name not in counters]
     wanted = [name for name in own if name not in in_head | counters]
     body = [name for name in matched if name not in in_head]
     if len(body) < LEAST_MATCH * len(wanted):
         raise BadFile(
             f"{path} holds the weights of another model: {len(body)} of {len(wanted)} tensors of {info.name} match",
-            "give the file of the same network, or the --model that it belongs to",
+            "give a file for this network, or the --model that the file belongs to",
         )
     if bad := next((name for name in fits if not torch.isfinite(fits[name]).all()), None):
         raise BadFile(f"{path}: the tensor {bad!r} holds NaN or infinity", "give an undamaged file")
@@ -107,24 +108,25 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise BadFile(f"{path} does not exist" if not path.exists() else f"{path} is no file")
+        raise BadFile(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     if path.suffix != ".safetensors":
-        what = "is a pickle, which can run any code when it is read" if path.suffix in PICKLED else "is no .safetensors"
+        pickle = path.suffix in PICKLED
+        what = "is a pickle, which can run any code when it is read" if pickle else "is not a .safetensors file"
         code = "import sys, torch; from safetensors.torch import save_file; a, b = sys.argv[1:]; "
         code += "save_file(torch.load(a, weights_only=True), b)"
         raise BadFile(
             f"{path} {what}",
-            f"if you trust where it comes from, convert it: python -c '{code}' {path.name} {path.stem}.safetensors",
+            f"if you trust its source, convert it: python -c '{code}' {path.name} {path.stem}.safetensors",
         )
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BadFile(f"{path} is damaged or no safetensors file: {reason}", "copy or download it again") from None
+        raise BadFile(f"{path} is damaged or not a safetensors file: {reason}", "copy or download it again") from None
 
 
 def _filtered(model: nn.Module, info: ModelInfo, raw: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights under the model's names and, where timm's filter for it knows how, in its shapes."""
+    """The weights with the model's names and, if timm has a filter for it, in the model's shapes."""
     weights = {name.removeprefix("module."): tensor for name, tensor in raw.items()}  # as DataParallel saves
     if info.origin != "timm":
         return weights
@@ -134,17 +136,17 @@ def _filtered(model: nn.Module, info: ModelInfo, raw: dict[str, torch.Tensor]) -
         return weights
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of torch, about how timm's interpolation indexes
+            warnings.simplefilter("ignore", UserWarning)  # torch warns about indexing in timm's interpolation
             return filter_fn(dict(weights), model)
-    except Exception:  # a file of another network: how many tensors match says so better than what the filter met
+    except Exception:  # a file of another network: the number of matching tensors gives the better message
         return weights
 
 
 def input_statistics(info: ModelInfo) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Mean and deviation, in shares of 255, that timm's weights of this network were trained with; None if unknown.
 
-    A fine-tuned network is to be fed with these, not with those of the new data. They are not always ImageNet's: the
-    tf_ networks have 0.5 and 0.5, MobileCLIP 0 and 1.
+    A fine-tuned network needs these, not those of the new data. They are not always ImageNet's: the tf_ networks have
+    0.5 and 0.5, MobileCLIP has 0 and 1.
     """
     config = import_timm().get_pretrained_cfg(info.timm_name) if info.origin == "timm" else None
     return (tuple(config.mean), tuple(config.std)) if config is not None else None

@@ -37,7 +37,7 @@ def refused(done, code: int, *says: str) -> None:
         (("train", "--dataset", "digit"), 2, ["unknown dataset 'digit'", "did you mean digits"]),
         (("train", "--subset", "5000"), 2, ["larger than the 1437", "--subset full"]),
         (("train", "--subset", "9"), 2, ["too small for 10 classes", "--subset 20"]),
-        (("train", "--subset", "many"), 2, ["'many' is no size"]),
+        (("train", "--subset", "many"), 2, ["'many' is not a size"]),
         (("train", "--epochs", "0"), 2, ["--epochs is 0"]),
         (("train", "--lr", "nan"), 2, ["--lr is nan"]),
         (("train", "--image-size", "9", "--model", "vit_base", "--no-adapt"), 2, ["9 × 9 pixels", "--image-size"]),

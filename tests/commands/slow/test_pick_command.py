@@ -36,7 +36,7 @@ from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Outcome, Step
 from edgebench.training import checkpoint, models
 from edgebench.training.data.decoding import decode
-from edgebench.training.models import own
+from edgebench.training.models import custom
 
 FUNCTIONS = ("linear", "convolution")
 OWN = """from torch import nn
@@ -63,7 +63,7 @@ class Here:
 
     def start(self, step: Step) -> Outcome:
         self.log.append(step.title)
-        os.environ.pop(own.TRUST, None)  # a step's own process begins without
+        os.environ.pop(custom.TRUST, None)  # a step's own process begins without
         begun = self.kept.begin(step)
         self.done.append(self.kept.end(perform(begun, self.kept)))
         return begun
@@ -125,7 +125,7 @@ def short() -> Iterator[None]:
         patch.setattr(picking, "MOST_EPOCHS", 4)
         patch.setattr(pick_steps, "FINAL_S", 1.0)
         patch.setattr(halving, "FINALISTS", 1)
-        patch.setenv(own.TRUST, "")  # put back at the end, whatever the steps make of it
+        patch.setenv(custom.TRUST, "")  # put back at the end, whatever the steps make of it
         yield
 
 
@@ -156,7 +156,7 @@ def test_the_folder_answers_as_torch_does(answer, photos: Path, monkeypatch: pyt
     assert told.returncode == 0, told.stderr
     found = np.array(json.loads(told.stdout))
     (source,) = [c for c in Workspace(root).all_checkpoints() if c.identity == checkpoint_of(out)]
-    monkeypatch.setenv(own.TRUST, source.training.config.model)
+    monkeypatch.setenv(custom.TRUST, source.training.config.model)
     expected = torch_answers(artifact.read(source.path), np.stack([decode(path, SIZE) for path in images]))
     assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-3
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()

@@ -122,7 +122,7 @@ def test_resizing_keeps_the_mean_and_the_orientation() -> None:
     "subset", ["0", "-5", "1.5", "nan", "inf", "-inf", "many", "", "0.0", "-0.1", "1e3", "10%", "1/2"]
 )
 def test_what_is_no_size(subset: str) -> None:
-    with pytest.raises(UsageError, match="is no size") as caught:
+    with pytest.raises(UsageError, match="is not a size") as caught:
         data.load("digits", subset, 8, 0)
     assert repr(subset) in caught.value.message
     assert all(word in caught.value.fix for word in ("full", "500", "0.1"))

@@ -121,7 +121,7 @@ def test_a_member_that_does_not_belong_there_is_refused(member: str | tarfile.Ta
     name = member if isinstance(member, str) else member.name
     content = b"content" if isinstance(member, str) else member
     made = packed(tmp_path / "bad.tar.gz", members={name: content})
-    with pytest.raises(BadFile, match="does not belong into"):
+    with pytest.raises(BadFile, match="does not belong in"):
         download.fetch(made, tmp_path / "data")
     assert left_behind(tmp_path / "data") == [] and not (tmp_path / "outside").exists()
 

@@ -39,7 +39,7 @@ def test_a_cut_binary_file(fine: bool, record: int, cut: int, tmp_path: Path) ->
     path = write_cifar(tmp_path / "cifar", fine=fine) / ("train.bin" if fine else "data_batch_2.bin")
     content = path.read_bytes()
     path.write_bytes(content[:-cut] if cut > 0 else b"")
-    refused(tmp_path / "cifar", str(path), f"no multiple of a record's {record}")
+    refused(tmp_path / "cifar", str(path), f"not a multiple of the record size {record}")
 
 
 @pytest.mark.parametrize("pickled", [False, True])
@@ -88,7 +88,7 @@ def test_a_pickle_that_would_call_something_is_refused_by_name(function, name: s
 @pytest.mark.parametrize(
     "content, word",
     [
-        ([1, 2], "no dictionary"),
+        ([1, 2], "does not hold a dictionary"),
         ({b"labels": [0]}, "no images"),
         ({b"data": np.zeros((2, 5), np.uint8), b"labels": [0, 1]}, "no images"),
         ({b"data": np.zeros((2, 3072), np.float32), b"labels": [0, 1]}, "only bytes"),
@@ -145,7 +145,7 @@ def test_a_damaged_pickle_is_read_or_refused(batch: tuple[Path, bytes], drawn: s
 
 def test_a_pickle_that_would_take_all_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "meta").write_bytes(b"\x80\x02}r\xff\xff\xff\xff.")
-    with pytest.raises(BadFile, match="numbers a value 4294967295, though it has 9 bytes"):
+    with pytest.raises(BadFile, match="numbers a value 4294967295, but has only 9 bytes"):
         restricted_pickle.read(tmp_path / "meta")
 
 
@@ -159,10 +159,10 @@ def test_a_pickle_that_would_take_all_memory_is_refused(tmp_path: Path) -> None:
         (lambda content: b"\0\0\x08\x01" + content[4:], "begins with 00 00 08 01"),
         (lambda content: b"", "begins with nothing"),
         (lambda content: content[:10], "ends within its header"),
-        (lambda content: content[:-1], "promises 60 × 28 × 28 bytes of content and has 47039 bytes"),
-        (lambda content: content + b"x", "and has more"),
-        (lambda content: content[:4] + b"\xff" * 12 + content[16:], "which no such dataset has"),
-        (lambda content: content[:4] + b"\0" * 4 + content[8:], "which no such dataset has"),
+        (lambda content: content[:-1], "announces 60 × 28 × 28 bytes of content, but has 47039"),
+        (lambda content: content + b"x", "but has more"),
+        (lambda content: content[:4] + b"\xff" * 12 + content[16:], "more than any dataset of this kind"),
+        (lambda content: content[:4] + b"\0" * 4 + content[8:], "more than any dataset of this kind"),
     ],
 )
 def test_a_damaged_idx_file(change, word: str, gzipped: bool, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def refused(root: Path, *words: str, **options) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", str(tmp_path / "empty"), "no folder a class")
+    refused(tmp_path / "empty", str(tmp_path / "empty"), "no class folders")
 
 
 def test_one_class_only(tmp_path: Path) -> None:
@@ -137,16 +137,19 @@ def test_one_class_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_a_class_with_too_few_images(count: int, tmp_path: Path) -> None:
     root = write_images(tmp_path / "animals", {"cat": 9, "dog": 9, "owl": count})
-    needs = "one to train on and one for validation and one for the test split"
-    refused(root, f"class 'owl' of dataset animals has {count} images", needs)
+    had = f"{count} image{'s' * (count != 1)}"
+    refused(root, f"class 'owl' of dataset animals has {had}: each class needs at least 3")
 
 
 @pytest.mark.parametrize(
     "given, needs",
-    [({"train": 1, "test": 2}, "one to train on and one for validation"), ({"train": 0, "val": 1, "test": 1}, "train")],
+    [
+        ({"train": 1, "test": 2}, "at least 2 for training and validation"),
+        ({"train": 0, "val": 1, "test": 1}, "at least 1 for training"),
+    ],
 )
 def test_a_split_with_too_few_images(given: dict[str, int], needs: str, tmp_path: Path) -> None:
-    refused(write_split_images(tmp_path / "robots", given), "class 'cat'", "and 2 more classes", needs)
+    refused(write_split_images(tmp_path / "robots", given), "class 'cat'", "(3 classes have fewer)", needs)
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
@@ -165,7 +168,7 @@ def test_splits_that_do_not_go_together(tmp_path: Path) -> None:
     refused(write_split_images(tmp_path / "b", {"train": 9, "val": 2, "validation": 2}), "both val/ and validation/")
     flat = write_split_images(tmp_path / "c", {"train": 9})
     (flat / "val").mkdir()
-    refused(flat, str(flat / "val"), "no folder a class")
+    refused(flat, str(flat / "val"), "no class folders")
 
 
 def test_a_class_that_is_no_text(tmp_path: Path) -> None:
@@ -198,7 +201,12 @@ def test_broken_images_are_named_before_training(stream: bool, tmp_path: Path) -
         refused(root, "4 of 37 images cannot be decoded", "and 1 more", str(root / "cat/000.png"), stream=stream)
     for name in ("cat/000.png", "cat/bomb.bmp"):
         (root / name).unlink()
-    refused(root, f"{root / 'dog/001.png'} (no image that Pillow knows)", "(no file, or a link to none)", stream=stream)
+    refused(
+        root,
+        f"{root / 'dog/001.png'} (not an image that Pillow can read)",
+        "(not a file, or a broken link)",
+        stream=stream,
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -217,7 +225,7 @@ def test_a_class_whose_images_are_all_broken_is_an_error_all_the_same(tmp_path: 
     root = write_split_images(tmp_path / "robots")
     for path in (root / "train/owl").iterdir():
         path.write_text(path.name)
-    refused(root, "class 'owl' of dataset robots has 0 images once 10 broken ones", skip_broken=True)
+    refused(root, "class 'owl' of dataset robots has 0 images after leaving out 10 broken files", skip_broken=True)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -236,7 +244,7 @@ def test_named_pipes_are_not_waited_for(tmp_path: Path) -> None:
     root = write_images(tmp_path / "animals")
     for name in CLASSES:
         os.mkfifo(root / name / "pipe.png")
-    refused(root, "3 of 33 images cannot be decoded", "no file")
+    refused(root, "3 of 33 images cannot be decoded", "not a file")
 
 
 # The cache
@@ -312,7 +320,7 @@ def test_a_file_that_breaks_while_streaming_is_named(tmp_path: Path) -> None:
     splits = load(root, stream=True)
     for path in root.glob("*/*.png"):
         path.write_text("no image")
-    with pytest.raises(BadFile, match=r"\.png can no longer be decoded: no image"):
+    with pytest.raises(BadFile, match=r"\.png can no longer be decoded: not an image"):
         splits.train.images[np.array([0, 1])]
 
 

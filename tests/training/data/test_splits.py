@@ -170,7 +170,7 @@ def test_files_of_one_size_and_one_end_are_no_copies(tmp_path: Path) -> None:
 def test_a_class_that_consists_of_copies_is_an_error(tmp_path: Path) -> None:
     root = write_splits(tmp_path / "robots", {"train": 4, "test": 2})
     copy(root / "test/cat/001.png", *sorted((root / "train/cat").iterdir())[1:])
-    with pytest.raises(BadFile, match=r"class 'cat' of dataset robots has 1 images once 3 copies are left out"):
+    with pytest.raises(BadFile, match=r"class 'cat' of dataset robots has 1 image after leaving out 3 duplicates"):
         data.load(str(root), "full", 12, 0)
 
 

@@ -1,4 +1,4 @@
-"""How a network is adapted to small images, so that its last feature map is more than a pixel or two."""
+"""Adapts a network to small images, so that its last feature map is larger than a pixel or two."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from torch import nn
 
 from edgebench.training.models.names import import_timm
 
-# Below 3 × 3 the last convolutions see their own padding more than the image. Every network here halves it five times:
-# 224 pixels end in 7 × 7, 96 in 3 × 3, but 64 in 2 × 2 and 32 in a single one. Reduced four times less, 32 pixels end
-# in 4 × 4, as in the ResNet and MobileNet that are commonly trained on CIFAR-10 (github.com/kuangliu/pytorch-cifar).
+# Below 3 × 3, the last convolutions see more of their padding than of the image. Every network here halves the image
+# five times: 224 pixels become 7 × 7, 96 become 3 × 3, but 64 only 2 × 2 and 32 a single one. With a quarter of that
+# reduction, 32 pixels become 4 × 4, as in the ResNet and MobileNet that are commonly trained on CIFAR-10
+# (github.com/kuangliu/pytorch-cifar).
 LEAST_MAP = 3
-# A transformer of one resolution has no map to shrink, but needs tokens: 8 × 8 of them at 32 and 64 pixels, as in Lee
-# et al., Vision Transformer for Small-Size Datasets (arXiv:2112.13492).
+# A transformer with one resolution has no shrinking map, but needs tokens: 8 × 8 at 32 and 64 pixels, as in Lee et al.,
+# Vision Transformer for Small-Size Datasets (arXiv:2112.13492).
 LEAST_GRID = 6
 USUAL_GRID = 8
 LEAST_SIZE = 8
-MOST_FACTOR = 4  # what the stem and the step after it reduce by; later strides belong to the network's depth
+MOST_FACTOR = 4  # the reduction of the stem and the stage after it; later strides are part of the network's depth
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What makes a timm network fit for small images. `arguments` for timm.create_model; `strides`: module name → the
-    stride it is given in place of its own, which leaves the weights as they are; `notes`: sentences that say so."""
+class Adaptation:
+    """How a timm network is changed for small images. `arguments`: for timm.create_model; `strides`: module name → new
+    stride, which leaves the weights as they are; `notes`: sentences for the user that describe the changes."""
 
     arguments: dict[str, Any]
     strides: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
-def plans(timm_name: str, arguments: dict[str, Any], image_size: int) -> list[Plan]:
-    """What to try for square images of `image_size` pixels, best first; the last is the network as it is."""
+def adaptations(timm_name: str, arguments: dict[str, Any], image_size: int) -> list[Adaptation]:
+    """What to try for square images of `image_size` pixels, best first; the last is the unchanged network."""
     config = import_timm().get_pretrained_cfg(timm_name)
-    fixed = config is not None and config.fixed_input_size  # ViT, Swin, CoAtNet: the size is part of the architecture
-    plain = Plan({**arguments, "img_size": image_size} if fixed else dict(arguments))
+    fixed = config is not None and config.fixed_input_size  # ViT, Swin, CoAtNet: built for one image size
+    plain = Adaptation({**arguments, "img_size": image_size} if fixed else dict(arguments))
     try:
         adapted = _adapted(timm_name, arguments, image_size, fixed) if image_size >= LEAST_SIZE else None
-    except Exception:  # unusual arguments fail in as many ways as timm has networks; as it is it may work
+    except Exception:  # unusual arguments can raise anything; the unchanged network may still work
         adapted = None
     return [adapted, plain] if adapted else [plain]
 
 
-def _adapted(timm_name: str, arguments: dict[str, Any], size: int, fixed: bool) -> Plan | None:
+def _adapted(timm_name: str, arguments: dict[str, Any], size: int, fixed: bool) -> Adaptation | None:
     probe = _sketch(timm_name, arguments)
     reductions = [level["reduction"] for level in probe.feature_info]
     patch = getattr(getattr(probe, "patch_embed", None), "patch_size", None)
@@ -56,13 +57,13 @@ def _adapted(timm_name: str, arguments: dict[str, Any], size: int, fixed: bool) 
 
 
 def _sketch(timm_name: str, arguments: dict[str, Any]) -> nn.Module:
-    """The network on torch's meta device: all shapes and no numbers, so that a large one is there at once."""
+    """The network on torch's meta device, which has shapes but no numbers: even a large one is built at once."""
     with torch.device("meta"):
         return import_timm().create_model(timm_name, pretrained=False, **arguments).eval()
 
 
 def _factor(size: int, reduction: int) -> int:
-    """By how much less the network has to reduce."""
+    """The factor by which the network must reduce an image less."""
     factor = 1
     while math.ceil(size * factor / reduction) < LEAST_MAP and factor < MOST_FACTOR:
         factor *= 2
@@ -71,14 +72,14 @@ def _factor(size: int, reduction: int) -> int:
 
 def _repatched(
     probe: nn.Module, arguments: dict[str, Any], size: int, patch: int, reductions: list[int]
-) -> Plan | None:
-    """Smaller patches; for a network of several resolutions also windows that tile the last of its maps."""
+) -> Adaptation | None:
+    """Smaller patches; in a network with several resolutions, also windows that tile its last map."""
     arguments = {**arguments, "img_size": size}
     if len(set(reductions)) == 1:
         if size // patch >= LEAST_GRID:
             lost = size % patch
-            note = f"patch size {patch} does not divide {size}: the last {lost} pixels of rows and columns are not seen"
-            return Plan(arguments, notes=(note,)) if lost else None
+            note = f"patch size {patch} does not divide {size}: the last {lost} rows and columns of pixels are ignored"
+            return Adaptation(arguments, notes=(note,)) if lost else None
         fitting = [p for p in range(1, size) if size % p == 0 and LEAST_GRID <= size // p <= 2 * USUAL_GRID]
         small = max(fitting, default=max(1, size // USUAL_GRID))
     else:
@@ -92,16 +93,16 @@ def _repatched(
     if window and last and (fitted := max(w for w in range(1, window + 1) if last % w == 0)) not in (1, window):
         arguments["window_size"] = fitted
         notes.append(f"window size {window} → {fitted}, which tiles the last map of {last} × {last}")
-    return Plan(arguments, notes=tuple(notes))
+    return Adaptation(arguments, notes=tuple(notes))
 
 
 def _unstrided(
     timm_name: str, probe: nn.Module, arguments: dict[str, Any], size: int, fixed: bool, reduction: int
-) -> Plan | None:
-    """Smaller strides from the stem on, until the last map is large enough.
+) -> Adaptation | None:
+    """Smaller strides, beginning at the stem, until the last map is large enough.
 
-    A network whose tables depend on the image size is made for a larger image by as much as its strides are smaller:
-    its inner maps are then of the size it was made for.
+    A network whose tables depend on the image size is built for an image that is larger by the same factor as the
+    strides are smaller: its inner maps then have the sizes that its tables expect.
     """
     factor = _factor(size, reduction)
     if factor == 1:
@@ -124,7 +125,7 @@ def _unstrided(
         return None
     last = math.ceil(size * factor / reduction)
     told = f"{', '.join(notes)} for {size} × {size} images, so that the last map is {last} × {last}"
-    return Plan(arguments, strides, (told,))
+    return Adaptation(arguments, strides, (told,))
 
 
 def _listed(names: dict[str, int]) -> str:
@@ -133,7 +134,7 @@ def _listed(names: dict[str, int]) -> str:
 
 
 def _levels(model: nn.Module, size: int) -> dict[int, dict[str, int]]:
-    """Input resolution → the modules that reduce it, on the main path and beside it, with their strides."""
+    """Input resolution → the modules that reduce it, on the main path and on branches, with their strides."""
     found: dict[int, dict[str, int]] = {}
     hooks = []
 
@@ -161,7 +162,7 @@ def _stride(module: nn.Module) -> int:
 
 
 def set_strides(model: nn.Module, strides: dict[str, int]) -> None:
-    """Give each named convolution or pooling its new stride, padded so that a size is divided by just that.
+    """Give each named convolution or pooling its new stride, with padding so that it divides the size by just that.
 
     Raises AttributeError for a name that the model does not have, ValueError for a module that has no stride.
     """
@@ -176,13 +177,13 @@ def set_strides(model: nn.Module, strides: dict[str, int]) -> None:
                 even = stride == 1 and kernel % 2 == 0
                 padding: Any = "same" if even else ((kernel - stride + 1) // 2,) * 2
                 module.padding = padding
-                if even:  # what Conv2d.__init__ prepares for "same", which for an even kernel needs one column more
+                if even:  # Conv2d.__init__ prepares this for "same": an even kernel needs one column more on one side
                     warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
                     left = (kernel - 1) // 2
                     module._reversed_padding_repeated_twice = [left, kernel - 1 - left] * 2
         elif isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
             kernel = module.kernel_size if isinstance(module.kernel_size, int) else module.kernel_size[0]
-            if kernel == _stride(module):  # without overlap: one that no longer reduces does nothing
+            if kernel == _stride(module):  # windows that did not overlap must not overlap now
                 kernel = stride
             same = isinstance(module.kernel_size, tuple)
             module.kernel_size, module.stride = ((kernel,) * 2, (stride,) * 2) if same else (kernel, stride)

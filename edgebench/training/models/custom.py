@@ -1,4 +1,4 @@
-"""Networks that are not timm's: a function in the user's file, a TOML that names arguments, an installed plug-in."""
+"""The user's own networks: a function in a Python file, a TOML with arguments for timm, an installed plug-in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgebench.errors import BadFile, EdgebenchError, UsageError, unknown_name
 from edgebench.machine import registry
 from edgebench.records import digests, toml
 
-# What edgebench decides itself, and what would make timm open files or fetch weights behind its back.
+# Arguments that edgebench sets itself, or that would make timm open files or download weights.
 RESERVED = {
     "num_classes", "img_size", "in_chans", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path",
     "cache_dir", "scriptable", "exportable", "no_jit", "features_only", "device", "dtype",
@@ -32,7 +32,7 @@ Factory = Callable[..., Any]
 
 
 def is_function(name: str) -> bool:
-    """Does the name mean a function in a file? `nets/mine.py:build`, and also `mine.py`, whose function is missing."""
+    """Whether the name means a function in a file: `nets/mine.py:build`, and `mine.py`, which lacks the function."""
     return ".py:" in name or name.endswith(".py")
 
 
@@ -44,9 +44,9 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
             raise unknown_name(f"key in {path}:", key, KEYS)
     timm_name, arguments = table.get("timm"), table.get("arguments", {})
     if not isinstance(timm_name, str):
-        raise BadFile(f"{path} names no timm model", 'give it a line such as timm = "resnet18"')
+        raise BadFile(f"{path} names no timm model", 'add a line such as timm = "resnet18"')
     if not isinstance(arguments, dict):
-        raise BadFile(f"{path}: arguments is no table", "write them under a line [arguments]")
+        raise BadFile(f"{path}: arguments is not a table", "write them under a line [arguments]")
     refuse_reserved(arguments, str(path))
     for key, value in arguments.items():
         if not _is_plain(value):
@@ -55,7 +55,7 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Will a checkpoint's JSON give the same value back?"""
+    """Whether a checkpoint's JSON gives the same value back."""
     if isinstance(value, list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
@@ -64,19 +64,19 @@ def _is_plain(value: Any) -> bool:
 
 
 def refuse_reserved(arguments: dict[str, Any], where: str) -> None:
-    """Raise BadFile for arguments of timm.create_model that are not for a file to decide."""
+    """Raise BadFile for arguments of timm.create_model that a file may not set."""
     if taken := sorted(RESERVED & set(arguments)):
         raise BadFile(
-            f"{where}: the argument {taken[0]!r} is not for a file to give",
-            "leave it out: classes, image size and weights come from the options of `edgebench train`",
+            f"{where}: a file may not set the argument {taken[0]!r}",
+            "leave it out: the options of `edgebench train` set classes, image size and weights",
         )
 
 
 def from_function(name: str, classes: int, image_size: int) -> tuple[nn.Module, str]:
-    """The network that `FILE.py:function` returns, and the file's sha256. This executes the file.
+    """The network that `FILE.py:function` returns, and the file's sha256. Executes the file.
 
-    The function takes (num_classes, image_size), or num_classes alone. Raises BadFile or UsageError, with the line in
-    the file, for whatever goes wrong in it.
+    The function takes (num_classes, image_size), or only num_classes. Whatever goes wrong in the file raises BadFile or
+    UsageError with the line.
     """
     path, function = split(name)
     source = _read(path)
@@ -92,16 +92,17 @@ def from_plugin(name: str, classes: int, image_size: int) -> nn.Module:
 def restore_function(name: str, sha256: str, classes: int, image_size: int) -> nn.Module:
     """Rebuild the network of a checkpoint from the file that the user trusts, never from a path in the checkpoint.
 
-    A checkpoint may come from anyone, and to rebuild this one means to run Python. So the user names the file, in the
-    environment variable EDGEBENCH_TRUST_MODEL, and it must be, byte for byte, the file that was trained with.
+    A checkpoint may come from anyone, and rebuilding this one executes Python. So the user names the file in the
+    environment variable EDGEBENCH_TRUST_MODEL, and it must equal the file used in training byte for byte. Raises
+    EdgebenchError.
     """
     trusted = os.environ.get(TRUST, "")
     wanted = name.rpartition(":")[2]
-    how = f"{TRUST}=FILE.py:{wanted} edgebench …, where FILE.py is the file that it was trained with"
+    how = f"{TRUST}=FILE.py:{wanted} edgebench …, where FILE.py is the file it was trained with"
     if not trusted:
         raise EdgebenchError(
-            f"the network of this checkpoint is the function {wanted!r} of a Python file ({name!r}), which edgebench "
-            "does not run just because a checkpoint names it",
+            f"the network of this checkpoint is the function {wanted!r} of a Python file ({name!r}). edgebench does "
+            "not run a file just because a checkpoint names it",
             f"if you trust the file: {how}",
         )
     path, function = split(trusted)
@@ -112,9 +113,9 @@ def restore_function(name: str, sha256: str, classes: int, image_size: int) -> n
         )
     if (found := digests.of_bytes(source)) != sha256:
         raise EdgebenchError(
-            f"{path} is not the file that the checkpoint was trained with: its sha256 is {found[:12]}…, that of the "
-            f"checkpoint {sha256[:12]}…; it was changed since, or is another one",
-            "restore the file as it was, or train anew",
+            f"{path} is not the file that the checkpoint was trained with: its sha256 is {found[:12]}…, the "
+            f"checkpoint's is {sha256[:12]}…",
+            "restore the file as it was, or train again",
         )
     return _called(_function_in(path, function, source), trusted, classes, image_size, path)
 
@@ -128,22 +129,22 @@ def check_output(model: nn.Module, name: str, classes: int, image_size: int) -> 
         path = split(name)[0] if is_function(name) else None
         raise UsageError(
             f"{name} cannot take images of shape (2, 3, {image_size}, {image_size}): {_told(error, path)}",
-            "mend the network, or give another --image-size",
+            "correct the network, or give another --image-size",
         ) from None
     shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
     if shape != (2, classes):
         raise UsageError(
             f"{name} answers two images with {shape}, not with logits of shape (2, {classes})",
-            "end the network in a linear layer of num_classes outputs, and return its output alone",
+            "end the network with a linear layer of num_classes outputs, and return only its output",
         )
 
 
 def split(name: str) -> tuple[Path, str]:
-    """`FILE.py:function` as the file and the function. Raises UsageError if one of them is missing."""
+    """The file and the function of `FILE.py:function`. Raises UsageError if one of them is missing."""
     file, _, function = name.rpartition(":")
     if not file.endswith(".py") or not function.isidentifier():
         raise UsageError(
-            f"{name!r} names no function in a Python file",
+            f"{name!r} does not name a function in a Python file",
             f"type FILE.py:function, for example {name if name.endswith('.py') else 'my_model.py'}:build",
         )
     return Path(file), function
@@ -159,7 +160,7 @@ def _read(path: Path) -> bytes:
 
 
 class _Source(importlib.abc.ExecutionLoader):
-    """Runs just the bytes that were hashed: neither a file changed in between nor a cached one."""
+    """Runs exactly the bytes that were hashed, not a file changed since or a cached one."""
 
     def __init__(self, path: Path, source: bytes) -> None:
         self._path, self._source = path, source
@@ -182,8 +183,8 @@ def _function_in(path: Path, function: str, source: bytes) -> Factory:
     sys.modules[module_name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the file is the user's
-        raise UsageError(f"{path} fails when it is loaded: {_told(error, path)}", "mend the file") from None
+    except (Exception, SystemExit) as error:  # the user's file can raise anything
+        raise UsageError(f"{path} fails when it is loaded: {_told(error, path)}", "correct the file") from None
     found = getattr(module, function, None)
     if not callable(found):
         known = [
@@ -209,15 +210,15 @@ def _called(factory: Factory, name: str, classes: int, image_size: int, path: Pa
         ) from None
     try:
         model = factory(*given)
-    except (Exception, SystemExit) as error:  # the function is the user's
-        raise UsageError(f"{name} fails: {_told(error, path)}", "mend it") from None
+    except (Exception, SystemExit) as error:  # the user's function can raise anything
+        raise UsageError(f"{name} fails: {_told(error, path)}", "correct it") from None
     if not isinstance(model, nn.Module):
         raise UsageError(f"{name} returns {type(model).__name__}, not a torch.nn.Module", "return the network itself")
     return model
 
 
 def _told(error: BaseException, path: Path | None) -> str:
-    """The error in one line, with the deepest line of the user's file that it passed."""
+    """The error in one line, with the innermost line of the user's file in its traceback."""
     first = (str(error).strip() or "no message").splitlines()[0]
     text = f"{type(error).__name__}: {first}"
     if isinstance(error, SyntaxError) and error.lineno:
