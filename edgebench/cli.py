@@ -1,4 +1,4 @@
-"""The command line: finds a command by name and shows errors; the commands are in commands/, one file each."""
+"""The command line: finds a command by its name and shows errors. The commands are in commands/, one file each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
-COMMANDS = {  # what `--help` says of each without importing it: how its own help begins, which a test holds it to
+COMMANDS = {  # the line of each in `--help`, without importing it; a test checks that the command's own help begins so
     "train": "Train a backbone and keep the checkpoint that is best on validation",
     "study": "Train several times and show what the epochs, the number of images or the batch size do",
     "sweep": "Train, export, verify, evaluate and measure every combination of a matrix",
@@ -38,7 +38,7 @@ COMMANDS = {  # what `--help` says of each without importing it: how its own hel
 
 
 class Commands(click.Group):
-    """Imports a command's file when that command is asked for, so that `--help` costs nothing."""
+    """Imports a command's file only when that command is used, so that `--help` stays fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -65,8 +65,8 @@ class Commands(click.Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             fix = {
-                errno.EACCES: "choose a folder that you may write to (--workspace or --out), or mend its permissions",
-                errno.EPERM: "choose a folder that you may write to (--workspace or --out), or mend its permissions",
+                errno.EACCES: "choose a folder that you may write to (--workspace or --out), or change its permissions",
+                errno.EPERM: "choose a folder that you may write to (--workspace or --out), or change its permissions",
                 errno.ENOENT: "no folder can be made there: choose another --workspace or --out",
                 errno.EROFS: "choose a folder on a disk that is not read-only (--workspace or --out)",
                 errno.ENOSPC: "free some space, or choose another disk (--workspace or --out)",
@@ -83,13 +83,13 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="edgebench")
 def cli() -> None:
-    """Which vision backbone, exported how, run by what, goes on this robot?
+    """Which vision backbone, exported how and run by which runtime, should go on this robot?
 
     Trains a backbone on few images, exports it to ONNX, OpenVINO and TensorRT, proves that the export still gives the
-    right answers, and measures it on the device it is meant for.
+    right answers, and measures it on the device that will run it.
     """
 
 
 def main() -> None:
-    """The `edgebench` program. Exit codes: 0 done; 1 a job, a gate or the machine failed; 2 wrong usage."""
+    """The `edgebench` program. Exit codes: 0 success; 1 a job, a gate or the machine failed; 2 wrong usage."""
     cli(prog_name="edgebench")

@@ -1,4 +1,4 @@
-"""The errors a user can meet: each says what is wrong and how to mend it, and knows its exit code."""
+"""The errors that a user can meet: each says what is wrong and how to correct it, and has its exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 class EdgebenchError(click.ClickException):
-    """Something failed in a way we foresaw; shown as one message, never as a traceback (exit code 1).
+    """A foreseen failure, shown as one message, never as a traceback (exit code 1).
 
     `message` says what is wrong and where, `fix` what the user can do about it.
     """
@@ -28,21 +28,21 @@ class EdgebenchError(click.ClickException):
 
 
 class UsageError(EdgebenchError):
-    """The command was asked for something that cannot be meant: an unknown name, an impossible number (exit code 2)."""
+    """The request itself is wrong: an unknown name, an impossible number (exit code 2)."""
 
     exit_code = 2
 
 
 class Unsupported(EdgebenchError):
-    """This machine, runtime or version cannot do what was asked; a measurement so refused has status `unsupported`."""
+    """This machine, runtime or version cannot do it. A measurement that fails with it has status `unsupported`."""
 
 
 class OutOfMemory(EdgebenchError):
-    """The device has no memory left; a measurement that met it has status `out_of_memory`."""
+    """The device has no memory left. A measurement that fails with it has status `out_of_memory`."""
 
 
 class BadFile(EdgebenchError):
-    """A file or folder from outside is missing, damaged or not what it should be."""
+    """A file or folder of the user is missing, damaged or not what it should be."""
 
 
 class NewerFile(BadFile):
@@ -60,7 +60,7 @@ def positive(option: str, value: float, unit: str = "number of seconds") -> None
 
 
 def refuse_unknown_options(adapter: str, given: Iterable[str], known: Iterable[str] = ()) -> None:
-    """Raise UsageError for an option that the adapter does not have: one that is ignored would deceive."""
+    """Raise UsageError for an option that the adapter does not have: ignoring it would mislead the user."""
     known = list(known)
     for key in given:
         if key not in known:
@@ -69,7 +69,7 @@ def refuse_unknown_options(adapter: str, given: Iterable[str], known: Iterable[s
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
-    """A usage error that offers the closest of the known names. `where` names the command that lists them all."""
+    """A UsageError that offers the closest known names. `where` names the command that lists them all."""
     import difflib
 
     known = sorted(known)

@@ -1,4 +1,4 @@
-"""A against B with both alive: bursts by turns, in one launch after another, until the verdict or the time is up."""
+"""Compares A with B while both run: alternating bursts, launch after launch, until there is a verdict or time is up."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from edgebench.records.notices import Notice
 from edgebench.results import stats
 
 MIN_LAUNCHES = ratio.FEWEST_RANKED
-LAUNCH_S = 1.5  # of bursts in a launch: launches differ more than the bursts within one
+LAUNCH_S = 1.5  # seconds of bursts in a launch; short, since launches differ more than the bursts of one
 
 Make = Callable[..., Contestant]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of it: new ÷ base, 1.05 is 5 % slower.
+    """The outcome. Ratios are new ÷ base: 1.05 is 5 % slower.
 
-    `launches`: each one's ratio; `bursts`: of each side, in all of them. `*_median_ns`: the median of a side's bursts'
-    medians; `*_fastest_ns`: the lowest of them.
+    `launches`: the ratio of each launch; `bursts`: per side, in all launches. `*_median_ns`: the median of the medians
+    of a side's bursts; `*_fastest_ns`: the lowest of them.
     """
 
     base: str
@@ -59,8 +59,8 @@ def compare(
 ) -> Comparison:
     """Launch both sides again and again, and alternate their bursts, until the interval is on one side of the band.
 
-    `base` and `new` make a contestant, given a folder for its files and `verify`: whether it is to verify its answers,
-    as it does in the first launch. Ctrl-C after two launches ends it with what there is.
+    `base` and `new` make a contestant from a folder for its files and `verify`: whether it verifies its answers, which
+    it does only in the first launch. Ctrl-C after two launches ends the comparison with the launches so far.
     """
     launches: list[float] = []
     medians: tuple[list[int], list[int]] = ([], [])
@@ -101,16 +101,16 @@ def compare(
 
 
 def _of_pairs(base: list[int], new: list[int]) -> float:
-    """A launch's ratio new ÷ base: the median of those of neighbouring bursts.
+    """A launch's ratio new ÷ base: the median of the ratios of neighbouring bursts.
 
-    A virtual machine's speed wanders by a fifth within a second, and both bursts of a pair have their share of it.
-    Ratios of the sides' lower quartiles or medians differ several times as much between launches (docs/measuring.md).
+    A virtual machine's speed varies by a fifth within a second, and this affects both bursts of a pair. Ratios of the
+    sides' lower quartiles or medians differ several times as much between launches (docs/measuring.md).
     """
     return statistics.median(b / max(1, a) for a, b in zip(base, new, strict=True))
 
 
 @contextmanager
 def _started(sides: tuple[Contestant, Contestant], *, swap: bool) -> Iterator[tuple[bursts.Worker, bursts.Worker]]:
-    """Both sides, base first; which of the two is started first changes, in case that matters."""
+    """Both sides, base first. The side that is started first alternates, in case that matters."""
     with bursts.both(*(sides[::-1] if swap else sides)) as (one, other):
         yield (other, one) if swap else (one, other)

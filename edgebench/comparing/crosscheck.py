@@ -1,4 +1,4 @@
-"""The same artifact through edgebench and through the vendors' own tools, by turns: do the figures agree?"""
+"""Measures one artifact alternately with edgebench and with the vendors' own tools: do the figures agree?"""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ HERE = Path(__file__).parent / "rivals"
 
 @dataclass(frozen=True)
 class Agreement:
-    """One figure, ours and a rival's. `ratio` is ours ÷ theirs; `fastest_ratio` that of the fastest rounds.
+    """One figure, edgebench's and a rival's. `ratio` is ours ÷ theirs; `fastest_ratio` that of the fastest rounds.
 
-    `rounds` are turns of whole runs, or launches of alternating bursts. With a `reason` there was no comparison.
+    `rounds`: turns of whole runs, or launches of alternating bursts. If there is a `reason`, nothing was compared.
     """
 
     rival: str
@@ -54,17 +54,17 @@ def crosscheck(
     tell: Told = lambda stage: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> list[Agreement]:
-    """Hold the figures of `job` against each rival that can open the artifact here.
+    """Compare the figures of `job` with those of each rival that can open the artifact here.
 
-    Bare loops run in alternating bursts for up to `max_seconds` each; whole programs in `rounds` turns, ours and
-    theirs, the order swapped each time. What cannot be compared is said, with the reason.
+    Bare loops run in alternating bursts for up to `max_seconds` each; whole programs run `rounds` times, in turn with
+    edgebench and in swapped order each time. A rival that cannot be compared has a reason.
     """
     made = []
     for rival in rivals:
         tell(rival)
         try:
             if rival not in fitting(job):
-                raise EdgebenchError(f"it does not run {job.runtime}; {', '.join(fitting(job))} would")
+                raise EdgebenchError(f"it does not run {job.runtime}; {', '.join(fitting(job))} can")
             made.append(RIVALS[rival].check(rival, job, found, rounds, max_seconds, tell, on_wait))
         except EdgebenchError as error:
             made.append(Agreement(rival, "", reason=str(error)))
@@ -112,7 +112,7 @@ def _by_turns(
     tell: Told,
     on_wait: Callable[[], None],
 ) -> Agreement:
-    """Whole runs by turns. The interval is Student's over the rounds' log ratios, as for launches of bursts."""
+    """Whole runs in turn. The interval is that of the rounds' ratios, as for launches of bursts."""
     found: tuple[list[float], list[float]] = ([], [])
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, process.device_to_ourselves(on_wait):
         for turn in range(rounds):
@@ -132,7 +132,7 @@ def _ours(job: Job, found: Artifact, figure: str, scratch: Path) -> dict[str, fl
     summary = stats.summarise(result.launches, job.batch) if result.status == "ok" else None
     value = summary and getattr(summary, figure)
     if value is None:
-        raise EdgebenchError(f"edgebench's own run came to nothing: {result.status} {result.message}")
+        raise EdgebenchError(f"edgebench's own run failed: {result.status} {result.message}")
     return {figure: float(value)}
 
 
@@ -169,7 +169,7 @@ def _trtexec(
 def _loadgen(
     rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
 ) -> Agreement:
-    """MLPerf's single stream asks one request at a time, as we do, and reports the 90th percentile."""
+    """MLPerf's single stream makes one request at a time, as edgebench does, and reports the 90th percentile."""
     query = replace(job, scenario="single-stream")
 
     def theirs(scratch: Path) -> dict[str, float]:
@@ -177,7 +177,7 @@ def _loadgen(
         verdict = result.launches[0].loadgen if result.status == "ok" else None
         if verdict is None or "p90_latency_ns" not in verdict.figures:
             raise EdgebenchError(
-                f"LoadGen's run has no p90: {result.message or 'too few queries; a longer --duration'}"
+                f"LoadGen's run has no p90: {result.message or 'too few queries; use a longer --duration'}"
             )
         return {"p90_ns": verdict.figures["p90_latency_ns"]}
 
@@ -186,13 +186,13 @@ def _loadgen(
 
 @dataclass(frozen=True)
 class Rival:
-    """A tool to be held against: the runtime that it runs, None for any, and how the two are compared."""
+    """A tool to compare with: the runtime that it runs (None: any), and the function that compares."""
 
     runtime: str | None
     check: Callable[..., Agreement]
 
 
-# A file rivals/bare_RUNTIME.py is the bare loop of that runtime; the other files there say what they run.
+# A file rivals/bare_RUNTIME.py is the bare loop of that runtime; the other files there name their runtime.
 LOOPS = {f"{path.stem.removeprefix('bare_')}-loop": path for path in sorted(HERE.glob("bare_*.py"))}
 RIVALS = {
     **{name: Rival(name.removesuffix("-loop"), _bare_loop) for name in LOOPS},

@@ -1,4 +1,4 @@
-"""How much slower is one thing than another: the ratio of medians, its interval, and the verdict."""
+"""How much slower one measurement is than another: the ratio of medians, its interval, and the verdict."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from edgebench.results import stats
 
 Verdict = Literal["faster", "slower", "equivalent", "inconclusive"]
-BAND = 0.02  # what nobody cares about, and machines do by themselves
-ALPHA = 0.05  # of the Mann–Whitney tests of all cells of a comparison together
+BAND = 0.02  # a difference too small to matter, which machines show by themselves
+ALPHA = 0.05  # for the Mann–Whitney tests of all cells of a comparison together
 FEWEST_RANKED = 6  # 2 · 2⁻⁶ is below 5 %, 2 · 2⁻⁵ is not
 EXACT_LAUNCHES = 100  # of both sides together; more would take seconds
-# Where the fastest launches are held against each other: at their fastest request, their 5th percentile, their median.
+# The shares at which the fastest launches are compared: fastest request, 5th percentile, median.
 FAST_SHARES = (0.0, 0.05, 0.5)
 
 
@@ -29,7 +29,7 @@ class Ratio:
     high: float
 
     def verdict(self, band: float = BAND) -> Verdict:
-        """What the interval as a whole says: outside the noise band, inside it, or neither."""
+        """Whether the whole interval lies outside the noise band, inside it, or neither."""
         if self.low > 1 + band:
             return "slower"
         if self.high < 1 - band:
@@ -41,8 +41,8 @@ def of_launches(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> 
     """The ratio of the medians of two sets of launches, each a list of latencies, by the hierarchical bootstrap.
 
     Launches are drawn with replacement on both sides, then the median of their pooled samples is taken. (Drawing the
-    samples within a launch as well changes nothing that could be seen: there are thousands of them.) The interval is
-    widened for few launches (`stats.widened`).
+    samples within a launch too makes no visible difference: there are thousands of them.) The interval is widened for
+    few launches (`stats.widened`).
     """
     medians = stats.Pool(base).percentile(0.5), stats.Pool(new).percentile(0.5)
     seeds = (0, 1) if medians[0] <= medians[1] else (1, 0)  # by size, so that swapped sides give the inverse exactly
@@ -56,12 +56,12 @@ def of_launches(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> 
 
 
 def of_ratios(ratios: Sequence[float]) -> Ratio:
-    """The median of independent ratios new ÷ base, such as one a launch, and its 95 % interval; two at least.
+    """The median of independent ratios new ÷ base, for example one per launch, and its 95 % interval; at least two.
 
-    The interval lies between two of the ratios (that of the sign test): it takes no shape of the noise for granted, so
-    that a launch which another program spoiled does no harm. Seen beside other programs: 20 launches of 24 between 1.02
-    and 1.07, the others 0.63, 0.83, 0.98 and 1.20. Below six there is no such interval, and Student's over the
-    logarithms is taken.
+    The interval is that of the sign test, between two of the ratios. It assumes no shape of the noise, so a launch that
+    another program disturbed does no harm. Measured beside other programs: 20 launches of 24 between 1.02 and 1.07, the
+    others 0.63, 0.83, 0.98 and 1.20. Below six ratios there is no such interval, and Student's on the logarithms is
+    used.
     """
     ordered = np.sort(ratios)
     n = len(ordered)
@@ -77,11 +77,11 @@ def of_ratios(ratios: Sequence[float]) -> Ratio:
 
 @dataclass(frozen=True)
 class Witnesses:
-    """What tells new from base, measured one after the other.
+    """The evidence that new differs from base, when the two were measured one after the other.
 
-    `fastest`: see `of_fastest`; `drift` and `spread` of the launches' medians: the larger of the two sides'; `p`:
-    Mann and Whitney's, on those medians; `machine`: new ÷ base of the time of work that never changes, which the
-    machine itself took longer for, as far as that points the way of `ratio`; else 1.
+    `fastest`: see `of_fastest`. `drift`, `spread`: of the launches' medians, the larger of the two sides. `p`: of Mann
+    and Whitney's test on those medians. `machine`: new ÷ base of the time of work that never changes (yardstick.py), if
+    it points in the same direction as `ratio`; otherwise 1.
     """
 
     ratio: Ratio
@@ -92,11 +92,11 @@ class Witnesses:
     machine: float = 1.0
 
     def verdict(self, p_holm: float, band: float = BAND) -> tuple[Verdict, str]:
-        """The interval's verdict, and "" or why it is not believed.
+        """The verdict, and "" or the reason why the interval's verdict is not believed.
 
-        `p_holm` is `p` corrected for the other cells. Faster and slower must be seen by all: the interval, by more
-        than one side drifted, and by more than the machine changed between them; the fastest launches, by more than
-        half the band and than the launches of one side differ among themselves; and the ranks of the launches.
+        `p_holm` is `p` corrected for the other cells. Faster and slower need all of the evidence: the interval, by more
+        than the drift of a side and the change of the machine; the fastest launches, by more than half the band and the
+        spread of a side's launches; and the ranks of the launches.
         """
         verdict = self.ratio.verdict(band)
         if verdict == "inconclusive":
@@ -109,8 +109,8 @@ class Witnesses:
             return "inconclusive", f"the machine itself was {_slower(self.machine)} in new, at work that never changes"
         if Ratio(self.fastest, self.fastest, self.fastest).verdict(max(band / 2, self.spread)) != verdict:
             return "inconclusive", (
-                f"the fastest requests do not show it (× {self.fastest:.3f}, where launches of one side differ by "
-                f"{self.spread:.1%}): a load on one side looks like this"
+                f"the fastest requests do not show it (× {self.fastest:.3f}, while launches of one side differ by "
+                f"{self.spread:.1%}): other programs' load on one side looks like this"
             )
         if p_holm > ALPHA:
             return "inconclusive", f"Mann–Whitney on the launches' medians: p = {p_holm:.2g} after Holm's correction"
@@ -124,10 +124,10 @@ def weigh(
     new_requests: Sequence[Sequence[int]] | None = None,
     machine: Sequence[float] = (),
 ) -> Witnesses:
-    """What can be said of two sets of launches, each a list of times.
+    """The evidence from two sets of launches, each a list of times.
 
-    Where the times are not those of requests (a launch's throughput is one figure), `*_requests` are the requests'.
-    `machine`: new ÷ base of what took the machine itself how long (yardstick.py).
+    If the times are not those of requests (a launch's throughput is one figure), `*_requests` are. `machine`: new ÷
+    base of the times of work that never changes (yardstick.py).
     """
     ratio = of_launches(base, new)
     medians = [[stats.median(launch) for launch in side] for side in (base, new)]
@@ -148,9 +148,9 @@ def _slower(change: float) -> str:
 def of_fastest(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> float:
     """The ratio new ÷ base of the fastest launches, at the one of FAST_SHARES where it is nearest to 1.
 
-    Other programs' load only ever adds time, and seldom to every request: on a shared machine the medians of two runs
-    of one thing differed by up to 30 % while their fastest requests agreed within 1.3 %. A slower model is slower in
-    its fastest requests too. Where the shares contradict each other, 1.
+    Other programs' load only adds time, and rarely to every request: on a shared machine, the medians of two runs of
+    the same thing differed by up to 30 %, while their fastest requests agreed within 1.3 %. A slower model is slower in
+    its fastest requests too. If the shares contradict each other, the ratio is 1.
     """
 
     def floors(launches: Sequence[Sequence[int]]) -> np.ndarray:
@@ -162,10 +162,10 @@ def of_fastest(base: Sequence[Sequence[int]], new: Sequence[Sequence[int]]) -> f
 
 
 def drift(medians: Sequence[float]) -> float:
-    """By how much the later half of the launches differs from the earlier, where that is a trend; else 0.
+    """The change from the earlier half of the launches to the later, as a share, if there is a trend; otherwise 0.
 
-    A trend: Kendall's τ beyond 2.4 of its standard deviations (two-sided p ≈ 0.017, as for `stats.drift`), and more
-    than BAND.
+    A trend has Kendall's τ beyond 2.4 of its standard deviations (two-sided p ≈ 0.017, as for `stats.drift`), and a
+    change above BAND.
     """
     n = len(medians)
     signs = sum(np.sign(b - a) for i, a in enumerate(medians) for b in medians[i + 1 :])
@@ -176,20 +176,20 @@ def drift(medians: Sequence[float]) -> float:
 
 
 def spread(medians: Sequence[float]) -> float:
-    """The middle half of the launches' medians, as a share: what this machine does by itself between launches."""
+    """The width of the middle half of the launches' medians, as a share: the machine's own noise between launches."""
     low, high = np.percentile(medians, [25, 75])
     return float(high / low - 1)
 
 
 def mann_whitney(base: Sequence[float], new: Sequence[float]) -> float:
-    """The two-sided p of Mann and Whitney's test (1947), exact, whatever the ties.
+    """The two-sided p of Mann and Whitney's test (1947), exact also with ties.
 
-    All ways to choose the base's ranks from the pooled ones are equally likely if the sides are alike; counted by
-    their sum, one rank after another. Ties share the mean of their ranks. p is twice the smaller tail. Beyond
-    EXACT_LAUNCHES the sum is as good as normal.
+    If the sides are alike, all ways to choose the base's ranks from the pooled ranks are equally likely. They are
+    counted by their sum, one rank after another. Ties share the mean of their ranks. p is twice the smaller tail.
+    Beyond EXACT_LAUNCHES the sum is practically normal.
     """
     pooled = np.array([*base, *new], dtype=float)
-    # twice the mean rank, which is a whole number
+    # twice the mean rank, so that it is a whole number
     ranks = np.array([2 * (pooled < value).sum() + (pooled == value).sum() + 1 for value in pooled])
     chosen = len(base)
     if len(pooled) > EXACT_LAUNCHES:
@@ -208,7 +208,7 @@ def mann_whitney(base: Sequence[float], new: Sequence[float]) -> float:
 
 
 def least_p(base: int, new: int) -> float:
-    """The smallest p that so many launches can have: all of one side before all of the other."""
+    """The smallest p that this many launches can give: all of one side before all of the other."""
     return 2 / math.comb(base + new, base)
 
 

@@ -1,1 +1,1 @@
-"""How fast a device can be at best, told without it: layers, peaks, floors."""
+"""How fast a device can be at best, computed without the device: layers, peaks, floors."""

@@ -1,6 +1,6 @@
-"""What this machine's processor reaches in a short benchmark: products a second, and bytes a second from memory.
+"""Measures the peaks of this machine's processor in a short benchmark: FLOP/s, and bytes per second from memory.
 
-python -m edgebench.estimating.host_peaks SECONDS OUT.json    in a process of its own, whose BLAS has one thread
+python -m edgebench.estimating.host_peaks SECONDS OUT.json    in a separate process, whose BLAS has one thread
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from edgebench.machine.device import available_cores
 from edgebench.machine.fingerprint import ROOT, read
 from edgebench.records import jsonio
 
-SIDE = 512  # of the square matrices: far above what calling costs, and short enough to fall between other programs
-COPIED_BYTES = 2**27  # read and written, far beyond any cache
+SIDE = 512  # of the matrices: a product takes far longer than the call, but is short enough to run undisturbed
+COPIED_BYTES = 2**27  # read and written; far larger than any cache
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
 class HostPeaks:
-    """The best of many repetitions. `fp32_gflops` is one core's times `cores`, so rather above what all reach at once:
-    a floor that follows from it stays one. cache_bytes: the largest cache, 0 where it is not told."""
+    """The best of many repetitions. `fp32_gflops` is one core's figure times `cores`, somewhat more than all cores
+    reach at once, so that a floor computed from it is still a floor. cache_bytes: the largest cache, 0 if unknown."""
 
     fp32_gflops: float
     bandwidth_gb_s: float
@@ -41,7 +41,7 @@ class HostPeaks:
 def measure(seconds: float = 1.0) -> HostPeaks:
     """Time numpy's fp32 matrix product (2·n³ FLOPs) and its copy (each byte read and written) for `seconds` each.
 
-    As much as numpy gets, which is below the data sheet's peak: a library that does better shows as a ratio below 1.
+    numpy stays below the data sheet's peak: a library that is faster shows as a ratio below 1.
     """
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         out = Path(scratch, "peaks.json")
@@ -59,7 +59,7 @@ def measure(seconds: float = 1.0) -> HostPeaks:
 
 
 def measure_here(seconds: float, root: Path = ROOT) -> HostPeaks:
-    """The same in this process, whose BLAS is taken to have one thread."""
+    """The same in this process, whose BLAS must have one thread."""
     cores = available_cores(root)
     a = np.random.default_rng(0).random((SIDE, SIDE), dtype=np.float32)
     out = np.empty_like(a)
@@ -73,7 +73,7 @@ def measure_here(seconds: float, root: Path = ROOT) -> HostPeaks:
 
 
 def _best_ns(work: Callable[[], object], seconds: float) -> int:
-    work()  # pages are touched, threads are there
+    work()  # touches the pages and starts the threads
     best, end = 0, time.perf_counter_ns() + int(seconds * 1e9)
     while not best or time.perf_counter_ns() < end:
         began = time.perf_counter_ns()

@@ -1,4 +1,4 @@
-"""What each layer of an ONNX model has to compute and to read, by its shapes. Needs the onnx library."""
+"""Computes from the shapes what each layer of an ONNX model has to compute and read. Needs the onnx library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from edgebench.errors import BadFile, Unsupported
 from edgebench.specs import Precision
 
-# The operators whose products are counted; what lies between them is counted as nothing, which keeps a floor a floor.
+# The operators whose products are counted. All others count as nothing, so that a floor is still a floor.
 COUNTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 BITS = {"FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "INT8": 8, "UINT8": 8, "INT4": 4, "UINT4": 4}
 
@@ -27,21 +27,23 @@ class Layer:
 
 
 def layers(path: Path, batch: int = 1) -> list[Layer]:
-    """The layers with products, in the graph's order. Raises Unsupported without onnx, BadFile where shapes are open.
+    """The layers with products, in the graph's order. Raises Unsupported without onnx, BadFile if a shape is not fixed.
 
-    A MAC as in `models.cost.count`: direct convolution, one for each weight that meets each output.
+    MACs are counted as in `models.cost.count`: direct convolution, one for each weight and output element.
     """
     try:
         import onnx
     except ImportError:
-        message = "the layers of a model are read by the onnx library, which is not installed"
+        message = "reading the layers of a model needs the onnx library, which is not installed"
         raise Unsupported(
             message, "pip install 'edgebench[onnx]', or estimate on the desk: no board is needed"
         ) from None
     try:
         graph = _with_shapes(onnx, onnx.load(str(path)), batch).graph
-    except Exception as error:  # onnx raises whatever protobuf and its C++ do
-        raise BadFile(f"{path} is no ONNX model that onnx can follow: {error}", "export the artifact anew") from error
+    except Exception as error:  # protobuf and onnx's C++ code can raise anything
+        raise BadFile(
+            f"{path} is not an ONNX model that onnx can read: {error}", "export the artifact again"
+        ) from error
     shapes = {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info, *graph.output)}
     weights = {tensor.name: (tuple(tensor.dims), tensor.data_type) for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
@@ -68,10 +70,10 @@ def _with_shapes(onnx: Any, model: Any, batch: int) -> Any:
     first = model.graph.input[0].type.tensor_type.shape.dim[0]
     if first.dim_param or not first.dim_value:
         first.dim_value = batch
-        for output in model.graph.output:  # they follow from the input
+        for output in model.graph.output:  # computed from the input
             output.type.tensor_type.ClearField("shape")
     elif first.dim_value != batch:
-        raise BadFile(f"the model takes batches of {first.dim_value}, not of {batch}")
+        raise BadFile(f"the model takes batches of {first.dim_value}, not of {batch}", f"--batch {first.dim_value}")
     del model.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 

@@ -1,4 +1,4 @@
-"""A floor under a model's latency, layer by layer, from what a device can do at most. No forecast: a floor."""
+"""Computes a lower bound of a model's latency, layer by layer, from a device's peaks. It is a floor, not a forecast."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from edgebench.specs import Artifact
 
 @dataclass(frozen=True)
 class Roof:
-    """What a device can do at most: FLOP/s (for int8, OP/s) by precision, and bytes from memory.
+    """A device's peaks: GFLOP/s by precision (for int8, GOP/s), and the memory bandwidth.
 
-    Weights are read from memory once an inference, but for `cache_bytes` that may stay on the chip. `source` says
-    where the figures are from.
+    Weights are read from memory once per inference, except for `cache_bytes` that may stay on the chip. `source` says
+    where the figures come from.
     """
 
     gflops: dict[str, float]
@@ -30,7 +30,7 @@ class Roof:
 
 @dataclass(frozen=True)
 class LayerFloor:
-    """A layer, and the time that it takes at the least: `bound` says by what, None where no peak is known for it."""
+    """A layer and the least time that it takes. `bound` names the peak that sets it, None if no peak is known."""
 
     name: str
     operator: str
@@ -43,7 +43,7 @@ class LayerFloor:
 
 @dataclass(frozen=True)
 class Floor:
-    """The sum of the layers' floors. `missing` says in sentences which peaks it lacks: it is the lower for it."""
+    """The sum of the layers' floors. `missing`: sentences on the unknown peaks, without which the floor is lower."""
 
     floor_ms: float
     roof: Roof
@@ -54,7 +54,7 @@ class Floor:
 
 @dataclass(frozen=True)
 class Held:
-    """A measured median against the floor of the machine that it was measured on."""
+    """A measured median beside the floor of the machine that it was measured on."""
 
     runtime: str
     threads: int | None
@@ -68,35 +68,35 @@ class Held:
 
 
 def of_profile(profile: Profile) -> Roof:
-    """The roof that a profile declares; peaks that it does not have are absent."""
+    """The peaks that a profile declares; those it does not declare are absent."""
     peaks = {"fp32": profile.peaks.fp32_gflops, "fp16": profile.peaks.fp16_gflops, "int8": profile.peaks.int8_gops}
     known = {precision: value for precision, value in peaks.items() if value is not None}
     return Roof(known, profile.memory.bandwidth_gb_s, 0, f"declared by the profile {profile.name}")
 
 
 def of_host(peaks: HostPeaks) -> Roof:
-    """The roof that was measured here; of fp32 alone, since numpy has no fast product of other types."""
-    source = f"measured here with numpy, of {peaks.cores} cores"
+    """The peaks measured here; only fp32, since numpy has no fast product of other types."""
+    source = f"measured here with numpy on {peaks.cores} cores"
     return Roof({"fp32": peaks.fp32_gflops}, peaks.bandwidth_gb_s, peaks.cache_bytes, source)
 
 
 def floor(layers: Sequence[Layer], roof: Roof) -> Floor:
     """Σ over the layers of max(2 · MACs / peak, bytes of weights / bandwidth).
 
-    The roofline (Williams et al., 2009) with that traffic alone which cannot be avoided: activations may stay on the
-    chip, and so may weights up to its cache. Raises Unsupported where not one peak is known that the layers need.
+    The roofline (Williams et al., 2009) with only the unavoidable traffic: activations may stay on the chip, and so may
+    weights up to the size of its cache. Raises Unsupported if no peak is known that the layers need.
     """
     total = sum(layer.weight_bytes for layer in layers)
     from_memory = max(0.0, 1 - roof.cache_bytes / total) if total else 0.0
     floors = tuple(_layer_floor(layer, roof, from_memory) for layer in layers)
     wanted = sorted({layer.precision for layer in layers} - set(roof.gflops))
-    missing = [f"no peak for {precision}: such layers are bounded by memory alone" for precision in wanted]
-    missing += ["no memory bandwidth: bounded by computing alone"] * (roof.bandwidth_gb_s is None)
+    missing = [f"no peak for {precision}: only memory bounds these layers" for precision in wanted]
+    missing += ["no memory bandwidth: only compute bounds the layers"] * (roof.bandwidth_gb_s is None)
     if not any(layer.bound for layer in floors):
         raise Unsupported(
-            f"there is no floor, since no peak that this model needs is {roof.source}",
-            "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of a profile of your own; "
-            "without --device this machine's own peaks are measured",
+            f"there is no floor: no peak that this model needs is {roof.source}",
+            "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of your own profile; "
+            "without --device, this machine's peaks are measured",
         )
     return Floor(sum(layer.floor_us for layer in floors) / 1000, roof, floors, tuple(missing))
 
@@ -120,7 +120,7 @@ def _layer_floor(layer: Layer, roof: Roof, from_memory: float) -> LayerFloor:
 
 
 def held(results: Sequence[Result], artifact: Artifact, batch: int, floor_ms: float) -> tuple[Held, ...]:
-    """The latencies measured of the model in this precision, newest first, against a floor; no other evidence."""
+    """The measured latencies of the model in this precision, newest first, beside a floor; without emulated ones."""
     origin = artifact.origin or artifact.identity
     found = [
         Held(r.job.runtime, r.job.threads, r.created, r.summary.median_ns / 1e6, floor_ms)

@@ -1,4 +1,4 @@
-"""From a checkpoint to a verified artifact: chains the exporters, keeps nothing that does not answer as torch does."""
+"""Exports a checkpoint or artifact through the formats between, and keeps the result if it answers as torch does."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from edgebench.records.workspace import Workspace, now
 from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
 from edgebench.training.requirements import require_training_libraries
 
-LARGEST = 8  # the batch that an artifact is verified at beside 1 and 3; every TensorRT plan takes it
+LARGEST = 8  # artifacts are verified at batch 1, 3 and this one; every TensorRT plan takes it
 
 Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Export:
-    """A verified artifact, and how well it was found to agree with torch."""
+    """A verified artifact, and how closely it agrees with torch."""
 
     artifact: Artifact
     parity: Parity
 
 
 class UnfinishedExport(Unsupported):
-    """The target cannot be built on this machine; `portable` is the artifact from which the right machine can."""
+    """This machine cannot build the target; `portable` is the artifact from which the right machine can build it."""
 
     def __init__(self, cause: Unsupported, target: str, portable: Artifact) -> None:
         super().__init__(
-            f"the {target} artifact cannot be built here: {cause.message}. What is portable is ready and verified: "
+            f"the {target} artifact cannot be built here: {cause.message}. The portable part is ready and verified: "
             f"{portable.path}. Copy that folder to the board that will run it, and finish there with "
-            f"`edgebench export {portable.path.name} --target {target}`; it needs neither torch nor this checkpoint",
+            f"`edgebench export {portable.path.name} --target {target}`, which needs neither torch nor this checkpoint",
             cause.fix,
         )
         self.portable = portable
@@ -74,7 +74,7 @@ def export(
     obtain = partial(_obtain, source, workspace=workspace, given=given)
     accepts = registry.load_object("exporters", target).accepts
     if precision not in accepts:
-        raise UsageError(f"{target} artifacts are not made in {precision}", f"--precision {', '.join(accepts)}")
+        raise UsageError(f"{target} artifacts cannot be made in {precision}", f"--precision {', '.join(accepts)}")
     try:
         exporter = registry.load("exporters", target)
         exporter.check(precision)
@@ -85,7 +85,7 @@ def export(
         raise UnfinishedExport(cause, target, obtain(start, kind, input)) from None
     if (source.format, source.precision, source.input_type) == (target, precision, input):
         raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
-    if exporter.bakes_input and input != source.input_type:  # a step of its own, on what takes floats
+    if exporter.bakes_input and input != source.input_type:  # a separate step, on an artifact that takes floats
         source = obtain(target, precision, source.input_type)
     else:
         source = obtain(*exporter.accepts[precision], input)
@@ -96,7 +96,7 @@ def export(
 
 
 def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
-    """What int8 is calibrated with: `count` training images of the checkpoint that `source` was made from."""
+    """The calibration images for int8: `count` training images of the checkpoint that `source` was made from."""
     origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)
     require_training_libraries()
     from edgebench.training import checkpoint
@@ -109,7 +109,9 @@ def _make(exporter: Any, source: Artifact, target: str, out: Path, options: Expo
     with folder.staged(out) as scratch:
         made = exporter.export(source, scratch, options)
         if missing := [name for name in made.files if not (scratch / name).is_file()]:
-            raise EdgebenchError(f"the {target} exporter did not write {missing[0]}", "report it to its author")
+            raise EdgebenchError(
+                f"the {target} exporter did not write {missing[0]}", "report it to the exporter's author"
+            )
         shutil.copy(folder.file_in(source, folder.REFERENCE), scratch)
         artifact = replace(
             source,
@@ -141,10 +143,10 @@ def _verify(artifact: Artifact, exporter: Any) -> Parity:
     if result.parity is not None:
         raise VerificationFailed(
             f"{what} does not answer as torch does ({correctness.explain(result.parity)})",
-            "another version of the exporter's libraries, or another backbone; please report the model's name",
+            "try another version of the exporter's libraries, or another backbone; please report the model's name",
         )
     if result.status == "unsupported":
-        raise Unsupported(f"{what}, which has to open and verify it, cannot: {result.message}")
+        raise Unsupported(f"{what} has to open and verify it, but cannot: {result.message}")
     raise VerificationFailed(f"{what} did not open it ({result.status}: {result.message})", "see the message above")
 
 
@@ -152,24 +154,24 @@ def _obtain(
     source: Artifact, format: str, precision: Precision, input: InputType, *, workspace: Workspace,
     given: dict[str, Any],
 ) -> Artifact:  # fmt: skip
-    """`source` in this format and precision, with this input: itself, what an earlier export made of it if that
-    is still whole, or a new export."""
+    """`source` in this format and precision, with this input: itself, the artifact of an earlier export if that is
+    still whole, or a new export."""
     if (source.format, source.precision, source.input_type) == (format, precision, input):
         return source
     if format == "checkpoint":
-        raise EdgebenchError(f"{source.path} does not lead back to its checkpoint", "name the checkpoint itself")
+        raise EdgebenchError(f"the checkpoint of {source.path} cannot be made from it", "name the checkpoint itself")
     if source.input_type == "uint8" != input:
         raise EdgebenchError(
-            f"{source.path} normalises within its graph: that cannot be taken out again", "name the checkpoint"
+            f"{source.path} normalises inside its graph, which cannot be undone", "name the checkpoint"
         )
     if source.precision != "fp32":
         raise EdgebenchError(
-            f"{source.path} is {source.precision}: what that rounded away does not come back",
+            f"{source.path} is {source.precision}: the digits that were rounded away cannot be restored",
             f"name the checkpoint, or the {format} artifact in {precision}",
         )
     with contextlib.suppress(BadFile):
         found = folder.read(workspace.artifacts / folder_name(source, format, precision, input))
-        # An int8 one was made by who knows which bound.
+        # The bound of an earlier int8 export is not known.
         bounded = precision == "int8" and given["accuracy_drop"] is not None
         if (found.origin or found.identity) == (source.origin or source.identity) and not bounded:
             return found
@@ -177,7 +179,7 @@ def _obtain(
 
 
 def folder_name(source: Artifact, target: str, precision: Precision, input: InputType) -> str:
-    """Of the artifact in the workspace: model, dataset, checkpoint, target, and what of it is unusual."""
+    """The artifact's name in the workspace: model, dataset, checkpoint, target, and an unusual precision or input."""
     training, origin = source.training.config, source.origin or source.identity
     parts = [_plain(training.model), _plain(training.dataset), origin[:8], target]
     parts += [precision] * (precision != "fp32") + [input] * (input != "float32")

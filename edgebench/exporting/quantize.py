@@ -1,4 +1,4 @@
-"""int8 by NNCF's post-training quantization, for the exporters: one recipe for ONNX and OpenVINO models."""
+"""Quantizes ONNX and OpenVINO models to int8 after training, with NNCF: one recipe for all exporters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgebench.artifact import prepared
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
 from edgebench.specs import Artifact, Calibration, ExportOptions
 
-FEWEST = 10  # calibration images: fewer say nothing about the range of an activation
+FEWEST = 10  # calibration images: with fewer, the ranges of activations are unknown
 
 Logits = Callable[[np.ndarray], np.ndarray]  # float32 (1, 3, h, w) → (1, classes)
 
@@ -28,14 +28,13 @@ def check(precision: str) -> None:
 def quantize(
     model: Any, source: Artifact, options: ExportOptions, *, transformer: bool, opened: Callable[[Any], Logits]
 ) -> tuple[Any, tuple[str, ...]]:
-    """The model in int8, and the layers left in floating point: ranges from the calibration images, preprocessed as the
-    artifact says.
+    """The model in int8, and the names of the layers left in floating point.
 
-    With `options.accuracy_drop` the worst layers stay in floating point until the share of right validation images is
-    at most that much below that of the model as it came; EdgebenchError if that cannot be. `transformer`: smooth
-    activations into weights first (SmoothQuant, Xiao et al., ICML 2023) and leave attention's own products as NNCF's
-    patterns for transformers have them. `opened` makes a function from input to logits of a model, as NNCF hands it
-    over for validation.
+    Ranges come from the calibration images, preprocessed as the artifact states. With `options.accuracy_drop`, the
+    worst layers stay in floating point until the share of right validation images is at most that much below the
+    original model's; EdgebenchError if that is impossible. `transformer`: first smooth activations into weights
+    (SmoothQuant, Xiao et al., ICML 2023), and treat attention's products by NNCF's patterns for transformers. `opened`
+    turns a model, as NNCF passes it for validation, into a function from input to logits.
     """
     nncf, given = _nncf(), _checked(options.calibration, source)
     name = source.inputs[0].name
@@ -46,12 +45,12 @@ def quantize(
     recipe = {
         "subset_size": len(given.images),
         "model_type": nncf.ModelType.TRANSFORMER if transformer else None,
-        # Swish, GELU and their like put out negative values too: their ranges are not symmetric.
+        # Swish, GELU and similar functions have small negative outputs: their ranges are not symmetric.
         "preset": nncf.QuantizationPreset.MIXED,
     }
-    # Weights of seven bits: sums of products of eight overflow on CPUs without VNNI, and an artifact goes to who knows
-    # which CPU. On such a one it gave 70.7 % where eight bits gave 69.2 % and fp32 70.3 %, and the bit that is lost
-    # cannot be seen (EfficientNet-Lite0, ONNX Runtime, 1,500 test images of CIFAR-10).
+    # Weights have seven bits: on CPUs without VNNI, sums of products of eight bits overflow, and the artifact may go to
+    # any CPU. On such a CPU, seven bits gave 70.7 %, eight bits 69.2 % and fp32 70.3 %, so the lost bit costs nothing
+    # (EfficientNet-Lite0, ONNX Runtime, 1,500 test images of CIFAR-10).
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
     with _quiet() as said:
         try:
@@ -81,18 +80,18 @@ def quantize(
 def _checked(given: Calibration | None, source: Artifact) -> Calibration:
     size = (source.preprocessing.height, source.preprocessing.width, 3)
     if given is None:
-        raise UsageError("int8 needs calibration images", "export from the checkpoint, where its dataset is")
+        raise UsageError("int8 needs calibration images", "export from the checkpoint, on a machine with its dataset")
     if given.images.shape[1:] != size:
         raise UsageError(f"the calibration images are {given.images.shape[1:]}, the model takes {size}", "resize them")
     if len(given.images) < FEWEST:
         raise UsageError(f"{len(given.images)} calibration images are too few", f"give at least {FEWEST}, better 300")
     if given.classes < 2:
-        raise UsageError("the calibration images are all of one class", "take some of each class")
+        raise UsageError("all calibration images are of one class", "take some of each class")
     return given
 
 
 def _nncf() -> Any:
-    # It sends what it is used for to its makers, unless it takes this for one of their test machines.
+    # NNCF sends usage data to its makers, unless this variable marks the machine as one of their test machines.
     os.environ.setdefault("NNCF_CI", "1")
     try:
         import nncf
@@ -102,16 +101,20 @@ def _nncf() -> Any:
 
 
 def _left_in_float(said: Iterable[str], bound: float) -> tuple[str, ...]:
-    """The layers that NNCF tells of, which its result does not tell from those that it never quantizes."""
+    """The layers that NNCF's log names as reverted: its result does not mark them.
+
+    Raises EdgebenchError if NNCF could not keep the bound.
+    """
     if any("could not achieve the required accuracy drop" in message for message in said):
-        raise EdgebenchError(f"int8 costs more than --accuracy-drop {bound:g}, whatever stays in float", "a larger one")
+        message = f"int8 costs more than --accuracy-drop {bound:g}, whichever layers stay in floating point"
+        raise EdgebenchError(message, "a larger --accuracy-drop, or --precision fp16")
     reports = [message.splitlines() for message in said if "were reverted back to the floating-point" in message]
     return tuple(name.strip() for lines in reports[-1:] for name in lines[1:] if name.strip())
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[list[str]]:
-    """What NNCF says; stdout, where it says that and draws progress bars, belongs to the caller's --json."""
+    """Collects NNCF's log messages and keeps its progress bars off stdout, which is for the caller's --json."""
     logger, said = logging.getLogger("nncf"), []
     handlers, level = logger.handlers, logger.level
     listener = logging.Handler()

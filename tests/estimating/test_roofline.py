@@ -103,7 +103,7 @@ def test_what_cannot_be_counted_is_refused(tmp_path, monkeypatch):
     with pytest.raises(BadFile, match="batches of 2, not of 1"):
         onnx_layers.layers(fixed)
     (tmp_path / "broken.onnx").write_bytes(fixed.read_bytes()[:60])
-    with pytest.raises(BadFile, match="no ONNX model"):
+    with pytest.raises(BadFile, match="not an ONNX model"):
         onnx_layers.layers(tmp_path / "broken.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(Unsupported, match="not installed") as refused:

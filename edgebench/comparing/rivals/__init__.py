@@ -1,1 +1,1 @@
-"""The tools that edgebench's figures are held against; a file each."""
+"""The tools that edgebench's figures are compared with, one file each."""

@@ -1,4 +1,4 @@
-"""A bare loop over ONNX Runtime, with nothing of edgebench in it, behind the protocol of engines/bursts.py.
+"""A bare loop over ONNX Runtime, without any edgebench code, that speaks the protocol of measuring/bursts.py.
 
 python bare_onnxruntime.py MODEL.onnx INPUTS.npy INPUT_NAME THREADS SOCKET
 """
@@ -35,5 +35,5 @@ def main(model: str, inputs: str, name: str, threads: str, socket: str) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(EOFError):  # the other side has closed: done
+    with contextlib.suppress(EOFError):  # the other side has closed the connection: done
         main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""A bare loop over OpenVINO, with nothing of edgebench in it, behind the protocol of engines/bursts.py.
+"""A bare loop over OpenVINO, without any edgebench code, that speaks the protocol of measuring/bursts.py.
 
 python bare_openvino.py MODEL INPUTS.npy INPUT_NAME THREADS SOCKET
 """
@@ -43,5 +43,5 @@ def infer(request: openvino.InferRequest, feed: openvino.Tensor) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(EOFError):  # the other side has closed: done
+    with contextlib.suppress(EOFError):  # the other side has closed the connection: done
         main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""OpenVINO's benchmark_app: how to ask it for what edgebench measures, and how to read its answer."""
+"""Runs OpenVINO's benchmark_app with the settings of an edgebench job and reads its report."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from edgebench.machine import registry
 from edgebench.records.jobs import Job
 from edgebench.specs import Artifact
 
-RUNTIME = "openvino"  # which it runs
+RUNTIME = "openvino"  # the runtime that it runs
 PRECISION = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def program() -> str | None:
-    """The path of benchmark_app: beside this Python, or on PATH; None where it is not installed."""
+    """The path of benchmark_app: beside this Python, or on PATH; None if it is not installed."""
     beside = Path(sys.executable).with_name("benchmark_app")
     return str(beside) if beside.is_file() else shutil.which("benchmark_app")
 
 
 def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
-    """One whole run with the job's batch, precision, threads and duration: its figures, by names that carry the unit.
+    """The figures of one whole run with the job's batch, precision, threads and duration, by names with their unit.
 
-    The scenario "throughput" asks with the throughput hint, any other for one synchronous request at a time. The
-    threads go through a configuration file: beside a hint it refuses them on its command line, though OpenVINO takes
-    both. Raises EdgebenchError with what it said if it fails.
+    The scenario "throughput" uses the throughput hint; any other makes one synchronous request at a time. The threads
+    go into a configuration file: benchmark_app refuses them beside a hint on its command line, though OpenVINO takes
+    both. Raises EdgebenchError with its last message if it fails.
     """
     config, spec = folder / "config.json", artifact.inputs[0]
     settings = {"INFERENCE_NUM_THREADS": job.threads} if job.threads else {}
@@ -65,4 +65,6 @@ def parse(text: str) -> dict[str, float]:
             "throughput_per_s": float(found["throughput"]),
         }
     except (ValueError, KeyError, TypeError) as error:
-        raise EdgebenchError(f"benchmark_app's report is not as expected: {error!r}", "another version of it") from None
+        raise EdgebenchError(
+            f"benchmark_app's report is not as expected: {error!r}", "try another version of OpenVINO"
+        ) from None

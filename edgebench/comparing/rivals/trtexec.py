@@ -1,4 +1,4 @@
-"""NVIDIA's trtexec: how to ask it for what edgebench measures, and how to read its answer. Unverified on hardware."""
+"""Runs NVIDIA's trtexec with the settings of an edgebench job and reads its output. Unverified on hardware."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from edgebench.machine import registry
 from edgebench.records.jobs import Job
 from edgebench.specs import Artifact
 
-RUNTIME = "tensorrt"  # which it runs
+RUNTIME = "tensorrt"  # the runtime that it runs
 JETPACK = Path("/usr/src/tensorrt/bin/trtexec")  # where JetPack puts it, outside PATH
 
 
 def program() -> str | None:
-    """The path of trtexec, None where it is not installed."""
+    """The path of trtexec, None if it is not installed."""
     return shutil.which("trtexec") or (str(JETPACK) if JETPACK.is_file() else None)
 
 
 def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
-    """One whole run of the plan at the job's batch and duration: its figures, by names that carry the unit.
+    """The figures of one whole run of the plan at the job's batch and duration, by names with their unit.
 
-    From 11.0 it leaves the copies out, uses a CUDA graph and spins while it waits unless told otherwise; edgebench
-    does none of that, so it is told. Raises EdgebenchError with what it said if it fails.
+    From 11.0 on, trtexec by default leaves out the copies, uses a CUDA graph and spins while it waits. edgebench does
+    none of these, so they are switched off. Raises EdgebenchError with its last message if it fails.
     """
     spec = artifact.inputs[0]
     shape = "x".join(map(str, (job.batch, *spec.shape[1:])))
@@ -47,7 +47,7 @@ def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
 
 
 def _as_before_11(program: str) -> list[str]:
-    """The options that give a trtexec of 11 the defaults of 10, as far as its help knows them."""
+    """The options that give trtexec 11 the defaults of 10, those that its help lists."""
     wanted = ("--includeDataTransfers", "--noCudaGraph", "--noSpinWait")
     text = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=60).stdout
     return [option for option in wanted if option in text]
@@ -60,7 +60,7 @@ def parse(text: str) -> dict[str, float]:
     compute = re.search(r"GPU Compute Time: min = ([\d.]+) ms, .*?median = ([\d.]+) ms", summary)
     throughput = re.search(r"Throughput: ([\d.]+) qps", summary)
     if not (latency and throughput):
-        raise EdgebenchError("trtexec printed no performance summary", "another version of it")
+        raise EdgebenchError("trtexec printed no performance summary", "try another version of TensorRT")
     figures = {
         "min_ns": float(latency[1]) * 1e6,
         "median_ns": float(latency[2]) * 1e6,
