@@ -132,7 +132,7 @@ def test_weights_that_fit_the_cache_are_not_read_from_memory():
 def test_a_peak_that_is_not_known_is_said_and_not_guessed():
     halves = [replace(layer, precision="fp16") for layer in LAYERS]
     floor = roofline.floor([*LAYERS, *halves], ROOF)
-    assert floor.missing == ("no peak for fp16: such layers are bounded by memory alone",)
+    assert floor.missing == ("no peak for fp16: only memory bounds these layers",)
     assert [layer.bound for layer in floor.layers] == ["memory"] * 4
     alone = roofline.floor(LAYERS, replace(ROOF, bandwidth_gb_s=None))
     assert alone.floor_ms == 0.022 and "no memory bandwidth" in alone.missing[0]
