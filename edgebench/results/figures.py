@@ -64,6 +64,12 @@ P99 = Criterion(
         name="max_p99_ms", help="Upper limit of the 99th percentile of the latency.", unit="milliseconds", place=1
     ),
 )  # fmt: skip
+P999 = Criterion(
+    name="p99.9", unit="ms", kind="speed", better="less", place=2, tip="p99.9", missing=_too_few("p99.9", 0.999),
+    limit=Limit(
+        name="max_p999_ms", help="Upper limit of the 99.9th percentile of the latency.", unit="milliseconds", place=1
+    ),
+)  # fmt: skip
 ACCURACY = Criterion(
     name="accuracy", unit="", kind="accuracy", better="more", place=3, missing=_not_evaluated,
     limit=Limit(
@@ -139,6 +145,10 @@ class Row:
     p99_ms: float | None = column(
         "p99 ms", lambda r: readings.latency_ms(r, "p99_ns", "p99_latency_ns"), unit="ms", digits=3, percentile=0.99,
         criterion=P99,
+    )  # fmt: skip
+    p999_ms: float | None = column(
+        "p99.9 ms", lambda r: readings.latency_ms(r, "p999_ns", "p999_latency_ns"), unit="ms", digits=3, optional=True,
+        percentile=0.999, criterion=P999,
     )  # fmt: skip
     device_median_ms: float | None = column(
         "device ms", lambda r: ms(r.summary and r.summary.device_median_ns), unit="ms", digits=3, optional=True

@@ -115,3 +115,9 @@ def test_a_row_carries_data() -> None:
     assert {f.name: f.type for f in dataclasses.fields(Row) if f.type.startswith("tuple")} == {
         "layers": "tuple[tuple[str, float], ...]", "warnings": "tuple[str, ...]", "machine": "tuple[str, ...]",
     }  # fmt: skip
+
+
+def test_p999_stands_in_tables_where_it_is_known_and_always_in_csv() -> None:
+    few, many = (rows([make_result(samples=make_samples((10**6,) * n))]) for n in (2994, 2995))
+    assert "p99.9 ms" not in formats.markdown(few) and "p99.9 ms" in formats.markdown(many)
+    assert "p999_ms" in formats.as_csv(few) and many[0].p999_ms == 1.0
