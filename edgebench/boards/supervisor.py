@@ -9,7 +9,6 @@ long as anything of the job lives), `pid`, `progress.jsonl`, `log.txt`, `runs/re
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from edgebench.machine import locks
 from edgebench.machine.device import HOSTED
 
 GRACE_S = 30  # for `edgebench run` to write what it has, once it was told to stop
@@ -28,9 +28,7 @@ GRACE_S = 30  # for `edgebench run` to write what it has, once it was told to st
 def start(folder: Path) -> None:
     """Begin the job of this folder in a session of its own. Nothing happens if it was begun before."""
     with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locks.taken(lock):
             return  # it is under way
         if (folder / "pid").exists():
             return  # it has ended
@@ -48,12 +46,9 @@ def running(folder: Path) -> bool:
     """Whether anything of the job lives."""
     try:
         with (folder / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not locks.taken(lock, shared=True)
     except FileNotFoundError:
         return False
-    return False
 
 
 def ended(folder: Path) -> dict[str, Any] | None:

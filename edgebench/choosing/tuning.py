@@ -13,7 +13,7 @@ from edgebench.choosing import halving
 from edgebench.choosing.relatives import export_missing, judging_images
 from edgebench.choosing.tuned import Goal, Trial, Tuned
 from edgebench.errors import EdgebenchError, UsageError
-from edgebench.machine import registry
+from edgebench.machine import locks, registry
 from edgebench.machine.device import available_cores, detect, load_profile, place
 from edgebench.measuring import process
 from edgebench.measuring.running import Planned, RunOptions, plan
@@ -47,7 +47,7 @@ def tune(
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
-    with process.device_to_ourselves(lambda: on_phase("waiting: another edgebench is measuring on this machine")):
+    with locks.device_to_ourselves(lambda: on_phase("waiting: another edgebench is measuring on this machine")):
         considered = tuple(precisions) or PRECISIONS
         family = [f for f in workspace.family(start) if f.precision in (*considered, "fp32")]
         if export:

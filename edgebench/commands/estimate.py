@@ -89,10 +89,10 @@ def command(
 def _benchmark() -> tuple[HostPeaks, str]:
     """This machine's peaks, and a sentence if other programs took their part of them."""
     from edgebench.estimating import host_peaks
+    from edgebench.machine import locks
     from edgebench.machine.foreign_load import ForeignLoad
-    from edgebench.measuring import process
 
-    with process.device_to_ourselves():
+    with locks.device_to_ourselves():
         watch = ForeignLoad()
         found, notice = host_peaks.measure(), watch.notice()
     why = f"{notice.message}: these peaks are too low, and the floor too high" if notice else ""

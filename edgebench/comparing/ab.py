@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.comparing import ratio
+from edgebench.machine import locks
 from edgebench.machine.foreign_load import ForeignLoad
-from edgebench.measuring import bursts, process
+from edgebench.measuring import bursts
 from edgebench.measuring.bursts import Contestant
 from edgebench.records.jobs import Stop
 from edgebench.records.notices import Notice
@@ -66,7 +67,7 @@ def compare(
     medians: tuple[list[int], list[int]] = ([], [])
     so_far: ratio.Ratio | None = None
     stop: Stop = "max_seconds"
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, process.device_to_ourselves(on_wait):
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, locks.device_to_ourselves(on_wait):
         watch, began = ForeignLoad(), time.monotonic()
         while True:
             launch_began = time.monotonic()

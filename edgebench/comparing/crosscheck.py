@@ -15,7 +15,7 @@ from edgebench import artifact
 from edgebench.comparing import ab, ratio
 from edgebench.comparing.rivals import benchmark_app, trtexec
 from edgebench.errors import EdgebenchError
-from edgebench.machine import registry
+from edgebench.machine import locks, registry
 from edgebench.measuring import bursts, process
 from edgebench.records.jobs import Job
 from edgebench.results import stats
@@ -114,7 +114,7 @@ def _by_turns(
 ) -> Agreement:
     """Whole runs in turn. The interval is that of the rounds' ratios, as for launches of bursts."""
     found: tuple[list[float], list[float]] = ([], [])
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, process.device_to_ourselves(on_wait):
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, locks.device_to_ourselves(on_wait):
         for turn in range(rounds):
             tell(f"{rival}: round {turn + 1} of {rounds}")
             for side in (0, 1) if turn % 2 == 0 else (1, 0):

@@ -5,8 +5,6 @@ python -m edgebench.estimating.host_peaks SECONDS OUT.json    in a separate proc
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.machine.children import Child, end_with_parent
 from edgebench.machine.device import available_cores
 from edgebench.machine.fingerprint import ROOT, read
 from edgebench.records import jsonio
@@ -46,16 +45,14 @@ def measure(seconds: float = 1.0) -> HostPeaks:
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         out = Path(scratch, "peaks.json")
         command = [sys.executable, "-m", "edgebench.estimating.host_peaks", str(seconds), str(out)]
-        environment = os.environ | ONE_THREAD | {"PYTHONSAFEPATH": "1"}
         limit_s = 60 + 10 * seconds
+        ending = Child(command, environment=ONE_THREAD).wait(time_limit_s=limit_s)
+        if ending.cause == "timeout":
+            raise EdgebenchError(f"the benchmark of this machine took more than {limit_s:g} s", "--no-here")
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit_s)
             return jsonio.read(HostPeaks, out)
-        except subprocess.TimeoutExpired:
-            raise EdgebenchError(f"the benchmark of this machine took more than {limit_s:g} s", "--no-here") from None
         except BadFile:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise EdgebenchError(f"the benchmark of this machine failed: {last}", "--no-here") from None
+            raise EdgebenchError(f"the benchmark of this machine failed: {ending.last_line}", "--no-here") from None
 
 
 def measure_here(seconds: float, root: Path = ROOT) -> HostPeaks:
@@ -89,4 +86,5 @@ def _largest_cache(root: Path) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     jsonio.write(Path(sys.argv[2]), measure_here(float(sys.argv[1])))

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
 from pathlib import Path
-from typing import Any
 
 from edgebench.errors import EdgebenchError
+from edgebench.machine.children import Child, last_line
 from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.results import stats
@@ -28,8 +25,6 @@ BURST_NS = 10_000_000  # short beside the moods of a machine, long beside the sw
 FEWEST = 3  # bursts of each side in a launch, however slow the model
 START_LIMIT_S = 120.0
 BURST_LIMIT_S = 60.0
-# A process group of its own, in our session: should we be killed, the kernel wakes one that is stopped, and it ends.
-_OWN_GROUP: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
 
 
 @dataclass(frozen=True)
@@ -67,11 +62,9 @@ class Worker:
     def __init__(self, contestant: Contestant) -> None:
         self.name = contestant.name
         ours, theirs = socket.socketpair()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
-        self._process = subprocess.Popen(
+        self._child = Child(
             [*contestant.command, str(theirs.fileno())],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
-            env=os.environ | {"PYTHONSAFEPATH": "1"} | contestant.environment, **_OWN_GROUP,
+            environment=contestant.environment, held=[theirs.fileno()], stoppable=True,
         )  # fmt: skip
         theirs.close()
         self._connection = Connection(ours.detach())
@@ -81,28 +74,22 @@ class Worker:
         told = json.loads(self._receive(START_LIMIT_S))
         if "error" in told:
             raise EdgebenchError(f"{self.name}: {told['error']}", told.get("fix", ""))
-        self._signal(signal.SIGSTOP)
+        self._child.signal(signal.SIGSTOP)
         return jsonio.decode(Effective, told["effective"], self.name) if "effective" in told else None
 
     def burst(self, count: int) -> array[int]:
         """Run `count` inferences; the times of all but the first quarter, which warms the caches, in nanoseconds."""
-        self._signal(signal.SIGCONT)
+        self._child.signal(signal.SIGCONT)
         self._connection.send_bytes(str(count).encode())
         samples = array("q")
         samples.frombytes(self._receive(BURST_LIMIT_S))
-        self._signal(signal.SIGSTOP)
+        self._child.signal(signal.SIGSTOP)
         return samples
 
     def close(self) -> None:
         """End the process; may be called twice."""
         self._connection.close()
-        self._signal(signal.SIGKILL)
-        self._process.wait()
-        self._log.close()
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        self._child.stop()
 
     def _receive(self, limit_s: float) -> bytes:
         if not self._connection.poll(limit_s):
@@ -110,9 +97,7 @@ class Worker:
         try:
             return self._connection.recv_bytes()
         except (EOFError, OSError):
-            self._log.seek(0)
-            said = self._log.read()[-2000:].decode(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise EdgebenchError(f"the process of {self.name} ended: {said[-1]}") from None
+            raise EdgebenchError(f"the process of {self.name} ended: {last_line(self._child.said())}") from None
 
 
 @contextlib.contextmanager

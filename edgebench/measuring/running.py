@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from edgebench.errors import EdgebenchError, UsageError, positive
-from edgebench.machine import registry
+from edgebench.machine import locks, registry
 from edgebench.machine.device import Placement, Profile, available_cores
 from edgebench.machine.power import PowerOptions
 from edgebench.machine.shared_memory import voided
@@ -223,7 +223,7 @@ def run(
     def keep(result: Result) -> Path:
         return store.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
 
-    with process.device_to_ourselves(on_wait), around():
+    with locks.device_to_ourselves(on_wait), around():
         for item in planned:
             on_start(item)
             job, points = item.job, ()
@@ -262,7 +262,7 @@ def evaluate(
 ) -> Result:  # fmt: skip
     """Judge an artifact on the test set in the file `images` (testset.py); the result is saved in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with process.device_to_ourselves(on_wait):
+    with locks.device_to_ourselves(on_wait):
         result = process.run_job(item.job, item.artifact, images=images.resolve(), on_phase=on_phase)
     store.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
     return result

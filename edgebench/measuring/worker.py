@@ -13,9 +13,7 @@ import argparse
 import contextlib
 import math
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +23,7 @@ from pathlib import Path
 from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.machine import registry, yardstick
+from edgebench.machine.children import end_with_parent, teller
 from edgebench.machine.fingerprint import fingerprint, notices
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
@@ -219,20 +218,8 @@ def _own_notices(
     return found
 
 
-def die_with_parent(lifeline: int) -> None:
-    """End this process group when the parent's end of the pipe closes, be it by kill -9: no measurement is orphaned."""
-
-    def wait() -> None:
-        os.read(lifeline, 1)  # blocks without using the CPU; nothing is ever written, so it returns at end of file
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m edgebench.measuring.worker", description=__doc__.splitlines()[0])
-    parser.add_argument("--lifeline", type=int, help="file descriptor that is at end of file once the parent is gone")
-    parser.add_argument("--phases", type=int, help="file descriptor to write the names of the phases to")
     verbs = parser.add_subparsers(dest="verb", required=True)
     measuring = verbs.add_parser("measure")
     measuring.add_argument("--no-verify", action="store_true", help="an earlier launch of this job has verified it")
@@ -249,8 +236,8 @@ def main(arguments: list[str]) -> int:
     serving.add_argument("connection", type=int, help="file descriptor of a socket")
     given = parser.parse_args(arguments)
 
-    if given.lifeline is not None:
-        die_with_parent(given.lifeline)
+    end_with_parent()
+    tell = teller()
     if given.verb == "probe":
         jsonio.write(given.result, probe(given.runtime))
         return 0
@@ -259,10 +246,6 @@ def main(arguments: list[str]) -> int:
     if given.verb == "bursts":
         serve_bursts(job, artifact, Connection(given.connection), verify=not given.no_verify)
         return 0
-
-    def tell(phase: str) -> None:
-        if given.phases is not None:
-            os.write(given.phases, phase.encode() + b"\n")
 
     result = run_job(job, artifact, verify=not given.no_verify, images=given.images, tell=tell)
     jsonio.write(given.result, result)

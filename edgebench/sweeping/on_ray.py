@@ -16,13 +16,13 @@ from typing import Any
 import psutil
 
 from edgebench.errors import EdgebenchError, Unsupported, UsageError, unknown_name
+from edgebench.machine import locks
 from edgebench.machine.device import load_profile
-from edgebench.measuring import process
 from edgebench.records.workspace import Workspace
 from edgebench.sweeping import cluster
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.site import Site
-from edgebench.sweeping.step_process import Child
+from edgebench.sweeping.step_process import StepProcess
 from edgebench.sweeping.steps import Outcome, Step, Train, alone
 
 POLL_S = 0.1
@@ -181,19 +181,19 @@ def perform_here(root: str, identity: str, share: int) -> None:
     if begun is None:
         raise EdgebenchError(f"the workspace {root} is not the sweep's on this node: share its folder")
     if alone(begun.step):
-        _wait(Child(begun, kept))
+        _wait(StepProcess(begun, kept))
         return
     usage = psutil.cpu_percent(interval=0.1, percpu=True)
     calm = sorted(os.sched_getaffinity(0), key=lambda core: usage[core] if core < len(usage) else 0.0)
     while True:
-        with process.machine_shared() as held:
+        with locks.machine_shared() as held:
             if held:
-                _wait(Child(begun, kept, cores=calm[:share]))
+                _wait(StepProcess(begun, kept, cores=calm[:share]))
                 return
         time.sleep(POLL_S)
 
 
-def _wait(child: Child) -> None:
+def _wait(child: StepProcess) -> None:
     try:
         while child.outcome() is None:
             time.sleep(POLL_S)

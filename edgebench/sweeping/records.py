@@ -10,7 +10,6 @@ log.jsonl           a line for each step that began or ended
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ import psutil
 
 from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.machine import locks
 from edgebench.records import jsonio
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
@@ -42,15 +42,13 @@ class Records:
         (self.folder / "phases").mkdir(parents=True, exist_ok=True)
         (self.folder / "logs").mkdir(exist_ok=True)
         handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        try:
-            _take(handle, patience_s=10.0)
-        except BlockingIOError:
+        if not _taken(handle, patience_s=10.0):
             who = os.pread(handle, 100, 0).decode(errors="replace").strip()
             os.close(handle)
             raise EdgebenchError(
                 f"another sweep is at work in {self.workspace.root}{f' ({who})' if who else ''}",
                 "wait for its end, or give this one another --workspace; nothing was lost",
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} since {now()[:19]} UTC".encode(), 0)
         self.lock = handle
@@ -148,17 +146,16 @@ class Records:
         return self.folder / "steps" / f"{identity}.json"
 
 
-def _take(handle: int, patience_s: float) -> None:
-    """Lock, or raise BlockingIOError: the steps of a sweep that was killed hold its lock until they are gone too."""
+def _taken(handle: int, patience_s: float) -> bool:
+    """Lock, with patience: the steps of a sweep that was killed hold its lock until they are gone too."""
     deadline = time.monotonic() + patience_s
     while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _, number, *_ = [*os.pread(handle, 100, 0).decode(errors="replace").split(), "", ""]
-            if (number.isdigit() and _is_alive(int(number))) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+        if locks.taken(handle):
+            return True
+        _, number, *_ = [*os.pread(handle, 100, 0).decode(errors="replace").split(), "", ""]
+        if (number.isdigit() and _is_alive(int(number))) or time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
 
 
 def _is_alive(number: int) -> bool:

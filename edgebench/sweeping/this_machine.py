@@ -9,11 +9,11 @@ from contextlib import ExitStack
 
 import psutil
 
+from edgebench.machine import locks
 from edgebench.machine.device import available_cores
 from edgebench.machine.fingerprint import nvidia_cards
-from edgebench.measuring import process
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.step_process import Child
+from edgebench.sweeping.step_process import StepProcess
 from edgebench.sweeping.steps import Outcome, Step, Train, alone
 
 POLL_S = 0.02
@@ -39,7 +39,7 @@ class Local:
     def __init__(self, kept: Records, at_once: int = 1) -> None:
         self._kept = kept
         self._free = list(range(at_once))
-        self._children: dict[int, Child] = {}  # by slot; what is alone has slot −1
+        self._children: dict[int, StepProcess] = {}  # by slot; what is alone has slot −1
         cores = sorted(os.sched_getaffinity(0))
         share = max(1, min(available_cores(), len(cores)) // at_once)
         self._cores = [cores[i * share : (i + 1) * share] for i in range(at_once)]
@@ -53,17 +53,17 @@ class Local:
             return False
         if not self._children:
             self._machine.close()
-            return self._machine.enter_context(process.machine_shared())
+            return self._machine.enter_context(locks.machine_shared())
         return True
 
     def start(self, step: Step) -> Outcome:
         begun = self._kept.begin(step)
         if alone(step):
-            self._children[-1] = Child(begun, self._kept)
+            self._children[-1] = StepProcess(begun, self._kept)
             return begun
         slot = self._free.pop(0)
         chosen = {"CUDA_VISIBLE_DEVICES": str(slot % self._cards)} if self._cards else {}
-        self._children[slot] = Child(begun, self._kept, cores=self._cores[slot], environment=chosen)
+        self._children[slot] = StepProcess(begun, self._kept, cores=self._cores[slot], environment=chosen)
         return begun
 
     def ended(self, timeout_s: float) -> list[Outcome]:

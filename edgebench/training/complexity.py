@@ -8,8 +8,6 @@ Peak memory is that of a process, so each network is measured in its own; librar
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.machine.children import Child, end_with_parent
 from edgebench.machine.memory import PeakMemory
 from edgebench.records import jsonio
 
@@ -103,21 +102,15 @@ def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_siz
         command = [sys.executable, "-m", "edgebench.training.complexity", name]
         command += [str(n) for n in (image_size, batch_size, train_batch_size)]
         # This threshold makes malloc return freed blocks at once, so that the peak contains only live memory.
-        environment = os.environ | {"PYTHONSAFEPATH": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
-        try:
-            done = subprocess.run(
-                [*command, str(out)], env=environment, capture_output=True, text=True, errors="replace",
-                timeout=TIME_LIMIT_S, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise EdgebenchError(f"measuring its memory took more than {TIME_LIMIT_S:g} s", "--no-memory") from None
+        child = Child([*command, str(out)], environment={"MALLOC_MMAP_THRESHOLD_": "65536"})
+        ending = child.wait(time_limit_s=TIME_LIMIT_S)
+        if ending.cause == "timeout":
+            raise EdgebenchError(f"measuring its memory took more than {TIME_LIMIT_S:g} s", "--no-memory")
         try:
             return jsonio.read(MemoryPeaks, out)
         except BadFile:
-            how = f"was killed by signal {-done.returncode}" if done.returncode < 0 else "failed"
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            fix = "a smaller --train-batch-size, or --no-memory"
-            raise EdgebenchError(f"the process that measures its memory {how}: {last}", fix) from None
+            message = f"the process that measures its memory {ending.how}: {ending.last_line}"
+            raise EdgebenchError(message, "a smaller --train-batch-size, or --no-memory") from None
 
 
 def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) -> MemoryPeaks:
@@ -208,4 +201,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     _main()

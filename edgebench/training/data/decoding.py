@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.machine import locks
 from edgebench.records import jsonio
 from edgebench.training.data.pixels import in_threads, resized, to_rgb
 
@@ -125,7 +125,7 @@ def cached(root: Path, files: list[File], size: int, on_progress: Callable[[int]
             "decode them on demand with --stream, set EDGEBENCH_CACHE to another disk, or use a smaller --subset",
         )
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    locks.taken(handle)
     try:
         images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         broken = _decode_all(root, files, size, images.__setitem__, on_progress)
@@ -142,9 +142,9 @@ def cached(root: Path, files: list[File], size: int, on_progress: Callable[[int]
 def _discard_abandoned(folder: Path) -> None:
     """Delete half-decoded files of killed processes: the kernel has released their locks."""
     for partial in folder.glob(".*.partial"):
-        with contextlib.suppress(OSError), partial.open("rb") as file:  # still being written, or gone
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            partial.unlink()
+        with contextlib.suppress(OSError), partial.open("rb") as file:  # it may be gone
+            if locks.taken(file):  # else it is being written
+                partial.unlink()
 
 
 def _key(root: Path, files: list[File], size: int) -> str:

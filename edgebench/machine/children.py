@@ -1,0 +1,221 @@
+"""Child processes: started in a group of their own, watched, ended with their parent, and how each of them ended.
+
+The parent holds one end of a pipe, the lifeline. The kernel closes it when the parent dies, however it dies; the child,
+which has called `end_with_parent`, then ends itself and whatever it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+POLL_S = 0.1  # how often the memory of a child is looked at; each look costs it a few microseconds
+LOG_BYTES = 4000  # of what it said last
+LIFELINE, PHASES = "EDGEBENCH_LIFELINE", "EDGEBENCH_PHASES"  # file descriptors, told in the environment
+# Python does not import a torch.py of the current folder, and what is printed is in the log at once.
+ENVIRONMENT = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a child ended: by itself, with an exit code; by a signal, whose name is kept; or at one of our limits.
+
+    "out_of_memory" is our limit of memory, or the kernel's want of it. `log` is the end of what the child printed.
+    """
+
+    cause: Literal["exit", "signal", "timeout", "out_of_memory"]
+    exit_code: int | None = None
+    signal: str = ""
+    peak_rss_mib: int = 0
+    log: str = ""
+
+    @property
+    def how(self) -> str:
+        """In words that follow "the process"."""
+        if self.cause == "timeout":
+            return "did not end in time"
+        if self.cause == "out_of_memory":
+            return "was killed for want of memory"
+        return f"was killed by {self.signal}" if self.signal else f"ended with exit code {self.exit_code}"
+
+    @property
+    def last_line(self) -> str:
+        return last_line(self.log)
+
+
+class Child:
+    """A process that ends when we end. It is started at once; `wait` or `stop` has to follow.
+
+    `log`: the file that takes what it prints, a temporary one where none is named; `held`: file descriptors that it
+    gets. `stoppable`: it may be sent SIGSTOP; the thread that starts it has to outlive it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        held: Sequence[int] = (),
+        stoppable: bool = False,
+    ) -> None:
+        lifeline, self._lifeline = os.pipe()
+        self._phases, phases = os.pipe()
+        self._log = log.open("w+b") if log else tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        self._oom_kills = _oom_kills()
+        self._peak_mib, self._last = 0, ""
+        told = {LIFELINE: str(lifeline), PHASES: str(phases)}
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
+                env=os.environ | ENVIRONMENT | (environment or {}) | told, pass_fds=(lifeline, phases, *held),
+                **({"preexec_fn": _killed_while_stopped()} if stoppable else {"start_new_session": True}),
+            )  # fmt: skip
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            os.close(lifeline)
+            os.close(phases)
+
+    def wait(
+        self,
+        *,
+        time_limit_s: float = math.inf,
+        memory_limit_mib: int | None = None,
+        on_phase: Callable[[str], None] = lambda phase: None,
+    ) -> Ending:
+        """Wait until it ends, or end it at a limit. What it started ends with it, also when we are interrupted."""
+        deadline = time.monotonic() + time_limit_s
+        limit: Literal["", "timeout", "out_of_memory"] = ""
+        listening = True
+        try:
+            while self._process.poll() is None and not limit:
+                if listening and select.select([self._phases], [], [], POLL_S)[0]:
+                    data = os.read(self._phases, 4096)
+                    listening = bool(data)
+                    for phase in data.decode().split():
+                        on_phase(phase)
+                elif not listening:
+                    time.sleep(POLL_S)
+                with contextlib.suppress(psutil.Error):  # it may have ended in between
+                    rss_mib = psutil.Process(self._process.pid).memory_info().rss // 2**20
+                    self._peak_mib = max(self._peak_mib, rss_mib)
+                if memory_limit_mib and self._peak_mib > memory_limit_mib:
+                    limit = "out_of_memory"
+                elif time.monotonic() > deadline:
+                    limit = "timeout"
+        except BaseException:
+            self.stop()
+            raise
+        return self._ending(limit)
+
+    def ended(self) -> Ending | None:
+        """How it ended; None while it runs."""
+        return None if self._process.poll() is None else self._ending("")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and to what it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def said(self) -> str:
+        """The end of what it printed so far."""
+        size = os.fstat(self._log.fileno()).st_size
+        # Without a seek: the place in the file is the child's too.
+        return os.pread(self._log.fileno(), LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
+
+    def stop(self) -> None:
+        """End it and what it started; may be called twice."""
+        if not self._log.closed:
+            self.signal(signal.SIGKILL)
+            self._process.wait()
+            self._last = self.said()
+            self._close()
+
+    def _ending(self, limit: Literal["", "timeout", "out_of_memory"]) -> Ending:
+        self.stop()
+        code, seen = self._process.returncode, {"peak_rss_mib": self._peak_mib, "log": self._last}
+        if limit:
+            return Ending(cause=limit, **seen)
+        if code >= 0:
+            return Ending(cause="exit", exit_code=code, **seen)
+        name = _signal_name(-code)
+        killed = name == "SIGKILL" and _oom_kills() != self._oom_kills  # the kernel was faster than we
+        return Ending(cause="out_of_memory" if killed else "signal", signal=name, **seen)
+
+    def _close(self) -> None:
+        self._log.close()
+        os.close(self._phases)
+        os.close(self._lifeline)
+
+
+def last_line(said: str) -> str:
+    return (said.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def end_with_parent() -> None:
+    """In the child, first of all: end this process group when the parent is gone, be it by kill -9.
+
+    Does nothing in a process that was started by hand.
+    """
+    lifeline = os.environ.pop(LIFELINE, "")
+
+    def wait() -> None:
+        os.read(int(lifeline), 1)  # blocks without using the CPU; nothing is ever written, so it returns at end of file
+        os.killpg(0, signal.SIGKILL)
+
+    if lifeline:
+        threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def teller() -> Callable[[str], None]:
+    """In the child: a function that tells the parent the name of a phase, which is one word."""
+    phases = os.environ.pop(PHASES, "")
+    return lambda phase: os.write(int(phases), phase.encode() + b"\n") if phases else None
+
+
+def _killed_while_stopped() -> Callable[[], None]:
+    """What a stoppable child does before its program: a stopped one cannot watch its lifeline, so the kernel kills it.
+
+    Where the kernel has no such call, it at least wakes a group that is stopped when the last of our session goes.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+    def prepare() -> None:
+        os.setpgid(0, 0)
+        if prctl:
+            prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+    return prepare
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _oom_kills() -> str:
+    """The kernel's count of processes killed for want of memory, as text; "" where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith("oom_kill ")), "")
