@@ -17,6 +17,7 @@ from edgebench.records import digests
 PACKAGES = ("edgebench", "edgebench.exporters", "edgebench.runtimes", "edgebench.device_profiles")
 CODE = (".py", ".toml")  # what the digest is of; a wheel also carries whatever else lies in the packages
 LEFT_OUT = (".pyc", ".md")
+WHEEL = "Wheel-Version: 1.0\nGenerator: edgebench\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 MOMENT = (2020, 1, 1, 0, 0, 0)  # of every file in the wheel, so that equal code gives equal bytes
 
 
@@ -48,14 +49,17 @@ def wheel() -> tuple[str, bytes]:
     It is put together from the installed files: no build tool, no network, and no source checkout is needed.
     """
     installed = metadata.distribution("edgebench")
-    stem = f"edgebench-{installed.version}"
     described = {
         "METADATA": installed.read_text("METADATA") or installed.read_text("PKG-INFO") or "",
         "entry_points.txt": installed.read_text("entry_points.txt") or "",
-        "WHEEL": "Wheel-Version: 1.0\nGenerator: edgebench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    contents = {name: path.read_bytes() for name, path in files()}
-    contents |= {f"{stem}.dist-info/{name}": text.encode() for name, text in described.items()}
+    return pack(f"edgebench-{installed.version}", described, {name: path.read_bytes() for name, path in files()})
+
+
+def pack(stem: str, described: dict[str, str], contents: dict[str, bytes]) -> tuple[str, bytes]:
+    """The name and the content of a pure Python wheel. `stem`: NAME-VERSION; `described`: its METADATA and so on."""
+    described = described | {"WHEEL": WHEEL}
+    contents = contents | {f"{stem}.dist-info/{name}": text.encode() for name, text in described.items()}
     record = f"{stem}.dist-info/RECORD"
     lines = [f"{name},sha256={_urlsafe(content)},{len(content)}" for name, content in contents.items()]
     contents[record] = "\n".join([*lines, f"{record},,", ""]).encode()
