@@ -26,8 +26,8 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """One finding for each registered runtime, exporter and meter. Never raises for what an adapter does."""
-    return _runtimes() + _exporters() + _meters()
+    """One finding for each registered runtime, exporter, meter and scenario. Never raises for what an adapter does."""
+    return _runtimes() + _exporters() + _meters() + _scenarios()
 
 
 def _runtimes() -> list[Finding]:
@@ -70,6 +70,18 @@ def _meters() -> list[Finding]:
         except EdgebenchError as error:
             made_for = f" (it is for {stated.machines})" if stated.machines else ""
             found.append(Finding("meter", name, False, f"{error.message}{made_for}", error.fix))
+    return found
+
+
+def _scenarios() -> list[Finding]:
+    found = []
+    for name in registry.names("scenarios"):
+        try:
+            scenario = registry.load_object("scenarios", name)
+            if scenario.timed:
+                found.append(Finding("scenario", name, True, scenario.help))
+        except EdgebenchError as error:
+            found.append(Finding("scenario", name, False, error.message, error.fix))
     return found
 
 
