@@ -202,6 +202,18 @@ def test_every_function_of_the_api_is_documented_with_parameters_that_it_has() -
         assert told <= has, f"docs/api.md: {name}() has no {', '.join(sorted(told - has))}"
 
 
+def test_the_messages_that_troubleshooting_explains_are_those_of_the_code() -> None:
+    """But for torch's own, the first."""
+    sources = [*(REPOSITORY / "edgebench").rglob("*.py"), *(REPOSITORY / "runtimes").glob("*.py")]
+    said = re.sub(r"\"\s+f?\"", "", " ".join(path.read_text() for path in sources))  # parts that Python joins
+    _, *messages = re.findall(r"^\*\*`([^`]+)`", (GUIDE / "troubleshooting.md").read_text(), re.MULTILINE)
+    assert len(messages) >= 5
+    for message in messages:
+        for part in message.split("…"):  # what stands for a name or a number
+            words = part.strip(" ;:")
+            assert words in said, f"docs/guide/troubleshooting.md explains {words!r}, which nothing says"
+
+
 def test_every_notice_is_defined() -> None:
     text = (REPOSITORY / "docs" / "measuring.md").read_text()
     for code in KINDS:
