@@ -25,9 +25,11 @@ from edgebench.comparing import judging, ratio
 from edgebench.comparing.judging import Comparison
 from edgebench.errors import UsageError, unknown_name
 from edgebench.machine.device import detect, load_profile, place
+from edgebench.measuring import options as run_options
 from edgebench.measuring import running
-from edgebench.measuring.running import Planned, RunOptions
-from edgebench.records.jobs import Policy, Scenario
+from edgebench.measuring.options import RunOptions
+from edgebench.measuring.running import Planned
+from edgebench.records.jobs import LATENCY, Policy
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
@@ -122,7 +124,7 @@ def evaluate(
 
 def run(
     artifacts: Source | Sequence[Source] | None = None, *, workspace: AnyPath = "runs", device: str | None = None,
-    require_device: bool = False, runtime: str | Sequence[str] = (), scenario: Scenario = "latency",
+    require_device: bool = False, runtime: str | Sequence[str] = (), scenario: str = LATENCY,
     batch: int | None = None, threads: int | None = None, duration_s: float = 2.0, launches: int = Policy.launches,
     precision_target: float = Policy.precision_target, max_seconds: float = Policy.max_seconds, **options: Any,
 ) -> list[Result]:  # fmt: skip
@@ -137,9 +139,12 @@ def run(
     where `require_device` or CI asks for it.
     """
     where = Workspace(Path(workspace))
-    given = {"scenario": scenario, "batch": batch, "threads": threads, "duration_s": duration_s}
-    asked = with_values(RunOptions(), options | given | {"runtimes": several(runtime)}, "option")
-    asked = replace(asked, policy=Policy(launches, precision_target, max_seconds))
+    asked = run_options.asked(
+        options | {
+            "scenario": scenario, "batch": batch, "threads": threads, "duration_s": duration_s, "launches": launches,
+            "precision_target": precision_target, "max_seconds": max_seconds, "runtimes": several(runtime),
+        }
+    )  # fmt: skip
     planned = _planned(artifacts, where, device, require_device, asked)
     return [result for result, _ in running.run(planned, where.results, asked)]
 
@@ -157,7 +162,7 @@ def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Compari
 
 @documented
 def select(
-    results: Results = "runs", *, device: str | None = None, prefer: Prefer = "accuracy", scenario: str = "latency",
+    results: Results = "runs", *, device: str | None = None, prefer: Prefer = "accuracy", scenario: str = LATENCY,
     batch: int | None = None, **limits: float | None,
 ) -> Decision:  # fmt: skip
     """Choose what to deploy on a device under limits, from a workspace, a folder of results, or results.

@@ -1,6 +1,6 @@
-"""What an exporter, a runtime and a meter must offer, and what each may state about itself.
+"""What an exporter, a runtime, a meter and a scenario must offer, and what each may state about itself.
 
-Write one: exporters/README.md, runtimes/README.md.
+Write one: exporters/README.md, runtimes/README.md; CONTRIBUTING.md has scenarios.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgebench.records.energy import Sample, Scope
+from edgebench.records.jobs import Conditions, Job
+from edgebench.records.result import Launch, Measured, Result, Samples, Summary
 from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Layers, Precision, SessionOptions
 
 if TYPE_CHECKING:
@@ -200,6 +202,74 @@ class Meter(Protocol):
 
     def close(self) -> None:
         """Give everything back and leave no process; may be called twice."""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Of a scenario that has no options of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What is asked of an opened model, and what is made of the answers; ours are in edgebench/measuring/scenarios/.
+
+    It is found by an entry point of its name in the group `edgebench.scenarios`. A record of functions and not a class
+    of methods, since most scenarios need few of them: what is left out is as in the scenario latency.
+
+    options: a frozen dataclass of `records.options.option` fields; they become flags, TOML keys and arguments. A job
+        holds each in its field of that name, or in `own`.
+    check(asked, own): raises UsageError for what cannot be run; `own` is an `options`, as everywhere here.
+    settle(asked, own): the fields of the job that these options decide, where it is not one field an option.
+    asked_by(job): the other way round: the values of its options that made a job.
+    perform(session, requests, job, tell): measures; None where nothing is timed.
+    summarise(job, launches, summary): adds what the scenario alone tells of the launches that came to an end.
+
+    repeated: in fresh processes. crowded: several requests are in flight. searches: the best batch and the best number
+    of requests in flight, unless they are given. own_length: `--duration` has no meaning.
+    single_requests: the latencies are of requests that did not wait for each other by design: their spread is shown.
+    over_time: it has windows, which are shown. unit: what a request is called in sentences.
+
+    compared_by: what `compare` takes the time of; with a reason in `not_compared` it takes none.
+    power: its energy is measured by doing the same once more after it, or beside it, or not, for the reason `no_power`.
+    power_margin_s(job): by how much longer the pass after it has to be than the window that counts, and
+    power_window(job, samples): of that pass, the length in nanoseconds and the requests that count.
+
+    headline(result): the figures that answer its question. verdict(result): one word. figures(result): those that stand
+    for the summary's fields where a result has no summary. objections(result): a line each on why a result that is ok
+    is not to be trusted, and the fix; objection(result): the same in short.
+    """
+
+    name: str
+    help: str
+    options: type = NoOptions
+    check: Callable[[Conditions, Any], None] | None = None
+    settle: Callable[[Conditions, Any], dict[str, Any]] | None = None
+    asked_by: Callable[[Job], dict[str, Any]] | None = None
+    perform: Callable[[Session, Sequence[dict[str, Any]], Job, Callable[[str], None]], Measured] | None = None
+    summarise: Callable[[Job, Sequence[Launch], Summary], Summary] | None = None
+    repeated: bool = True
+    crowded: bool = False
+    searches: bool = False
+    own_length: bool = False
+    single_requests: bool = False
+    over_time: bool = False
+    unit: str = "inference"
+    compared_by: Literal["request", "image"] = "request"
+    not_compared: str = ""
+    power: Literal["after", "beside", "none"] = "after"
+    no_power: str = ""
+    power_margin_s: Callable[[Job], float] | None = None
+    power_window: Callable[[Job, Samples], tuple[int, int]] | None = None
+    headline: Callable[[Result], str] | None = None
+    verdict: Callable[[Result], str] | None = None
+    figures: Callable[[Result], dict[str, float | None]] | None = None
+    objections: Callable[[Result], tuple[str, ...]] | None = None
+    objection: Callable[[Result], str] | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is for `edgebench run`."""
+        return self.perform is not None
 
 
 class Pixels(Protocol):

@@ -82,7 +82,7 @@ def make(folder: Path, number: int) -> int:
     for i in range(number):
         model, way, case, seed = i % 20, i // 20 % 4, i // 80 % 4, i // 320
         found = artifact(MODELS[model], WAYS[way][0], seed)
-        job = Job(found.identity, WAYS[way][1], "cpu", "cpu", threads=1 + case % 2)
+        job = Job(artifact=found.identity, runtime=WAYS[way][1], device="cpu", compute="cpu", threads=1 + case % 2)
         result = Result(job, found, "ok", "measured", f"2026-01-{1 + i // 1000:02}T00:00:{i % 60:02}.{i:06}+00:00")
         launched = "[]"
         if case == 3:

@@ -102,7 +102,7 @@ def make_artifact(
 
 def make_job(artifact: Artifact | None = None, **changes: Any) -> Job:
     identity = (artifact or make_artifact()).identity
-    return replace(Job(identity, "onnxruntime", "cpu", "cpu", threads=1), **changes)
+    return replace(Job(artifact=identity, runtime="onnxruntime", device="cpu", compute="cpu", threads=1), **changes)
 
 
 def make_samples(latency_ns: tuple[int, ...] = tuple(range(1_000_000, 1_100_000, 1_000))) -> Samples:

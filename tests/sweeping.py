@@ -15,7 +15,7 @@ from factories import make_artifact
 from edgebench import artifact
 from edgebench.machine import registry
 from edgebench.measuring import testset
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
 from edgebench.records.jobs import Policy
 from edgebench.records.workspace import Workspace
 from edgebench.sweeping import build, facts

@@ -18,7 +18,7 @@ from edgebench import results
 from edgebench.choosing.limits import Limits
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, UsageError
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
 from edgebench.results import store
 
 FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep", "study")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgebench.choosing.limits import highest_percentile
 from edgebench.choosing.picked import Asked
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.records.result import Result

@@ -13,6 +13,7 @@ import numpy as np
 from edgebench.choosing.decision import Aside, Candidate, Check, Decision, Outcome
 from edgebench.choosing.limits import ORDER, Limits, Prefer
 from edgebench.errors import EdgebenchError, UsageError, unknown_name
+from edgebench.records.jobs import LATENCY
 from edgebench.records.options import flag
 from edgebench.results.columns import Criterion, Known
 from edgebench.results.figures import CRITERIA, Row
@@ -28,7 +29,7 @@ def select(
     *,
     device: str | None = None,
     prefer: Prefer = "accuracy",
-    scenario: str = "latency",
+    scenario: str = LATENCY,
     batch: int | None = None,
 ) -> Decision:
     """Choose among the rows of one device, scenario and batch size (of latency, 1 by default) under the limits.
@@ -43,7 +44,7 @@ def select(
     if prefer not in typing.get_args(Prefer):
         raise unknown_name("preference", prefer, typing.get_args(Prefer))
     rows, device = _of_device(rows, device, scenario)
-    rows, aside = _comparable(rows, 1 if batch is None and scenario == "latency" else batch)
+    rows, aside = _comparable(rows, 1 if batch is None and scenario == LATENCY else batch)
     evidence, machine = (rows[0].evidence, rows[0].machine) if rows else ("", ())
     wanted = [m for m in CRITERIA if m in ("accuracy", "latency", prefer) or CRITERIA[m].limit.name in limits.given()]
     figures = [{m: CRITERIA[m].known(row) for m in {*wanted, *ORDER[prefer]}} for row in rows]

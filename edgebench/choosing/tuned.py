@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgebench.errors import BadFile, UsageError
-from edgebench.measuring.running import RunOptions
+from edgebench.machine import scenario_registry
+from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
 from edgebench.records.workspace import Workspace
 from edgebench.specs import SCHEMA, Artifact
@@ -79,7 +80,7 @@ def measure_tuned(
     """
     if len({found.origin or found.identity for found in given}) > 1:
         raise UsageError("--tuned is for the artifacts of one checkpoint", "name one of them")
-    goal: Goal = "throughput" if asked.scenario == "throughput" else "latency"
+    goal: Goal = "throughput" if scenario_registry.load(asked.scenario).searches else "latency"
     where = workspace.tuned(given[0], device, goal)
     if not where.is_file():
         raise UsageError(f"nothing was tuned for {goal} of {given[0].path.name} on {device}", "`edgebench tune` first")

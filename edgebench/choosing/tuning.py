@@ -16,7 +16,8 @@ from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import locks, registry
 from edgebench.machine.device import available_cores, detect, load_profile, place
 from edgebench.measuring import process
-from edgebench.measuring.running import Planned, RunOptions, plan
+from edgebench.measuring.options import RunOptions
+from edgebench.measuring.running import Planned, plan
 from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result

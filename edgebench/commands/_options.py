@@ -14,10 +14,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from edgebench.errors import UsageError
+from edgebench.records import options
 from edgebench.records.options import flag
 
 if TYPE_CHECKING:
-    from edgebench.machine.power.place import Watts
     from edgebench.records.workspace import Workspace
     from edgebench.results.figures import Row
 
@@ -69,29 +69,79 @@ def complete_targets(ctx: click.Context, parameter: click.Parameter, incomplete:
     return [CompletionItem(name) for name in names("exporters") if name.startswith(incomplete)]
 
 
-def settings(kind: type, without: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each field of a dataclass like `recipe.TrainConfig`: its default, type and help."""
+def settings(
+    kind: type, without: Sequence[str] = (), only: Sequence[str] = (), **changed: dict[str, Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each of a dataclass (records/options.py), given to the command by key; `only` in that order.
+
+    `changed`: by key, what click is told otherwise, such as another default.
+    """
 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
-        hints = typing.get_type_hints(kind)
-        for field in reversed([field for field in dataclasses.fields(kind) if field.name not in without]):
-            name, hint = flag(field.name), hints[field.name]
-            if type(None) in typing.get_args(hint):  # X | None
-                hint = typing.get_args(hint)[0]
-            shown = field.default is not None and field.default is not False
-            if typing.get_origin(hint) is typing.Literal:
-                made: dict[str, Any] = {"type": click.Choice(typing.get_args(hint))}
-            elif hint is bool and field.default is False:
-                made = {"is_flag": True}
-            elif hint is bool:
-                name, made = f"{name}/--no-{name[2:]}", {"show_default": False}
-            else:
-                made = {"type": hint}
-            made = {"default": field.default, "show_default": shown, "help": field.metadata["help"]} | made
-            function = click.option(name, field.name, **made)(function)
+        found = {each.key: each for each in options.options_of(kind)}
+        for key in reversed(only or [key for key in found if key not in without]):
+            each = found[key]
+            shown = each.default is not None and each.default is not False and each.default != ()
+            told = {"default": each.default, "show_default": shown, "help": each.help}
+            name, made = _spelled(each)
+            function = click.option(name, key, **told | made | changed.get(key, {}))(function)
         return function
 
     return decorated
+
+
+def of_scenarios(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that scenarios have of their own, those of plug-ins among them; None where not given."""
+    from edgebench.machine.scenario_registry import own_options
+
+    for each, names in reversed(own_options()):
+        default = each.unset or (f"{each.default:g}" if isinstance(each.default, float) else str(each.default))
+        help = f"{each.help.rstrip('.')} ({', '.join(names)}).  [default: {default}]"
+        name, made = _spelled(dataclasses.replace(each, default=None))
+        function = click.option(name, each.key, **made | {"default": None, "show_default": False, "help": help})(
+            function
+        )
+    return function
+
+
+def scenario(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--scenario`: what is timed, by the name of any that is installed."""
+    from edgebench.machine.scenario_registry import timed
+    from edgebench.records.jobs import Conditions
+
+    return settings(Conditions, only=("scenario",), scenario={"type": click.Choice(timed())})(function)
+
+
+def _spelled(each: options.Option) -> tuple[str, dict[str, Any]]:
+    """The flag of an option, and what click has to know of its values."""
+    made: dict[str, Any] = {}
+    if each.metavar:
+        made["metavar"] = each.metavar
+    if each.env:
+        made["envvar"] = each.env
+    if each.names:
+        made["shell_complete"] = {"runtimes": complete_runtimes, "meters": complete_meters}[each.names]
+    if each.parse:
+        made["callback"] = functools.partial(_parsed, each.parse)
+    elif typing.get_origin(each.kind) is typing.Literal:
+        made["type"] = click.Choice(typing.get_args(each.kind))
+    elif typing.get_origin(each.kind) is tuple:
+        made |= {"type": typing.get_args(each.kind)[0], "multiple": True}
+    elif typing.get_origin(each.kind) is dict:
+        made |= {"multiple": True, "callback": pairs, "default": (), "show_default": False}
+    elif each.kind is bool and each.default is True:
+        return f"{each.flag}/--no-{each.flag[2:]}", made | {"show_default": False}
+    elif each.kind is bool and each.default is None:
+        return f"{each.flag}/--no-{each.flag[2:]}", made
+    elif each.kind is bool:
+        made["is_flag"] = True
+    else:
+        made["type"] = each.kind
+    return each.flag, made
+
+
+def _parsed(parse: Callable[[str, str], Any], ctx: click.Context, parameter: click.Parameter, given: str | None) -> Any:
+    return given if given is None else parse(parameter.opts[0], given)
 
 
 def rows(workspace: Workspace) -> list[Row]:
@@ -174,52 +224,6 @@ def config(function: Callable[..., Any]) -> Callable[..., Any]:
         callback=read,
         help="Settings from a TOML file, named as the options are: batch_size = 32. Flags come first.",
     )(function)
-
-
-def power(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--power`, `--watts` and `--energy-seconds`, given as `meter`, `watts` and `energy_seconds`."""
-    for option in (
-        click.option(
-            "--energy-seconds",
-            type=float,
-            default=10.0,
-            show_default=True,
-            help="Length of the power pass, at least; it takes 50 new values of the meter.",
-        ),
-        watts,
-        click.option(
-            "--power",
-            "meter",
-            default="auto",
-            show_default=True,
-            metavar="auto|none|METER",
-            envvar="EDGEBENCH_POWER",
-            shell_complete=complete_meters,
-            help="Measure the energy in a pass of its own, with the best meter that works here, none, or this one.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-def _declared(ctx: click.Context, parameter: click.Parameter, given: str | None) -> Watts | None:
-    if given is None:
-        return None
-    from edgebench.machine.power.place import Watts
-
-    try:
-        idle, most = map(float, given.split(":"))
-    except ValueError:
-        raise UsageError(f"--watts {given!r} is not IDLE:MAX", "for example --watts 3.5:12") from None
-    return Watts(idle, most)
-
-
-watts = click.option(
-    "--watts",
-    metavar="IDLE:MAX",
-    callback=_declared,
-    help="What the whole machine draws idle and at full CPU load, for the meter `model`: no measurement, and labelled.",
-)
 
 
 def complete_meters(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

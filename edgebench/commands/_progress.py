@@ -53,6 +53,7 @@ class Progress:
 
 def told(result: Result, path: Path) -> str:
     """A result in a line or a few: the headline, or what went wrong."""
+    from edgebench.machine.scenario_registry import objections
     from edgebench.report.formats import printable
     from edgebench.report.headline import headline
 
@@ -61,8 +62,7 @@ def told(result: Result, path: Path) -> str:
         text = printable(f"{what}: {result.status}: {result.message}")
         return f"{text}\n  the whole story is in {path}" if result.log_tail else text
     lines = [f"{what}: {headline(result)}"]
-    if result.loadgen and not result.loadgen.valid:
-        lines += [*(f"  LoadGen: {reason}" for reason in result.loadgen.reasons), f"  fix: {result.loadgen.hint}"]
+    lines += [f"  {objection}" for objection in objections(result)]
     lines += [f"  warning: {notice.message} ({notice.remedy})" for notice in result.notices]
     return printable("\n".join(lines))
 
@@ -71,6 +71,7 @@ def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
     """Print all results as a table or as JSON. Returns whether each of them is one to be glad of."""
     from rich.console import Console
 
+    from edgebench.machine.scenario_registry import objections
     from edgebench.records import jsonio
     from edgebench.report.formats import terminal
     from edgebench.results.rows import rows
@@ -82,4 +83,4 @@ def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
             Console(width=None if sys.stdout.isatty() else 200).print(terminal(rows(done)))
         click.echo(f"results: {workspace.results}")
         click.echo("next: edgebench report")
-    return all(result.status == "ok" and (result.loadgen is None or result.loadgen.valid) for result in done)
+    return all(result.status == "ok" and not objections(result) for result in done)

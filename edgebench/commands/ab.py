@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import _options
+from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
     from edgebench.comparing.ab import Comparison
@@ -28,9 +29,12 @@ Examples:
     "--runtime", metavar="NAME", shell_complete=_options.complete_runtimes, help="A's.  [default: the format's own]"
 )
 @click.option("--runtime-b", metavar="NAME", shell_complete=_options.complete_runtimes, help="B's.  [default: A's]")
-@click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: this machine's]")
-@click.option("--batch", type=int, default=1, show_default=True, help="Images a request.")
-@click.option("--threads", type=int, help="CPU threads of the runtime.  [default: the physical cores]")
+@_options.settings(
+    RunOptions, only=("compute", "batch", "threads"),
+    compute={"help": "The runtime's compute device.  [default: this machine's]"},
+    batch={"default": 1, "show_default": True, "help": "Images a request."},
+    threads={"help": "CPU threads of the runtime.  [default: the physical cores]"},
+)  # fmt: skip
 @click.option("--threads-b", type=int, help="B's.  [default: A's]")
 @click.option("--runtime-option", multiple=True, metavar="KEY=VALUE", callback=_options.pairs, help="For A's runtime.")
 @click.option(
@@ -106,7 +110,7 @@ def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
             raise UsageError(f"{python} is no program", "give the path of a Python, such as ../next/.venv/bin/python")
         found = artifact.read(path)
         runtime = given["runtime" + suffix] or given["runtime"] or registry.native(found.format)
-        asked = running.RunOptions(
+        asked = RunOptions(
             runtimes=(runtime,),
             compute=given["compute"],
             batch=given["batch"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import _options
+from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
     from edgebench.comparing.crosscheck import Agreement
@@ -34,12 +35,15 @@ Examples:
     help="onnxruntime-loop, openvino-loop, benchmark_app, benchmark_app-throughput, loadgen or trtexec; may be given "
     "several times.  [default: those that run this runtime]",
 )
-@click.option("--batch", type=int, default=1, show_default=True, help="Images a request.")
-@click.option("--threads", type=int, help="CPU threads, of both sides.  [default: the physical cores]")
+@_options.settings(
+    RunOptions, only=("batch", "threads"),
+    batch={"default": 1, "show_default": True, "help": "Images a request."},
+    threads={"help": "CPU threads, of both sides.  [default: the physical cores]"},
+)  # fmt: skip
 @click.option(
     "--rounds", type=int, default=15, show_default=True, help="Turns of whole runs, for tools that only run whole."
 )
-@click.option("--duration", "duration_s", type=float, default=2.0, show_default=True, help="Seconds of a whole run.")
+@_options.settings(RunOptions, only=("duration_s",), duration_s={"help": "Seconds of a whole run."})
 @click.option(
     "--max-seconds",
     type=float,
@@ -72,7 +76,7 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
     found, profile = artifact.read(path), detect()
     runtime = given.pop("runtime") or registry.native(found.format)
     placement = place(profile, require_device=True, environ={})
-    (planned,) = running.plan([found], profile, placement, running.RunOptions(runtimes=(runtime,), **given))
+    (planned,) = running.plan([found], profile, placement, RunOptions(runtimes=(runtime,), **given))
     console = Console(stderr=True)
     with console.status("") as status:
         made = crosscheck.crosscheck(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import _options, _remote
+from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
-    from edgebench.measuring.running import RunOptions
     from edgebench.records.result import Result
     from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
@@ -34,19 +34,10 @@ Examples:
     "--save-images", type=click.Path(dir_okay=False, path_type=Path), help="Write the test images to this file too."
 )
 @click.option("--device", metavar="PROFILE", shell_complete=_options.complete_devices, help="Device profile.")
-@click.option(
-    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
-    help="Only this runtime; may be given several times.  [default: all that can open the artifact]",
-)  # fmt: skip
-@click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
-@click.option("--batch", type=int, default=16, show_default=True, help="Images a request.")
-@click.option("--threads", type=int, help="CPU threads of the runtime.  [default: the device's physical cores]")
-@click.option(
-    "--time-limit", "time_limit_s", type=float, default=3600.0, show_default=True, help="Seconds for each artifact."
-)
-@click.option(
-    "--runtime-option", "runtime_options", multiple=True, metavar="KEY=VALUE", callback=_options.pairs,
-    help="Passed to the one --runtime as it is.",
+@_options.settings(
+    RunOptions, only=("runtimes", "compute", "batch", "threads", "time_limit_s", "runtime_options"),
+    batch={"default": 16, "show_default": True, "help": "Images a request."},
+    time_limit_s={"default": 3600.0, "show_default": True, "help": "Seconds for each artifact."},
 )  # fmt: skip
 @click.option("--classes", is_flag=True, help="Show the accuracy of each class too.")
 @_remote.host_option
@@ -70,13 +61,12 @@ def command(
 
     from edgebench import artifact
     from edgebench.errors import UsageError
-    from edgebench.measuring import running
     from edgebench.records import jsonio
     from edgebench.report.formats import printable
 
     if images and save_images:
         raise UsageError("--images and --save-images exclude each other", "copy the file")
-    asked = running.RunOptions(**given, scenario="evaluate")
+    asked = RunOptions(**given, scenario="evaluate")
     asked.check()
     if host:
         artifacts = _remote.chosen(paths, workspace, asked.runtimes)

@@ -9,6 +9,7 @@ import click
 
 from edgebench.commands import _options
 from edgebench.errors import UsageError
+from edgebench.machine.power import PowerOptions
 
 if TYPE_CHECKING:
     from edgebench.machine.power.place import Place, Watts
@@ -32,7 +33,7 @@ Examples:
     shell_complete=_options.complete_devices,
     help="Whose rails add up to the whole.  [default: what this machine is]",
 )
-@_options.watts
+@_options.settings(PowerOptions, only=("watts",))
 @click.option("--seconds", type=float, help="Read the METER, or the best one, for so long.")
 @_options.as_json
 def command(meter: str | None, device: str | None, watts: Watts | None, seconds: float | None, as_json: bool) -> None:
@@ -42,7 +43,6 @@ def command(meter: str | None, device: str | None, watts: Watts | None, seconds:
     """
     from edgebench.errors import positive
     from edgebench.machine.device import detect, load_profile
-    from edgebench.machine.power import PowerOptions
     from edgebench.machine.power.place import Place
 
     PowerOptions(meter or "auto", watts).check()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgebench.commands import _options, _remote, _settings
-from edgebench.records.jobs import UNTIMED, Policy, Scenario
+from edgebench.machine.power import PowerOptions
+from edgebench.measuring.options import RunOptions
+from edgebench.records.jobs import Policy
 
 if TYPE_CHECKING:
-    from edgebench.machine.power.place import Watts
     from edgebench.records.result import Result
     from edgebench.records.workspace import Workspace
 
@@ -38,82 +38,16 @@ Examples:
     shell_complete=_options.complete_devices,
     help="Device profile: `edgebench devices`.  [default: what this machine is]",
 )
-@click.option(
-    "--runtime",
-    "runtimes",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=_options.complete_runtimes,
-    help="Only this runtime; may be given several times.  [default: all that can open the artifact]",
-)
-@click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
-@click.option(
-    "--scenario",
-    type=click.Choice([s for s in typing.get_args(Scenario) if s not in UNTIMED]),
-    default="latency",
-    show_default=True,
-    help="What is asked of the model; the last four are MLPerf's, run by its own LoadGen.",
-)
-@click.option("--batch", type=int, help="Images a request.  [default: 1; searched by throughput]")
-@click.option("--streams", type=int, help="Requests in flight.  [default: searched by throughput]")
-@click.option("--threads", type=int, help="CPU threads of the runtime.  [default: the device's physical cores]")
-@click.option(
-    "--rate",
-    "rate_hz",
-    type=float,
-    help="Frames (camera) or queries (server) a second.  [default: 30]",
-)
-@click.option(
-    "--deadline-ms", type=float, help="When a frame is late, or the server's bound on p99.  [default: one period]"
-)
-@click.option("--minutes", type=float, help="Length of a sustained run.  [default: 10]")
-@click.option(
-    "--warmup", "warmup_s", type=float, default=0.5, show_default=True, help="Seconds of warm-up, kept apart."
-)
-@click.option(
-    "--duration", "duration_s", type=float, default=2.0, show_default=True, help="Seconds of measuring in each launch."
-)
-@click.option(
-    "--launches", type=int, default=Policy.launches, show_default=True, help="Fresh processes to measure in, at least."
-)
-@click.option(
-    "--precision-target",
-    type=float,
-    default=Policy.precision_target,
-    show_default=True,
-    help="Go on until the median is known within ± this share; 0: stop after --launches.",
-)
-@click.option(
-    "--max-seconds",
-    type=float,
-    default=Policy.max_seconds,
-    show_default=True,
-    help="Make no launch that would end after this.",
-)
-@click.option(
-    "--time-limit", "time_limit_s", type=float, help="Seconds a launch may take in all.  [default: measuring + 120]"
-)
-@click.option(
-    "--memory-limit",
-    "memory_limit_mib",
-    type=int,
-    metavar="MiB",
-    help="Stop a measurement beyond this resident memory.  [default: the device's]",
-)
-@click.option(
-    "--runtime-option",
-    "runtime_options",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=_options.pairs,
-    help="Passed to the one --runtime as it is.",
-)
-@_options.power
+@_options.settings(RunOptions, only=("runtimes", "compute"))
+@_options.scenario
+@_options.settings(RunOptions, only=("batch", "streams", "threads"))
+@_options.of_scenarios
+@_options.settings(RunOptions, only=("warmup_s", "duration_s"))
+@_options.settings(Policy)
+@_options.settings(RunOptions, only=("time_limit_s", "memory_limit_mib", "runtime_options"))
+@_options.settings(PowerOptions, only=("meter", "watts", "energy_seconds"))
 @click.option("--tuned", is_flag=True, help="The artifact, runtime and settings that `edgebench tune` found here.")
-@click.option("--strict", is_flag=True, help="Fail where a layer falls back from the GPU to the CPU.")
-@click.option(
-    "--unverified", is_flag=True, help="Measure an artifact whose answers are not torch's all the same, and label it."
-)
+@_options.settings(RunOptions, only=("strict", "unverified"))
 @click.option(
     "--require-device", is_flag=True, help="Fail unless this machine is the device (the default where CI is set)."
 )
@@ -123,8 +57,7 @@ Examples:
 @_remote.hosted
 def command(
     paths: tuple[Path, ...], device: str | None, require_device: bool, workspace: Workspace, as_json: bool,
-    progress: Path | None, tuned: bool, launches: int, precision_target: float, max_seconds: float,
-    meter: str, watts: Watts | None, energy_seconds: float, power_mode: str | None, lock_clocks: bool, **given: Any,
+    progress: Path | None, tuned: bool, power_mode: str | None, lock_clocks: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
@@ -139,10 +72,9 @@ def command(
     from edgebench import artifact
     from edgebench.commands._progress import Progress, conclude
     from edgebench.machine.device import detect, load_profile, place
-    from edgebench.measuring import running
+    from edgebench.measuring import options, running
 
-    power = running.PowerOptions(meter, watts, energy_seconds)
-    asked = running.RunOptions(**given, policy=Policy(launches, precision_target, max_seconds), power=power)
+    asked = options.asked(given)
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)

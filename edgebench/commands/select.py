@@ -10,7 +10,8 @@ import click
 
 from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
-from edgebench.records.jobs import Scenario
+from edgebench.machine.scenario_registry import timed
+from edgebench.records.jobs import LATENCY
 
 if TYPE_CHECKING:
     from edgebench.choosing.limits import Limits
@@ -35,8 +36,8 @@ Examples:
     help="What the best is best in, of all that keep the limits; the next respect decides between ties.",
 )  # fmt: skip
 @click.option(
-    "--scenario", type=click.Choice([s for s in typing.get_args(Scenario) if s not in ("verify", "evaluate")]),
-    default="latency", show_default=True, help="Choose by what was measured in this scenario.",
+    "--scenario", type=click.Choice(timed()), default=LATENCY, show_default=True,
+    help="Choose by what was measured in this scenario.",
 )  # fmt: skip
 @click.option("--batch", type=int, help="Only this batch size.  [default: 1; in other scenarios any]")
 @click.option("--model", metavar="NAME", help="Only this model.")

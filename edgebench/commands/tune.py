@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgebench.commands import _options
+from edgebench.measuring.options import RunOptions
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
@@ -38,14 +39,12 @@ Examples:
     "--accuracy-drop", type=float, default=0.01, show_default=True, metavar="SHARE",
     help="The share of the validation images that a lower precision may lose.",
 )  # fmt: skip
-@click.option(
-    "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
-    help="Only this runtime; may be given several times.  [default: all that work here]",
-)  # fmt: skip
-@click.option("--compute", metavar="cpu|cuda", help="The runtime's compute device.  [default: the profile's]")
-@click.option(
-    "--duration", "duration_s", type=float, default=3.0, show_default=True,
-    help="Seconds of measuring in the last round; the first, of all settings, is a tenth of it.",
+@_options.settings(
+    RunOptions, only=("runtimes", "compute", "duration_s"),
+    runtimes={"help": "Only this runtime; may be given several times.  [default: all that work here]"},
+    duration_s={
+        "default": 3.0, "help": "Seconds of measuring in the last round; the first, of all settings, is a tenth of it."
+    },
 )  # fmt: skip
 @click.option("--no-export", is_flag=True, help="Consider only what is exported already.")
 @click.option(

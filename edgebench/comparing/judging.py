@@ -11,8 +11,9 @@ from typing import Literal
 from edgebench.comparing import pairing, ratio
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import yardstick
+from edgebench.machine.scenario_registry import find
 from edgebench.records.energy import Energy
-from edgebench.records.jobs import LOADGEN, MIN_LAUNCHES
+from edgebench.records.jobs import MIN_LAUNCHES
 from edgebench.records.notices import DISTURBING_LATENCY
 from edgebench.records.result import Launch, Result
 from edgebench.results import stats, store
@@ -46,7 +47,7 @@ class Cell:
     """One thing that was measured on both sides, or should have been, and what came of it.
 
     `ratio` is new ÷ base with its 95 % interval, above 1 is slower; `fastest` the same of the fastest requests; times
-    are per request, in the scenario throughput per image. `launches` and `disturbed`: (base, new).
+    are per request or per image, as the scenario has it. `launches` and `disturbed`: (base, new).
     """
 
     model: str
@@ -98,7 +99,7 @@ def load(path: Path) -> tuple[list[Result], list[BadFile]]:
         raise BadFile(f"{path} does not exist", "give a workspace, a folder of results or one result's JSON file")
     folder = store.folder_in(path)
     found, problems = store.read_all(folder)
-    found = [result for result in found if result.job.scenario != "evaluate"]  # nothing was timed
+    found = [result for result in found if find(result.job.scenario).timed]
     if not found:
         raise BadFile(f"there are no results in {folder}", "make some: `edgebench run`")
     return found, problems
@@ -183,7 +184,7 @@ def _weighed(cell: Cell, base: Result, new: Result) -> tuple[Cell, ratio.Witness
     made, kept = [len(side) for side in sides], [len(side) for side in clean]
     cell = replace(cell, launches=tuple(kept), disturbed=tuple(m - k for m, k in zip(made, kept, strict=True)))
     if min(made) == 0:
-        why = "its figures are LoadGen's own" if cell.scenario in LOADGEN else "a side has no samples"
+        why = find(cell.scenario).not_compared or "a side has no samples"
         return replace(cell, reason=why, remedy="compare the scenario latency or throughput"), None
     enough = min(kept) >= MIN_LAUNCHES
     shown = clean if enough else sides
@@ -192,7 +193,8 @@ def _weighed(cell: Cell, base: Result, new: Result) -> tuple[Cell, ratio.Witness
     cell = replace(cell, base_ms=medians[0] / 1e6, new_ms=medians[1] / 1e6, ratio=medians[1] / medians[0])
     if min(made) < MIN_LAUNCHES:
         why = f"{made[0]} launches in base and {made[1]} in new; fewer than {MIN_LAUNCHES} say too little"
-        fix = "compare the scenario latency" if cell.scenario == "sustained" else "edgebench run --launches 9"
+        repeated = find(cell.scenario).repeated
+        fix = "edgebench run --launches 9" if repeated else "compare the scenario latency"
         return replace(cell, reason=why, remedy=fix), None
     if not enough:
         return replace(cell, reason=_why_disturbed(sides, clean), remedy=f"stop the load, or: {ALTERNATE}"), None
@@ -223,14 +225,15 @@ def _why_disturbed(sides: list[list[Launch]], clean: list[list[Launch]]) -> str:
 
 def _times(launch: Launch, result: Result) -> list[int]:
     """What a launch says of the scenario's figure: each request's time or, of throughput, the time of an image."""
-    if result.job.scenario != "throughput":
+    if find(result.job.scenario).compared_by == "request":
         return [max(1, time) for time in launch.samples.latency_ns]
     return [max(1, round(launch.samples.wall_ns / len(launch.samples.latency_ns) / result.job.batch))]
 
 
 def _requests(launch: Launch, result: Result) -> list[int]:
     """Each request's time, shared by the images that were in flight meanwhile."""
-    flight = result.job.batch * result.job.streams if result.job.scenario == "throughput" else 1
+    by_image = find(result.job.scenario).compared_by == "image"
+    flight = result.job.batch * result.job.streams if by_image else 1
     return [max(1, time // flight) for time in launch.samples.latency_ns]
 
 

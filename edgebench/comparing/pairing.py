@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from edgebench.records import jsonio
 from edgebench.records.result import Launch, Result
+from edgebench.results.same import Closeness, measurement
 
 
 def asked(result: Result) -> dict[str, Any]:
-    """What the user means by a cell, from the job and the artifact: known even where the measurement failed."""
-    job, artifact = result.job, result.artifact
-    searched = "searched" if result.search else None  # a search is one measurement, wherever it ends
-    return {
-        "device": job.device, "compute": job.compute, "emulated": job.evidence == "emulated",
-        "batch": searched or job.batch, "streams": searched or job.streams,
-        "precision": job.precision, "threads": job.threads, "cores": job.cores,
-        "rate_hz": job.rate_hz, "deadline_ms": job.deadline_ms,
-        "minutes": job.duration_s / 60 if job.scenario == "sustained" else None,
-        "input": _shapes(artifact.inputs), "output": _shapes(artifact.outputs),
-        "parameters": artifact.model.parameters,
-    }  # fmt: skip
+    """What the user means by a cell, but for what it is called by."""
+    names = measurement(result, "name")
+    return {name: value for name, value in measurement(result, "meaning").items() if name not in names}
 
 
 def ran(result: Result) -> dict[str, Any]:
@@ -61,11 +54,6 @@ def free(result: Result) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shapes(tensors: Sequence[Any]) -> list[str]:
-    """Without the first dimension: the batch is the job's, however an export writes it."""
-    return [f"{t.dtype} {' × '.join(map(str, t.shape[1:]))}" for t in tensors]
-
-
 def differences(base: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Each key whose values differ, with both."""
 
@@ -76,23 +64,15 @@ def differences(base: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [f"{key} {text(base.get(key))} → {text(new.get(key))}" for key in keys if base.get(key) != new.get(key)]
 
 
-def _by_name(result: Result) -> str:
-    return jsonio.dumps([result.artifact.model.name, result.artifact.format, result.job.runtime, result.job.scenario])
-
-
-def _by_meaning(result: Result) -> str:
-    return _by_name(result) + jsonio.dumps(asked(result))
-
-
-def _exactly(result: Result) -> str:
-    return _by_meaning(result) + jsonio.dumps([result.job.options, result.host])
+def _key(result: Result, closeness: Closeness) -> str:
+    return jsonio.dumps(measurement(result, closeness))
 
 
 def newest(side: Sequence[Result]) -> list[Result]:
     """Of each cell the newest that is ok; of one that never was, the newest."""
     found: dict[str, Result] = {}
     for result in sorted(side, key=lambda result: (result.status == "ok", result.created)):
-        found[_exactly(result)] = result
+        found[_key(result, "exactly")] = result
     return list(found.values())
 
 
@@ -102,7 +82,8 @@ def paired(base: list[Result], new: list[Result]) -> list[tuple[Result | None, R
     The second lets a runtime's option change. What only the last one pairs is unlike, and will be refused by name.
     """
     pairs: list[tuple[Result | None, Result | None]] = []
-    for key in (_exactly, _by_meaning, _by_name):
+    for closeness in ("exactly", "meaning", "name"):
+        key = partial(_key, closeness=closeness)
         for value in {key(result): None for result in base}:
             left, right = ([r for r in side if key(r) == value] for side in (base, new))
             if len(left) == len(right) == 1:

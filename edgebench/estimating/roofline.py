@@ -10,6 +10,7 @@ from edgebench.errors import Unsupported
 from edgebench.estimating.host_peaks import HostPeaks
 from edgebench.estimating.onnx_layers import Layer
 from edgebench.machine.profiles import Profile
+from edgebench.records.jobs import LATENCY
 from edgebench.records.result import Result
 from edgebench.specs import Artifact
 
@@ -125,7 +126,7 @@ def held(results: Sequence[Result], artifact: Artifact, batch: int, floor_ms: fl
     found = [
         Held(r.job.runtime, r.job.threads, r.created, r.summary.median_ns / 1e6, floor_ms)
         for r in results
-        if r.status == "ok" and r.evidence == "measured" and r.job.scenario == "latency" and r.job.batch == batch
+        if r.status == "ok" and r.evidence == "measured" and r.job.scenario == LATENCY and r.job.batch == batch
         and (r.artifact.origin or r.artifact.identity) == origin and r.artifact.precision == artifact.precision
         and r.summary is not None and r.summary.median_ns
     ]  # fmt: skip

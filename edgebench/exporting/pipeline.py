@@ -133,7 +133,7 @@ def _make(exporter: Any, source: Artifact, target: str, out: Path, options: Expo
 
 def _verify(artifact: Artifact, exporter: Any) -> Parity:
     job = Job(
-        artifact.identity, exporter.verify_with, device="", compute=exporter.verify_on,
+        artifact=artifact.identity, runtime=exporter.verify_with, device="", compute=exporter.verify_on,
         scenario="verify", precision=artifact.precision, batch=LARGEST,
     )  # fmt: skip
     result = process.run_job(job, artifact)

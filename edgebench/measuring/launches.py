@@ -6,15 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from edgebench.machine import scenario_registry
 from edgebench.measuring import process
-from edgebench.records.jobs import LOADGEN, MIN_LAUNCHES, Job, Policy, Stop
+from edgebench.records.jobs import MIN_LAUNCHES, Job, Policy, Stop
 from edgebench.records.notices import Notice
-from edgebench.records.result import Result, Summary
+from edgebench.records.result import Result
 from edgebench.results import stats
 from edgebench.specs import Artifact
-
-# One process is the whole measurement: LoadGen repeats by its own rules, and minutes on end are not repeated.
-ONCE = (*LOADGEN, "sustained")
 
 
 def repeat(
@@ -55,7 +53,7 @@ def repeat(
 
 def _stop(result: Result, policy: Policy, *, elapsed_s: float, last_s: float) -> Stop | None:
     made = len(result.launches)
-    if made >= policy.launches or result.job.scenario in ONCE:
+    if made >= policy.launches or not scenario_registry.load(result.job.scenario).repeated:
         if not policy.precision_target or made < MIN_LAUNCHES:
             return "launches"
         width = stats.half_width(result.summary) if result.summary else None
@@ -81,19 +79,10 @@ def _failed(before: Result | None, one: Result) -> Result:
 
 def _with_figures(result: Result) -> Result:
     summary = stats.summarise(result.launches, result.job.batch)
-    if summary is not None:
-        summary = _of_scenario(result, summary)
+    scenario = scenario_registry.load(result.job.scenario)
+    if summary is not None and scenario.summarise:
+        summary = scenario.summarise(result.job, result.launches, summary)
     return replace(result, summary=summary, notices=_collected(result))
-
-
-def _of_scenario(result: Result, summary: Summary) -> Summary:
-    job, launches = result.job, result.launches
-    if job.scenario == "camera":
-        samples = [launch.samples for launch in launches if launch.samples]
-        return replace(summary, camera=stats.camera(samples, job.rate_hz, job.deadline_ms))
-    if job.scenario == "sustained":
-        return replace(summary, sustained=stats.sustained(launches[-1].windows))
-    return summary
 
 
 def _collected(result: Result) -> tuple[Notice, ...]:

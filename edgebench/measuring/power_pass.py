@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from edgebench.errors import Unsupported, UsageError
+from edgebench.machine import scenario_registry
 from edgebench.machine.device import Profile
 from edgebench.machine.fingerprint import ROOT
 from edgebench.machine.power import PowerOptions, open_meter
@@ -18,7 +19,7 @@ from edgebench.machine.power.sampling import Sampler
 from edgebench.machine.power.window import MIN_UPDATES, MIN_WINDOW_S, Window, judge, mean_mw, updates
 from edgebench.measuring import process
 from edgebench.records.energy import Energy
-from edgebench.records.jobs import LOADGEN, Job
+from edgebench.records.jobs import Job
 from edgebench.records.notices import DISTURBING_POWER, Notice, notice
 from edgebench.records.result import Result, Samples
 
@@ -98,8 +99,9 @@ class PowerPass:
             return Energy(missing="off", reason="not asked for: --power none")
         if job.evidence != "measured":
             return Energy(missing="emulated", reason=f"this machine is no {job.device}: its power says nothing")
-        if job.scenario in LOADGEN:
-            return Energy(missing="scenario", reason="LoadGen's scenarios are run once: --scenario latency has energy")
+        scenario = scenario_registry.load(job.scenario)
+        if scenario.power == "none":
+            return Energy(missing="scenario", reason=scenario.no_power)
         try:
             meter = open_meter(self.options.meter, self._place, job.compute)
         except (Unsupported, UsageError) as error:
@@ -121,8 +123,8 @@ def _longer(job: Job, sampler: Sampler, idle: Window, seconds: float) -> Job:
     new = updates(sampler.samples, idle, sampler.meter.streams)
     pace_s = idle.seconds / new if new else 0.0
     seconds = max(seconds, MIN_WINDOW_S, min(LONGEST_S, pace_s * MIN_UPDATES * 1.1))
-    if job.scenario == "camera":
-        seconds += 2 / job.rate_hz  # the last period does not count
+    if margin_s := scenario_registry.load(job.scenario).power_margin_s:
+        seconds += margin_s(job)
     return replace(
         job,
         duration_s=seconds,
@@ -143,12 +145,10 @@ def _with_energy(
 
 
 def _window(job: Job, samples: Samples) -> tuple[Window, int]:
-    """The timed loop and the requests in it. Of a schedule that was kept up with, all periods but the last, of which
-    the loop has not seen the wait."""
-    count, length_ns = len(samples.latency_ns), samples.wall_ns
-    if job.scenario == "camera" and count > 1 and length_ns <= count / job.rate_hz * 1e9:
-        count -= 1
-        length_ns = round(count / job.rate_hz * 1e9)
+    """The timed loop, or what the scenario says is to be counted of it, and the requests in it."""
+    length_ns, count = samples.wall_ns, len(samples.latency_ns)
+    if counted := scenario_registry.load(job.scenario).power_window:
+        length_ns, count = counted(job, samples)
     return Window(samples.began_ns, samples.began_ns + length_ns), count
 
 

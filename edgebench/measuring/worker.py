@@ -22,18 +22,18 @@ from pathlib import Path
 
 from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
-from edgebench.machine import registry, yardstick
+from edgebench.machine import registry, scenario_registry, yardstick
 from edgebench.machine.children import end_with_parent, teller
 from edgebench.machine.fingerprint import fingerprint, notices
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory
-from edgebench.measuring import correctness, loop, scenarios
+from edgebench.measuring import correctness, loop
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
-from edgebench.records.jobs import UNTIMED, Evidence, Job
+from edgebench.records.jobs import Evidence, Job
 from edgebench.records.notices import Notice, notice
-from edgebench.records.result import Launch, MemoryPeaks, Result
+from edgebench.records.result import Launch, Measured, MemoryPeaks, Result
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Effective, Layers, Probe, SessionOptions
 
@@ -83,6 +83,7 @@ def _measure(
 ) -> Result:
     if artifact.identity != job.artifact:
         raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
+    scenario = scenario_registry.load(job.scenario)
     batches = _batches_to_verify(job, artifact)
     before = fingerprint()
     reference = folder.read_reference(artifact)
@@ -106,13 +107,14 @@ def _measure(
         if gpu:
             gpu.look()
 
-        measured = scenarios.Measured()
+        measured = Measured()
         foreign, yardsticks = None, []
-        if job.scenario not in UNTIMED:
+        if scenario.perform:
             yardsticks = [yardstick.take()]
             peak.start_phase()
             watch = ForeignLoad()
-            measured = scenarios.perform(session, requests, job, tell)
+            tell("measuring")
+            measured = scenario.perform(session, requests, job, tell)
             foreign = watch.notice()
         effective = session.effective
         memory = peak.composed(MemoryPeaks(load_bytes, first_bytes, peak.peak_bytes(), peak.source, peak.reason))
@@ -149,6 +151,7 @@ def _measure(
         samples=measured.samples,
         windows=measured.windows,
         loadgen=measured.loadgen,
+        extra=measured.extra,
         notices=tuple(one for one in seen if one),
         yardsticks=tuple(found for found in yardsticks if found),
     )

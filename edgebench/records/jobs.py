@@ -3,60 +3,75 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from edgebench.errors import UsageError, positive
+from edgebench.errors import UsageError
 from edgebench.records import digests
+from edgebench.records.options import check, option
 from edgebench.specs import Precision
+
+SECONDS = "number of seconds"  # what an option has to be
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
 # `measured` on the named device; `emulated` elsewhere under its limits; `scripted` by the fake runtime.
 Evidence = Literal["measured", "emulated", "scripted"]
-# latency: one request after another; throughput: `streams` at once; camera: on a schedule; sustained: for minutes, with
-# the clocks and the heat beside it; the four of MLPerf on its own LoadGen. Nothing is timed by verify, which compares
-# the answers with torch's on a few images, and by evaluate, which counts the right ones of the whole test split.
-LOADGEN = ("single-stream", "multi-stream", "server", "offline")
-Scenario = Literal[
-    "latency", "throughput", "camera", "sustained", "single-stream", "multi-stream", "server", "offline", "verify",
-    "evaluate",
-]  # fmt: skip
-UNTIMED = ("verify", "evaluate")  # not to be asked of `edgebench run`
-MULTI_STREAM_SAMPLES = 8  # in each query of MLPerf's multi-stream
+LATENCY = "latency"  # the scenario that is meant where none is named, and that choices are made by
 MIN_LAUNCHES = 5  # fewer say too little about how launches differ (Kalibera & Jones, ISMM 2013)
 # Why no further launch was made.
 Stop = Literal["precision", "launches", "max_seconds", "interrupted", "failed"]
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """How a model is asked: what the options of a run share with the job that they become.
+
+    In the options None stands for the default of the device or the scenario; a job has the values. `threads` is the
+    total over all `streams`. `rate_hz`: requests a second that are sent; `deadline_ms`: when an answer is late; None in
+    a scenario without a schedule. `own`: what else the scenario has of options of its own. `strict`: a layer that falls
+    back to another provider is a failure; `unverified`: wrong answers are not, but a notice.
+    """
+
+    compute: str | None = option(None, "The runtime's compute device.  [default: the profile's]", metavar="cpu|cuda")
+    scenario: str = option(
+        LATENCY, "What is asked of the model; single-stream to offline are MLPerf's, run by its own LoadGen."
+    )
+    batch: int | None = option(None, "Images a request.  [default: 1; searched by throughput]", least=1)
+    streams: int | None = option(None, "Requests in flight.  [default: searched by throughput]", least=1)
+    threads: int | None = option(None, "CPU threads of the runtime.  [default: the device's physical cores]", least=1)
+    rate_hz: float | None = None
+    deadline_ms: float | None = None
+    own: dict[str, Any] = field(default_factory=dict, metadata={"json": "unless empty"})
+    warmup_s: float = option(0.5, "Seconds of warm-up, kept apart.", flag="--warmup")
+    duration_s: float = option(2.0, "Seconds of measuring in each launch.", flag="--duration", above_0=SECONDS)
+    time_limit_s: float | None = option(
+        None, "Seconds a launch may take in all.  [default: measuring + 120]", flag="--time-limit", above_0=SECONDS
+    )
+    memory_limit_mib: int | None = option(
+        None, "Stop a measurement beyond this resident memory.  [default: the device's]",
+        flag="--memory-limit", metavar="MiB", least=1,
+    )  # fmt: skip
+    strict: bool = option(False, "Fail where a layer falls back from the GPU to the CPU.")
+    unverified: bool = option(False, "Measure an artifact whose answers are not torch's all the same, and label it.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Conditions):
     """Everything that a measurement depends on; the hash of its content is its identity.
 
-    `cores` and `memory_limit_mib` bound the worker process; `compute` is the runtime's device ("cpu", "cuda");
-    `threads` is the total over all `streams`. `rate_hz`: frames (camera) or queries (server) a second that are sent;
-    `deadline_ms`: when a frame is late, or the bound on the server's p99. `strict`: a layer that falls back to
-    another provider is a failure; `unverified`: wrong answers are not, but a notice.
+    `cores` and `memory_limit_mib` bound the worker process; `compute` is the runtime's device ("cpu", "cuda").
     """
 
     artifact: str
     runtime: str
     device: str
-    compute: str
+    compute: str = field()
     evidence: Evidence = "measured"
-    scenario: Scenario = "latency"
     batch: int = 1
     streams: int = 1
     precision: Precision = "fp32"
-    threads: int | None = None
-    rate_hz: float | None = None
-    deadline_ms: float | None = None
-    warmup_s: float = 0.5
-    duration_s: float = 2.0
     max_iterations: int = 100_000
     time_limit_s: float = 120.0
-    memory_limit_mib: int | None = None
     cores: int | None = None
-    strict: bool = False
-    unverified: bool = False
     options: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -69,16 +84,16 @@ class Policy:
     """When a measurement is done: `launches` processes at least, then as many as it takes for a 95 % interval of the
     median within ± `precision_target` (0: no more), while another still fits into `max_seconds`."""
 
-    launches: int = MIN_LAUNCHES
-    precision_target: float = 0.01
-    max_seconds: float = 60.0
+    launches: int = option(MIN_LAUNCHES, "Fresh processes to measure in, at least.", least=1)
+    precision_target: float = option(
+        0.01, "Go on until the median is known within ± this share; 0: stop after --launches."
+    )
+    max_seconds: float = option(60.0, "Make no launch that would end after this.", above_0=SECONDS)
 
     def check(self) -> None:
         """Raise UsageError for what cannot be done."""
-        if self.launches < 1:
-            raise UsageError(f"--launches is {self.launches}", "give at least 1")
+        check(self)
         if not 0 <= self.precision_target < 1:
             raise UsageError(
                 f"--precision-target is {self.precision_target:g}", "give a share such as 0.01, or 0 for no target"
             )
-        positive("--max-seconds", self.max_seconds)

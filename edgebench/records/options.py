@@ -15,19 +15,21 @@ from edgebench.errors import UsageError, positive
 
 def option(
     default: Any, help: str = "", *, flag: str = "", key: str = "", metavar: str = "", env: str = "", names: str = "",
+    unset: str = "",
     least: float | None = None, most: float | None = None, above_0: str = "",
     parse: Callable[[str, str], Any] | None = None,
 ) -> Any:  # fmt: skip
     """A field of a dataclass that a user can set.
 
     `flag` is its spelling on the command line, `key` its name in Python and TOML; both follow from the field's name
-    where they are left out. `names`: the adapters that it names, for completion in a shell. `least` and `most` bound
-    it; `above_0` says what has to be positive ("number of seconds"). `parse` reads the text after a flag, given the
-    flag and the text. A `default` that is a type, such as `dict`, makes a new one each time.
+    where they are left out. `unset`: what None stands for, in words. `names`: the adapters that it names, for
+    completion in a shell. `least` and `most` bound it; `above_0` says what has to be positive ("number of seconds").
+    `parse` reads the text after a flag, given the flag and the text. A `default` that is a type, such as `dict`, makes
+    a new one each time.
     """
     told = {
-        "help": help, "flag": flag, "key": key, "metavar": metavar, "env": env, "names": names, "least": least,
-        "most": most, "above_0": above_0, "parse": parse,
+        "help": help, "flag": flag, "key": key, "metavar": metavar, "env": env, "names": names, "unset": unset,
+        "least": least, "most": most, "above_0": above_0, "parse": parse,
     }  # fmt: skip
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=told)
@@ -47,6 +49,7 @@ class Option:
     metavar: str
     env: str
     names: str
+    unset: str
     parse: Callable[[str, str], Any] | None
 
 

@@ -100,9 +100,23 @@ class Yardstick:
     loop_ns: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a scenario found in one process; `extra`: figures that it alone has, by name."""
+
+    samples: Samples | None = None
+    windows: tuple[Window, ...] = ()
+    loadgen: LoadGenVerdict | None = None
+    notices: tuple[Notice, ...] = ()
+    extra: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Launch:
-    """What one process measured, and the machine around it. The first launch asks for the `layers`."""
+    """What one process measured, and the machine around it. The first launch asks for the `layers`.
+
+    `extra`: figures that the scenario alone has, by name.
+    """
 
     effective: Effective
     memory: MemoryPeaks
@@ -114,6 +128,7 @@ class Launch:
     after: dict[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     yardsticks: tuple[Yardstick, ...] = ()  # before and after
+    extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless empty"})
 
 
 @dataclass(frozen=True)
@@ -154,7 +169,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of a result's launches, each launch weighing the same.
+    """The figures of a result's launches, each launch weighing the same; `extra` are those of a plug-in's scenario.
 
     A percentile that n does not support is None (see `stats.min_samples`). `median_ci95_ns` is between launches, so
     None below MIN_LAUNCHES of them. Throughput is images through the wall time of the loops.
@@ -175,6 +190,7 @@ class Summary:
     percentile_method: str = "nearest-rank, launches weighted equally"
     camera: Camera | None = None
     sustained: Sustained | None = None
+    extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless empty"})
 
 
 @dataclass(frozen=True)

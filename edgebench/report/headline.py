@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edgebench.records.result import LoadGenVerdict, Result, Summary
-from edgebench.results import stats
+from edgebench.machine.scenario_registry import find
+from edgebench.measuring.scenarios.wording import median
+from edgebench.records.result import Result, Summary
 
 STOPPED = {
     "precision": "",
@@ -13,22 +14,13 @@ STOPPED = {
 }
 
 
-MLPERF_S = 600  # that a submission takes at least
-TOLD = {
-    "samples_per_s": "{:,.1f} images/s", "completed_samples_per_s": "{:,.1f} images/s completed",
-    "scheduled_samples_per_s": "{:,.1f} scheduled", "p50_latency_ns": "median {:.3f} ms",
-    "p90_latency_ns": "p90 {:.3f} ms", "p99_latency_ns": "p99 {:.3f} ms", "queries": "{:,.0f} queries",
-}  # fmt: skip
-
-
 def headline(result: Result) -> str:
     """The figures that answer the scenario's question, with how well they are known."""
-    if result.loadgen:
-        return _loadgen(result.loadgen)
-    summary = result.summary
+    scenario, summary = find(result.job.scenario), result.summary
+    told = scenario.headline
     if summary is None:
-        return "nothing was measured"
-    return f"{_figures(result, summary)} ({_basis(result, summary)}){_energy(result)}"
+        return (told(result) if told and scenario.figures else "") or "nothing was measured"
+    return f"{told(result) if told else median(summary)} ({_basis(result, summary)}){_energy(result)}"
 
 
 def _energy(result: Result) -> str:
@@ -38,39 +30,11 @@ def _energy(result: Result) -> str:
         return ""
     if energy.mj_per_inference is None:
         return f"; no energy: {energy.reason}"
-    what = "frame" if result.summary and result.summary.camera else "inference"
+    what = find(result.job.scenario).unit
     net = "" if energy.net_mj_per_inference is None else f", {energy.net_mj_per_inference:.4g} above idle"
     return (
         f"; {energy.mj_per_inference:.4g} mJ per {what}{net}, at {energy.mean_power_mw / 1000:.3g} W ({energy.label})"
     )
-
-
-def _loadgen(verdict: LoadGenVerdict) -> str:
-    shown = (
-        text.format(verdict.figures[name] / (1e6 if name.endswith("_ns") else 1))
-        for name, text in TOLD.items()
-        if name in verdict.figures
-    )
-    short = f", {MLPERF_S} s in a submission to MLPerf" if verdict.min_duration_s < MLPERF_S else ""
-    return f"{verdict.word} ({verdict.min_duration_s:g} s at least{short}): {', '.join(shown)}"
-
-
-def _figures(result: Result, summary: Summary) -> str:
-    median = "median –" if summary.median_ns is None else f"median {summary.median_ns / 1e6:.3f} ms"
-    if (width := stats.half_width(summary)) is not None:
-        median += f" ± {width:.1%}"
-    if camera := summary.camera:
-        return (
-            f"{median} from the scheduled time, {camera.missed} of {camera.frames} frames ({camera.miss_rate:.2%}) "
-            f"later than {camera.deadline_ms:.4g} ms, jitter {camera.jitter_ns / 1e6:.3f} ms"
-        )
-    if run := summary.sustained:
-        low, high = run.slowdown_ci95
-        return f"{run.verdict}: the end takes {run.slowdown:.3f} × the start (95 % {low:.3f} to {high:.3f}); {median}"
-    if result.job.scenario == "throughput":
-        job = result.job
-        return f"{summary.throughput_per_s:,.1f} images/s at batch {job.batch} with {job.streams} in flight; {median}"
-    return median
 
 
 def _basis(result: Result, summary: Summary) -> str:

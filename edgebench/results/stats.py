@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgebench.records.jobs import MIN_LAUNCHES
-from edgebench.records.result import Camera, Launch, Samples, Summary, Sustained, Window
+from edgebench.records.result import Launch, Summary
 
 RESAMPLES = 2000
 Z_975 = 1.959964  # the 97.5 % quantile of the normal distribution
@@ -173,44 +173,3 @@ def summarise(launches: Sequence[Launch], batch: int) -> Summary | None:
         throughput_per_s=len(pool.values) * batch / (sum(s.wall_ns for s in samples) / 1e9),
         device_median_ns=Pool(device).supported(0.5) if device else None,
     )
-
-
-def camera(samples: Sequence[Samples], rate_hz: float, deadline_ms: float) -> Camera:
-    """Missed frames and jitter of runs on a schedule."""
-    frames = sum(len(s.latency_ns) for s in samples)
-    missed = sum(latency > deadline_ms * 1e6 for s in samples for latency in s.latency_ns)
-    steps = [abs(b - a) for s in samples for a, b in zip(s.latency_ns, s.latency_ns[1:], strict=False)]
-    return Camera(rate_hz, deadline_ms, frames, missed, missed / frames, sum(steps) / max(1, len(steps)))
-
-
-def lag(samples: Samples, rate_hz: float) -> float:
-    """How late the 95th percentile of the frames was sent with nothing before it in the way, as a share of the period.
-
-    That is the sender's fault, not the model's. (Of a run of 60 frames the 99th would be the worst one alone.)
-    """
-    period_ns = 1e9 / rate_hz
-    idle = [0]
-    for i, late in enumerate(samples.late_ns):
-        if i == 0 or samples.latency_ns[i - 1] < period_ns:  # the one before was done before this was due
-            idle.append(late)
-    return Pool([idle]).percentile(0.95) / period_ns
-
-
-def sustained(windows: Sequence[Window]) -> Sustained | None:
-    """The last minute against the first, or thirds of a run that is shorter than three; None below six windows."""
-    if len(windows) < 6:
-        return None
-    total_s = windows[-1].start_s * len(windows) / (len(windows) - 1)  # the last one's end: they are equally long
-    span_s = min(60.0, total_s / 3)
-    first = np.array([w.median_ns for w in windows if w.start_s < span_s])
-    last = np.array([w.median_ns for w in windows if w.start_s >= total_s - span_s])
-    generator = np.random.default_rng(0)
-    ratios = np.median(generator.choice(last, (RESAMPLES, len(last))), axis=1) / np.median(
-        generator.choice(first, (RESAMPLES, len(first))), axis=1
-    )
-    low, high = (float(v) for v in np.percentile(ratios, [2.5, 97.5]))
-    verdict = "throttled" if any(w.throttled for w in windows) else "slowed" if low > 1.02 else "steady"
-    if total_s < 120 and verdict == "steady":
-        verdict = "too_short"
-    first_ns, last_ns = int(np.median(first)), int(np.median(last))
-    return Sustained(first_ns, last_ns, last_ns / first_ns, (low, high), verdict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgebench.machine import registry
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.specs import Precision
 from edgebench.sweeping import facts

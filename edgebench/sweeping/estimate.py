@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgebench.measuring.running import RunOptions
+from edgebench.machine import scenario_registry
+from edgebench.measuring.options import RunOptions
 from edgebench.sweeping.steps import Export, Measure, Outcome, Step, Train, alone, told
 
 LOADING_S = 10.0  # before a launch measures: a process, a runtime, a network of 100 M parameters; and its checks
@@ -75,7 +76,7 @@ class Durations:
             seconds = self.of(step)
             if seconds is not None:
                 known += 1
-            elif step.kind == "measure" and step.options.scenario in ("latency", "camera"):
+            elif step.kind == "measure" and _bounded(step.options.scenario):
                 seconds, bounded = _at_most(step.options), bounded + 1
             else:
                 unknown[step.kind] = unknown.get(step.kind, 0) + 1
@@ -93,6 +94,12 @@ def clock(seconds: float) -> str:
     """4:05, 1:02:03."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _bounded(scenario: str) -> bool:
+    """Whether the policy says how long it takes."""
+    found = scenario_registry.find(scenario)
+    return found.repeated and not found.searches
 
 
 def _at_most(options: RunOptions) -> float:

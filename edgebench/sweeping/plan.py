@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.errors import BadFile, UsageError, unknown_name
-from edgebench.machine import registry
+from edgebench.machine import registry, scenario_registry
 from edgebench.machine.device import load_profile
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring import options as run_options
+from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio, toml
-from edgebench.records.jobs import UNTIMED, Policy
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
 
@@ -95,12 +95,10 @@ def make(told: Mapping[str, Any], where: str = "the plan") -> Plan:
     if "evaluate" in told:
         values["evaluate"] = _value(bool, told["evaluate"], f"{where}: evaluate")
     train, export, run = (_table(name, told.get(name, {}), where) for name in TABLES)
-    policy = {name: run.pop(name) for name in list(run) if name in Policy.__dataclass_fields__}
-    options = RunOptions(**run, policy=Policy(**policy))
     _check_names(values, where)
-    options = dataclasses.replace(options, runtimes=values.get("runtimes", ()))
+    options = run_options.asked({**run, "runtimes": values.get("runtimes", ())})
     options.check()
-    if options.scenario in UNTIMED:
+    if not scenario_registry.load(options.scenario).timed:
         raise UsageError(f"{where}: [run] scenario {options.scenario!r} is not measured", "evaluate = true evaluates")
     plan = Plan(**values, train=TrainConfig(**train), export=ExportSettings(**export), run=options)
     for config in plan.configs():
@@ -112,9 +110,8 @@ def make(told: Mapping[str, Any], where: str = "the plan") -> Plan:
 
 def _fields() -> dict[str, dict[str, Any]]:
     """By table, the type of each setting in it."""
-    train, run = typing.get_type_hints(TrainConfig), typing.get_type_hints(RunOptions)
-    run |= typing.get_type_hints(Policy)
-    left_out = {"model", "subset", "seed", "runtimes", "policy"}  # these have lists of their own, or a table
+    train, run = typing.get_type_hints(TrainConfig), run_options.keys()
+    left_out = {"model", "subset", "seed", "runtimes", "policy", "own"}  # these have lists of their own, or a table
     export = typing.get_type_hints(ExportSettings)
     return {
         "train": {name: kind for name, kind in train.items() if name not in left_out},

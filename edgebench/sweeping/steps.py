@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from edgebench.measuring.running import RunOptions
+from edgebench.machine.scenario_registry import find
+from edgebench.measuring.options import RunOptions
 from edgebench.records import digests
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
@@ -88,7 +89,7 @@ class Measure:
 
     @property
     def kind(self) -> Kind:
-        return "evaluate" if self.options.scenario == "evaluate" else "measure"
+        return "measure" if find(self.options.scenario).timed else "evaluate"
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.errors import EdgebenchError
-from edgebench.measuring import loadgen
-from edgebench.measuring.loadgen_log import parse, read_detail
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
+from edgebench.measuring.scenarios import loadgen, multi_stream, offline, server, single_stream
+from edgebench.measuring.scenarios.loadgen_log import parse, read_detail
 
 # As LoadGen 6.0.17 wrote them; the parameters at the end are left out.
 SINGLE_STREAM = """\
@@ -155,19 +155,20 @@ def test_the_detail_log_tells_the_version_and_the_errors() -> None:
 
 def test_the_queries_are_as_many_as_the_verdict_takes_where_they_fit() -> None:
     job = make_job(scenario="multi-stream", warmup_s=0.5, duration_s=2.0, time_limit_s=122.5)
-    fast, slow = loadgen.make_plan(job, 500.0), loadgen.make_plan(job, 50.0)
+    fast, slow = loadgen.make_plan(multi_stream.LOAD, job, 500.0), loadgen.make_plan(multi_stream.LOAD, job, 50.0)
     assert (fast.min_queries, slow.min_queries) == (662, 1)
     assert slow.needed_s == pytest.approx(662 * 8 / 50)
     invalid = parse("Result is : INVALID\n  Early stopping satisfied: NO\n")
-    hint = loadgen.hint(job, slow, invalid, 14)
+    hint = loadgen.hint(multi_stream.LOAD, job, slow, invalid, 14)
     assert "662 queries" in hint and "--batch 8" in hint
     granted = float(hint.split("--time-limit ")[1].split()[0])
-    assert loadgen.make_plan(make_job(scenario="multi-stream", time_limit_s=granted), 50.0).min_queries == 662
+    again = make_job(scenario="multi-stream", time_limit_s=granted)
+    assert loadgen.make_plan(multi_stream.LOAD, again, 50.0).min_queries == 662
 
 
 def test_the_backlog_of_a_server_is_done_within_the_time_limit() -> None:
     job = make_job(scenario="server", rate_hz=1e5, deadline_ms=1e6, duration_s=2.0, time_limit_s=122.5)
-    plan = loadgen.make_plan(job, 500.0)
+    plan = loadgen.make_plan(server.LOAD, job, 500.0)
     assert plan.budget_s + plan.backlog / 500 < job.time_limit_s
 
 
@@ -187,8 +188,8 @@ def test_what_no_query_can_be_is_refused(options: dict, says: str) -> None:
         RunOptions(**options).check()
 
 
-@pytest.mark.parametrize("scenario", ["single-stream", "multi-stream", "server", "offline"])
-def test_a_broken_session_ends_the_test_with_its_own_error(scenario: str, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("scenario", [single_stream, multi_stream, server, offline])
+def test_a_broken_session_ends_the_test_with_its_own_error(scenario: ModuleType, tmp_path, monkeypatch) -> None:
     pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen has no wheel for this machine")
     monkeypatch.chdir(tmp_path)
     seen = SimpleNamespace(runs=0)
@@ -199,8 +200,14 @@ def test_a_broken_session_ends_the_test_with_its_own_error(scenario: str, tmp_pa
             raise RuntimeError("the session broke")
 
     job = make_job(
-        scenario=scenario, rate_hz=1000, deadline_ms=5, warmup_s=0, duration_s=0.1, time_limit_s=5, max_iterations=50
+        scenario=scenario.SCENARIO.name,
+        rate_hz=1000,
+        deadline_ms=5,
+        warmup_s=0,
+        duration_s=0.1,
+        time_limit_s=5,
+        max_iterations=50,
     )
     with pytest.raises(RuntimeError, match="the session broke"):
-        loadgen.perform([run], [{"input": np.zeros(1)}] * 8, job)
+        loadgen.perform(scenario.LOAD, [run], [{"input": np.zeros(1)}] * 8, job)
     assert list(tmp_path.iterdir()) == []

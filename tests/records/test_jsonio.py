@@ -174,7 +174,7 @@ def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
         jsonio.read(Job, tmp_path / "folder.json")
 
 
-JOB = Job("0" * 64, "onnxruntime", "cpu", "cpu", threads=2)
+JOB = Job(artifact="0" * 64, runtime="onnxruntime", device="cpu", compute="cpu", threads=2)
 ARTIFACT = Artifact(
     "onnx", "fp32", (TensorSpec("input", "float32", ("batch", 3, 8, 8)),), (), Preprocessing(8, 8, (0.5,), (0.5,)),
     ModelInfo("m", "m", {}, 1, 2),

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgebench.records.jobs import MIN_LAUNCHES
-from edgebench.records.result import Launch, Samples, Window
+from edgebench.records.result import Launch, Samples
 from edgebench.results import stats
 from edgebench.results.stats import Pool
 
@@ -285,70 +285,3 @@ def test_the_order_of_the_samples_is_in_no_figure() -> None:
 def test_the_devices_own_time_has_a_median_of_its_own() -> None:
     samples = dataclasses.replace(make_samples((2_000_000,) * 10), device_ns=(1_500_000,) * 10)
     assert stats.summarise([make_launch(samples)], 1).device_median_ns == 1_500_000
-
-
-# scenarios
-
-
-def frames(latency_ms: list[float], late_ms: list[float] | None = None) -> Samples:
-    latency = tuple(round(ms * 1e6) for ms in latency_ms)
-    late = tuple(round(ms * 1e6) for ms in late_ms or [0.0] * len(latency))
-    return Samples(latency, (1,), sum(latency), late_ns=late)
-
-
-def test_camera_counts_missed_frames_and_jitter_within_launches() -> None:
-    made = stats.camera([frames([10, 30, 20, 60]), frames([90, 90])], rate_hz=20, deadline_ms=50)
-    assert (made.frames, made.missed, made.miss_rate) == (6, 3, 0.5)
-    assert made.jitter_ns == pytest.approx((20 + 10 + 40 + 0) / 4 * 1e6), "not across the launches"
-
-
-def test_a_frame_on_the_deadline_is_in_time() -> None:
-    assert stats.camera([frames([50, 50.000001])], 20, 50).missed == 1
-    assert stats.camera([frames([7])], 20, 50).jitter_ns == 0
-
-
-def test_lag_is_the_senders_and_not_the_models() -> None:
-    """At 100 Hz, a frame sent late because the one before it took too long tells nothing of the sender."""
-    assert stats.lag(frames([15] * 50, late_ms=[5.0 * i for i in range(50)]), 100) == 0
-    assert stats.lag(frames([3] * 50, late_ms=[2.0] * 50), 100) == pytest.approx(0.2)
-    punctual = [0.0] * 500
-    assert stats.lag(frames([3] * 500, late_ms=punctual), 100) == 0
-    assert stats.lag(frames([3] * 500, late_ms=[9.0, 9.0, *punctual[2:]]), 100) == 0, "two in five hundred"
-
-
-def windows(medians_ms: list[float], throttled_at: int = -1) -> list[Window]:
-    """A window a second."""
-    return [
-        Window(float(i), 10, round(ms * 1e6), round(ms * 2e6), None, None, i == throttled_at)
-        for i, ms in enumerate(medians_ms)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("medians_ms", "throttled_at", "verdict"),
-    [
-        ([10.0] * 300, -1, "steady"),
-        ([10.0] * 60 + [11.0] * 240, -1, "slowed"),
-        ([10.0, 10.1] * 150, -1, "steady"),
-        ([10.0] * 300, 150, "throttled"),
-        ([10.0] * 60 + [9.0] * 240, -1, "steady"),
-        ([10.0] * 119, -1, "too_short"),
-        ([10.0] * 120, -1, "steady"),
-        ([10.0] * 20 + [12.0] * 20, -1, "slowed"),
-    ],
-)
-def test_sustained_verdicts(medians_ms: list[float], throttled_at: int, verdict: str) -> None:
-    assert stats.sustained(windows(medians_ms, throttled_at)).verdict == verdict
-
-
-def test_sustained_compares_the_last_minute_with_the_first() -> None:
-    made = stats.sustained(windows([10.0] * 60 + [50.0] * 180 + [12.0] * 60))
-    assert (made.first_median_ns, made.last_median_ns) == (10_000_000, 12_000_000)
-    assert made.slowdown == pytest.approx(1.2) and made.slowdown_ci95 == pytest.approx((1.2, 1.2))
-    low, high = stats.sustained(windows([10.0, 11.0] * 150)).slowdown_ci95
-    assert low <= 1 <= high
-
-
-def test_sustained_needs_six_windows() -> None:
-    assert stats.sustained(windows([10.0] * 5)) is None
-    assert stats.sustained(windows([10.0] * 6)).verdict == "too_short"

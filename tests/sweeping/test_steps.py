@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig
@@ -17,7 +17,7 @@ MEASURE = Measure(EXPORT.identity, "cpu", "a machine", OPTIONS, {"fake": "1"})
 
 
 def test_a_step_read_back_from_json_is_the_same_step() -> None:
-    for step in (TRAIN, EXPORT, MEASURE, replace(MEASURE, options=RunOptions(("fake",), scenario="evaluate"))):
+    for step in (TRAIN, EXPORT, MEASURE, replace(MEASURE, options=RunOptions(runtimes=("fake",), scenario="evaluate"))):
         kept = Outcome(step, "ok", "then", "now")
         back = jsonio.decode(Outcome, jsonio.encode(kept), "record")
         assert back.step.identity == step.identity and back.step.kind == step.kind and back == kept

@@ -9,7 +9,7 @@ import pytest
 from factories import make_artifact, make_result
 
 from edgebench.errors import EdgebenchError, NewerFile
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig

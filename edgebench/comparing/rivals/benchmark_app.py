@@ -11,6 +11,7 @@ from pathlib import Path
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError
 from edgebench.machine import registry
+from edgebench.machine.scenario_registry import find
 from edgebench.records.jobs import Job
 from edgebench.specs import Artifact
 
@@ -27,16 +28,16 @@ def program() -> str | None:
 def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
     """The figures of one whole run with the job's batch, precision, threads and duration, by names with their unit.
 
-    The scenario "throughput" uses the throughput hint; any other makes one synchronous request at a time. The threads
-    go into a configuration file: benchmark_app refuses them beside a hint on its command line, though OpenVINO takes
-    both. Raises EdgebenchError with its last message if it fails.
+    A scenario with several requests in flight uses the throughput hint; any other makes one synchronous request at a
+    time. The threads go into a configuration file: benchmark_app refuses them beside a hint on its command line, though
+    OpenVINO takes both. Raises EdgebenchError with its last message if it fails.
     """
     config, spec = folder / "config.json", artifact.inputs[0]
     settings = {"INFERENCE_NUM_THREADS": job.threads} if job.threads else {}
     config.write_text(json.dumps({"CPU": settings}))
     shape = ",".join(map(str, (job.batch, *spec.shape[1:])))
     suffix = registry.facts("runtimes", RUNTIME).suffixes[artifact.format]
-    hint = ["-hint", "throughput"] if job.scenario == "throughput" else ["-hint", "latency", "-api", "sync"]
+    hint = ["-hint", "throughput"] if find(job.scenario).crowded else ["-hint", "latency", "-api", "sync"]
     command = [
         program() or "benchmark_app",
         "-m", str(model_file(artifact, suffix).resolve()),

@@ -9,6 +9,7 @@ from edgebench.errors import Unsupported, UsageError, unknown_name
 from edgebench.machine import registry
 from edgebench.machine.power.place import Place, Watts
 from edgebench.protocols import Meter
+from edgebench.records.options import option
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,19 @@ class PowerOptions:
     """What the user asks of the power pass: a meter's name, "auto" for the best that works, or "none"; the watts that
     are declared for the model; and how long the window is, at least."""
 
-    meter: str = "auto"
-    watts: Watts | None = None
-    seconds: float = 10.0
+    meter: str = option(
+        "auto", "Measure the energy in a pass of its own, with the best meter that works here, none, or this one.",
+        flag="--power", metavar="auto|none|METER", env="EDGEBENCH_POWER", names="meters",
+    )  # fmt: skip
+    watts: Watts | None = option(
+        None,
+        "What the whole machine draws idle and at full CPU load, for the meter `model`: no measurement, and labelled.",
+        metavar="IDLE:MAX", parse=Watts.parse,
+    )  # fmt: skip
+    seconds: float = option(
+        10.0, "Length of the power pass, at least; it takes 50 new values of the meter.",
+        flag="--energy-seconds", key="energy_seconds",
+    )  # fmt: skip
 
     def check(self) -> None:
         """Raise UsageError for what cannot be meant."""

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebench.errors import Unsupported
+from edgebench.errors import Unsupported, UsageError
 from edgebench.machine.device import Profile
 from edgebench.machine.fingerprint import ROOT
 from edgebench.records.energy import Scope
@@ -21,6 +21,15 @@ class Watts:
 
     def __str__(self) -> str:
         return f"{self.idle:g}:{self.most:g}"
+
+    @staticmethod
+    def parse(flag: str, text: str) -> Watts:
+        """Read "3.5:12"."""
+        try:
+            idle, most = map(float, text.split(":"))
+        except ValueError:
+            raise UsageError(f"{flag} {text!r} is not IDLE:MAX", "for example --watts 3.5:12") from None
+        return Watts(idle, most)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from string import Template
 from edgebench import __version__
 from edgebench.choosing.decision import Decision
 from edgebench.errors import BadFile
+from edgebench.machine.scenario_registry import find
 from edgebench.records.result import Result
 from edgebench.records.workspace import now
 from edgebench.report.page import choices, details, latency, learning, measurements, pareto
@@ -25,7 +26,6 @@ SECTIONS = {
     "decision": "Decision", "pareto": "Accuracy and cost", "latency": "Latency", "batch": "Batch size",
     "sustained": "Sustained load", "learning": "Training", "measurements": "Measurements", "details": "In full",
 }  # fmt: skip
-SPREAD = ("latency", "camera")  # scenarios whose latencies are those of single requests
 ROWS = 200  # measurements on a page, each with all that is known of it; a browser and a reader lose count beyond
 
 
@@ -55,10 +55,10 @@ def render(content: Content) -> str:
         except BadFile as error:
             problems.append(error.message)
             continue
-        if row.scenario in SPREAD and (found := latency.distribution(result)):
+        if find(row.scenario).single_requests and (found := latency.distribution(result)):
             spread.append((i, row, found))
         read[i] = _light(result)
-    sustained = [(i, row, read[i]) for i, row in numbered if row.scenario == "sustained" and i in read]
+    sustained = [(i, row, read[i]) for i, row in numbered if find(row.scenario).over_time and i in read]
     limits = content.decisions[0].limits.given() if content.decisions else {}
     sections = join([
         choices.section(content.decisions, {row: i for i, row in numbered}),

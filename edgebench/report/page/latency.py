@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgebench.machine.scenario_registry import find
+from edgebench.records.jobs import LATENCY
 from edgebench.records.result import Result, Window
 from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Point, Scale
@@ -86,7 +88,7 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
 def described(row: Row) -> str:
     """What of a row stands under the model's name."""
     parts = [row.format, row.runtime, row.precision]
-    parts += [row.scenario] * (row.scenario != "latency") + [f"batch {row.batch}"] * (row.batch > 1)
+    parts += [row.scenario] * (row.scenario != LATENCY) + [f"batch {row.batch}"] * (row.batch > 1)
     return " · ".join([*parts, *[row.device] * (row.evidence != "measured")])
 
 
@@ -122,9 +124,9 @@ def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> 
     """Images a second against the batch: measurements that differ in nothing else, and what a search tried."""
     found: dict[tuple[str, ...], dict[int, float]] = {}
     for i, row in numbered:
-        if row.status != "ok" or row.throughput_per_s is None or row.scenario not in ("latency", "throughput"):
+        searched = find(row.scenario).searches
+        if row.status != "ok" or row.throughput_per_s is None or not (searched or row.scenario == LATENCY):
             continue
-        searched = row.scenario == "throughput"
         threads = f"{row.threads} thr." if row.threads else ""
         flight = "the best number in flight" if searched else "one request at a time"
         key = (

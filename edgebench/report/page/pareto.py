@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgebench.records.jobs import LATENCY
 from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
 from edgebench.report.page.markup import Html, el
@@ -75,7 +76,7 @@ def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: 
     """The plots of every device, machine and evidence, apart: what is not comparable is not in one plot."""
     groups: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Row]]] = {}
     for i, row in numbered:
-        if row.status == "ok" and row.scenario == "latency" and row.median_ms is not None:
+        if row.status == "ok" and row.scenario == LATENCY and row.median_ms is not None:
             groups.setdefault((row.device, row.evidence, row.machine), []).append((i, row))
     if not groups:
         return None

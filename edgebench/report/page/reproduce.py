@@ -6,7 +6,8 @@ import dataclasses
 import shlex
 from collections.abc import Iterator
 
-from edgebench.records.options import flag
+from edgebench.machine.scenario_registry import asked_by, find
+from edgebench.records.options import flag, options_of
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
 
@@ -66,16 +67,23 @@ def _asked(result: Result) -> Iterator[str]:
     given: dict[str, object] = {"--runtime": job.runtime, "--device": job.device, "--compute": job.compute}
     given |= {"--threads": job.threads, "--scenario": job.scenario, "--batch": job.batch}
     given["--warmup"] = f"{job.warmup_s:g}"
-    if job.scenario == "sustained":
-        given["--minutes"] = f"{job.duration_s / 60:g}"
-    else:
+    scenario, own = find(job.scenario), asked_by(job)
+    if not scenario.own_length:
         given["--duration"] = f"{job.duration_s:g}"
-    given |= {"--streams": job.streams if job.streams > 1 else None, "--rate": job.rate_hz and f"{job.rate_hz:g}"}
-    given |= {"--deadline-ms": job.deadline_ms and f"{job.deadline_ms:g}"}
+    if job.streams > 1:
+        given["--streams"] = job.streams
+    flags = {each.key: each.flag for each in options_of(scenario.options)}
+    given |= {flags.get(key, flag(key)): _number(value) for key, value in own.items()}
     given |= {"--launches": max(1, len(result.launches)), "--precision-target": 0}
     for name, value in given.items():
-        if value is not None:
+        if isinstance(value, bool):
+            yield name if value else f"--no-{name[2:]}"
+        elif value is not None:
             yield from (name, str(value))
     for name, value in job.options.items():
         yield from ("--runtime-option", f"{name}={value}")
     yield from ["--strict"] * job.strict + ["--unverified"] * job.unverified
+
+
+def _number(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value

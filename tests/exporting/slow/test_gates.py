@@ -58,7 +58,13 @@ def measured(path: Path, runtime: str = "onnxruntime") -> Result:
     """One launch of `edgebench run` on it."""
     found = artifact.read(path)
     job = Job(
-        found.identity, runtime, device="cpu", compute="cpu", precision=found.precision, warmup_s=0, duration_s=0.1
+        artifact=found.identity,
+        runtime=runtime,
+        device="cpu",
+        compute="cpu",
+        precision=found.precision,
+        warmup_s=0,
+        duration_s=0.1,
     )
     return process.run_job(job, found)
 

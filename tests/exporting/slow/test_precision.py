@@ -107,7 +107,15 @@ def test_pixels_go_straight_in(copied: Path, onnx_artifact: Artifact, precision:
 
 def test_int8_runs_and_says_so(quantized: tuple[Artifact, Artifact]) -> None:
     for made, runtime in zip(quantized, ("onnxruntime", "openvino"), strict=True):
-        job = Job(made.identity, runtime, device="cpu", compute="cpu", precision="int8", warmup_s=0, duration_s=0.1)
+        job = Job(
+            artifact=made.identity,
+            runtime=runtime,
+            device="cpu",
+            compute="cpu",
+            precision="int8",
+            warmup_s=0,
+            duration_s=0.1,
+        )
         result = process.run_job(job, made)
         assert result.status == "ok" and result.effective.precision == "int8", result.message
         shares = {some.precision: some.count for some in result.layers}

@@ -14,28 +14,43 @@ from typing import Any
 
 from edgebench.errors import Unsupported
 from edgebench.measuring import loop
-from edgebench.measuring.loadgen_log import Parsed, parse, read_detail
-from edgebench.records.jobs import MULTI_STREAM_SAMPLES, Job
-from edgebench.records.result import LoadGenVerdict
-from edgebench.results import stats
+from edgebench.measuring.scenarios import loadgen_figures
+from edgebench.measuring.scenarios.lanes import lanes as lanes_of
+from edgebench.measuring.scenarios.loadgen_log import Parsed, parse, read_detail
+from edgebench.protocols import Scenario, Session
+from edgebench.records.jobs import Job
+from edgebench.records.result import LoadGenVerdict, Measured
 
-SCENARIOS = {
-    "single-stream": "SingleStream", "multi-stream": "MultiStream", "server": "Server", "offline": "Offline",
-}  # fmt: skip
-# What LoadGen's early-stopping rule asks for (99 % confidence, one query discarded). Offline has no such rule.
-MIN_QUERIES = {"single-stream": 64, "multi-stream": 662, "server": 662, "offline": 1}
 ESTIMATE_S = 0.5  # of measuring beforehand: LoadGen has to be told what rate to expect
 # Offline's one query is made beforehand; if the estimate were too low it would be over before the minimum duration.
 OFFLINE_MARGIN = 1.25
 MIN_BACKLOG = 10  # queries that a server may be behind at the least; a crowd of arrivals is no overload
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What LoadGen asks in one of its scenarios, which it calls `name`.
+
+    `min_queries`: what its early-stopping rule asks for (99 % confidence, one query discarded); `query_s`: how long a
+    query takes, given the job and the requests a second that go through. `queued`: LoadGen does not wait for an answer
+    before it asks on. `largest_batch`: images of a query, which may share an inference. `set`: what else it is told.
+    """
+
+    name: str
+    min_queries: int
+    query_s: Callable[[Job, float], float]
+    queued: bool = False
+    counts_samples: bool = False
+    largest_batch: int = 1
+    set: Callable[[Any, Job, Plan], None] = lambda settings, job, plan: None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What LoadGen is told, in numbers. `capacity_per_s`: requests that went through beforehand.
 
-    `needed_s` is how long MIN_QUERIES would take, `budget_s` how long LoadGen may issue: what is left of the time
-    limit goes to loading, the backlog and verifying.
+    `needed_s` is how long the load's `min_queries` would take, `budget_s` how long LoadGen may issue: what is left of
+    the time limit goes to loading, the backlog and verifying.
     """
 
     capacity_per_s: float
@@ -45,20 +60,48 @@ class Plan:
     backlog: int
 
 
-def perform(lanes: Sequence[loop.Run], requests: Sequence[loop.Request], job: Job) -> LoadGenVerdict:
-    """Run the job's scenario on LoadGen. Raises Unsupported where it is not installed.
+def scenario(name: str, help: str, load: Load, **given: Any) -> Scenario:
+    """The scenario in which LoadGen asks this load."""
+
+    def measure(
+        session: Session, requests: Sequence[dict[str, Any]], job: Job, tell: Callable[[str], None]
+    ) -> Measured:
+        return Measured(loadgen=perform(load, lanes_of(session, job), requests, job))
+
+    return Scenario(
+        name=name,
+        help=help,
+        perform=measure,
+        repeated=False,  # LoadGen repeats by its own rules
+        crowded=load.queued,
+        not_compared="its figures are LoadGen's own",
+        power="none",
+        no_power="LoadGen's scenarios are run once: --scenario latency has energy",
+        headline=loadgen_figures.headline,
+        verdict=loadgen_figures.verdict,
+        figures=loadgen_figures.figures,
+        objections=loadgen_figures.objections,
+        objection=loadgen_figures.objection,
+        **given,
+    )
+
+
+def perform(load: Load, lanes: Sequence[loop.Run], requests: Sequence[loop.Request], job: Job) -> LoadGenVerdict:
+    """Have LoadGen ask this load. Raises Unsupported where it is not installed.
 
     A query of single-stream and multi-stream is answered on LoadGen's own thread, which waits for it anyway; those of
     server and offline by a thread for each of `lanes`, so that LoadGen never waits for an answer before it asks on.
     """
     library = _library()
-    plan = make_plan(job, _capacity_per_s(lanes, requests, job))
+    plan = make_plan(load, job, _capacity_per_s(lanes, requests, job))
     with tempfile.TemporaryDirectory(prefix="edgebench-loadgen-") as logs:
-        queries, samples = _run(library, _settings(library, job, plan), lanes, requests, job.batch, logs)
+        queries, samples = _run(
+            library, _settings(library, load, job, plan), load.queued, lanes, requests, job.batch, logs
+        )
         summary = Path(logs, "mlperf_log_summary.txt").read_text(errors="replace")
         version, errors = read_detail(Path(logs, "mlperf_log_detail.txt").read_text(errors="replace"))
     parsed = parse(summary)
-    count = {"samples": samples} if job.scenario == "offline" else {"queries": queries}
+    count = {"samples": samples} if load.counts_samples else {"queries": queries}
     figures = {name: value for name, value in parsed.figures.items() if _supported(name, queries)}
     return LoadGenVerdict(
         valid=parsed.valid,
@@ -68,7 +111,7 @@ def perform(lanes: Sequence[loop.Run], requests: Sequence[loop.Request], job: Jo
         version=version,
         min_duration_s=job.duration_s,
         min_queries=plan.min_queries,
-        hint="" if parsed.valid else hint(job, plan, parsed, queries),
+        hint="" if parsed.valid else hint(load, job, plan, parsed, queries),
     )
 
 
@@ -92,53 +135,44 @@ def _capacity_per_s(lanes: Sequence[loop.Run], requests: Sequence[loop.Request],
     return len(seen.latency_ns) * 1e9 / max(1, seen.wall_ns)
 
 
-def make_plan(job: Job, capacity_per_s: float) -> Plan:
+def make_plan(load: Load, job: Job, capacity_per_s: float) -> Plan:
     """As many queries as the early-stopping rule asks for, if they fit into the time limit; else no more than asked.
 
     A run that must be INVALID for want of queries need not take minutes to say so.
     """
     slack_s = max(0.0, job.time_limit_s - job.warmup_s - job.duration_s)
     budget_s = job.duration_s + slack_s / 2
-    needed_s = MIN_QUERIES[job.scenario] * _seconds_a_query(job, capacity_per_s)
+    needed_s = load.min_queries * load.query_s(job, capacity_per_s)
     backlog_s = min(max(1.0, 10 * (job.deadline_ms or 0) / 1e3), slack_s / 4)
     return Plan(
-        capacity_per_s,
-        needed_s,
-        budget_s,
-        min_queries=MIN_QUERIES[job.scenario] if needed_s <= budget_s else 1,
+        capacity_per_s=capacity_per_s,
+        needed_s=needed_s,
+        budget_s=budget_s,
+        min_queries=load.min_queries if needed_s <= budget_s else 1,
         backlog=max(MIN_BACKLOG, math.ceil(capacity_per_s * backlog_s)),
     )
 
 
-def _seconds_a_query(job: Job, capacity_per_s: float) -> float:
-    if job.scenario == "server":
-        return 1 / job.rate_hz
-    runs = {"single-stream": 1, "multi-stream": MULTI_STREAM_SAMPLES // job.batch, "offline": 0}[job.scenario]
-    return runs / capacity_per_s
-
-
-def _settings(library: Any, job: Job, plan: Plan) -> Any:
+def _settings(library: Any, load: Load, job: Job, plan: Plan) -> Any:
     settings = library.TestSettings()
-    settings.scenario = getattr(library.TestScenario, SCENARIOS[job.scenario])
+    settings.scenario = getattr(library.TestScenario, load.name)
     settings.mode = library.TestMode.PerformanceOnly
     settings.min_duration_ms = max(1, round(job.duration_s * 1e3))
     settings.max_duration_ms = math.ceil(plan.budget_s * 1e3)
     settings.min_query_count = plan.min_queries
-    query_ns = max(1, round(_seconds_a_query(job, plan.capacity_per_s) * 1e9))
+    query_ns = max(1, round(load.query_s(job, plan.capacity_per_s) * 1e9))
     settings.single_stream_expected_latency_ns = query_ns
     settings.multi_stream_expected_latency_ns = query_ns
-    settings.multi_stream_samples_per_query = MULTI_STREAM_SAMPLES
+    settings.multi_stream_samples_per_query = load.largest_batch
     settings.offline_expected_qps = plan.capacity_per_s * job.batch * OFFLINE_MARGIN
-    if job.scenario == "server":
-        settings.server_target_qps = job.rate_hz
-        settings.server_target_latency_ns = round(job.deadline_ms * 1e6)
-        settings.server_max_async_queries = plan.backlog  # further behind it gives up: the end is near and certain
+    load.set(settings, job, plan)
     return settings
 
 
 def _run(
     library: Any,
     settings: Any,
+    queued: bool,
     lanes: Sequence[loop.Run],
     requests: Sequence[loop.Request],
     batch: int,
@@ -168,7 +202,6 @@ def _run(
         for start in range(0, len(samples), batch):
             pass_on(samples[start : start + batch])
 
-    queued = settings.scenario in (library.TestScenario.Server, library.TestScenario.Offline)
     pass_on: Callable[[list[Any]], None] = waiting.put if queued else lambda samples: answer(lanes[0], samples)
     threads = [threading.Thread(target=serve, args=(run,), name=f"lane-{i}") for i, run in enumerate(lanes)]
     system = library.ConstructSUT(issue, lambda: None)
@@ -202,11 +235,13 @@ def _log_settings(library: Any, logs: str) -> Any:
 
 def _supported(name: str, queries: int) -> bool:
     """Whether so many queries bound this percentile: LoadGen prints p99.9 of ten."""
+    from edgebench.results import stats
+
     found = re.fullmatch(r"p(\d\d)(\d*)_latency_ns", name)
     return not found or queries >= stats.min_samples(float(f"0.{found[1]}{found[2]}"))
 
 
-def hint(job: Job, plan: Plan, parsed: Parsed, queries: int) -> str:
+def hint(load: Load, job: Job, plan: Plan, parsed: Parsed, queries: int) -> str:
     """What to do about an INVALID run, in plain words."""
     unmet = {reason.removesuffix(" satisfied: NO") for reason in parsed.reasons if reason.endswith(" satisfied: NO")}
     if "Performance constraints" in unmet:
@@ -216,16 +251,16 @@ def hint(job: Job, plan: Plan, parsed: Parsed, queries: int) -> str:
                 f"about {plan.capacity_per_s:,.3g} a second go through here, not {job.rate_hz:,g}: try --rate {within}"
             )
         return f"too many answers took longer than {job.deadline_ms:.4g} ms: a lower --rate or a higher --deadline-ms"
-    if plan.min_queries < MIN_QUERIES[job.scenario]:
+    if plan.min_queries < load.min_queries:
         limit_s = math.ceil(job.warmup_s + job.duration_s + 2.5 * (plan.needed_s - job.duration_s))
-        faster = " or --batch 8" if job.scenario == "multi-stream" and job.batch < MULTI_STREAM_SAMPLES else ""
+        faster = f" or --batch {load.largest_batch}" if job.batch < load.largest_batch else ""
         return (
-            f"its verdict needs {MIN_QUERIES[job.scenario]} queries, about {plan.needed_s:,.0f} s of them, which the "
+            f"its verdict needs {load.min_queries} queries, about {plan.needed_s:,.0f} s of them, which the "
             f"time limit forbids: --time-limit {limit_s}{faster}"
         )
     if "Early stopping" in unmet:
         more = re.search(r"at least (\d+) more queries", " ".join(parsed.reasons))
-        longer_s = 1.5 * (queries + int(more[1]) if more else 2 * queries) * _seconds_a_query(job, plan.capacity_per_s)
+        longer_s = 1.5 * (queries + int(more[1]) if more else 2 * queries) * load.query_s(job, plan.capacity_per_s)
         return f"more queries would tell: --duration {math.ceil(longer_s)}"
     if "Min duration" in unmet:
         return "it went faster than in the warm-up, from which the load is reckoned: a longer --warmup"

@@ -1,0 +1,83 @@
+"""What the user may ask of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgebench.errors import UsageError, unknown_name
+from edgebench.machine import scenario_registry
+from edgebench.machine.power import PowerOptions
+from edgebench.records import options
+from edgebench.records.jobs import Conditions, Policy
+from edgebench.records.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Conditions):
+    """The conditions that are asked for, and on what, how often and with which meter to measure.
+
+    `rate_hz`, `deadline_ms`, `minutes` and what is in `own` are options of single scenarios, which say what they mean.
+    """
+
+    runtimes: tuple[str, ...] = option(
+        (), "Only this runtime; may be given several times.  [default: all that can open the artifact]",
+        flag="--runtime", metavar="NAME", names="runtimes",
+    )  # fmt: skip
+    minutes: float | None = None
+    runtime_options: dict[str, str] = option(
+        dict, "Passed to the one --runtime as it is.", flag="--runtime-option", metavar="KEY=VALUE"
+    )
+    policy: Policy = field(default_factory=Policy)
+    power: PowerOptions = field(default_factory=PowerOptions)
+
+    def check(self) -> None:
+        """Raise UsageError for what cannot be run."""
+        options.check(self)
+        if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
+            raise UsageError(f"--warmup is {self.warmup_s:g}", "give a number of seconds, 0 for none")
+        scenario, own = scenario_registry.load(self.scenario), scenario_registry.own(self)
+        options.check(own)
+        if self.streams is not None and not scenario.crowded:
+            crowded = [found.name for found in scenario_registry.installed() if found.crowded]
+            raise UsageError(
+                f"--streams has no meaning in the scenario {self.scenario}", f"--scenario {' or '.join(crowded)}"
+            )
+        self.policy.check()
+        self.power.check()
+        if self.runtime_options and len(self.runtimes) != 1:
+            raise UsageError("--runtime-option is meant for one runtime", "say which: --runtime NAME")
+        if scenario.check:
+            scenario.check(self, own)
+        if self.time_limit_s is not None and self.time_limit_s <= self.measured_s:
+            raise UsageError(
+                f"--time-limit {self.time_limit_s:g} s leaves no room for {self.measured_s:g} s of measuring",
+                f"give at least --time-limit {self.measured_s + 60:g}",
+            )
+
+    @property
+    def measured_s(self) -> float:
+        """Seconds that one process measures for, warm-up included."""
+        return self.warmup_s + scenario_registry.settled(self).get("duration_s", self.duration_s)
+
+
+def asked(given: Mapping[str, Any], base: RunOptions | None = None) -> RunOptions:
+    """The options from their values by key, as flags, arguments and TOML name them; the others as in `base`.
+
+    Raises UsageError for a key that no option has, of no scenario.
+    """
+    known, base = keys(), base or RunOptions()
+    for key in given:
+        if key not in known:
+            raise unknown_name("option", key, known)
+    shared = options.keys(RunOptions)
+    rest = {key: value for key, value in given.items() if key not in shared and value is not None}
+    return options.made(RunOptions, {**given, "own": base.own | rest} if rest else given, base)
+
+
+def keys() -> dict[str, Any]:
+    """By key, the type of each option of a run, those of single scenarios among them."""
+    own = {each.key: each.kind for each, _ in scenario_registry.own_options()}
+    return own | options.keys(RunOptions)

@@ -1,0 +1,1 @@
+"""What `edgebench run --scenario` can ask of a model: a file each, found by entry point as those of plug-ins are."""

@@ -1,0 +1,98 @@
+"""When two results are of the same measurement: what has to be alike, by how closely one looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from edgebench.machine import scenario_registry
+from edgebench.records.result import Result
+
+# answers: what an accuracy depends on. repetition: made again, of the very artifact; the newest stands for the others
+# in tables. name, meaning, exactly: of any artifact of a model, ever closer, for pairs of an old and a new result.
+Closeness = Literal["answers", "repetition", "name", "meaning", "exactly"]
+
+
+def measurement(result: Result, closeness: Closeness) -> dict[str, Any]:
+    """What is alike in all results of the same measurement, by name. It is known even where a measurement failed."""
+    return {name: value for part in _PARTS[closeness] for name, value in part(result).items()}
+
+
+def _artifact(result: Result) -> dict[str, Any]:
+    return {"artifact": result.job.artifact}
+
+
+def _names(result: Result) -> dict[str, Any]:
+    """What a result is called by."""
+    made = result.artifact
+    return {
+        "model": made.model.name, "format": made.format, "runtime": result.job.runtime, "scenario": result.job.scenario,
+    }  # fmt: skip
+
+
+def _shapes(result: Result) -> dict[str, Any]:
+    """What a network takes and gives, without the batch: that is the job's, however an export writes it."""
+    made = result.artifact
+
+    def told(tensors: Sequence[Any]) -> list[str]:
+        return [f"{t.dtype} {' × '.join(map(str, t.shape[1:]))}" for t in tensors]
+
+    return {"input": told(made.inputs), "output": told(made.outputs), "parameters": made.model.parameters}
+
+
+def _place(result: Result) -> dict[str, Any]:
+    job = result.job
+    return {"device": job.device, "compute": job.compute, "precision": job.precision}
+
+
+def _asked(result: Result) -> dict[str, Any]:
+    """How it was asked. A search is one measurement, wherever it ends; what it was not free to change was asked for."""
+    job = result.job
+    free = [len({(point.batch, point.streams)[i] for point in result.search}) > 1 for i in (0, 1)]
+    batch, streams = ("searched" if f else given for f, given in zip(free, (job.batch, job.streams), strict=True))
+    return {**_place(result), "batch": batch, "streams": streams, "threads": job.threads}
+
+
+def _evidence(result: Result) -> dict[str, Any]:
+    return {"evidence": result.job.evidence}
+
+
+def _emulation(result: Result) -> dict[str, Any]:
+    return {"emulated": result.job.evidence == "emulated", "cores": result.job.cores}
+
+
+def _own(result: Result) -> dict[str, Any]:
+    """The options of its scenario."""
+    return scenario_registry.asked_by(result.job)
+
+
+def _schedule(result: Result) -> dict[str, Any]:
+    """The options of its scenario, but not how long it went on."""
+    job = result.job
+    return {"rate_hz": job.rate_hz, "deadline_ms": job.deadline_ms, **job.own}
+
+
+def _options(result: Result) -> dict[str, Any]:
+    return {"options": result.job.options}
+
+
+def _host(result: Result) -> dict[str, Any]:
+    return {"host": result.host}
+
+
+def _engine(result: Result) -> dict[str, Any]:
+    return {"runtime": result.job.runtime}
+
+
+def _scenario(result: Result) -> dict[str, Any]:
+    return {"scenario": result.job.scenario}
+
+
+_MEANING = (_names, _asked, _emulation, _own, _shapes)
+_PARTS: dict[Closeness, Sequence[Callable[[Result], dict[str, Any]]]] = {
+    "answers": (_artifact, _engine, _place),
+    "repetition": (_artifact, _engine, _scenario, _evidence, _asked, _schedule, _options),
+    "name": (_names,),
+    "meaning": _MEANING,
+    "exactly": (*_MEANING, _options, _host),
+}
