@@ -1,7 +1,7 @@
-"""Sets this machine's power mode and clocks for the time of a run, and puts back what was, whatever happens.
+"""Sets this machine's power mode and clocks during a run, and restores them afterwards, however the run ends.
 
-What was is on disk before anything is changed. A run that was killed leaves that file behind; `edgebench devices
-restore` then does what the run could not. History of the file's schema: 1, first release.
+The previous state is written to disk before anything is changed. A killed run leaves that file behind, and `edgebench
+devices restore` restores the state from it. History of the file's schema: 1, first release.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edgebench.records import jsonio
 
 SCHEMA = 1
 POLICIES = "sys/devices/system/cpu/cpufreq"
-# All that a restore file may make us write, and where.
+# The only files and values that a restore file may make us write.
 SETTING = re.compile(rf"{POLICIES}/policy[0-9]{{1,4}}/(scaling_governor|scaling_min_freq)")
 VALUE = re.compile(r"[a-z_]{1,32}|[0-9]{1,12}")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,9 +33,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Before:
-    """What was set before a run changed it. `clocks`: jetson_clocks has stored its own state beside this file.
+    """The state before a run changed it. `clocks`: jetson_clocks has stored its own state beside this file.
 
-    `settings`: files below / and what they held. A reboot undoes clocks and settings by itself, the mode it keeps.
+    `settings`: paths below / and their content. A reboot undoes clocks and settings by itself, but not the mode.
     """
 
     asked: str
@@ -49,14 +49,14 @@ class Before:
 
 
 def state_folder() -> Path:
-    """Where the restore file lies: of the machine, not of a user, and kept through a reboot."""
+    """The folder of the restore file: one per machine, not per user, and kept through a reboot."""
     return Path(os.environ.get("EDGEBENCH_STATE") or "/var/lib/edgebench")
 
 
 def left_behind(folder: Path | None = None) -> Before | None:
-    """What a run that was killed has not put back; None if nothing is left, its run goes on, or we may not look."""
+    """The state that a killed run did not restore; None if there is none, the run goes on, or we may not read it."""
     path = (folder or state_folder()) / "restore.json"
-    if not os.path.exists(path):  # Path.exists raises where the folder is closed to us
+    if not os.path.exists(path):  # Path.exists raises if we may not enter the folder
         return None
     before = jsonio.read(Before, path)
     return None if _alive(before) else before
@@ -64,10 +64,10 @@ def left_behind(folder: Path | None = None) -> Before | None:
 
 @contextlib.contextmanager
 def hold(power_mode: str | None, lock_clocks: bool, *, root: Path = ROOT, folder: Path | None = None) -> Iterator[str]:
-    """Set the power mode and hold the clocks inside the `with`; gives a sentence on what is held.
+    """Set the power mode and hold the clocks inside the `with`; yields a sentence on what is held.
 
-    Raises Unsupported where this machine, its tools or its permissions do not allow it, before anything is changed.
-    Puts back on every way out: the end, an exception, Ctrl-C, SIGTERM and SIGHUP.
+    Raises Unsupported, before anything is changed, if this machine, its tools or its permissions do not allow it.
+    Restores the state however the block ends: normally, by an exception, Ctrl-C, SIGTERM or SIGHUP.
     """
     if not (power_mode or lock_clocks):
         yield ""
@@ -75,7 +75,7 @@ def hold(power_mode: str | None, lock_clocks: bool, *, root: Path = ROOT, folder
     folder = folder or state_folder()
     if os.path.exists(folder / "restore.json"):
         raise EdgebenchError(
-            "an earlier run that was killed, or still goes on, has changed this machine's settings",
+            "an earlier run, killed or still going on, has changed this machine's settings",
             "`edgebench devices restore`, then run again",
         )
     _refuse_impossible(power_mode, lock_clocks, root, folder)
@@ -106,9 +106,9 @@ def hold(power_mode: str | None, lock_clocks: bool, *, root: Path = ROOT, folder
 
 
 def restore(*, root: Path = ROOT, folder: Path | None = None) -> str:
-    """Put back what the restore file says; a sentence on what was done, "" if there is nothing to do.
+    """Restore the state in the restore file. Returns a sentence on what was done, "" if there was nothing to do.
 
-    Raises EdgebenchError, and keeps the file, if something could not be put back.
+    Raises EdgebenchError, and keeps the file, if something could not be restored.
     """
     folder = folder or state_folder()
     path, stored = folder / "restore.json", folder / "clocks.conf"
@@ -121,18 +121,20 @@ def restore(*, root: Path = ROOT, folder: Path | None = None) -> str:
         raise Unsupported(f"{folder} is closed to this user", fix) from None
     for file in (path, stored):
         if file.exists() and (owner := file.stat().st_uid) not in (0, os.geteuid()):
-            raise Unsupported(f"{file} is of user {owner}, whose words are not root's orders", "run this as that user")
+            raise Unsupported(
+                f"{file} is of user {owner}, and root does not act on another user's file", "run this as that user"
+            )
     before = jsonio.read(Before, path)
     if _alive(before) and before.pid != os.getpid():
         raise EdgebenchError(f"the run that changed the settings still goes on (process {before.pid})", "end it first")
     done, rebooted = [], before.boot != _boot(root)
     clocks = before.clocks and not rebooted
     if clocks and not stored.exists():
-        raise BadFile(f"{stored}, where jetson_clocks had stored the clocks, is gone", f"reboot, or delete {path}")
+        raise BadFile(f"{stored}, where jetson_clocks stored the clocks, is missing", f"reboot, or delete {path}")
     if clocks:
-        # Once so that the mode can change, and again since the mode has changed the bounds that were stored.
+        # The first time so that the mode can change, the second because the mode changes the stored bounds.
         jetson_tools.run_as_root("jetson_clocks", "--restore", str(stored), check=before.mode is None)
-        done.append("clocks as jetson_clocks had stored them")
+        done.append("clocks as stored by jetson_clocks")
     if before.mode:
         if jetson_tools.query()[0] != before.mode:
             jetson_tools.set_mode(before.mode)
@@ -142,54 +144,54 @@ def restore(*, root: Path = ROOT, folder: Path | None = None) -> str:
     if not rebooted:
         for name, value in before.settings.items():
             if not (SETTING.fullmatch(name) and VALUE.fullmatch(value)):
-                raise BadFile(f"{path} names {name!r}, which no run of edgebench changes", "delete it, and reboot")
+                raise BadFile(f"{path} names {name!r}, which no run of edgebench changes", "delete it and reboot")
         _write(root, before.settings)
         done += ["the CPU's governors and lowest clocks"] * bool(before.settings)
     path.unlink()
     stored.unlink(missing_ok=True)
-    return f"put back: {', '.join(done) or 'nothing, since the reboot has done it'}"
+    return f"put back: {', '.join(done) or 'nothing, since a reboot has already done it'}"
 
 
 def _refuse_impossible(power_mode: str | None, lock_clocks: bool, root: Path, folder: Path) -> None:
     policies = _governors(root)
     if power_mode and not shutil.which("nvpmodel"):
         can = "--lock-clocks alone can hold the CPU's clocks here" if policies else "drop --power-mode"
-        raise Unsupported("--power-mode is set by a Jetson's nvpmodel, which this machine does not have", can)
+        raise Unsupported("--power-mode needs a Jetson's nvpmodel, which this machine does not have", can)
     asked = (("nvpmodel", power_mode), ("jetson_clocks", lock_clocks))
     tools = [name for name, on in asked if on and shutil.which(name)]
     if lock_clocks and "jetson_clocks" not in tools and not policies:
-        message = "--lock-clocks needs jetson_clocks or the kernel's cpufreq, and this machine has neither"
+        message = "--lock-clocks needs jetson_clocks or the kernel's cpufreq, but this machine has neither"
         raise Unsupported(message, "drop it: in a virtual machine the clocks belong to the host")
     by_hand = lock_clocks and "jetson_clocks" not in tools
     writable = not by_hand or all(os.access(root / name, os.W_OK) for name in policies)
     try:
         if not os.path.isdir(folder):
             folder.mkdir(parents=True)
-            folder.chmod(0o755)  # whatever root's umask: every user is to be told of what a killed run has left
+            folder.chmod(0o755)  # against root's umask: every user must see what a killed run has left
     except OSError:
         writable = False
     allowed = not tools or os.geteuid() == 0 or all(jetson_tools.sudo_allows(tool) for tool in tools)
     if not (allowed and writable and os.access(folder, os.W_OK)):
         paths = ", ".join(shutil.which(tool) or tool for tool in tools)
-        without = f"; or allow just that: NOPASSWD: {paths} in /etc/sudoers.d, and install -d -o USER {folder}"
+        without = f"; or allow only that: NOPASSWD: {paths} in /etc/sudoers.d, and install -d -o USER {folder}"
         raise Unsupported(
-            "changing the power mode or the clocks takes root",
+            "changing the power mode or the clocks needs root",
             f"`sudo -E $(command -v edgebench) run …`{without if tools else ''} (docs/guide/clocks.md)",
         )
 
 
 def _governors(root: Path) -> dict[str, str]:
-    """What holding the clocks would change, and what it is now, by path below the root."""
+    """The settings that holding the clocks changes, with their present values, by path below the root."""
     found = {}
     for policy in sorted((root / POLICIES).glob("policy[0-9]*")):
-        for name in ("scaling_min_freq", "scaling_governor"):  # the order of putting back: bounds, then who moves them
+        for name in ("scaling_min_freq", "scaling_governor"):  # restored in this order: first the bounds
             if (value := read(policy / name)) and VALUE.fullmatch(value):
                 found[str((policy / name).relative_to(root))] = value
     return found
 
 
 def _pin(root: Path, settings: dict[str, str]) -> None:
-    """Let every core run at the highest clock that it is allowed, and no lower; turbo stays as it is."""
+    """Make every core run at its highest allowed clock, and no lower; turbo stays as it is."""
     for name in settings:
         policy = (root / name).parent
         if name.endswith("governor") and "performance" in (read(policy / "scaling_available_governors") or "").split():
@@ -211,7 +213,7 @@ def _write(root: Path, settings: dict[str, str]) -> None:
 
 def _sentence(mode: jetson.Mode | None, was: jetson.Mode | None, locked: bool) -> str:
     parts = [f"power mode {mode.name} (was {was.name})"] if mode and was else []
-    return f"held for this run, and put back after it: {', '.join(parts + ['clocks locked'] * locked)}"
+    return f"held for this run, put back after it: {', '.join(parts + ['clocks locked'] * locked)}"
 
 
 def _boot(root: Path) -> str:
@@ -227,7 +229,7 @@ def _alive(before: Before) -> bool:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the program as Ctrl-C does: by an exception, so that what was changed is put back."""
+    """SIGTERM and SIGHUP end the program by an exception, like Ctrl-C, so that the state is restored."""
 
     def end(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
@@ -245,7 +247,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Nothing interrupts what is inside; a signal that came meanwhile is delivered afterwards."""
+    """Nothing interrupts the block; a signal that arrives meanwhile is delivered afterwards."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Checked calls into cuda-python: an error code becomes a message, and what was allocated is given back."""
+"""Checked calls into cuda-python, and buffers: an error code becomes a message, and memory is freed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported
 
 try:
     from cuda.bindings import runtime as cudart
-except ModuleNotFoundError:  # cuda-python before 12.6; where there is none at all, this second import says so
+except ModuleNotFoundError:  # cuda-python before 12.6; if there is none, this second import fails
     import cuda.cudart as cudart
 
 
 def call(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
-    """The value that a CUDA call returns beside its error code, None if it returns none. Raises EdgebenchError."""
+    """The value that a CUDA call returns with its error code, None if it returns none. Raises EdgebenchError."""
     name = function.__name__
     try:
         error, *values = function(*arguments)
@@ -28,14 +28,15 @@ def call(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
         return values[0] if values else None
     if error == cudart.cudaError_t.cudaErrorMemoryAllocation:
         raise OutOfMemory(
-            f"{name} failed: the GPU is out of memory ({error.name})", "close what else uses it, or a smaller batch"
+            f"{name} failed: the GPU is out of memory ({error.name})",
+            "close other programs that use it, or use a smaller batch",
         )
     _, text = cudart.cudaGetErrorString(error)
-    raise EdgebenchError(f"{name} failed: {text.decode()} ({error.name})", "see `dmesg` for the driver's own account")
+    raise EdgebenchError(f"{name} failed: {text.decode()} ({error.name})", "see the driver's messages in `dmesg`")
 
 
 def require_gpu() -> None:
-    """Raise Unsupported, in CUDA's own words, unless there is a GPU that this process can use."""
+    """Raise Unsupported, with CUDA's message, unless there is a GPU that this process can use."""
     try:
         count = call(cudart.cudaGetDeviceCount)
     except EdgebenchError as error:
@@ -48,7 +49,7 @@ def require_gpu() -> None:
 
 
 def has_gpu() -> bool:
-    """Whether `require_gpu` would pass; it, not this, tells the reason."""
+    """Whether `require_gpu` passes."""
     try:
         require_gpu()
     except Unsupported:
@@ -57,7 +58,7 @@ def has_gpu() -> bool:
 
 
 def gpu() -> dict[str, str]:
-    """The GPU that plans are built for and run on, in words that can be compared: `gpu` and `compute_capability`."""
+    """The GPU that plans are built for and run on, as `gpu` and `compute_capability`, to be compared."""
     properties = call(cudart.cudaGetDeviceProperties, 0)
     return {"gpu": properties.name.decode(), "compute_capability": f"{properties.major}.{properties.minor}"}
 
@@ -73,20 +74,22 @@ def stream() -> Iterator[Any]:
 
 
 class Buffer:
-    """An array on the host with its double on the device, and the copies between them.
+    """An array on the host and its counterpart on the device, with the copies between them.
 
-    The host's half is pinned: from pageable memory the driver would copy through a pinned buffer of its own, which
-    takes longer and makes "asynchronous" copies wait. `trtexec` pins too, so its times and ours can be compared.
+    The host's half is pinned. From pageable memory the driver copies through its own pinned buffer, which takes longer
+    and makes "asynchronous" copies wait. `trtexec` pins too, so its times are comparable.
     """
 
     def __init__(self, dtype: np.dtype) -> None:
-        self.view = np.empty(0, dtype)  # the host's half; it dangles after `free` and `fit`: never hand it out
+        self.view = np.empty(0, dtype)  # the host's half; invalid after `free` and `fit`: never return it
         self.host = self.device = self.capacity = 0
 
     def fit(self, shape: tuple[int, ...]) -> None:
-        """Give both halves this shape; their memory grows where it has to and never shrinks."""
+        """Give both halves this shape; their memory grows if necessary and never shrinks."""
         if -1 in shape:
-            raise Unsupported(f"the shape {shape} depends on the data", "export a network whose shapes do not")
+            raise Unsupported(
+                f"the shape {shape} depends on the data", "export a network whose shapes do not depend on it"
+            )
         dtype = self.view.dtype
         count = int(np.prod(shape))
         if count * dtype.itemsize > self.capacity:
@@ -108,7 +111,7 @@ class Buffer:
         call(cudart.cudaMemcpyAsync, self.host, self.device, self.view.nbytes, kind, stream)
 
     def free(self) -> None:
-        """Give the memory back; may be called twice. Both halves are tried, whatever becomes of the first."""
+        """Free the memory; may be called twice. A failure of the first half does not keep the second."""
         device, host, self.device, self.host, self.capacity = self.device, self.host, 0, 0, 0
         self.view = np.empty(0, self.view.dtype)
         try:

@@ -1,4 +1,4 @@
-"""Which device this machine is, by the profiles, and how a run may be labelled here."""
+"""Recognises this machine by the device profiles, and decides whether a run here counts as measured or emulated."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from edgebench.machine.fingerprint import (  # fmt: skip
 )
 from edgebench.machine.profiles import Profile, is_own, load_profile, profile_names
 
-HOSTED = "EDGEBENCH_HOSTED"  # set where a desk has the run made over ssh: nothing is emulated there
-SAME_VARIANT = 0.75  # a memory below this share of the profile's is another variant; firmware takes far less
+HOSTED = "EDGEBENCH_HOSTED"  # set when a desk starts the run over ssh: nothing is emulated then
+SAME_VARIANT = 0.75  # less memory than this share of the profile's is another variant; firmware takes far less
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How a run under a profile is labelled and bounded here; `notice` is to be shown loudly where it is not empty."""
+    """How a run under a profile is labelled and bounded here. `notice`, unless empty, must be shown prominently."""
 
     evidence: Literal["measured", "emulated"]
     compute: str
@@ -42,15 +42,15 @@ class Placement:
 
 
 def detect(root: Path = ROOT) -> Profile:
-    """What this machine is: the profile that recognises it most specifically; at the least it is `cpu`."""
+    """The profile that recognises this machine most specifically; `cpu` recognises every machine."""
     return recognised(root)[0]
 
 
 def recognised(root: Path = ROOT) -> list[Profile]:
-    """Every profile that this machine is a device of, the most specific first; of equals the user's own, then by name.
+    """Every profile that recognises this machine, the most specific first; among equals the user's own, then by name.
 
-    A board's device tree says more than a PC's firmware, that more than its card, its processor, any NVIDIA card, and
-    any machine at all. Within a device tree an earlier entry says more; of globs the one that spells out more.
+    From the most specific: a board's device tree, a PC's firmware, its card, its processor, any NVIDIA card, any
+    machine. In a device tree an earlier entry is more specific, and among globs the one with more literal characters.
     """
     found = [(how, profile) for name in profile_names() if (how := _specificity(profile := load_profile(name), root))]
     found.sort(key=lambda pair: (pair[0], is_own(pair[1].name)), reverse=True)  # stable: equals stay in order
@@ -63,7 +63,7 @@ def matches(profile: Profile, root: Path = ROOT) -> bool:
 
 
 def _specificity(profile: Profile, root: Path) -> tuple[int, int, int] | None:
-    """The best hit of a profile's rules: the kind, the place in the device tree, the characters spelt out."""
+    """The best match of a profile's rules: its kind, the place in the device tree, the literal characters."""
     rule, tree, cards, names = profile.match, device_tree(root), nvidia_cards(root), dmi(root)
     hits = [(6, -i, _spelt(glob)) for i, entry in enumerate(tree) for glob in rule.device_tree if _fits(entry, glob)]
     wanted = {key: glob for key, glob in vars(rule.dmi).items() if glob is not None}
@@ -92,7 +92,7 @@ def _spelt(glob: str) -> int:
 
 
 def describe_machine(root: Path = ROOT) -> str:
-    """What this machine is, in one phrase: the board or the processor, cores, memory and NVIDIA cards."""
+    """This machine in one phrase: the board or the processor, cores, memory and NVIDIA cards."""
     tree, total, cards = device_tree(root), memory_bytes(root, "MemTotal"), nvidia_cards(root)
     board = (read(root / "proc/device-tree/model") or "").strip("\0 ")
     board = board or " ".join(dict.fromkeys(dmi(root).values()))
@@ -102,20 +102,20 @@ def describe_machine(root: Path = ROOT) -> str:
 
 
 def available_cores(root: Path = ROOT) -> int:
-    """The cores this process may really use: its affinity, cut by the container's CPU quota."""
+    """The cores that this process may really use: its affinity, limited by the container's CPU quota."""
     quota = cpu_quota(root)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
 def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str], root: Path = ROOT) -> Placement:
-    """How a run under `profile` may go ahead here: measured on that device; elsewhere emulated, or refused.
+    """Decide how a run under `profile` is made here: measured on that device, elsewhere emulated or refused.
 
-    Refused (EdgebenchError) with `require_device` or in CI, where an emulated figure would pass for a measured one.
+    Raises EdgebenchError with `require_device`, and in CI, where an emulated figure would be taken for a measured one.
     """
     if matches(profile, root):
         return Placement("measured", profile.compute, notice=_other_variant(profile, root))
-    found = f"{profile.name} ({profile.title}) was asked for, but what is here is {describe_machine(root)}"
+    found = f"--device is {profile.name} ({profile.title}), but this machine is {describe_machine(root)}"
     if profile.cpu.cores is None and profile.memory.total_mib is None:
         raise EdgebenchError(found, "run where that hardware is, or use --device cpu: there is nothing to emulate")
     in_ci = environ.get("CI", "").lower() not in ("", "0", "false")
@@ -123,7 +123,7 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
         drop = " and ".join(["drop --require-device"] * require_device + ["unset CI"] * in_ci)
         board = "the board itself (in a container: docker run --security-opt systempaths=unconfined)"
         fix = f"run on {board}; for an emulated run, {drop}"
-        hosted = "is it the right board? without --device it is measured as what it is"
+        hosted = "is it the right board? without --device it is measured as the device it is"
         raise EdgebenchError(found, hosted if HOSTED in environ else fix)
     wanted, limit, total = profile.cpu.cores, profile.memory.total_mib, memory_bytes(root, "MemTotal")
     cores = min(wanted or sys.maxsize, available_cores(root))
@@ -131,7 +131,7 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
     if limit is not None:
         bounds += f" and {limit} MiB" + (" (this machine has less)" if total and total < limit * 2**20 else "")
     notice = (
-        f"EMULATED, NOT MEASURED: {found}. The run goes ahead on this machine's CPU, held to {bounds}. Its instruction "
+        f"EMULATED, NOT MEASURED: {found}. The run uses this machine's CPU, limited to {bounds}. Its instruction "
         "set (ISA), caches, memory bandwidth, TensorRT tactics, clock scaling (DVFS) and thermals are not the board's: "
         "no power is reported, and these results are never ranked or gated with measured ones."
     )
@@ -143,6 +143,6 @@ def _other_variant(profile: Profile, root: Path) -> str:
     if not nominal or not total or SAME_VARIANT * nominal <= total / 2**20 <= nominal:
         return ""
     return (
-        f"this board has {total // 2**20} MiB of memory, {profile.title} has {nominal}: the measurement stands, but it "
-        "is another variant, and the profile's peaks and bandwidth may not be its own"
+        f"this board has {total // 2**20} MiB of memory, {profile.title} has {nominal}: the measurement is valid, but "
+        "this is another variant, whose peaks and bandwidth may differ from the profile's"
     )

@@ -1,4 +1,4 @@
-"""The state of this machine before and after a measurement, and what in it makes figures doubtful."""
+"""Records the state of this machine before and after a measurement, and notices what makes figures doubtful."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from edgebench.machine import jetson, registry
 from edgebench.records.notices import Notice, notice
 
 ROOT = Path("/")
-# What firmware says where its maker left the names open.
+# Placeholders of firmware whose maker did not fill in the names.
 NO_NAME = {
     "", "to be filled by o.e.m.", "default string", "system product name", "system manufacturer", "not specified",
     "none", "o.e.m.", "not applicable",
 }  # fmt: skip
-# What decides which kernels a runtime picks.
+# The instruction sets by which runtimes choose their kernels.
 ISA = re.compile(r"avx2|avx512f|avx512_vnni|avx_vnni|avx512_bf16|amx_\w+|asimd|asimdhp|asimddp|sve2?|i8mm|bf16")
-# Arm cores tell a number, not a name (Linux: arch/arm64/include/asm/cputype.h).
+# Arm cores report a number, not a name (Linux: arch/arm64/include/asm/cputype.h).
 ARM_CORES = {
     "0x41 0xd07": "Arm Cortex-A57", "0x41 0xd08": "Arm Cortex-A72", "0x41 0xd0b": "Arm Cortex-A76",
     "0x41 0xd42": "Arm Cortex-A78AE", "0x41 0xd83": "Arm Neoverse-V3AE", "0x4e 0x004": "NVIDIA Carmel",
@@ -31,7 +31,7 @@ ARM_CORES = {
 
 
 def fingerprint(root: Path = ROOT) -> dict[str, Any]:
-    """A snapshot fit for JSON. What cannot be read is None or left out, never 0; no host name, no user name."""
+    """A snapshot for JSON. What cannot be read is None or left out, never 0. It has no host name and no user name."""
     load = re.match(r"(\d{1,9}\.?\d*) \S+ \S+ (\d{1,9})/", read(root / "proc/loadavg") or "")
     stat, vm = _table(root / "proc/stat"), _table(root / "proc/vmstat")
     jiffies = [int(n) for n in re.findall(r"\d{1,19}", stat.get("cpu", ""))[:8]]  # guest is inside user
@@ -49,7 +49,7 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
         "device_tree": device_tree(root) or None,
         "cpu": _cpu(root),
         "load1": float(load[1]) if load else None,
-        "runnable": int(load[2]) if load else None,  # in the run queue right now, this process among them
+        "runnable": int(load[2]) if load else None,  # in the run queue now, including this process
         "steal_jiffies": jiffies[7] if len(jiffies) > 7 else None,
         "total_jiffies": sum(jiffies) if jiffies else None,
         "context_switches": integer(stat.get("ctxt")),
@@ -73,7 +73,7 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
 
 
 def power_mode(root: Path = ROOT) -> str | None:
-    """The name of the Jetson's power mode; None on other machines. Read from files, which costs a board nothing."""
+    """The name of the Jetson's power mode; None on other machines. Read from files if possible: no process starts."""
     status = read(root / "var/lib/nvpmodel/status")
     if status is None and root == ROOT and shutil.which("nvpmodel"):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -86,12 +86,12 @@ def power_mode(root: Path = ROOT) -> str | None:
 
 
 def _bounds(root: Path) -> dict[str, list[int]]:
-    """Between which clocks, in MHz, the governors may choose: of the CPU, and of a Jetson's GPU and memory."""
+    """The lowest and highest clock in MHz that the governors may choose, for the CPU and a Jetson's GPU and memory."""
     found = {}
     for name, folders, low, high, per_mhz in (
         ("cpu", "sys/devices/system/cpu/cpu[0-9]*/cpufreq", "scaling_min_freq", "scaling_max_freq", 1000),
         ("gpu", "sys/class/devfreq/*", "min_freq", "max_freq", 1_000_000),
-        ("emc", "sys/kernel/debug/bpmp/debug/clk/emc", "min_rate", "max_rate", 1_000_000),  # root alone may look
+        ("emc", "sys/kernel/debug/bpmp/debug/clk/emc", "min_rate", "max_rate", 1_000_000),  # only root may read it
     ):
         paths = [p for p in root.glob(folders) if name != "gpu" or re.search(r"\bg(pu|[ampv]\d\d[a-z])\b", p.name)]
         bounds = [[integer(read(p / low)), integer(read(p / high))] for p in paths]
@@ -102,13 +102,13 @@ def _bounds(root: Path) -> dict[str, list[int]]:
 
 
 def _fan(root: Path) -> dict[str, int]:
-    """The duty of each fan that a board controls, of 255."""
+    """The duty cycle of each fan that the board controls, from 0 to 255."""
     paths = [*root.glob("sys/devices/pwm-fan/target_pwm"), *root.glob("sys/class/hwmon/hwmon*/pwm1")]
     return {str(path.relative_to(root / "sys")): n for path in sorted(paths) if (n := integer(read(path))) is not None}
 
 
 def clocks(root: Path = ROOT) -> tuple[int | None, float | None, bool]:
-    """The fastest core's clock in MHz, the hottest sensor in °C, and whether the machine throttles right now."""
+    """The fastest core's clock in MHz, the hottest sensor in °C, and whether the machine is throttling now."""
     mhz = _mhz(root)
     throttle = _throttle(root)
     return max(mhz, default=None), max(_temperatures(root).values(), default=None), bool(_throttled(throttle, throttle))
@@ -148,7 +148,7 @@ def _throttled(before: dict[str, Any], after: dict[str, Any]) -> str:
     reasons = [f"{name} rose" for name, n in (after.get("counts") or {}).items() if n > counts.get(name, n)]
     alerts = {name for when in (before, after) for name, state in (when.get("alerts") or {}).items() if state}
     reasons += [f"{name} is active" for name in sorted(alerts)]
-    # The low bits are the state now: under-voltage, capped, throttled, soft limit; those from 16 on are since boot.
+    # The low bits are the present state: under-voltage, capped, throttled, soft limit; bits from 16 on are since boot.
     if ((before.get("raspberry_pi") or 0) | (after.get("raspberry_pi") or 0)) & 0xF:
         reasons.append("the firmware reports under-voltage or throttling")
     return ", ".join(reasons)
@@ -160,7 +160,7 @@ def read(path: Path) -> str | None:
         content = path.read_bytes()
     except (OSError, ValueError):
         return None
-    # To EAGAIN Python gives None in place of the content, and as text a TypeError.
+    # On EAGAIN Python returns None as the content; reading as text would raise TypeError.
     return None if content is None else content.decode("utf-8", "replace").strip() or None
 
 
@@ -171,7 +171,7 @@ def integer(text: str | None) -> int | None:
 
 
 def _table(path: Path) -> dict[str, str]:
-    """A file of `key: value` or `key value` lines; of a key that comes twice, the first."""
+    """A file of `key: value` or `key value` lines; the first line of a repeated key counts."""
     table: dict[str, str] = {}
     for line in (read(path) or "").splitlines():
         key, _, value = line.partition(":" if ":" in line else " ")
@@ -186,20 +186,20 @@ def memory_bytes(root: Path, key: str) -> int | None:
 
 
 def device_tree(root: Path = ROOT) -> list[str]:
-    """What the board calls itself, most specific first; empty on a machine without a device tree."""
+    """The board's own names, most specific first; empty on a machine without a device tree."""
     text = read(root / "proc/device-tree/compatible") or read(root / "sys/firmware/devicetree/base/compatible") or ""
     return [entry for entry in text.split("\0") if entry.strip()]
 
 
 def nvidia_cards(root: Path = ROOT) -> list[str]:
-    """The names of the cards that NVIDIA's driver runs."""
+    """The names of the cards that NVIDIA's driver manages."""
     paths = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
     found = [_table(path).get("Model") or "NVIDIA GPU" for path in paths]
     return found or (_nvml_cards() if root == ROOT else [])
 
 
 def _nvml_cards() -> list[str]:
-    """The same from NVML (extra `nvidia`), where /proc is not the driver's: in WSL and in some containers."""
+    """The same from NVML (extra `nvidia`), for WSL and containers without the driver's /proc files."""
     try:
         import pynvml
 
@@ -216,7 +216,7 @@ def _nvml_cards() -> list[str]:
 
 
 def cpu_model(root: Path = ROOT) -> str | None:
-    """The name of the processor; on Arm that of its first core."""
+    """The name of the processor; on Arm, of its first core."""
     name, part = _table(root / "proc/cpuinfo").get("model name"), cpu_part(root)
     return name or ARM_CORES.get(part or "") or (f"Arm core {part}" if part else None)
 
@@ -228,7 +228,7 @@ def cpu_part(root: Path = ROOT) -> str | None:
 
 
 def dmi(root: Path = ROOT) -> dict[str, str]:
-    """What a PC's firmware calls it: vendor, product and board, those that say something."""
+    """The vendor, product and board names of a PC's firmware, without placeholders."""
     files = {"vendor": "sys_vendor", "product": "product_name", "board": "board_name"}
     found = {key: read(root / "sys/class/dmi/id" / file) or "" for key, file in files.items()}
     return {key: name for key, name in found.items() if name.lower() not in NO_NAME}
@@ -256,7 +256,7 @@ def _temperatures(root: Path) -> dict[str, float]:
     found = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         value = integer(read(zone / "temp"))
-        if value is not None and value > -100_000:  # some report -256 degrees for "no reading"
+        if value is not None and value > -100_000:  # some report -256 °C for "no reading"
             name = read(zone / "type") or zone.name
             found[f"{name}-{zone.name}" if name in found else name] = value / 1000
     return found
@@ -281,8 +281,8 @@ def _throttle(root: Path) -> dict[str, Any]:
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """How many cores' worth of time the control group allows (docker --cpus), or None for no limit."""
-    group = root / "sys/fs/cgroup"  # version 2, else 1; no limit is "max" or -1
+    """The cores' worth of time that the control group allows (docker --cpus), None without a limit."""
+    group = root / "sys/fs/cgroup"  # version 2, else 1; "max" or -1 means no limit
     text = read(group / "cpu.max") or f"{read(group / 'cpu/cpu.cfs_quota_us')} {read(group / 'cpu/cpu.cfs_period_us')}"
     found = re.fullmatch(r"(\d{1,19}) (\d{1,19})", text)
     return int(found[1]) / int(found[2]) if found and int(found[2]) else None

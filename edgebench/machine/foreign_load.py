@@ -1,4 +1,4 @@
-"""What other programs took of this machine's processors while we measured."""
+"""Measures how much processor time other programs took during a measurement."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import psutil
 from edgebench.machine.fingerprint import read
 from edgebench.records.notices import Notice, notice
 
-THRESHOLD_CORES = 0.1  # below it, the system's own housekeeping
+THRESHOLD_CORES = 0.1  # less than this is the system's own housekeeping
 
 
 class ForeignLoad:
-    """Counts the processor time of everybody else, from its making to `notice`.
+    """Counts the processor time of all other processes, from its construction to `notice`.
 
-    That is the machine's busy time (/proc/stat: all but idle, iowait and steal) less this process's own and that
-    of its children that have ended. On a system that does not tell, there is no notice.
+    That is the machine's busy time (/proc/stat: all but idle, iowait and steal) minus the time of this process and its
+    ended children. A system without /proc/stat gives no notice.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -28,7 +28,7 @@ class ForeignLoad:
         self._began = self._now()
 
     def notice(self) -> Notice | None:
-        """What was taken since, if it is worth a word."""
+        """The notice of the time taken since, None below the threshold."""
         busy, own, wall = (after - before for after, before in zip(self._now(), self._began, strict=True))
         cores = (busy - own) / wall if wall > 0 else 0.0
         if cores < THRESHOLD_CORES:

@@ -1,4 +1,4 @@
-"""Memory on an NVIDIA card that a measurement takes, from NVML (extra `nvidia`), and which card that is."""
+"""The memory that a measurement takes on an NVIDIA card, from NVML (extra `nvidia`), and the card that CUDA uses."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from edgebench.errors import Unsupported
 
 
 class GpuMemory:
-    """The most that was seen at any `look`, in bytes. NVML keeps no peak, but the runtimes' pools do not shrink.
+    """The most that any `look` saw, in bytes. NVML keeps no peak, but the runtimes' pools do not shrink.
 
-    Where NVML tells of processes it is this process's; in many containers it does not, and then it is by how much the
-    whole card's use has grown since the start, which is another program's doing as well. `source` says which.
+    If NVML reports processes, it is this process's memory. In many containers NVML does not; then it is the growth of
+    the whole card's use since the start, which includes other programs. `source` says which.
     """
 
     def __init__(self, nvml: ModuleType | None = None) -> None:
@@ -28,11 +28,11 @@ class GpuMemory:
             self._card, self.source = None, "nvidia-ml-py is not installed"
         except Unsupported as error:
             self._card, self.source = None, error.message
-        except self._nvml.NVMLError as error:  # a Jetson's NVML starts and then answers NotSupported to everything
+        except self._nvml.NVMLError as error:  # a Jetson's NVML starts, but answers every call with NotSupported
             self._card, self.source = None, f"NVML: {error}"
 
     def look(self) -> None:
-        """Read it once more."""
+        """Read the memory once more."""
         if self._card is None:
             return
         try:
@@ -52,9 +52,9 @@ class GpuMemory:
 
 
 def first_card(nvml: ModuleType) -> Any:
-    """NVML's handle of the card that CUDA calls its first: NVML does not heed CUDA_VISIBLE_DEVICES.
+    """NVML's handle of CUDA's first card: NVML ignores CUDA_VISIBLE_DEVICES.
 
-    Raises Unsupported where the two may number the cards differently: of unlike cards CUDA counts the fastest first.
+    Raises Unsupported if the two may number the cards differently: CUDA counts the fastest of different cards first.
     """
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
     if first.startswith(("GPU-", "MIG-")):
@@ -62,8 +62,8 @@ def first_card(nvml: ModuleType) -> Any:
     if os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
         cards = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
         if len({nvml.nvmlDeviceGetName(card) for card in cards}) > 1:
-            message = "there are NVIDIA cards of several kinds, and which of them CUDA calls its first is not known"
-            raise Unsupported(message, "set CUDA_DEVICE_ORDER=PCI_BUS_ID, by which NVML counts too")
+            message = "there are NVIDIA cards of several kinds, and it is not known which is CUDA's first"
+            raise Unsupported(message, "set CUDA_DEVICE_ORDER=PCI_BUS_ID, the order that NVML uses")
     return nvml.nvmlDeviceGetHandleByIndex(int(first) if first.isdecimal() else 0)
 
 

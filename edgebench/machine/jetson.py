@@ -1,4 +1,4 @@
-"""What a Jetson's own tools say: the modes of nvpmodel, the clocks of jetson_clocks. Text in, data out."""
+"""Parses the output of a Jetson's own tools: the modes of nvpmodel, the clocks of jetson_clocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mode:
-    """A power mode of nvpmodel: its number, by which it is set, and its name."""
+    """A power mode of nvpmodel; it is set by its number."""
 
     number: int
     name: str
@@ -16,7 +16,7 @@ class Mode:
 
 @dataclass(frozen=True)
 class Frequencies:
-    """The bounds of a clock and what it runs at, in MHz; None is what the tool does not print."""
+    """The bounds of a clock and its present rate, in MHz; None if the tool does not print it."""
 
     min_mhz: float | None
     max_mhz: float | None
@@ -29,7 +29,7 @@ class Frequencies:
 
 @dataclass(frozen=True)
 class Clocks:
-    """What `jetson_clocks --show` prints. `emc_override`: the memory clock is held; `fan`: its line, as printed."""
+    """The output of `jetson_clocks --show`. `emc_override`: the memory clock is held; `fan`: its line, as printed."""
 
     cpus: dict[str, Frequencies]
     gpu: Frequencies | None
@@ -39,9 +39,9 @@ class Clocks:
 
     @property
     def locked(self) -> bool | None:
-        """Whether jetson_clocks holds them; None where too little is printed.
+        """Whether jetson_clocks holds the clocks; None if too little is printed.
 
-        Some power modes cap the CPU to one frequency, so that the CPU's bounds alone tell nothing.
+        Some power modes limit the CPU to one frequency, so the CPU's bounds alone prove nothing.
         """
         if self.gpu is None or self.gpu.min_mhz is None:
             return None
@@ -49,7 +49,7 @@ class Clocks:
 
 
 def power_modes(conf: str) -> dict[int, str]:
-    """The modes in the text of /etc/nvpmodel.conf, by their number."""
+    """The names of the modes in the text of /etc/nvpmodel.conf, by their number."""
     found = {}
     for inside in re.findall(r"^\s*<\s*POWER_MODEL\s([^>]*)>", conf, re.M):
         told = dict(re.findall(r"(ID|NAME)=(\S+)", inside))
@@ -59,7 +59,7 @@ def power_modes(conf: str) -> dict[int, str]:
 
 
 def current_mode(query: str) -> Mode | None:
-    """The mode in the output of `nvpmodel -q`, also with --verbose and with warnings around it; None if there is none.
+    """The mode in the output of `nvpmodel -q`, also with --verbose and among warnings; None if there is none.
 
     The number stands alone in the line below the name; some wrappers join the two with " / ".
     """
@@ -68,18 +68,18 @@ def current_mode(query: str) -> Mode | None:
 
 
 def config_path(query: str) -> str | None:
-    """The configuration that nvpmodel goes by, as `nvpmodel -q --verbose` names it."""
+    """The configuration file that nvpmodel uses, from the output of `nvpmodel -q --verbose`."""
     found = re.search(r"Config file:[ \t]*(/\S+)", query)
     return found[1] if found else None
 
 
 def needs_reboot(output: str) -> bool:
-    """Whether `nvpmodel -m` asked to reboot instead of changing the mode."""
+    """Whether `nvpmodel -m` asked for a reboot instead of changing the mode."""
     return "reboot required" in output.lower() or "want to reboot" in output.lower()
 
 
 def clocks(show: str) -> Clocks:
-    """The output of `jetson_clocks --show`; of CPUs those that are online."""
+    """Parse the output of `jetson_clocks --show`; CPUs that are offline are left out."""
     cpus, gpu, emc, override, fan = {}, None, None, None, ""
     for line in show.splitlines():
         head, told = line.split(" ", 1)[0], dict(re.findall(r"(\w+)=([0-9]+)\b", line))

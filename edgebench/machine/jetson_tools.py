@@ -1,4 +1,4 @@
-"""Runs a Jetson's own tools, nvpmodel and jetson_clocks, as root where it takes root; believes what they show after."""
+"""Runs a Jetson's own tools, nvpmodel and jetson_clocks, as root if necessary, and checks afterwards what they set."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LIMIT_S = 60.0
 
 
 def find_mode(asked: str) -> jetson.Mode:
-    """The mode that is asked for by its name, its number, or its watts where one mode alone has them."""
+    """The mode with this name, this number, or these watts if only one mode has them. Raises UsageError."""
     _, path = query()
     modes = jetson.power_modes(read(Path(path or "/etc/nvpmodel.conf")) or "")
     if not modes:
-        raise Unsupported(f"{path or '/etc/nvpmodel.conf'} names no power modes", "look at `nvpmodel -q --verbose`")
+        raise Unsupported(f"{path or '/etc/nvpmodel.conf'} names no power modes", "see `nvpmodel -q --verbose`")
     wanted = asked.upper()
     fits = [n for n, name in modes.items() if wanted in (name.upper(), str(n))]
     fits = fits or [n for n, name in modes.items() if re.fullmatch(rf"(MODE_)?{re.escape(wanted)}(_.*)?", name.upper())]
@@ -31,21 +31,21 @@ def find_mode(asked: str) -> jetson.Mode:
 
 
 def query() -> tuple[jetson.Mode, str | None]:
-    """The power mode that is set, and where the modes are configured."""
+    """The present power mode, and the path of nvpmodel's configuration."""
     output = _run(["nvpmodel", "-q", "--verbose"])
     if (mode := jetson.current_mode(output)) is None:
-        output = _run([*_as_root(), "nvpmodel", "-q", "--verbose"])  # some boards let only root ask
+        output = _run([*_as_root(), "nvpmodel", "-q", "--verbose"])  # on some boards only root may ask
         mode = jetson.current_mode(output)
     if mode is None:
-        raise Unsupported(f"nvpmodel does not say which power mode is set: {_last(output)}", "try `sudo nvpmodel -q`")
+        raise Unsupported(f"nvpmodel does not tell the present power mode: {_last(output)}", "try `sudo nvpmodel -q`")
     return mode, jetson.config_path(output)
 
 
 def set_mode(mode: jetson.Mode) -> None:
-    """Raises Unsupported if the board wants to reboot for it: nvpmodel then asks, and is answered no."""
+    """Set the mode. Raises Unsupported if the board needs a reboot: nvpmodel then asks, and gets the answer no."""
     output = _run([*_as_root(), "nvpmodel", "-m", str(mode.number)], answer="no\n")
     if jetson.needs_reboot(output):
-        message = f"this board changes to power mode {mode.name} only by a reboot, which edgebench does not do"
+        message = f"this board changes to power mode {mode.name} only by a reboot, and edgebench does not reboot it"
         raise Unsupported(message, f"`sudo nvpmodel -m {mode.number}`, answer yes, and run again without --power-mode")
     if query()[0] != mode:
         raise EdgebenchError(f"nvpmodel did not set the power mode {mode.name}: {_last(output)}", "try it by hand")
@@ -55,18 +55,18 @@ def check_locked() -> None:
     """Raise EdgebenchError if jetson_clocks shows that the clocks are free."""
     shown = _run([*_as_root(), "jetson_clocks", "--show"])
     if jetson.clocks(shown).locked is False:
-        raise EdgebenchError("jetson_clocks ran, but the clocks are not held", "look at `sudo jetson_clocks --show`")
+        raise EdgebenchError("jetson_clocks ran, but the clocks are not held", "see `sudo jetson_clocks --show`")
 
 
 def run_as_root(tool: str, *arguments: str, check: bool = True) -> None:
-    """Run a tool as root. Raises EdgebenchError if it says "Error", which it does with exit code 0 as well."""
+    """Run a tool as root. Raises EdgebenchError if it prints "Error", which it does even with exit code 0."""
     output = _run([*_as_root(), tool, *arguments])
     if check and (wrong := re.search(r"^Error.*", output, re.M)):
         raise EdgebenchError(f"{tool} {' '.join(arguments)}: {wrong[0][:200]}", f"try `sudo {tool}` by hand")
 
 
 def _run(command: list[str], answer: str = "") -> str:
-    """What a tool prints, on both streams. In a session of its own: a Ctrl-C for us must not end it halfway."""
+    """The output of a tool, both streams. It runs in its own session, so that Ctrl-C does not end it halfway."""
     try:
         done = subprocess.run(
             command, input=answer, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",

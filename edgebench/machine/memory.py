@@ -1,4 +1,4 @@
-"""Peak resident memory of this process, phase by phase, from the kernel's own high-water mark."""
+"""Measures the peak resident memory of this process in each phase, by the kernel's high-water mark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROC_SELF = Path("/proc/self")
 class PeakMemory:
     """Reads VmHWM and resets it between phases by writing 5 to clear_refs (Linux ≥ 4.0; see proc(5)).
 
-    Not `ru_maxrss`: that survives fork and exec, so a worker would report the peak of its parent.
+    Not `ru_maxrss`: it survives fork and exec, so that a worker would report the peak of its parent.
     """
 
     source = "VmHWM"
@@ -24,14 +24,14 @@ class PeakMemory:
         self.reason = ""
 
     def start_phase(self) -> None:
-        """Forget the peak so far; where the kernel forbids it the figures are peaks since the process began."""
+        """Forget the peak so far. If the kernel forbids it, the figures are peaks since the process started."""
         try:
             (self._proc / "clear_refs").write_text("5")
         except OSError as error:
             self.reason = f"the peak could not be reset between phases ({error.strerror}): figures are since start"
 
     def composed(self, peaks: MemoryPeaks) -> MemoryPeaks:
-        """`peaks` with what the memory is made of now, where the kernel tells (smaps_rollup, Linux 4.14+)."""
+        """`peaks` with the present unique and proportional sizes, if the kernel has smaps_rollup (Linux 4.14+)."""
         try:
             text = (self._proc / "smaps_rollup").read_text()
         except OSError:
@@ -45,7 +45,7 @@ class PeakMemory:
         )
 
     def peak_bytes(self) -> int | None:
-        """The highest resident memory since the phase began, in bytes; None, with `reason` set, if unreadable."""
+        """The highest resident memory in this phase, in bytes; None, with `reason` set, if it cannot be read."""
         try:
             for line in (self._proc / "status").read_text().splitlines():
                 if line.startswith("VmHWM:"):

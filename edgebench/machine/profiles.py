@@ -1,4 +1,4 @@
-"""Device profiles as data: what a profile's file may say, finding it by name or path, and refusing it helpfully."""
+"""Device profiles as data: their keys, finding one by name or path, and checking its values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgebench.specs import Precision
 
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-# The units of the keys, and what no device is below or above: what lies outside was written in another unit.
+# The units of the keys, with bounds that no device exceeds: a value outside was written in another unit.
 UNITS = {
     "max_mhz": ("MHz", 10, 20_000), "total_mib": ("MiB", 32, 2**26), "bandwidth_gb_s": ("GB/s", 0.1, 1e5),
     "fp32_gflops": ("GFLOP/s", 0.1, 1e8), "fp16_gflops": ("GFLOP/s", 0.1, 1e8), "int8_gops": ("GOP/s", 0.1, 1e8),
@@ -31,7 +31,7 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Dmi:
-    """What a PC's firmware calls it (/sys/class/dmi/id); globs, case-sensitive. All that are given have to fit."""
+    """The names of a PC's firmware (/sys/class/dmi/id): globs, case-sensitive. All given ones must match."""
 
     vendor: str | None = None
     product: str | None = None
@@ -40,11 +40,11 @@ class Dmi:
 
 @dataclass(frozen=True)
 class Match:
-    """How a device is recognised: one hit is enough. Globs, case-sensitive.
+    """How a device is recognised: one match is enough. Globs, case-sensitive.
 
     device_tree: entries of /proc/device-tree/compatible; dmi: the firmware's names; gpu_model: an NVIDIA card's name;
     cpu_model: the processor's name; cpu_part: an Arm core's implementer and part, "0x41 0xd0b"; nvidia_gpu: any NVIDIA
-    card in a machine that is no Jetson; any: every machine.
+    card in a machine that is not a Jetson; any: every machine.
     """
 
     device_tree: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Memory:
-    """total_mib is the nominal size in MiB; `shared`: the GPU works in it too."""
+    """total_mib is the nominal size in MiB; `shared`: the GPU uses the same memory."""
 
     total_mib: int | None = None
     shared: bool = False
@@ -81,10 +81,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Power:
-    """Which rails add up to the whole, and what that whole is. Figures of different scope are never compared.
+    """The rails that add up to the whole (`total_rails`), and what the whole is (`scope`).
 
-    idle_w and max_w are what the whole draws with the CPU idle and fully busy: declared, for a figure that is modelled
-    from the CPU's use and says so, where nothing measures.
+    Figures of different scope are never compared. idle_w and max_w: the declared draw of the whole with the CPU idle
+    and fully busy, for a figure that is modelled from the CPU's use, and labelled so, if nothing measures it.
     """
 
     scope: Literal["package", "gpu", "module", "system", "battery"] | None = None
@@ -104,7 +104,7 @@ class PowerMode:
 
 @dataclass(frozen=True)
 class Peaks:
-    """What the data sheet promises, dense (no sparsity); None where it does not say."""
+    """The data sheet's peaks, dense (no sparsity); None if it does not state one."""
 
     fp32_gflops: float | None = None
     fp16_gflops: float | None = None
@@ -113,7 +113,7 @@ class Peaks:
 
 @dataclass(frozen=True)
 class Profile:
-    """What is known about a kind of device. An assertion, not a costume: it never makes a machine into that device."""
+    """What is known about a kind of device. Choosing a profile never makes another machine pretend to be it."""
 
     name: str
     title: str
@@ -130,14 +130,14 @@ class Profile:
     schema: int = SCHEMA
 
     def total_power_mw(self, rails_mw: Mapping[str, int]) -> int | None:
-        """The power of the whole (`power.scope`), or None if the rule or one of its rails is missing."""
+        """The power of the whole (`power.scope`) in mW, None if total_rails or one of the rails is missing."""
         if not self.power.total_rails or any(rails_mw.get(rail) is None for rail in self.power.total_rails):
             return None
         return sum(rails_mw[rail] for rail in self.power.total_rails)
 
 
 def profile_names() -> list[str]:
-    """Every name that load_profile knows, built-in and the user's own; reads no file, so that completion stays fast."""
+    """Every name that load_profile knows, built-in or the user's; reads no file, so that completion stays fast."""
     return sorted({*_builtin(), *_own()})
 
 
@@ -147,7 +147,7 @@ def is_own(name: str) -> bool:
 
 
 def load_profile(name_or_path: str) -> Profile:
-    """The profile of that name, or in that .toml file. Raises UsageError for an unknown name, BadFile for the rest."""
+    """The profile of that name, or in that .toml file. Raises UsageError for an unknown name, otherwise BadFile."""
     if name_or_path.endswith(".toml"):
         path = Path(name_or_path).expanduser()
         return _load(path.stem, path)
@@ -165,7 +165,7 @@ def _load(name: str, path: Any) -> Profile:
 
 
 def parse_profile(name: str, data: dict[str, Any], where: str) -> Profile:
-    """A profile from the values of a TOML file; `where` names the file in messages. Raises BadFile alone."""
+    """A profile from the values of a TOML file; `where` names the file in messages. Raises only BadFile."""
     schema = data.get("schema")
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         fix = f"begin the file with schema = {SCHEMA}; a higher one needs a newer edgebench"
@@ -182,7 +182,7 @@ def parse_profile(name: str, data: dict[str, Any], where: str) -> Profile:
     if profile.match == Match():
         raise BadFile(f"{where}: [match] recognises nothing", 'add, say, device_tree = ["vendor,board-*"]')
     if sum(mode.default for mode in profile.power_modes) > 1:
-        raise BadFile(f"{where}: more than one power mode is the default", "leave default = true on one of them")
+        raise BadFile(f"{where}: more than one power mode is the default", "keep default = true on one of them")
     _check_power(profile.power, where)
     return profile
 
@@ -196,7 +196,7 @@ def _check_power(power: Power, where: str) -> None:
 
 
 def _check_keys(kind: Any, data: dict[str, Any], where: str, table: str) -> None:
-    """Raise BadFile with the closest known key for the first that is unknown, in this table or one inside it."""
+    """Raise BadFile for the first unknown key in this table or a table inside it, with the closest known key."""
     hints = typing.get_type_hints(kind)
     known = [f.name for f in dataclasses.fields(kind) if kind is not Profile or f.name != "name"]
     for key, value in data.items():
@@ -218,11 +218,15 @@ def _check_numbers(value: Any, where: str, table: str) -> None:
             if dataclasses.is_dataclass(part):
                 _check_numbers(part, where, f"{table}{item.name}.")
             elif type(part) in (int, float) and not 0 < part < math.inf:
-                raise BadFile(f"{where}: {table}{item.name} must be a positive number", "leave out what is not known")
+                raise BadFile(
+                    f"{where}: {table}{item.name} must be a positive number", "leave it out if it is not known"
+                )
             elif type(part) in (int, float) and item.name in UNITS:
                 unit, least, most = UNITS[item.name]
                 if not least <= part <= most:
-                    raise BadFile(f"{where}: {table}{item.name} = {part:g} is no likely number of {unit}", _in(unit))
+                    raise BadFile(
+                        f"{where}: {table}{item.name} = {part:g} is not a plausible number of {unit}", _in(unit)
+                    )
 
 
 def _in(unit: str) -> str:
@@ -235,7 +239,7 @@ def _builtin() -> dict[str, Any]:
 
 
 def own_folder() -> Path:
-    """Where the user's own profiles lie, as NAME.toml: edgebench/devices of the configuration folder."""
+    """The folder of the user's own profiles, NAME.toml: edgebench/devices in the configuration folder."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "edgebench", "devices")
 
 

@@ -1,4 +1,4 @@
-"""Where the GPU works in the processor's memory, a measurement during which swap grew is no measurement."""
+"""Rejects a measurement during which swap grew, on devices whose GPU shares the processor's memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from edgebench.records.result import Launch, Result
 def voided(result: Result, profile: Profile) -> Result:
     """The result; `failed`, without figures and with the notice `swap_grew`, if swap grew in one of its launches.
 
-    On such a device what the GPU took pushed something else out, and its figures are those of the disk. Swap that was
-    in use before, and stays, is no matter. Elsewhere swapping is a notice, and the result stands.
+    On such a device the GPU's memory pushed something else to the disk, and the figures show the disk's speed. Swap
+    that was already in use does not matter. On other devices swapping is only a notice.
     """
     if not profile.memory.shared or result.evidence != "measured" or result.status != "ok":
         return result
@@ -27,15 +27,15 @@ def voided(result: Result, profile: Profile) -> Result:
 
 
 def swap_growth_bytes(launch: Launch) -> int | None:
-    """By how much swap grew from before the model was loaded until it was measured; None where that is not told."""
+    """By how much swap grew between loading and the end of the measurement, in bytes; None if unknown."""
     before, after = (at.get("swap_used_bytes") for at in (launch.before, launch.after))
     return None if None in (before, after) else max(0, after - before)
 
 
 def available_drop_bytes(launch: Launch) -> int | None:
-    """By how much the machine's available memory fell from before the model was loaded until it was measured.
+    """By how much the machine's available memory fell between loading and the end of the measurement, in bytes.
 
-    Where the GPU shares the memory this is what the model took, the GPU's part with it; other programs' doing as well.
+    If the GPU shares the memory, this is what the model took, including the GPU's part, but also other programs' use.
     """
     before, after = (at.get("memory_available_bytes") for at in (launch.before, launch.after))
     return None if None in (before, after) else max(0, before - after)

@@ -1,4 +1,4 @@
-"""A starter profile for a machine that none names: what can be read here filled in, what cannot left as a question."""
+"""Writes a starter profile for a machine that no profile names: known figures filled in, unknown ones left open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgebench.records.jsonio import write_text
 
 
 def identity(root: Path = ROOT) -> dict[str, Any]:
-    """All that a profile may recognise this machine by; None or empty where it does not tell."""
+    """Everything by which a profile can recognise this machine; None or empty if the machine does not tell it."""
     mhz = read(root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq") or ""
     memory = memory_bytes(root, "MemTotal")
     return {
@@ -38,11 +38,11 @@ def identity(root: Path = ROOT) -> dict[str, Any]:
 
 
 def text(root: Path = ROOT) -> str:
-    """The text of a profile that recognises this machine. Raises EdgebenchError where nothing tells it from others."""
+    """The text of a profile that recognises this machine. Raises EdgebenchError if nothing identifies the machine."""
     known = identity(root)
     match = _match(known)
     if match is None:
-        message = "this machine names neither its board, its firmware, its card nor its processor"
+        message = "this machine names neither its board nor its firmware, card or processor"
         raise EdgebenchError(message, "in a container: docker run --security-opt systempaths=unconfined")
     tegra = any(entry.startswith("nvidia,tegra") for entry in known["device_tree"])
     cuda = tegra or bool(known["gpus"])
@@ -54,7 +54,7 @@ def text(root: Path = ROOT) -> str:
     )
     lines = [
         "# Written by `edgebench devices detect --write`: the figures here were read from this machine. Fill in",
-        "# what is commented out from the data sheet, with its source, or leave it: absent is honest, a guess is not.",
+        "# the commented lines from the data sheet, with the source, or leave them: do not guess.",
         "schema = 1",
         f"title = {_quoted(title)}",
         f'compute = "{"cuda" if cuda else "cpu"}"',
@@ -66,7 +66,7 @@ def text(root: Path = ROOT) -> str:
         _line("cores", known["cores"]),
         _line("max_mhz", known["max_mhz"]),
         "", "[memory]",
-        _line("total_mib", known["memory_mib"], "as Linux reports it, which is less than what was bought"),
+        _line("total_mib", known["memory_mib"], "as Linux reports it, less than what was bought"),
         *(["shared = true"] if tegra else []),
         "# bandwidth_gb_s = 0       # the theoretical peak",
         "", "# [power]", '# scope = "module"         # what the rails cover: package, gpu, module, system or battery',
@@ -78,12 +78,12 @@ def text(root: Path = ROOT) -> str:
         lines += ["", "[[power_modes]]", f"name = {_quoted(mode)}"]
     text = "\n".join(lines) + "\n"
     profile = parse_profile("starter", toml.loads(text), "the starter profile")
-    assert matches(profile, root), "a starter profile recognises the machine that it was written on"
+    assert matches(profile, root), "a starter profile must recognise the machine that it is written on"
     return text
 
 
 def write(name: str, *, force: bool = False, root: Path = ROOT) -> Path:
-    """Save the starter profile under `name`. Raises UsageError for a name that cannot be, or is taken."""
+    """Save the starter profile under `name`. Raises UsageError for a name that is impossible or taken."""
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot name a device", "letters, digits, - and _, a letter or digit first")
     if name in profile_names() and not is_own(name):
@@ -112,7 +112,7 @@ def _exactly(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TOML string: its escapes are JSON's, and DEL's."""
+    """A TOML string: the escapes of JSON, and one for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -1,4 +1,4 @@
-"""How fast the machine itself is just now: the time of work that never changes."""
+"""Measures how fast the machine itself is at the moment, by the time of work that never changes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from edgebench.records.result import Yardstick
 
-COPIED_BYTES = 2**25  # beyond the second-level caches, so that it feels what others do to memory and the shared cache
+COPIED_BYTES = 2**25  # beyond the second-level caches, so that others' use of memory and the shared cache shows
 TURNS = 20_000
 
 
 def take() -> Yardstick | None:
-    """Measure it, in about 30 ms; None where 64 MiB are not to be had. They are given back to the system."""
+    """Measure it, in about 30 ms; None if 64 MiB cannot be allocated. They are returned to the system afterwards."""
     try:
-        # ones: pages that were never written are all one page
+        # ones, not empty: pages that were never written are all the same page
         source, target = np.ones(COPIED_BYTES, np.uint8), np.ones(COPIED_BYTES, np.uint8)
     except MemoryError:
         return None
@@ -25,7 +25,7 @@ def take() -> Yardstick | None:
 
 
 def changes(base: Sequence[Yardstick], new: Sequence[Yardstick]) -> tuple[float, float]:
-    """new ÷ base of the copy and of the loop, of the medians; above 1 the machine was slower in new."""
+    """new ÷ base of the median times of the copy and of the loop; above 1, the machine was slower in new."""
 
     def of(name: str) -> float:
         before, after = (statistics.median(getattr(one, name) for one in side) for side in (base, new))

@@ -24,7 +24,7 @@ TIME_LIMIT_S = 1200.0
 
 
 @dataclass(frozen=True)
-class MemoryPeaks:
+class NetworkMemory:
     """Peaks in bytes above the process without the network; None, with a `reason`, if this machine cannot tell them.
 
     inference_bytes: one batch and the weights; training_bytes: forward, backward and AdamW's step, with gradients and
@@ -54,7 +54,7 @@ class Complexity:
     weights_bytes: int | None = None
     batch_size: int | None = None
     train_batch_size: int | None = None
-    memory: MemoryPeaks | None = None
+    memory: NetworkMemory | None = None
     adapted: tuple[str, ...] = ()
     error: str = ""
 
@@ -96,7 +96,7 @@ def _count(found: Complexity) -> Complexity:
     )
 
 
-def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_size: int) -> MemoryPeaks:
+def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_size: int) -> NetworkMemory:
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         out = Path(scratch, "memory.json")
         command = [sys.executable, "-m", "edgebench.training.complexity", name]
@@ -107,13 +107,13 @@ def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_siz
         if ending.cause == "timeout":
             raise EdgebenchError(f"measuring its memory took more than {TIME_LIMIT_S:g} s", "--no-memory")
         try:
-            return jsonio.read(MemoryPeaks, out)
+            return jsonio.read(NetworkMemory, out)
         except BadFile:
             message = f"the process that measures its memory {ending.how}: {ending.last_line}"
             raise EdgebenchError(message, "a smaller --train-batch-size, or --no-memory") from None
 
 
-def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) -> MemoryPeaks:
+def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) -> NetworkMemory:
     """Peak memory of inference and training in this process, which must be a fresh one."""
     import torch
 
@@ -133,7 +133,7 @@ def measure(name: str, image_size: int, batch_size: int, train_batch_size: int) 
     inference = counter.peak_bytes()
     counter.start_phase()
     _train(model.train(), torch.rand(train_batch_size, 3, image_size, image_size, device=device))
-    return MemoryPeaks(inference, counter.peak_bytes(), counter.source, counter.reason)
+    return NetworkMemory(inference, counter.peak_bytes(), counter.source, counter.reason)
 
 
 def _train(model: Any, images: Any) -> None:

@@ -102,7 +102,7 @@ def test_modes_are_found_by_name_number_and_watts(jetson):
 
 def test_without_root_nothing_is_touched_and_the_way_is_shown(jetson, state, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(Unsupported, match="takes root") as refused, clocks.hold("15W", True):
+    with pytest.raises(Unsupported, match="needs root") as refused, clocks.hold("15W", True):
         pytest.fail("this user may not")
     for part in ("sudo", "NOPASSWD", f"{jetson.bin}/nvpmodel, {jetson.bin}/jetson_clocks", str(state)):
         assert part in refused.value.fix

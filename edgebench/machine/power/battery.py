@@ -1,4 +1,4 @@
-"""A battery's own account of what is drawn from it, unplugged, as Linux shows it in sysfs."""
+"""Reads the power drawn from a battery while unplugged, from Linux's sysfs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SUPPLIES = "sys/class/power_supply"
 
 
 def power_mw(battery: Path) -> float | None:
-    """What is drawn from it now: power_now (µW), else current_now (µA) × voltage_now (µV).
+    """The power drawn now in mW: power_now (µW), else current_now (µA) × voltage_now (µV).
 
-    Drivers differ in the sign.
+    The sign is dropped, since drivers differ in it. None if neither can be read.
     """
     power = integer(read(battery / "power_now"))
     if power is not None:
@@ -26,7 +26,7 @@ def power_mw(battery: Path) -> float | None:
 
 
 class Battery:
-    """The meter: all batteries together. A battery tells a new value every few seconds, and on the mains nothing."""
+    """The meter: all batteries together. A battery has a new value every few seconds, and none while on mains power."""
 
     name, modelled, streams, interval_s = "battery", False, False, 0.2
     sees, machines, place = ("cpu", "cuda"), "a machine on its battery", 60
@@ -36,13 +36,13 @@ class Battery:
         folder = place.root / SUPPLIES
         self._batteries = [b for b in sorted(folder.glob("*")) if _carries(b) and power_mw(b) is not None]
         if not self._batteries:
-            raise Unsupported("there is no battery here that tells its power", "a laptop's or a robot's does")
+            raise Unsupported("there is no battery here that reports its power", "a laptop or a robot has one")
         if plugged := self._plugged():
             raise Unsupported(f"the battery is not being drawn from: {plugged}", "unplug the mains")
         self.total_rails = tuple(battery.name for battery in self._batteries)
 
     def _plugged(self) -> str:
-        """What speaks against the battery alone carrying the machine; empty if nothing does."""
+        """Why the battery may not be the machine's only supply; empty if it is."""
         mains = [supply.name for supply in self._batteries[0].parent.glob("*") if _on(supply)]
         states = [f"{b.name} is {state}" for b in self._batteries if (state := read(b / "status")) == "Charging"]
         if not states and not any(read(b / "status") == "Discharging" for b in self._batteries):
@@ -62,7 +62,7 @@ class Battery:
 
 
 def _carries(supply: Path) -> bool:
-    """Whether it is a battery that the machine runs on, and not that of its mouse."""
+    """Whether it is a battery of the machine itself, not of its mouse."""
     return read(supply / "type") == "Battery" and read(supply / "scope") != "Device"
 
 

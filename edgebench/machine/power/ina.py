@@ -1,4 +1,4 @@
-"""The power monitors of a Jetson, TI's INA3221 and INA238, as Linux shows them in sysfs."""
+"""Reads a Jetson's power monitors, TI's INA3221 and INA238, from Linux's sysfs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ Channel = tuple[str, Callable[[], "float | None"]]
 
 
 def channels(root: Path) -> list[Channel]:
-    """The rails there are, each with a function that reads its power in mW, or None where it does not tell.
+    """The rails, each with a function that reads its power in mW, or None if it cannot be read.
 
-    By label, never by position, which differs between boards; "NC" is not connected, and a label that comes twice names
-    neither. Of an INA3221's entries only the three channels are read: the others are sums and shunts of the same.
+    Rails are named by label, never by position, which differs between boards. "NC" (not connected) and labels that
+    occur twice are left out. Of an INA3221's entries only the three channels are read: the others are their sums and
+    shunts.
     """
     found = [*_ina3221(root), *_ina3221x(root), *_ina238(root)]
     labels = [label for label, _ in found]
@@ -30,7 +31,7 @@ def channels(root: Path) -> list[Channel]:
 
 
 def _ina3221(root: Path) -> Iterator[Channel]:
-    """Mainline Linux, JetPack 5 and later: voltages in mV and currents in mA, no power."""
+    """Mainline Linux, JetPack 5 and later: voltages in mV and currents in mA, but no power."""
     for chip in sorted((root / DRIVERS / "ina3221").glob("*-*/hwmon/hwmon*")):
         for c in (1, 2, 3):
             if label := read(chip / f"in{c}_label"):
@@ -64,7 +65,7 @@ def _scaled(path: Path, divisor: int) -> float | None:
 
 
 class Ina:
-    """The meter. Each register takes half a millisecond to read, so it looks twenty times a second."""
+    """The meter. A register takes half a millisecond to read, so it is read only twenty times a second."""
 
     name, modelled, streams, interval_s = "ina", False, False, 0.05
     sees, machines, place = ("cpu", "cuda"), "a Jetson", 10

@@ -1,4 +1,4 @@
-"""No meter but a model: the CPU's utilisation × watts that were declared. Always labelled modelled, never guessed."""
+"""A model instead of a meter: the CPU's utilisation × declared watts. Its figures are always labelled modelled."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ RAIL = "declared"
 
 
 class Model:
-    """Power = idle + utilisation × (maximum − idle), of the whole machine. It knows nothing of clocks, of vector
-    units or of memory, so it ranks nothing that uses the same share of the CPU: a figure to plan with, no measurement.
+    """Power = idle + utilisation × (maximum − idle), for the whole machine.
+
+    It ignores clocks, vector units and memory, so it cannot rank models that use the same share of the CPU. It is a
+    figure for planning, not a measurement.
     """
 
     name, modelled, streams, interval_s = "model", True, True, 0.1
@@ -30,14 +32,14 @@ class Model:
             watts, self.scope = Watts(declared.idle_w, declared.max_w), declared.scope
         if watts is None:
             raise Unsupported(
-                "a model of power needs watts that somebody declares",
+                "the power model needs declared watts",
                 "--watts IDLE:MAX, from a plug-in meter or the power supply's data sheet: --watts 3.5:12",
             )
         self._watts = watts
         self._last = _cpu_seconds()
 
     def read(self) -> Sample | None:
-        # psutil.cpu_percent would do, if it did not begin anew in each thread.
+        # Not psutil.cpu_percent, which starts again in each thread.
         busy, total = _cpu_seconds()
         used, passed = busy - self._last[0], total - self._last[1]
         if passed <= 0:
@@ -52,7 +54,7 @@ class Model:
 
 
 def _cpu_seconds() -> tuple[float, float]:
-    """What all cores have computed and what they could have, since the start of the machine."""
+    """The busy time and the total time of all cores since boot, in seconds."""
     told = psutil.cpu_times()._asdict()
-    total = sum(value for name, value in told.items() if not name.startswith("guest"))  # those are in user and nice too
+    total = sum(value for name, value in told.items() if not name.startswith("guest"))  # user and nice include them
     return total - sum(told.get(name, 0.0) for name in ("idle", "iowait", "steal")), total

@@ -1,4 +1,4 @@
-"""NVML: the power and the energy counter of an NVIDIA card (extra `nvidia`)."""
+"""Reads the power and the energy counter of an NVIDIA card through NVML (extra `nvidia`)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ RAIL = "GPU"
 
 
 class Nvml:
-    """The meter: the energy counter (Volta and later), and the present power beside it as a check.
+    """The meter: the energy counter (Volta and later), with the present power as a check.
 
-    `power.draw` is an average over a second from Ampere on, so the present power is asked for by its own field.
+    `power.draw` is an average over a second from Ampere on, so the present power is read from its own field.
     """
 
     name, modelled, streams, interval_s = "nvml", False, False, 0.05
@@ -33,12 +33,14 @@ class Nvml:
             self._card: Any = first_card(self._nvml)
             self._counts = self._answers(self._nvml.nvmlDeviceGetTotalEnergyConsumption)
             if not self._counts and self._power_mw() is None:
-                raise Unsupported("NVML starts, but this card tells no power", "on a Jetson: --power ina or tegrastats")
+                raise Unsupported(
+                    "NVML starts, but this card reports no power", "on a Jetson: --power ina or tegrastats"
+                )
         except self._nvml.NVMLError as error:
-            raise Unsupported(f"NVML: {error}", "nvidia-smi says whether the driver works") from None
+            raise Unsupported(f"NVML: {error}", "`nvidia-smi` shows whether the driver works") from None
 
     def _answers(self, function: Any) -> bool:
-        """Whether this card answers; a Jetson's NVML starts and then answers NotSupported to everything."""
+        """Whether this card supports the call; a Jetson's NVML starts, but answers every call with NotSupported."""
         try:
             function(self._card)
         except self._nvml.NVMLError:
@@ -60,12 +62,12 @@ class Nvml:
             counter = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._card) * 1000 if self._counts else None
             power = self._power_mw()
         except self._nvml.NVMLError as error:
-            raise EdgebenchError(f"NVML: {error}", "nvidia-smi says whether the card is still there") from None
+            raise EdgebenchError(f"NVML: {error}", "`nvidia-smi` shows whether the card is still there") from None
         at_ns = (began_ns + time.perf_counter_ns()) // 2
         return Sample(at_ns, power, {} if power is None else {RAIL: power}, counter)
 
     def close(self) -> None:
-        """NVML stays open for the process: shutting it down would take it from others in it."""
+        """NVML stays open, since other code in this process may use it."""
 
 
 def _import() -> ModuleType:

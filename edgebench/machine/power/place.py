@@ -1,4 +1,4 @@
-"""Where meters look: the root of the file system, the device's profile, and the watts that were declared."""
+"""What a meter is opened with: the root of the file system, the device's profile, and the declared watts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgebench.records.energy import Scope
 
 @dataclass(frozen=True)
 class Watts:
-    """What a machine draws with the CPU idle and fully busy, as somebody declares it; printed as it is typed."""
+    """The declared draw of a machine in W, with the CPU idle and fully busy; printed as the option is typed."""
 
     idle: float
     most: float
@@ -34,23 +34,26 @@ class Watts:
 
 @dataclass(frozen=True)
 class Place:
-    """This machine, or a tree of its files recorded elsewhere under `root`. `watts`: declared by the user for the meter
-    `model`; they come before those of the profile."""
+    """This machine, or a tree of another machine's files under `root`.
+
+    `watts`: declared by the user for the meter `model`; they take precedence over the profile's.
+    """
 
     profile: Profile
     root: Path = ROOT
     watts: Watts | None = None
 
     def program(self, name: str) -> str | None:
-        """The path of a program: on PATH, or in the tree's /usr/bin; None if it is not there."""
+        """The path of a program: on PATH, or in the tree's /usr/bin; None if it is missing."""
         return shutil.which(name, path=None if self.root == ROOT else str(self.root / "usr/bin"))
 
     def ruled(self, meter: str) -> Scope:
-        """What the profile's rails add up to. Raises Unsupported where it has no rule: rails can be inside others."""
+        """The scope of the sum of the profile's rails. Raises Unsupported if the profile does not define the sum: rails
+        can be inside others."""
         power = self.profile.power
         if power.scope is None or not power.total_rails:
             raise Unsupported(
-                f"{meter} tells single rails, and the profile {self.profile.name} does not say which are the whole",
-                "--device the board's own profile, or one of yours with [power] scope and total_rails",
+                f"{meter} measures single rails, and the profile {self.profile.name} does not say which are the whole",
+                "--device with the board's profile, or with your own that has [power] scope and total_rails",
             )
         return power.scope

@@ -1,4 +1,4 @@
-"""The Raspberry Pi 5's power chip, through the firmware's `vcgencmd pmic_read_adc`."""
+"""Reads the Raspberry Pi 5's power chip through the firmware's `vcgencmd pmic_read_adc`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LINE = re.compile(
 
 def parse(text: str) -> dict[str, float]:
     """The power of each rail in mW. Never raises. A rail without a current (the 5 V input, the clock's battery) or
-    without a voltage has no power, and is left out."""
+    without a voltage is left out."""
     told: dict[str, dict[str, float]] = {}
     for name, kind, value, unit in _LINE.findall(text):
         if kind == unit:
@@ -27,9 +27,9 @@ def parse(text: str) -> dict[str, float]:
 
 
 class Pmic:
-    """The meter: the rails inside the board. Not what goes in at the plug, whose current nobody measures.
+    """The meter: the rails inside the board, not the input at the plug, whose current is not measured.
 
-    Each look is a process: at 50 a second one was seen to slow a program six-fold, so it is five.
+    Each look starts a process: 50 per second slowed a program six-fold, so it looks five times per second.
     """
 
     name, modelled, streams, interval_s = "pmic", False, False, 0.2
@@ -44,7 +44,7 @@ class Pmic:
         rails, said = self._ask()
         if not rails:
             raise Unsupported(
-                f"vcgencmd pmic_read_adc tells no rails: {said or 'it says nothing'}",
+                f"vcgencmd pmic_read_adc lists no rails: {said or 'it said nothing'}",
                 "only the Raspberry Pi 5 has this chip; its user must be in the group video",
             )
         self.total_rails = tuple(rails)
@@ -71,4 +71,4 @@ class Pmic:
         return Sample(at_ns, sum(rails[name] for name in self.total_rails), rails)
 
     def close(self) -> None:
-        """Each look was a process of its own, and is over."""
+        """Nothing to close: each look was its own process."""

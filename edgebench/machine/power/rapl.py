@@ -1,4 +1,4 @@
-"""RAPL, the energy counters of Intel's and AMD's processors, as Linux shows them in sysfs."""
+"""Reads RAPL, the energy counters of Intel's and AMD's processors, from Linux's sysfs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edgebench.records.energy import Sample, Scope
 
 ZONES = "sys/class/powercap"
 COUNTER, RANGE = "energy_uj", "max_energy_range_uj"
-MOST_W = 2000.0  # no package draws that much; a counter that says so has wrapped more than once, or was reset
+MOST_W = 2000.0  # no package draws so much; a counter that shows it wrapped more than once, or was reset
 
 
 @dataclass(frozen=True)
 class Zone:
-    """A counter: of a package, or of a part of one."""
+    """The counter of a package, or of a part of one."""
 
     name: str
     path: Path
@@ -30,8 +30,8 @@ class Zone:
 
 
 def zones(root: Path) -> list[Zone]:
-    """The counters there are. psys covers more than the packages, and intel-rapl-mmio tells the same again: neither is
-    one of them. What is inside a package (core, uncore) or beside it (dram) is named PACKAGE/PART."""
+    """The counters of this machine. Not psys, which covers more than the packages, and not intel-rapl-mmio, which
+    repeats the others. A counter inside a package (core, uncore) or beside it (dram) is named PACKAGE/PART."""
     found = []
     for path in sorted((root / ZONES).glob("intel-rapl:[0-9]*")):
         own, parent = read(path / "name"), ""
@@ -43,10 +43,10 @@ def zones(root: Path) -> list[Zone]:
 
 
 def drawn_uj(before: int, after: int, range_uj: int, seconds: float) -> int | None:
-    """What a counter that starts again at `range_uj` advanced by in that time; None if nobody can tell.
+    """The advance in µJ of a counter that restarts at `range_uj`, within `seconds`; None if it cannot be known.
 
-    One wrap is mended. That it was one is certain only if not even MOST_W would have made two in that time; and an
-    advance that takes more than MOST_W is a counter that was reset.
+    One wrap is corrected, if even MOST_W could not have caused two in that time. An advance that needs more than MOST_W
+    means that the counter was reset.
     """
     most_uj = MOST_W * seconds * 1e6
     advance = after - before
@@ -74,8 +74,8 @@ class Rapl:
             )
         if any(integer(read(zone.path / COUNTER)) is None for zone in packages):
             raise Unsupported(
-                "RAPL's counters may be read by root alone here (CVE-2020-8694)",
-                f"sudo chmod a+r /sys/class/powercap/intel-rapl:*/{COUNTER}, if all users of this machine may know",
+                "only root may read RAPL's counters here (CVE-2020-8694)",
+                f"sudo chmod a+r /sys/class/powercap/intel-rapl:*/{COUNTER}, if all users here may read them",
             )
         self.total_rails = tuple(zone.name for zone in packages)
         self._last: tuple[float, dict[str, int]] | None = None
@@ -89,7 +89,7 @@ class Rapl:
 
     def _account(self, at_ns: int, counters: dict[str, int]) -> Sample | None:
         if any(name not in counters for name in self.total_rails):
-            return None  # not this time: what it has advanced meanwhile shows in the next look
+            return None  # the next look includes this advance
         last, self._last = self._last, (at_ns, counters)
         if last is None:
             return Sample(at_ns, None, {}, 0)
@@ -103,7 +103,7 @@ class Rapl:
         if any(name not in drawn for name in self.total_rails):
             raise EdgebenchError(
                 f"RAPL's counter wrapped more than once or was reset within {seconds:.1f} s",
-                "measure again on a quieter machine, where it can be looked at often enough",
+                "measure again on a less busy machine, which can read it often enough",
             )
         total_uj = sum(drawn[name] for name in self.total_rails)
         self._total_uj += total_uj

@@ -1,4 +1,4 @@
-"""Looks at a meter at its pace, on a thread, while something else runs."""
+"""Reads a meter on a thread, at the meter's own interval, while something else runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from edgebench.records.energy import Sample
 
 
 class Sampler:
-    """A context manager: opened with a meter, it looks until it is closed, and then closes the meter.
+    """A context manager that reads a meter until it is closed, and then closes the meter.
 
-    `samples`: all looks that told something, in order. `error`: why the meter will not tell anything more; None while
-    it does.
+    `samples`: all readings with a value, in order. `error`: why the meter stopped working; None while it works.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -34,24 +33,24 @@ class Sampler:
         while not self._stop.is_set():
             try:
                 sample = self.meter.read()
-            except Exception as error:  # a meter may fail in any way, and must not take the run with it
+            except Exception as error:  # a meter can raise anything, and must not end the run
                 known = isinstance(error, EdgebenchError)
                 self.error = error if known else EdgebenchError(f"{type(error).__name__}: {error}")
                 self._ended.set()
                 return
             if sample is not None:
                 self._samples.append(sample)
-            # Looks that were missed are not made up for: they would come in a bunch.
+            # Missed looks are not made up for: they would all come at once.
             due = max(due + self.meter.interval_s, time.monotonic())
             if self.meter.interval_s:
                 self._stop.wait(due - time.monotonic())
 
     def wait(self, seconds: float) -> None:
-        """Let it look for so long, or until there is nothing more to see."""
+        """Let it read for this time, or until the meter stops working."""
         self._ended.wait(seconds)
 
     def wait_past(self, at_ns: int, limit_s: float = 3.0) -> None:
-        """Wait for a look after that moment, so that the window before it has an end to it."""
+        """Wait for a reading after that moment, which closes the window before it."""
         deadline = time.monotonic() + limit_s
         while self.error is None and time.monotonic() < deadline:
             if self._samples and self._samples[-1].at_ns >= at_ns:

@@ -1,4 +1,4 @@
-"""Which meters work on this machine and what they tell now, or what each lacks."""
+"""Tries every meter on this machine: which ones work and what they show now, or what each lacks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgebench.machine.power import in_order, make_meter
 from edgebench.machine.power.place import Place
 from edgebench.records.energy import Scope
 
-PATIENCE_S = 2.5  # for a first figure: a tool's first line, a counter's second look
+PATIENCE_S = 2.5  # for the first figure: a tool's first line, a counter's second reading
 
 
 @dataclass(frozen=True)
 class Found:
-    """A meter as it is found here. `power_mw` is None, with a `problem` and its `fix`, where it gives no figure."""
+    """A meter on this machine. If it gives no figure, `power_mw` is None, with a `problem` and its `fix`."""
 
     meter: str
     works: bool
@@ -30,7 +30,7 @@ class Found:
 
 
 def survey(place: Place) -> list[Found]:
-    """Every meter, best first; takes a look or two at each that opens."""
+    """Every meter, best first; each that opens is read once or twice."""
     return [_look(name, place) for name in in_order()]
 
 
@@ -53,5 +53,5 @@ def _look(name: str, place: Place) -> Found:
             rails = sample.rails_mw if sample else rails
             time.sleep(meter.interval_s)
     whole = " + ".join(meter.total_rails)
-    problem = f"the whole is {whole}; it tells {', '.join(rails) or 'nothing'}" if whole else "it tells nothing"
-    return replace(found, rails_mw=rails, problem=problem, fix="--device the board's own profile")
+    problem = f"the whole is {whole}; it shows {', '.join(rails) or 'nothing'}" if whole else "it shows nothing"
+    return replace(found, rails_mw=rails, problem=problem, fix="--device with the board's own profile")

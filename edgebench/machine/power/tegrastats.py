@@ -1,4 +1,4 @@
-"""NVIDIA's tegrastats: the parser of its lines, and the meter that reads them from the running program."""
+"""Parses the lines of NVIDIA's tegrastats, and reads them from the running program as a meter."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edgebench.errors import EdgebenchError, Unsupported
 from edgebench.machine.power.place import Place
 from edgebench.records.energy import Sample, Scope
 
-INTERVAL_MS = 100  # it reads every rail through I²C itself: faster costs the board what it measures
+INTERVAL_MS = 100  # tegrastats reads every rail over I²C: a shorter interval would itself draw power
 WAIT_S = 1.0
 LONGEST_LINE = 65_536
-SENTINEL_C = -100.0  # it prints -256C for a sensor that tells nothing
+SENTINEL_C = -100.0  # it prints -256C for a sensor without a reading
 
-# A number of at most nine digits: what is longer is no reading, and Python takes a while over a million digits.
+# At most nine digits: a longer number is not a reading, and Python needs long to convert a million digits.
 _NAME, _INT = r"[A-Za-z_][\w.+-]*", r"-?[0-9]{1,9}"
 # NAME 4940/4940, NAME 4940mW/4940mW, NAME 4385mW/3787mW/4385mW, NAME 1234mW. A bare NAME 150 is a clock. The first
 # value is the present one; the others are averages since the program's start, and of some window.
@@ -33,10 +33,10 @@ _NO_RAILS = {"NC", "RAM", "SWAP", "IRAM", "lfb"}  # NC: not connected
 
 @dataclass(frozen=True)
 class Reading:
-    """What one line tells. Absent is unknown, never 0: an empty dictionary, a missing key or None.
+    """The figures of one line. An unknown one is absent, never 0: an empty dictionary, a missing key or None.
 
-    `rails_mw`: the present power of each rail; it may be negative. `temperatures_c` leaves out sensors that tell
-    nothing.
+    `rails_mw`: the present power of each rail, which may be negative. `temperatures_c` leaves out sensors without a
+    reading.
     """
 
     rails_mw: dict[str, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Reading:
 
 
 def parse(line: str) -> Reading:
-    """Read a line of any JetPack, from the TX1's to R39's. Never raises: what it cannot make out is left out."""
+    """Read a line of any JetPack, from the TX1's to R39's. Never raises: unreadable parts are left out."""
     rails, temperatures = {}, {}
     for name, value in _RAIL.findall(line):
         if name not in _NO_RAILS:
@@ -60,7 +60,7 @@ def parse(line: str) -> Reading:
 
 
 class Tegrastats:
-    """The meter: one tegrastats for a power pass, in a process group of its own, ten lines a second."""
+    """The meter: one tegrastats per power pass, in its own process group, with ten lines per second."""
 
     name, modelled, streams, interval_s = "tegrastats", False, True, 0.0
     sees, machines, place = ("cpu", "cuda"), "a Jetson", 20
@@ -74,7 +74,7 @@ class Tegrastats:
         self.total_rails = place.profile.power.total_rails
         self._text, self._said = b"", ""
         try:
-            # When edgebench is killed, the next line breaks the pipe, and with it tegrastats.
+            # If edgebench is killed, the next line breaks the pipe, which ends tegrastats.
             self._process = subprocess.Popen(
                 [program, "--interval", str(INTERVAL_MS)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,

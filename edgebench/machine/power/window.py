@@ -1,4 +1,4 @@
-"""From looks at a meter to the energy of a window of time, or the reason why there is no such figure."""
+"""Computes the energy of a window of time from a meter's readings, or states why there is no figure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from edgebench.records.energy import Energy, Missing, Sample
 MIN_WINDOW_S = 5.0
 MIN_UPDATES = 50
 MIN_COVERAGE = 0.9
-GAP_S = 1.0  # between two looks; longer, or five times the usual one, is a stretch that nobody saw
-INSIDE = 1.05  # a rail that is inside the whole may seem larger by this, since they are not read at the same moment
+GAP_S = 1.0  # a longer time between two looks, or five times the usual one, counts as not covered
+INSIDE = 1.05  # a rail inside the whole may appear this much larger, since the two are not read at the same moment
 RULED = ("module", "system")  # scopes whose rails are all inside the whole
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of the clock that samples are stamped by."""
+    """A span of the clock by which samples are stamped."""
 
     start_ns: int
     end_ns: int
@@ -34,8 +34,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Account:
-    """What was drawn in a window. `counter_gap`: by how much a counter and the power beside it disagree, where a
-    source has both."""
+    """The energy drawn in a window. `counter_gap`: the share by which a counter and the integrated power differ, if the
+    meter has both."""
 
     mean_mw: float
     joules: float
@@ -43,7 +43,7 @@ class Account:
 
 
 def account(samples: Sequence[Sample], window: Window) -> Account | None:
-    """Trapezoids between the looks, cut at the ends of the window; of a counter, its advance. None with too few."""
+    """Trapezoids between the looks, cut at the ends of the window, or a counter's advance. None with too few looks."""
     known = [s for s in samples if s.total_mw is not None]
     counted = [s for s in samples if s.total_uj is not None]
     joules = _trapezoids([s.at_ns for s in known], [s.total_mw for s in known], window)
@@ -57,7 +57,7 @@ def account(samples: Sequence[Sample], window: Window) -> Account | None:
 
 
 def _trapezoids(times_ns: Sequence[int], power_mw: Sequence[float], window: Window) -> float | None:
-    """∫ power dt in joules; where the window is wider than the looks, the nearest one stands for what nobody saw."""
+    """∫ power dt in joules. Where the window is wider than the looks, the nearest look is used."""
     if len(times_ns) < 2:
         return None
     inside = [i for i, t in enumerate(times_ns) if window.start_ns < t < window.end_ns]
@@ -69,7 +69,7 @@ def _trapezoids(times_ns: Sequence[int], power_mw: Sequence[float], window: Wind
 
 
 def updates(samples: Sequence[Sample], window: Window, streams: bool) -> int:
-    """How many looks inside the window told something new: of a stream all, else those unlike the one before."""
+    """How many looks inside the window had a new value: in a stream all, else those that differ from the one before."""
     inside = [s for s in samples if window.start_ns <= s.at_ns <= window.end_ns and s.total_mw is not None]
     if streams:
         return len(inside)
@@ -78,7 +78,7 @@ def updates(samples: Sequence[Sample], window: Window, streams: bool) -> int:
 
 
 def coverage(samples: Sequence[Sample], window: Window) -> float:
-    """The share of the window that lies between looks with no long gap between them."""
+    """The share of the window between looks that have no long gap between them."""
     times = [s.at_ns for s in samples if s.total_mw is not None]
     gaps = [(before, now) for before, now in pairwise(times) if now > before]
     if not gaps:
@@ -93,7 +93,7 @@ def coverage(samples: Sequence[Sample], window: Window) -> float:
 
 
 def judge(meter: Meter, samples: Sequence[Sample], window: Window, *, idle: Window, count: int, images: int) -> Energy:
-    """The energy of `count` inferences of `images` images in all, made in the window; `idle` was before it."""
+    """The energy of `count` inferences with `images` images in total, made in the window; `idle` was before it."""
     energy = summary(meter, samples, window)
     if energy.gross_j is None:
         return energy
@@ -114,7 +114,7 @@ def summary(
     meter: Meter, samples: Sequence[Sample], window: Window, *,
     min_window_s: float = MIN_WINDOW_S, min_updates: int = MIN_UPDATES,
 ) -> Energy:  # fmt: skip
-    """What the meter told of the window, or why that is no figure."""
+    """The meter's figures for the window, or the reason why there are none."""
     energy = Energy(meter.name, meter.scope, meter.modelled, window_s=window.seconds, total_rails=meter.total_rails)
     near = _around(samples, window)
     new, covered = updates(near, window, meter.streams), coverage(near, window)
@@ -122,7 +122,7 @@ def summary(
     rate = len(inside) / window.seconds if window.seconds > 0 else 0.0
     energy = replace(energy, updates=new, coverage=covered, sample_rate_hz=rate)
     if window.seconds < min_window_s:
-        reason = f"the window was {window.seconds:.2f} s long; it takes {min_window_s:g} s"
+        reason = f"the window was {window.seconds:.2f} s long, but must have {min_window_s:g} s"
         return replace(energy, missing="too_short", reason=reason)
     if problem := _problem(energy, inside, min_updates):
         return replace(energy, missing=problem[0], reason=problem[1])
@@ -130,7 +130,7 @@ def summary(
     assert drawn is not None  # fewer than two looks are too few updates
     rails = {name: _mean(near, name, window) for name in sorted({name for s in inside for name in s.rails_mw})}
     if drawn.mean_mw <= 0:
-        what = f"the whole is {drawn.mean_mw:,.0f} mW on average: current that flows backwards, or a wrong sign"
+        what = f"the whole is {drawn.mean_mw:,.0f} mW on average: the current flows backwards, or the sign is wrong"
         return replace(energy, missing="negative", reason=what, rails_mw=rails)
     largest = max(rails, key=lambda name: rails[name], default="")
     if meter.scope in RULED and rails.get(largest, 0) > INSIDE * drawn.mean_mw:
@@ -153,14 +153,14 @@ def summary(
 
 
 def mean_mw(samples: Sequence[Sample], window: Window) -> float | None:
-    """The mean power in a window that may be short; None where not even nine tenths of it were seen."""
+    """The mean power in a window that may be short, in mW; None if less than 90 % of it was covered."""
     near = _around(samples, window)
     drawn = account(near, window) if coverage(near, window) >= MIN_COVERAGE else None
     return drawn.mean_mw if drawn else None
 
 
 def _around(samples: Sequence[Sample], window: Window) -> list[Sample]:
-    """The looks inside the window, and one on either side of it."""
+    """The looks inside the window and one on each side."""
     inside = [i for i, s in enumerate(samples) if window.start_ns <= s.at_ns <= window.end_ns]
     if inside:
         return list(samples[max(0, inside[0] - 1) : inside[-1] + 2])
@@ -175,17 +175,20 @@ def _mean(samples: Sequence[Sample], rail: str, window: Window) -> float:
 
 
 def _problem(energy: Energy, inside: Sequence[Sample], min_updates: int) -> tuple[Missing, str] | None:
-    """Why the looks inside a window are not enough for a figure."""
+    """Why the looks inside a window do not give a figure; None if they do."""
     if not inside:
-        return "failed", f"{energy.source} told nothing in {energy.window_s:.1f} s"
+        return "failed", f"{energy.source} gave no value in {energy.window_s:.1f} s"
     if all(s.total_mw is None for s in inside):
         seen = ", ".join(sorted({name for s in inside for name in s.rails_mw})) or "no rails at all"
-        return "no_total", f"the whole is {' + '.join(energy.total_rails)}, and {energy.source} tells {seen}"
+        return "no_total", f"the whole is {' + '.join(energy.total_rails)}, but {energy.source} shows {seen}"
     if energy.updates == 0 and len(inside) > 1:
-        return "stuck", f"{energy.source} told the same in all {len(inside)} looks: the sensor is stuck"
+        return "stuck", f"{energy.source} gave the same value in all {len(inside)} looks: the sensor is stuck"
     if energy.updates < min_updates:
-        what = f"{energy.source} told {energy.updates} new values in {energy.window_s:.1f} s; it takes {min_updates}"
+        what = f"{energy.source} gave {energy.updates} new values in {energy.window_s:.1f} s; {min_updates} are needed"
         return "too_few_updates", what
     if energy.coverage < MIN_COVERAGE:
-        return "low_coverage", f"{energy.source} saw {energy.coverage:.0%} of the window; it takes {MIN_COVERAGE:.0%}"
+        return (
+            "low_coverage",
+            f"{energy.source} covered {energy.coverage:.0%} of the window; {MIN_COVERAGE:.0%} are needed",
+        )
     return None
