@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # anything imports torch; the commands that tests start inherit it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 from click.testing import CliRunner
 
 from edgebench import artifact
@@ -30,6 +31,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["EDGEBENCH_POWER"] = "none"
 # In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Hypothesis fails an example that takes 200 ms, as any does beside other load.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 # A folder for each of xdist's workers, and so a measuring lock: they need not wait for each other.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
