@@ -32,7 +32,7 @@ class TensorSpec:
     shape: tuple[int | str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """From an image to the model's input: resize to height × width, RGB / 255, minus mean, over std, NCHW."""
 
@@ -43,7 +43,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataSplit:
     """What was trained on: the sizes of the splits, and a hash of exactly which images they hold.
 
@@ -61,7 +61,7 @@ class DataSplit:
     skipped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """A network, what rebuilds it, and its cost for one image.
 
@@ -87,7 +87,7 @@ class ModelInfo:
         return 2 * self.macs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How a checkpoint came to be and how well it does. Accuracies are shares in [0, 1] of the named split.
 
@@ -104,7 +104,7 @@ class Training:
     part_size: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """A model in a folder of its own, in one format: "checkpoint", "onnx", "openvino" or "tensorrt".
 
@@ -142,7 +142,7 @@ class Artifact:
         return digests.of_data([self.format, self.precision, content])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exported:
     """What an exporter made in the folder it was given; edgebench adds the hashes, the reference and the manifest.
 
@@ -157,7 +157,7 @@ class Exported:
     in_float: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionOptions:
     """What a runtime is asked for. It opens for requests of `batch` images, though others may come, and for `streams`
     of them at once, which share `threads`. `extra` holds `--runtime-option KEY=VALUE` pairs; an unknown one is a
@@ -181,7 +181,7 @@ class Calibration:
     classes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """What an exporter is asked for. `extra`: `--exporter-option KEY=VALUE` pairs; an unknown one is a UsageError.
 
@@ -197,7 +197,7 @@ class ExportOptions:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Effective:
     """What a session really runs, read back from the runtime, not what it was asked for; None where it cannot tell."""
 
@@ -221,7 +221,7 @@ class Layers:
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """What a runtime says of itself on this machine; `error` and `fix` where it does not load.
 

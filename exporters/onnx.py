@@ -56,7 +56,14 @@ class OnnxExporter:
             inputs = (pixels,)
         onnx.save(model, path)
         _check(path)
-        return Exported((FILE,), inputs, source.outputs, tools, options.precision, in_float)
+        return Exported(
+            files=(FILE,),
+            inputs=inputs,
+            outputs=source.outputs,
+            tools=tools,
+            precision=options.precision,
+            in_float=in_float,
+        )
 
 
 def _check(path: Path) -> None:

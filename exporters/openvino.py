@@ -55,7 +55,14 @@ class OpenVinoExporter:
             model, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
         # compress_to_fp16 is on by default and would quietly change the weights of a model that is called fp32.
         openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=options.precision == "fp16")
-        return Exported(("model.xml", "model.bin"), inputs, source.outputs, tools, options.precision, in_float)
+        return Exported(
+            files=("model.xml", "model.bin"),
+            inputs=inputs,
+            outputs=source.outputs,
+            tools=tools,
+            precision=options.precision,
+            in_float=in_float,
+        )
 
 
 def _converted(source: Artifact) -> openvino.Model:

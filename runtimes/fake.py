@@ -61,7 +61,9 @@ class FakeSession:
         self._seen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._latencies_s = itertools.cycle(latencies_s)
         self._open = True
-        self.effective = Effective("fake", options.precision, options.threads or 1, "1", evidence="scripted")
+        self.effective = Effective(
+            provider="fake", precision=options.precision, threads=options.threads or 1, version="1", evidence="scripted"
+        )
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         images = inputs[self._name]

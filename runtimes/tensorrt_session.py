@@ -46,7 +46,7 @@ class TensorRtSession:
             self.close()
             raise
         where = "TensorRT" if dla is None else f"TensorRT (DLA {dla}, GPU fallback)"
-        self.effective = Effective(where, artifact.precision, threads=None, version=trt.__version__)
+        self.effective = Effective(provider=where, precision=artifact.precision, threads=None, version=trt.__version__)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._context is None:

@@ -35,7 +35,7 @@ def main() -> None:
     images = artifact.read_reference(floats).images
     name, runtime = floats.inputs[0].name, registry.load("runtimes", given.runtime)
     times = {"floats": [], "pixels": [], "normalising": []}
-    options = [SessionOptions(given.threads, each.precision) for each in (floats, pixels)]
+    options = [SessionOptions(threads=given.threads, precision=each.precision) for each in (floats, pixels)]
     with runtime.open(floats, "cpu", options[0]) as one, runtime.open(pixels, "cpu", options[1]) as other:
         for burst in range(given.bursts + 1):
             for what, session in (("floats", one), ("pixels", other)):

@@ -42,16 +42,33 @@ def artifact(model: str, format: str, seed: int) -> Artifact:
     config = TrainConfig(
         model=model, dataset="cifar10", subset="full", image_size=224, epochs=10, batch_size=64, lr=0.001, seed=seed
     )
-    split = DataSplit("cifar10", tuple(map(str, range(10))), 45_000, 5_000, 10_000, f"{seed:064}")
+    split = DataSplit(
+        dataset="cifar10",
+        classes=tuple(map(str, range(10))),
+        train=45_000,
+        validation=5_000,
+        test=10_000,
+        indices_sha256=f"{seed:064}",
+    )
     digest = sha256(f"{model} {seed}".encode()).hexdigest()
     return Artifact(
-        format=format, precision="fp32", inputs=(TensorSpec("input", "float32", ("batch", 3, 224, 224)),),
+        format=format,
+        precision="fp32",
+        inputs=(TensorSpec("input", "float32", ("batch", 3, 224, 224)),),
         outputs=(TensorSpec("logits", "float32", ("batch", 10)),),
-        preprocessing=Preprocessing(224, 224, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)),
-        model=ModelInfo(model, model, {"num_classes": 10}, 4_000_000, 200_000_000),
-        training=Training(config, split, 9, 0.92, 0.91, 600.0), files={"model": digest}, tools={"torch": "2.9"},
-        created="2026-01-01T00:00:00.000000+00:00", size_bytes=16_000_000, origin=f"{seed:064}",
-    )  # fmt: skip
+        preprocessing=Preprocessing(height=224, width=224, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26)),
+        model=ModelInfo(
+            name=model, timm_name=model, arguments={"num_classes": 10}, parameters=4_000_000, macs=200_000_000
+        ),
+        training=Training(
+            config=config, data=split, best_epoch=9, validation_accuracy=0.92, test_accuracy=0.91, seconds=600.0
+        ),
+        files={"model": digest},
+        tools={"torch": "2.9"},
+        created="2026-01-01T00:00:00.000000+00:00",
+        size_bytes=16_000_000,
+        origin=f"{seed:064}",
+    )
 
 
 def launches(median_ms: float, random: np.random.Generator, machine: dict) -> tuple[Launch, ...]:
@@ -61,10 +78,14 @@ def launches(median_ms: float, random: np.random.Generator, machine: dict) -> tu
         n = int(LAUNCH_S * 1e3 / median_ms)
         times = np.sort(random.lognormal(np.log(median_ms * 1e6), 0.1, n + 20).astype(int))
         random.shuffle(times)
-        samples = Samples(tuple(times[:n].tolist()), tuple(times[n:].tolist()), int(times[:n].sum()))
-        memory = MemoryPeaks(80 << 20, 100 << 20, 90 << 20, "VmHWM")
-        effective = Effective("CPUExecutionProvider", "fp32", 2, "1.20")
-        made.append(Launch(effective, memory, samples, before=machine, after=machine))
+        samples = Samples(
+            latency_ns=tuple(times[:n].tolist()), warmup_ns=tuple(times[n:].tolist()), wall_ns=int(times[:n].sum())
+        )
+        memory = MemoryPeaks(
+            load_bytes=80 << 20, first_inference_bytes=100 << 20, steady_bytes=90 << 20, source="VmHWM"
+        )
+        effective = Effective(provider="CPUExecutionProvider", precision="fp32", threads=2, version="1.20")
+        made.append(Launch(effective=effective, memory=memory, samples=samples, before=machine, after=machine))
     return tuple(made)
 
 
@@ -76,21 +97,42 @@ def make(folder: Path, number: int) -> int:
         made = launches(median_ms, random, machine)
         text = jsonio.dumps(made, indent=1).replace("\n", "\n ")
         templates.append((text, stats.summarise(made, 1)))
-    parity = Parity((1, 3), 64, 1e-6, 1.0, 0, 0.9, 1e-3, passed=True, cosine=1.0)
+    parity = Parity(
+        batches=(1, 3),
+        images=64,
+        relative_error=1e-6,
+        top1_agreement=1.0,
+        non_finite=0,
+        accuracy=0.9,
+        tolerance=1e-3,
+        passed=True,
+        cosine=1.0,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     for i in range(number):
         model, way, case, seed = i % 20, i // 20 % 4, i // 80 % 4, i // 320
         found = artifact(MODELS[model], WAYS[way][0], seed)
         job = Job(artifact=found.identity, runtime=WAYS[way][1], device="cpu", compute="cpu", threads=1 + case % 2)
-        result = Result(job, found, "ok", "measured", f"2026-01-{1 + i // 1000:02}T00:00:{i % 60:02}.{i:06}+00:00")
+        result = Result(
+            job=job,
+            artifact=found,
+            status="ok",
+            evidence="measured",
+            created=f"2026-01-{1 + i // 1000:02}T00:00:{i % 60:02}.{i:06}+00:00",
+        )
         launched = "[]"
         if case == 3:
             right = int(random.integers(7_000, 9_900))
             judged = Evaluation(
-                10_000, right / 1e4, stats.wilson(right, 10_000), 0.91, 0.99, 0,
-                tuple(ClassAccuracy(str(c), 1000, right // 10) for c in range(10)),
-            )  # fmt: skip
+                images=10_000,
+                accuracy=right / 1e4,
+                accuracy_ci95=stats.wilson(right, 10_000),
+                torch_accuracy=0.91,
+                torch_agreement=0.99,
+                non_finite=0,
+                classes=tuple(ClassAccuracy(str(c), 1000, right // 10) for c in range(10)),
+            )
             job = dataclasses.replace(job, scenario="evaluate", batch=16)
             result = dataclasses.replace(result, job=job, evaluation=judged)
         else:

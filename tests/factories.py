@@ -22,7 +22,7 @@ from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preproces
 MODEL_FILES = {"checkpoint": "weights.safetensors", "onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "m.plan"}
 CREATED = "2026-01-01T00:00:00.000000+00:00"
 # The three channels differ, so that a swap of two of them, or one mean for all, cannot go unseen.
-PREPROCESSING = Preprocessing(8, 8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+PREPROCESSING = Preprocessing(height=8, width=8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 # A network of a thousand weights, as a file of the user's own.
 NET = """
@@ -67,14 +67,23 @@ def make_artifact(
     `changes` replace any field of Artifact; `content` is what the model file holds, by default an empty ONNX model.
     """
     if isinstance(model, str):
-        model = ModelInfo(model, model, {"num_classes": classes}, parameters=4_214_842, macs=216_589_232)
+        model = ModelInfo(
+            name=model, timm_name=model, arguments={"num_classes": classes}, parameters=4_214_842, macs=216_589_232
+        )
     preprocessing = changes.get("preprocessing", PREPROCESSING)
     size = preprocessing.height
     config = TrainConfig(
         model=model.name, dataset="digits", subset="full", image_size=size, epochs=1, batch_size=32, lr=0.005,
         flip=False, threads=1,
     )  # fmt: skip
-    split = DataSplit("digits", tuple(map(str, range(classes))), 1257, 180, 360, "0" * 64)
+    split = DataSplit(
+        dataset="digits",
+        classes=tuple(map(str, range(classes))),
+        train=1257,
+        validation=180,
+        test=360,
+        indices_sha256="0" * 64,
+    )
     name = MODEL_FILES.get(format, "model.bin")
     made = Artifact(
         format=format,
@@ -83,7 +92,9 @@ def make_artifact(
         outputs=(TensorSpec("logits", "float32", ("batch", classes)),),
         preprocessing=preprocessing,
         model=model,
-        training=Training(config, split, 1, validation_accuracy=0.95, test_accuracy=0.94, seconds=1.5),
+        training=Training(
+            config=config, data=split, best_epoch=1, validation_accuracy=0.95, test_accuracy=0.94, seconds=1.5
+        ),
         files={name: sha256(repr(model).encode() + content).hexdigest(), folder.REFERENCE: "2" * 64},
         tools={"torch": "2.0"},
         created=CREATED,
@@ -107,14 +118,16 @@ def make_job(artifact: Artifact | None = None, **changes: Any) -> Job:
 
 def make_samples(latency_ns: tuple[int, ...] = tuple(range(1_000_000, 1_100_000, 1_000))) -> Samples:
     """100 requests of 1.000 to 1.099 ms, with nothing between them."""
-    return Samples(latency_ns, (5_000_000, 1_000_000), sum(latency_ns))
+    return Samples(latency_ns=latency_ns, warmup_ns=(5_000_000, 1_000_000), wall_ns=sum(latency_ns))
 
 
 def make_launch(samples: Samples | None = None, **changes: Any) -> Launch:
     """One process: 100 requests on one thread, 100 MiB at its peak; `changes` replace any field of Launch."""
-    effective = Effective("CPUExecutionProvider", "fp32", 1, "1.20")
-    memory = MemoryPeaks(80 * 2**20, 100 * 2**20, 90 * 2**20, "VmHWM")
-    return replace(Launch(effective, memory, samples or make_samples()), **changes)
+    effective = Effective(provider="CPUExecutionProvider", precision="fp32", threads=1, version="1.20")
+    memory = MemoryPeaks(
+        load_bytes=80 * 2**20, first_inference_bytes=100 * 2**20, steady_bytes=90 * 2**20, source="VmHWM"
+    )
+    return replace(Launch(effective=effective, memory=memory, samples=samples or make_samples()), **changes)
 
 
 def make_result(
@@ -137,18 +150,31 @@ def make_result(
     if "evidence" in changes and changes["evidence"] != "scripted":
         of_job["evidence"] = changes["evidence"]
     job = replace(job or make_job(artifact), **of_job)
-    bare = Result(job, artifact, changes.get("status", "ok"), job.evidence, CREATED)
+    bare = Result(
+        job=job, artifact=artifact, status=changes.get("status", "ok"), evidence=job.evidence, created=CREATED
+    )
     if bare.status != "ok":
         return replace(bare, **changes)
     several = samples if isinstance(samples, (list, tuple)) else [samples]
-    of_launch = {"effective": Effective("CPUExecutionProvider", "fp32", job.threads, "1.20")} | of_launch
+    of_launch = {
+        "effective": Effective(provider="CPUExecutionProvider", precision="fp32", threads=job.threads, version="1.20")
+    } | of_launch
     launches = tuple(make_launch(one, **of_launch) for one in several)
     full = replace(
         bare,
         launches=launches,
         stop="launches",
         summary=stats.summarise(launches, job.batch),
-        parity=Parity((1, 3), 8, 1e-6, 1.0, 0, 0.75, 1e-3, passed=True),
+        parity=Parity(
+            batches=(1, 3),
+            images=8,
+            relative_error=1e-6,
+            top1_agreement=1.0,
+            non_finite=0,
+            accuracy=0.75,
+            tolerance=1e-3,
+            passed=True,
+        ),
     )
     return replace(full, **changes)
 
@@ -156,7 +182,7 @@ def make_result(
 class StubSession:
     """A session that answers with a function of the input array, and counts its runs."""
 
-    effective = Effective("stub", "fp32", 1, "1", evidence="scripted")
+    effective = Effective(provider="stub", precision="fp32", threads=1, version="1", evidence="scripted")
 
     def __init__(self, answer: Callable[[np.ndarray], np.ndarray] = network) -> None:
         self._answer = answer

@@ -47,18 +47,37 @@ def measurements() -> Iterator[Result]:
     """Every model in every way, and with three batch sizes; then one of each other kind."""
     machine = fingerprint.fingerprint()
     for model, (million, ms, accuracy) in MODELS.items():
-        info = ModelInfo(model, model, {"num_classes": 10}, int(million * 1e6), int(million * 5e7))
-        memory = MemoryPeaks(int(40e6 + million * 5e6), int(60e6 + million * 6e6), int(50e6 + million * 5e6), "VmHWM")
+        info = ModelInfo(
+            name=model,
+            timm_name=model,
+            arguments={"num_classes": 10},
+            parameters=int(million * 1e6),
+            macs=int(million * 5e7),
+        )
+        memory = MemoryPeaks(
+            load_bytes=int(40e6 + million * 5e6),
+            first_inference_bytes=int(60e6 + million * 6e6),
+            steady_bytes=int(50e6 + million * 5e6),
+            source="VmHWM",
+        )
         for format, runtime, precision, share, lost in WAYS:
             artifact = make_artifact(format=format, model=info, precision=precision, size_bytes=int(million * 4e6))
             artifact = replace(artifact, training=replace(artifact.training, test_accuracy=accuracy))
             told = {
                 "runtime": runtime, "precision": precision, "memory": memory, "before": machine, "after": machine,
-                "effective": Effective("CPUExecutionProvider", precision, 2, "1.20"),
+                "effective": Effective(provider="CPUExecutionProvider", precision=precision, threads=2, version="1.20"),
             }  # fmt: skip
             yield make_result(artifact, samples=samples(ms * share), **told)
             right = accuracy - lost
-            judged = Evaluation(2000, right, (right - 0.011, right + 0.01), accuracy, 0.98, 0, ())
+            judged = Evaluation(
+                images=2000,
+                accuracy=right,
+                accuracy_ci95=(right - 0.011, right + 0.01),
+                torch_accuracy=accuracy,
+                torch_agreement=0.98,
+                non_finite=0,
+                classes=(),
+            )
             yield make_result(artifact, scenario="evaluate", evaluation=judged, summary=None, **told)
             if format == "onnx":
                 for batch in (4, 16):
@@ -68,24 +87,36 @@ def measurements() -> Iterator[Result]:
     yield make_result(artifact, samples=samples(9), scenario="throughput", search=points, batch=4, streams=2)
     windows = tuple(
         Window(
-            10.0 * i,
-            900,
-            int(5e6 * (1 + 0.2 * (i > 14))),
-            int(9e6),
-            1500 - 200 * (i > 14),
-            45 + i,
-            i == 15,
-            4000.0 + 9 * i,
+            start_s=10.0 * i,
+            n=900,
+            median_ns=int(5e6 * (1 + 0.2 * (i > 14))),
+            max_ns=int(9e6),
+            mhz=1500 - 200 * (i > 14),
+            temperature_c=45 + i,
+            throttled=i == 15,
+            power_mw=4000.0 + 9 * i,
         )
         for i in range(30)
     )
     run = make_result(artifact, samples=samples(5), scenario="sustained", windows=windows, device="jetson_orin")
-    yield replace(run, summary=replace(run.summary, sustained=Sustained(1, 1, 1.2, (1.18, 1.22), "throttled")))
+    yield replace(
+        run,
+        summary=replace(
+            run.summary,
+            sustained=Sustained(
+                first_median_ns=1, last_median_ns=1, slowdown=1.2, slowdown_ci95=(1.18, 1.22), verdict="throttled"
+            ),
+        ),
+    )
     hostile = make_artifact(model=BREAKOUT, tools={BREAKOUT: BREAKOUT})
     yield make_result(
-        hostile, device=BREAKOUT, notices=(Notice(BREAKOUT, BREAKOUT, BREAKOUT),), options={BREAKOUT: BREAKOUT},
-        before={BREAKOUT: BREAKOUT, "board": BREAKOUT}, effective=Effective(BREAKOUT, "fp32", 1, BREAKOUT),
-    )  # fmt: skip
+        hostile,
+        device=BREAKOUT,
+        notices=(Notice(BREAKOUT, BREAKOUT, BREAKOUT),),
+        options={BREAKOUT: BREAKOUT},
+        before={BREAKOUT: BREAKOUT, "board": BREAKOUT},
+        effective=Effective(provider=BREAKOUT, precision="fp32", threads=1, version=BREAKOUT),
+    )
     yield make_result(status="out_of_memory", message=f"killed at 512 MiB: {BREAKOUT}", runtime="torch")
 
 

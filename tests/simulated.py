@@ -27,17 +27,31 @@ LAUNCH_S = 2.5
 
 def launch(latency_ns: Sequence[int], *codes: str, before: dict | None = None, **effective) -> Launch:
     """A launch of these requests, with notices of these codes."""
-    ran = replace(Effective("CPUExecutionProvider", "fp32", 1, "1.20"), **effective)
-    samples = Samples(tuple(int(t) for t in latency_ns), (), int(sum(latency_ns)))
+    ran = replace(Effective(provider="CPUExecutionProvider", precision="fp32", threads=1, version="1.20"), **effective)
+    samples = Samples(latency_ns=tuple(int(t) for t in latency_ns), warmup_ns=(), wall_ns=int(sum(latency_ns)))
     notices = tuple(Notice(code, "seen", "stop it") for code in codes)
-    return Launch(ran, MemoryPeaks(1, 2, 3, "VmHWM"), samples, before=CPU | (before or {}), notices=notices)
+    return Launch(
+        effective=ran,
+        memory=MemoryPeaks(load_bytes=1, first_inference_bytes=2, steady_bytes=3, source="VmHWM"),
+        samples=samples,
+        before=CPU | (before or {}),
+        notices=notices,
+    )
 
 
 def result(launches: Sequence[Launch] = (), artifact: Artifact = ARTIFACT, **changes) -> Result:
     """A result of these launches; `changes` are of the Result, or of its Job."""
     of_job = {name: changes.pop(name) for name in list(changes) if name not in Result.__dataclass_fields__}
     job = make_job(artifact, **of_job)
-    bare = Result(job, artifact, "ok", job.evidence, CREATED, launches=tuple(launches), stop="launches")
+    bare = Result(
+        job=job,
+        artifact=artifact,
+        status="ok",
+        evidence=job.evidence,
+        created=CREATED,
+        launches=tuple(launches),
+        stop="launches",
+    )
     return replace(bare, **changes)
 
 

@@ -385,7 +385,7 @@ def test_preprocess_is_the_formula(
     seed: int, mean: tuple[float, ...], std: tuple[float, ...], n: int, size: tuple[int, int]
 ) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (n, *size, 3), dtype=np.uint8)
-    found = folder.preprocess(images, Preprocessing(*size, mean, std))
+    found = folder.preprocess(images, Preprocessing(height=size[0], width=size[1], mean=mean, std=std))
     assert found.dtype == np.float32 and found.shape == (n, 3, *size) and found.flags.c_contiguous
     for channel in range(3):
         exact = (images[..., channel].astype(np.float64) / 255 - mean[channel]) / std[channel]

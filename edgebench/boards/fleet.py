@@ -69,7 +69,7 @@ def read(path: Path) -> Fleet:
     return fleet
 
 
-@dataclass
+@dataclass(kw_only=True)
 class State:
     """How it goes on one board. `doing` is for the moment; `message` says why it failed."""
 

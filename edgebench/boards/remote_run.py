@@ -28,7 +28,7 @@ INTERRUPTED = 130  # the exit code by which a shell tells of SIGINT
 _RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """What a board is asked for: `edgebench run` or `evaluate` with these arguments, and the artifacts.
 

@@ -77,7 +77,12 @@ def _run_there(
     refuse_profile_file(given["device"])
     console = Console(stderr=True)
     arguments = ("run", "--require-device", *given_options(ctx, without=HERE))
-    order = Order(arguments, tuple(chosen(paths, workspace, runtimes)), workspace.results, host.name)
+    order = Order(
+        arguments=arguments,
+        artifacts=tuple(chosen(paths, workspace, runtimes)),
+        folder=workspace.results,
+        board=host.name,
+    )
     with Progress(console, given["progress"]) as progress:
         done, code = carried_out(host, order, console, progress.update, progress.finished)
     well = conclude(done, workspace, as_json) if done else False

@@ -147,7 +147,9 @@ def _there(
     _remote.refuse_profile_file(device)
     host, console = Host(address, config), Console(stderr=True)
     arguments = ("evaluate", *_remote.given_options(click.get_current_context(), without=HERE))
-    order = Order(arguments, tuple(artifacts), workspace.results, host.name, images)
+    order = Order(
+        arguments=arguments, artifacts=tuple(artifacts), folder=workspace.results, board=host.name, images=images
+    )
     with console.status("") as status:
         return _remote.carried_out(host, order, console, lambda text: status.update(escape(text)))
 

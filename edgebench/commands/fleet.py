@@ -47,8 +47,13 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
     for board in plan.boards:  # all of them are looked at before anything starts anywhere
         arguments, runtimes = _arguments(plan, board, boards)
         artifacts = tuple(_remote.chosen(paths, workspace, runtimes))
-        order = Order(("run", "--require-device", *arguments), artifacts, workspace.results, board.name)
-        asked.append((fleet.State(board), Host(board.host, config), order))
+        order = Order(
+            arguments=("run", "--require-device", *arguments),
+            artifacts=artifacts,
+            folder=workspace.results,
+            board=board.name,
+        )
+        asked.append((fleet.State(board=board), Host(board.host, config), order))
     states = [state for state, _, _ in asked]
     console = Console(stderr=True)
 

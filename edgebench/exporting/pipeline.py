@@ -90,7 +90,14 @@ def export(
     else:
         source = obtain(*exporter.accepts[precision], input)
     images = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
-    options = ExportOptions(precision, input, max_batch, images, accuracy_drop, extra or {})
+    options = ExportOptions(
+        precision=precision,
+        input=input,
+        max_batch=max_batch,
+        calibration=images,
+        accuracy_drop=accuracy_drop,
+        extra=extra or {},
+    )
     out = out or workspace.artifacts / folder_name(source, target, precision, input)
     return _make(exporter, source, target, out, options, tell)
 

@@ -31,7 +31,7 @@ VALUE = re.compile(r"[a-z_]{1,32}|[0-9]{1,12}")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Before:
     """The state before a run changed it. `clocks`: jetson_clocks has stored its own state beside this file.
 
@@ -85,7 +85,15 @@ def hold(power_mode: str | None, lock_clocks: bool, *, root: Path = ROOT, folder
     asked = " ".join([f"--power-mode {power_mode}"] * bool(power_mode) + ["--lock-clocks"] * lock_clocks)
     settings = _governors(root) if lock_clocks and not by_tool else {}
     me = psutil.Process()
-    before = Before(asked, _boot(root), me.pid, me.create_time(), was, by_tool, settings)
+    before = Before(
+        asked=asked,
+        boot=_boot(root),
+        pid=me.pid,
+        pid_created=me.create_time(),
+        mode=was,
+        clocks=by_tool,
+        settings=settings,
+    )
     with _ended_by_signals():
         try:
             if by_tool:

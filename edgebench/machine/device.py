@@ -30,7 +30,7 @@ HOSTED = "EDGEBENCH_HOSTED"  # set when a desk starts the run over ssh: nothing 
 SAME_VARIANT = 0.75  # less memory than this share of the profile's is another variant; firmware takes far less
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Placement:
     """How a run under a profile is labelled and bounded here. `notice`, unless empty, must be shown prominently."""
 
@@ -114,7 +114,7 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
     Raises EdgebenchError with `require_device`, and in CI, where an emulated figure would be taken for a measured one.
     """
     if matches(profile, root):
-        return Placement("measured", profile.compute, notice=_other_variant(profile, root))
+        return Placement(evidence="measured", compute=profile.compute, notice=_other_variant(profile, root))
     found = f"--device is {profile.name} ({profile.title}), but this machine is {describe_machine(root)}"
     if profile.cpu.cores is None and profile.memory.total_mib is None:
         raise EdgebenchError(found, "run where that hardware is, or use --device cpu: there is nothing to emulate")
@@ -135,7 +135,7 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
         "set (ISA), caches, memory bandwidth, TensorRT tactics, clock scaling (DVFS) and thermals are not the board's: "
         "no power is reported, and these results are never ranked or gated with measured ones."
     )
-    return Placement("emulated", "cpu", cores, limit, notice)
+    return Placement(evidence="emulated", compute="cpu", cores=cores, memory_limit_mib=limit, notice=notice)
 
 
 def _other_variant(profile: Profile, root: Path) -> str:

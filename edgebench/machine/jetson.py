@@ -27,7 +27,7 @@ class Frequencies:
         return self.min_mhz is not None and self.min_mhz == self.max_mhz
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Clocks:
     """The output of `jetson_clocks --show`. `emc_override`: the memory clock is held; `fan`: its line, as printed."""
 
@@ -92,7 +92,7 @@ def clocks(show: str) -> Clocks:
             override = told["FreqOverride"] != "0" if "FreqOverride" in told else None
         elif head.rstrip(":").lower() == "fan":
             fan = line.strip()
-    return Clocks(cpus, gpu, emc, override, fan)
+    return Clocks(cpus=cpus, gpu=gpu, emc=emc, emc_override=override, fan=fan)
 
 
 def _frequencies(told: dict[str, str], per_mhz: int) -> Frequencies:

@@ -38,7 +38,7 @@ class Dmi:
     board: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Match:
     """How a device is recognised: one match is enough. Globs, case-sensitive.
 
@@ -111,7 +111,7 @@ class Peaks:
     int8_gops: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """What is known about a kind of device. Choosing a profile never makes another machine pretend to be it."""
 

@@ -101,7 +101,16 @@ def check_parity(session: Session, artifact: Artifact, reference: Reference, bat
     for batch in batches:
         actual = run_batches(session, artifact, reference.images, batch)
         if actual.shape != expected.shape:
-            return Parity(tuple(batches), len(expected), None, 0.0, 0, 0.0, tolerance, passed=False)
+            return Parity(
+                batches=tuple(batches),
+                images=len(expected),
+                relative_error=None,
+                top1_agreement=0.0,
+                non_finite=0,
+                accuracy=0.0,
+                tolerance=tolerance,
+                passed=False,
+            )
         non_finite += int((~np.isfinite(actual)).sum())
         worst = max(worst, float(np.abs(actual - expected).max()) / scale)
         first = actual.argmax(axis=1)
@@ -154,10 +163,16 @@ def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Ca
         ClassAccuracy(name, int((labels == i).sum()), int(right[labels == i].sum())) for i, name in enumerate(names)
     )
     return Evaluation(
-        len(labels), float(right.mean()), stats.wilson(int(right.sum()), len(labels)),
-        float((test.torch_first == labels).mean()), float((test.torch_first == answers).mean()), non_finite, classes,
-        len(first[0]), changed,
-    )  # fmt: skip
+        images=len(labels),
+        accuracy=float(right.mean()),
+        accuracy_ci95=stats.wilson(int(right.sum()), len(labels)),
+        torch_accuracy=float((test.torch_first == labels).mean()),
+        torch_agreement=float((test.torch_first == answers).mean()),
+        non_finite=non_finite,
+        classes=classes,
+        given_again=len(first[0]),
+        changed=changed,
+    )
 
 
 def explain(parity: Parity) -> str:

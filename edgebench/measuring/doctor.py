@@ -14,7 +14,7 @@ from edgebench.measuring import process
 from edgebench.protocols import Exporter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """What was found about one adapter. `detail` is a line for a person; `fix` is empty where nothing is wrong."""
 
@@ -35,15 +35,23 @@ def _runtimes() -> list[Finding]:
     stated = registry.all_facts("runtimes")
     for probe in process.probe_all():
         if probe.error:
-            found.append(Finding("runtime", probe.name, False, probe.error, probe.fix))
+            found.append(Finding(kind="runtime", name=probe.name, works=False, detail=probe.error, fix=probe.fix))
         elif not probe.computes:
             detail = f"{probe.version} loads, but finds nothing to run on"
-            found.append(Finding("runtime", probe.name, False, detail, "check the driver of the GPU: nvidia-smi"))
+            found.append(
+                Finding(
+                    kind="runtime",
+                    name=probe.name,
+                    works=False,
+                    detail=detail,
+                    fix="check the driver of the GPU: nvidia-smi",
+                )
+            )
         else:
             detail = f"{probe.version}: opens {', '.join(probe.accepts)} on {', '.join(probe.computes)}"
             if stated[probe.name].only_by_name:
                 detail += " (scripted, for tests; only when named)"
-            found.append(Finding("runtime", probe.name, True, detail))
+            found.append(Finding(kind="runtime", name=probe.name, works=True, detail=detail))
     return found
 
 
@@ -53,9 +61,16 @@ def _exporters() -> list[Finding]:
         try:
             exporter = registry.load("exporters", name)
             exporter.check("fp32")
-            found.append(Finding("exporter", name, True, f"makes {exporter.produces} in {_precisions(exporter)}"))
+            found.append(
+                Finding(
+                    kind="exporter",
+                    name=name,
+                    works=True,
+                    detail=f"makes {exporter.produces} in {_precisions(exporter)}",
+                )
+            )
         except Unsupported as error:
-            found.append(Finding("exporter", name, False, error.message, error.fix))
+            found.append(Finding(kind="exporter", name=name, works=False, detail=error.message, fix=error.fix))
     return found
 
 
@@ -66,10 +81,12 @@ def _meters() -> list[Finding]:
         try:
             with closing(power.make_meter(name, here)) as meter:
                 detail = f"tells the draw of the {meter.scope}, which has the {' and '.join(stated.sees)} in it"
-            found.append(Finding("meter", name, True, detail))
+            found.append(Finding(kind="meter", name=name, works=True, detail=detail))
         except EdgebenchError as error:
             made_for = f" (it is for {stated.machines})" if stated.machines else ""
-            found.append(Finding("meter", name, False, f"{error.message}{made_for}", error.fix))
+            found.append(
+                Finding(kind="meter", name=name, works=False, detail=f"{error.message}{made_for}", fix=error.fix)
+            )
     return found
 
 
@@ -79,9 +96,9 @@ def _scenarios() -> list[Finding]:
         try:
             scenario = registry.load_object("scenarios", name)
             if scenario.timed:
-                found.append(Finding("scenario", name, True, scenario.help))
+                found.append(Finding(kind="scenario", name=name, works=True, detail=scenario.help))
         except EdgebenchError as error:
-            found.append(Finding("scenario", name, False, error.message, error.fix))
+            found.append(Finding(kind="scenario", name=name, works=False, detail=error.message, fix=error.fix))
     return found
 
 

@@ -40,7 +40,9 @@ def one_at_a_time(
         warmup, _, _ = loop(run, inputs, warmup_s, max_iterations, clock_ns=clock_ns)
         latency, device, wall_ns = loop(run, inputs, duration_s, max_iterations, device_time_ns, clock_ns=clock_ns)
         began_ns = time.perf_counter_ns() - wall_ns
-    return Samples(tuple(latency), tuple(warmup), wall_ns, device_ns=tuple(device), began_ns=began_ns)
+    return Samples(
+        latency_ns=tuple(latency), warmup_ns=tuple(warmup), wall_ns=wall_ns, device_ns=tuple(device), began_ns=began_ns
+    )
 
 
 def loop(
@@ -105,7 +107,7 @@ def many_at_once(
     began_ns = min(start for *_, start, _ in outcomes)
     wall_ns = max(end for *_, end in outcomes) - began_ns
     latency, warmup = (tuple(n for outcome in outcomes for n in outcome[i]) for i in (0, 1))
-    return Samples(latency, warmup, wall_ns, began_ns=began_ns)
+    return Samples(latency_ns=latency, warmup_ns=warmup, wall_ns=wall_ns, began_ns=began_ns)
 
 
 def on_schedule(
@@ -135,7 +137,13 @@ def on_schedule(
             run(inputs[i % len(inputs)])
             after = clock_ns()
             late[i], latency[i] = before - due, after - due
-    return Samples(tuple(latency), tuple(warmup), after - started, late_ns=tuple(late), began_ns=started)
+    return Samples(
+        latency_ns=tuple(latency),
+        warmup_ns=tuple(warmup),
+        wall_ns=after - started,
+        late_ns=tuple(late),
+        began_ns=started,
+    )
 
 
 @contextlib.contextmanager

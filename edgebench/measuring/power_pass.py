@@ -154,7 +154,14 @@ def _window(job: Job, samples: Samples) -> tuple[Window, int]:
 
 def _nothing(sampler: Sampler, missing: str, reason: str) -> Energy:
     meter = sampler.meter
-    return Energy(meter.name, meter.scope, meter.modelled, missing, reason, total_rails=meter.total_rails)
+    return Energy(
+        source=meter.name,
+        scope=meter.scope,
+        modelled=meter.modelled,
+        missing=missing,
+        reason=reason,
+        total_rails=meter.total_rails,
+    )
 
 
 def doubts(energy: Energy, busy: float) -> list[Notice]:

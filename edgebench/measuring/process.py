@@ -44,7 +44,15 @@ def run_job(
             return replace(result, artifact=artifact, log_tail=result.log_tail or ending.log)
         except BadFile as error:
             status, message = _classify(ending, job, error)
-    return Result(job, artifact, status, job.evidence, created, message, log_tail=ending.log)
+    return Result(
+        job=job,
+        artifact=artifact,
+        status=status,
+        evidence=job.evidence,
+        created=created,
+        message=message,
+        log_tail=ending.log,
+    )
 
 
 def _classify(ending: Ending, job: Job, error: BadFile) -> tuple[Status, str]:
@@ -74,7 +82,7 @@ def _probe(name: str) -> Probe:
             return jsonio.read(Probe, file)
         except BadFile:
             message = f"its process {ending.how}: {ending.log.strip()[-300:]}"
-            return Probe(name, error=message, fix="reinstall its library")
+            return Probe(name=name, error=message, fix="reinstall its library")
 
 
 def _start_worker(arguments: list[str], threads: int | None) -> Child:

@@ -45,11 +45,17 @@ def probe(name: str) -> Probe:
     try:
         runtime = registry.load("runtimes", name)
         libraries = registry.versions(registry.facts("runtimes", name).libraries)
-        return Probe(name, tuple(sorted(runtime.accepts)), runtime.version(), runtime.computes(), libraries)
+        return Probe(
+            name=name,
+            accepts=tuple(sorted(runtime.accepts)),
+            version=runtime.version(),
+            computes=runtime.computes(),
+            libraries=libraries,
+        )
     except EdgebenchError as error:
-        return Probe(name, error=error.message, fix=error.fix)
+        return Probe(name=name, error=error.message, fix=error.fix)
     except Exception as error:  # an adapter from elsewhere may fail in any way
-        return Probe(name, error=f"{type(error).__name__}: {error}", fix="reinstall its library")
+        return Probe(name=name, error=f"{type(error).__name__}: {error}", fix="reinstall its library")
 
 
 def run_job(
@@ -62,7 +68,7 @@ def run_job(
     """
     if job.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
-    result = Result(job, artifact, "failed", job.evidence, now())
+    result = Result(job=job, artifact=artifact, status="failed", evidence=job.evidence, created=now())
     try:
         return _measure(job, artifact, result, verify, images, tell)
     except Unsupported as error:
@@ -88,7 +94,9 @@ def _measure(
     before = fingerprint()
     reference = folder.read_reference(artifact)
     requests = folder.requests(artifact, reference.images, job.batch)
-    options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
+    options = SessionOptions(
+        threads=job.threads, precision=job.precision, batch=job.batch, streams=job.streams, extra=job.options
+    )
     peak = PeakMemory()
     gpu = GpuMemory() if job.compute == "cuda" else None
 
@@ -117,7 +125,15 @@ def _measure(
             measured = scenario.perform(session, requests, job, tell)
             foreign = watch.notice()
         effective = session.effective
-        memory = peak.composed(MemoryPeaks(load_bytes, first_bytes, peak.peak_bytes(), peak.source, peak.reason))
+        memory = peak.composed(
+            MemoryPeaks(
+                load_bytes=load_bytes,
+                first_inference_bytes=first_bytes,
+                steady_bytes=peak.peak_bytes(),
+                source=peak.source,
+                reason=peak.reason,
+            )
+        )
         yardsticks += [yardstick.take()] if yardsticks else []
         if gpu:
             gpu.look()
@@ -133,7 +149,7 @@ def _measure(
             tell("evaluating")
             result = replace(result, evaluation=correctness.judge(session, artifact, images, job.batch, tell))
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
-    launch = Launch(effective, memory, layers=layers, before=before, after=after)
+    launch = Launch(effective=effective, memory=memory, layers=layers, before=before, after=after)
     wrong = ""
     if parity is not None and not parity.passed:
         wrong = f"its answers are not torch's: {correctness.explain(parity)}"
@@ -162,7 +178,9 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
     """Open the artifact, say what it runs, then run bursts for as long as they are asked for (engines/bursts.py)."""
     reference = folder.read_reference(artifact)
     requests = folder.requests(artifact, reference.images, job.batch)
-    options = SessionOptions(job.threads, job.precision, job.batch, job.streams, job.options)
+    options = SessionOptions(
+        threads=job.threads, precision=job.precision, batch=job.batch, streams=job.streams, extra=job.options
+    )
     try:
         batches = _batches_to_verify(job, artifact)
         session = registry.load("runtimes", job.runtime).open(artifact, job.compute, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parity:
     """An artifact's answers against torch's on held-out images, and the bounds that its precision sets them.
 
@@ -34,7 +34,7 @@ class ClassAccuracy:
     correct: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """An artifact's accuracy on its runtime over the whole test split, and where it and torch put the same class first.
 

@@ -30,7 +30,7 @@ class Sample:
     total_uj: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Energy:
     """What a power pass found: the loop of a scenario run once more, apart from the timed launches, under a meter.
 

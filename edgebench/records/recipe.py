@@ -13,7 +13,7 @@ from edgebench.records import digests
 from edgebench.records.options import check, option
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """The whole recipe of a training run. What is None is filled in from the dataset, the network or the machine; a
     checkpoint records what it became."""

@@ -12,7 +12,7 @@ from edgebench.records.notices import Notice
 from edgebench.specs import SCHEMA, Artifact, Effective, Layers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Samples:
     """Raw times of every request of one process, in order, none dropped.
 
@@ -29,7 +29,7 @@ class Samples:
     began_ns: int | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MemoryPeaks:
     """Peak memory of the worker in each phase, in bytes; None, with a `reason`, where it cannot be read.
 
@@ -53,7 +53,7 @@ class MemoryPeaks:
         return max(known, default=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Window:
     """One stretch of a sustained run, and the state of the machine at its end; None is what it does not tell.
 
@@ -70,7 +70,7 @@ class Window:
     power_mw: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoadGenVerdict:
     """What MLPerf's LoadGen says of a run: VALID or INVALID, its reasons, and its summary word for word.
 
@@ -111,7 +111,7 @@ class Measured:
     extra: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Launch:
     """What one process measured, and the machine around it. The first launch asks for the `layers`.
 
@@ -131,7 +131,7 @@ class Launch:
     extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless empty"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Camera:
     """A run on a schedule. A frame is missed if its answer comes later than `deadline_ms` after its scheduled time.
 
@@ -146,7 +146,7 @@ class Camera:
     jitter_ns: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sustained:
     """The last minute against the first. `slowdown` is the ratio of their medians, with its 95 % interval."""
 
@@ -167,7 +167,7 @@ class Point:
     message: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """The figures of a result's launches, each launch weighing the same; `extra` are those of a plug-in's scenario.
 
@@ -193,7 +193,7 @@ class Summary:
     extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless empty"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device.
 

@@ -37,9 +37,15 @@ def write(
     size = preprocessing.height
     test_accuracy = correctness.accuracy(logits_of(splits.test.images), splits.test.labels)
     training = Training(
-        config, splits.info, state.best_epoch, state.best_accuracy, test_accuracy, round(state.seconds, 3),
-        interrupted, state.part_size,
-    )  # fmt: skip
+        config=config,
+        data=splits.info,
+        best_epoch=state.best_epoch,
+        validation_accuracy=state.best_accuracy,
+        test_accuracy=test_accuracy,
+        seconds=round(state.seconds, 3),
+        interrupted=interrupted,
+        part_size=state.part_size,
+    )
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]
     logits = _logits(model, images, preprocessing)

@@ -111,7 +111,12 @@ def _preprocessing(config: TrainConfig, info: ModelInfo, images: data.Images) ->
         pixels = images.images[some].reshape(-1, 3).astype(np.float32) / 255
         mean, std = pixels.mean(axis=0, dtype=np.float64), np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-3)
     size = config.image_size
-    return Preprocessing(size, size, tuple(round(float(v), 6) for v in mean), tuple(round(float(v), 6) for v in std))
+    return Preprocessing(
+        height=size,
+        width=size,
+        mean=tuple(round(float(v), 6) for v in mean),
+        std=tuple(round(float(v), 6) for v in std),
+    )
 
 
 def _normalisation(preprocessing: Preprocessing, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -251,7 +251,15 @@ def saved(folder: Path) -> None:
         artifact = make_artifact(model=name, content=name.encode(), size_bytes=4_000_000)
         samples = [tuple(range(1_000_000 * factor, 1_100_000 * factor, 1_000 * factor))] * 5
         store.save(make_result(artifact, samples=[make_samples(s) for s in samples]), folder)
-        judged = Evaluation(1000, right, wilson(int(right * 1000), 1000), right, 1.0, 0, ())
+        judged = Evaluation(
+            images=1000,
+            accuracy=right,
+            accuracy_ci95=wilson(int(right * 1000), 1000),
+            torch_accuracy=right,
+            torch_agreement=1.0,
+            non_finite=0,
+            classes=(),
+        )
         store.save(make_result(artifact, scenario="evaluate", evaluation=judged), folder)
 
 

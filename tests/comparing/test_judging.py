@@ -164,7 +164,9 @@ def test_a_band_that_is_no_share_is_refused() -> None:
 
 
 def energy(mj: float | None, **changes) -> Energy:
-    return replace(Energy("ina", "module", mean_power_mw=9000.0, mj_per_inference=mj, mj_per_image=mj), **changes)
+    return replace(
+        Energy(source="ina", scope="module", mean_power_mw=9000.0, mj_per_inference=mj, mj_per_image=mj), **changes
+    )
 
 
 def test_energy_of_one_kind_is_compared_without_a_verdict() -> None:

@@ -162,7 +162,13 @@ def test_agx_orin_does_not_count_the_memory_rail_twice():
 @given(st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), st.integers(-(10**6), 10**6)))
 def test_total_power_is_the_sum_or_unknown(rails):
     profile = profiles.Profile(
-        "x", "X", "cpu", profiles.Match(any=True), (), (), power=profiles.Power("module", ("A", "B", "C"))
+        name="x",
+        title="X",
+        compute="cpu",
+        match=profiles.Match(any=True),
+        runtimes=(),
+        precisions=(),
+        power=profiles.Power("module", ("A", "B", "C")),
     )
     total = profile.total_power_mw(rails)
     assert total == (sum(rails[r] for r in "ABC") if set("ABC") <= set(rails) else None)
@@ -283,7 +289,7 @@ def test_the_machine_is_described(tmp_path):
 def test_on_the_board_it_is_measured(tmp_path):
     root = machine(tmp_path / "root", BOARDS["jetson_orin"], memory_mb=62841)
     for require, environ in [(False, {}), (True, {}), (True, {"CI": "true"})]:
-        assert place("jetson_orin", root, require, **environ) == device.Placement("measured", "cuda")
+        assert place("jetson_orin", root, require, **environ) == device.Placement(evidence="measured", compute="cuda")
 
 
 def test_another_variant_of_the_board_is_measured_with_a_notice(tmp_path):
@@ -338,7 +344,7 @@ def test_a_card_cannot_be_emulated(tmp_path):
     root = machine(tmp_path / "root")
     with pytest.raises(EdgebenchError, match="no NVIDIA card"):
         place("cuda", root)
-    assert place("cpu", root, True, CI="1") == device.Placement("measured", "cpu")
+    assert place("cpu", root, True, CI="1") == device.Placement(evidence="measured", compute="cpu")
 
 
 def test_available_cores_respect_a_container_quota(tmp_path):

@@ -114,7 +114,7 @@ Shared_Clean:       2000 kB
 
 def test_what_the_memory_is_made_of(tmp_path: Path) -> None:
     (tmp_path / "smaps_rollup").write_text(ROLLUP)
-    peaks = MemoryPeaks(1, 2, 3, "VmHWM")
+    peaks = MemoryPeaks(load_bytes=1, first_inference_bytes=2, steady_bytes=3, source="VmHWM")
     made = PeakMemory(tmp_path).composed(peaks)
     assert (made.uss_bytes, made.pss_bytes) == (1000 * 1024, 1500 * 1024)
     assert (made.load_bytes, made.first_inference_bytes, made.steady_bytes) == (1, 2, 3)
@@ -124,11 +124,13 @@ def test_what_the_memory_is_made_of(tmp_path: Path) -> None:
 def test_a_kernel_that_does_not_tell_the_composition_gives_none(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "smaps_rollup").write_text(text)
-    peaks = MemoryPeaks(1, 2, 3, "VmHWM")
+    peaks = MemoryPeaks(load_bytes=1, first_inference_bytes=2, steady_bytes=3, source="VmHWM")
     assert PeakMemory(tmp_path).composed(peaks) == peaks, "half of it is no figure"
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux 4.14's smaps_rollup")
 def test_the_composition_of_this_process() -> None:
-    made = PeakMemory().composed(MemoryPeaks(None, None, None, "VmHWM"))
+    made = PeakMemory().composed(
+        MemoryPeaks(load_bytes=None, first_inference_bytes=None, steady_bytes=None, source="VmHWM")
+    )
     assert MB < made.uss_bytes <= made.pss_bytes

@@ -161,7 +161,10 @@ def test_notices_are_told_once_with_how_many_launches_had_them(measured) -> None
 
 
 def test_minutes_on_end_are_not_repeated(measured) -> None:
-    windows = tuple(Window(float(i), 40, 10**6, 10**6, None, None, False) for i in range(6))
+    windows = tuple(
+        Window(start_s=float(i), n=40, median_ns=10**6, max_ns=10**6, mhz=None, temperature_c=None, throttled=False)
+        for i in range(6)
+    )
     one = launched(1.0)
     one = replace(one, launches=(make_launch(one.launches[0].samples, windows=windows),))
     result, _ = measured([one] * 3, job=replace(JOB, scenario="sustained"))

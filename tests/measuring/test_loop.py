@@ -37,7 +37,7 @@ class Clock:
 class Scripted:
     """A session whose n-th run takes the n-th of `latencies_ns`; notes what it was asked and whether gc was on."""
 
-    effective = Effective("scripted", "fp32", 1, "1", evidence="scripted")
+    effective = Effective(provider="scripted", precision="fp32", threads=1, version="1", evidence="scripted")
 
     def __init__(self, clock: Clock, latencies_ns: Iterable[int], fail_at: int | None = None) -> None:
         self._clock, self._latencies_ns, self._fail_at = clock, iter(latencies_ns), fail_at
@@ -81,7 +81,7 @@ def collecting() -> Iterator[None]:
 
 def test_samples_are_exact() -> None:
     samples = measured(itertools.chain([9 * MS], [1 * MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS]))
-    assert samples == Samples((1 * MS, 2 * MS, 3 * MS, 4 * MS), (9 * MS,), 10 * MS)
+    assert samples == Samples(latency_ns=(1 * MS, 2 * MS, 3 * MS, 4 * MS), warmup_ns=(9 * MS,), wall_ns=10 * MS)
 
 
 def test_the_warm_up_is_kept_apart() -> None:
@@ -122,12 +122,12 @@ def test_inputs_are_taken_in_rotation() -> None:
 @pytest.mark.parametrize("duration_s", [0.0, 1e-12, 1e-9])
 def test_at_least_one_request_is_measured(duration_s: float) -> None:
     samples = measured([7, 5, 3], duration_s=duration_s)
-    assert samples == Samples((5,), (7,), 5)
+    assert samples == Samples(latency_ns=(5,), warmup_ns=(7,), wall_ns=5)
 
 
 def test_max_iterations_ends_both_loops() -> None:
     samples = measured(itertools.count(1), warmup_s=1e9, duration_s=1e9, most=3)
-    assert samples == Samples((4, 5, 6), (1, 2, 3), 15)
+    assert samples == Samples(latency_ns=(4, 5, 6), warmup_ns=(1, 2, 3), wall_ns=15)
 
 
 def test_requests_faster_than_the_clock_end_all_the_same() -> None:

@@ -77,7 +77,7 @@ def test_a_launch_that_fails_under_the_meter_costs_the_energy_alone(
     ],
 )
 def test_what_makes_a_figure_doubtful_is_a_notice(code: str | None, changes: dict, busy: float) -> None:
-    energy = Energy("nvml", "gpu", min_power_mw=5000.0, max_power_mw=7000.0, net_j=20.0, counter_gap=0.02)
+    energy = Energy(source="nvml", scope="gpu", min_power_mw=5000.0, max_power_mw=7000.0, net_j=20.0, counter_gap=0.02)
     assert [notice.code for notice in power_pass.doubts(replace(energy, **changes), busy)] == [code] * bool(code)
 
 

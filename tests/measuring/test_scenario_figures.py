@@ -11,7 +11,7 @@ from edgebench.records.result import Samples, Window
 def frames(latency_ms: list[float], late_ms: list[float] | None = None) -> Samples:
     latency = tuple(round(ms * 1e6) for ms in latency_ms)
     late = tuple(round(ms * 1e6) for ms in late_ms or [0.0] * len(latency))
-    return Samples(latency, (1,), sum(latency), late_ns=late)
+    return Samples(latency_ns=latency, warmup_ns=(1,), wall_ns=sum(latency), late_ns=late)
 
 
 def test_camera_counts_missed_frames_and_jitter_within_launches() -> None:
@@ -37,7 +37,15 @@ def test_lag_is_the_senders_and_not_the_models() -> None:
 def windows(medians_ms: list[float], throttled_at: int = -1) -> list[Window]:
     """A window a second."""
     return [
-        Window(float(i), 10, round(ms * 1e6), round(ms * 2e6), None, None, i == throttled_at)
+        Window(
+            start_s=float(i),
+            n=10,
+            median_ns=round(ms * 1e6),
+            max_ns=round(ms * 2e6),
+            mhz=None,
+            temperature_c=None,
+            throttled=i == throttled_at,
+        )
         for i, ms in enumerate(medians_ms)
     ]
 

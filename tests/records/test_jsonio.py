@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgebench import specs
-from edgebench.choosing.picked import Progress
+from edgebench.choosing.budget import Progress
 from edgebench.choosing.tuning import Tuned
 from edgebench.errors import BadFile, NewerFile
 from edgebench.machine.clocks import Before
@@ -103,7 +103,7 @@ def test_equal_values_have_equal_text(kind: type, data: st.DataObject) -> None:
 def test_the_order_of_keys_does_not_show() -> None:
     forward, backward = {"a": 1, "b": {"x": 1, "y": 2}}, {"b": {"y": 2, "x": 1}, "a": 1}
     assert jsonio.dumps(forward) == jsonio.dumps(backward) == '{"a":1,"b":{"x":1,"y":2}}'
-    one = ModelInfo("m", "m", forward, 1, 2)
+    one = ModelInfo(name="m", timm_name="m", arguments=forward, parameters=1, macs=2)
     assert jsonio.dumps(one) == jsonio.dumps(dataclasses.replace(one, arguments=backward))
 
 
@@ -176,14 +176,25 @@ def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
 
 JOB = Job(artifact="0" * 64, runtime="onnxruntime", device="cpu", compute="cpu", threads=2)
 ARTIFACT = Artifact(
-    "onnx", "fp32", (TensorSpec("input", "float32", ("batch", 3, 8, 8)),), (), Preprocessing(8, 8, (0.5,), (0.5,)),
-    ModelInfo("m", "m", {}, 1, 2),
-    specs.Training(
-        TrainConfig("m", image_size=8, epochs=1, batch_size=8, lr=0.1, flip=False, threads=1),
-        DataSplit("digits", ("0", "1"), 1, 1, 1, ""), 1, 0.5, 0.5, 1.0,
+    format="onnx",
+    precision="fp32",
+    inputs=(TensorSpec("input", "float32", ("batch", 3, 8, 8)),),
+    outputs=(),
+    preprocessing=Preprocessing(height=8, width=8, mean=(0.5,), std=(0.5,)),
+    model=ModelInfo(name="m", timm_name="m", arguments={}, parameters=1, macs=2),
+    training=specs.Training(
+        config=TrainConfig(model="m", image_size=8, epochs=1, batch_size=8, lr=0.1, flip=False, threads=1),
+        data=DataSplit(dataset="digits", classes=("0", "1"), train=1, validation=1, test=1, indices_sha256=""),
+        best_epoch=1,
+        validation_accuracy=0.5,
+        test_accuracy=0.5,
+        seconds=1.0,
     ),
-    {}, {}, "now", path=Path("/somewhere"),
-)  # fmt: skip
+    files={},
+    tools={},
+    created="now",
+    path=Path("/somewhere"),
+)
 
 
 @pytest.mark.parametrize(

@@ -180,10 +180,17 @@ def test_the_notices_of_a_result_are_its_warnings() -> None:
 
 def test_camera_and_sustained_figures() -> None:
     summary = make_result().summary
-    seen = replace(summary, camera=Camera(30, 33.3, 200, 3, 0.015, 250_000.0))
+    seen = replace(
+        summary, camera=Camera(rate_hz=30, deadline_ms=33.3, frames=200, missed=3, miss_rate=0.015, jitter_ns=250_000.0)
+    )
     (row,) = rows([make_result(summary=seen)])
     assert (row.miss_rate, row.jitter_ms) == (0.015, 0.25) and shown([row])["missed"] == "1.50%"
-    slowed = replace(summary, sustained=Sustained(10, 12, 1.2, (1.1, 1.3), "slowed"))
+    slowed = replace(
+        summary,
+        sustained=Sustained(
+            first_median_ns=10, last_median_ns=12, slowdown=1.2, slowdown_ci95=(1.1, 1.3), verdict="slowed"
+        ),
+    )
     (row,) = rows([make_result(summary=slowed)])
     assert shown([row])["verdict"] == "slowed"
 
@@ -232,7 +239,9 @@ def test_the_fastest_of_a_model_comes_first_and_what_failed_last() -> None:
 
 
 def test_the_figures_of_a_row() -> None:
-    artifact = make_artifact(model=ModelInfo("resnet50", "resnet50", {}, parameters=25_557_032, macs=4_089_184_256))
+    artifact = make_artifact(
+        model=ModelInfo(name="resnet50", timm_name="resnet50", arguments={}, parameters=25_557_032, macs=4_089_184_256)
+    )
     result = make_result(artifact, batch=4, threads=2, samples=make_samples((4_000_000,) * 400))
     (row,) = rows([result])
     assert row.parameters_m == pytest.approx(25.557032)
@@ -246,7 +255,7 @@ def test_the_figures_of_a_row() -> None:
 
 
 def test_the_precision_is_the_effective_one_or_doubted() -> None:
-    ran = Effective("GPU", "fp16", 1, "1")
+    ran = Effective(provider="GPU", precision="fp16", threads=1, version="1")
     assert rows([make_result(effective=ran)])[0].precision == "fp16"
     assert rows([make_result(effective=replace(ran, precision=None))])[0].precision == "fp32?"
     assert rows([make_result(status="crashed")])[0].precision == "fp32?"
@@ -286,9 +295,29 @@ def test_a_percentile_without_samples_enough_is_a_dash() -> None:
 
 
 def test_memory_that_could_not_be_read_is_a_dash() -> None:
-    (row,) = rows([make_result(memory=MemoryPeaks(None, None, None, "VmHWM", "no /proc"))])
+    (row,) = rows(
+        [
+            make_result(
+                memory=MemoryPeaks(
+                    load_bytes=None, first_inference_bytes=None, steady_bytes=None, source="VmHWM", reason="no /proc"
+                )
+            )
+        ]
+    )
     assert row.peak_memory_mib is None
-    (row,) = rows([make_result(memory=MemoryPeaks(None, 2**20, None, "VmHWM", "reset forbidden"))])
+    (row,) = rows(
+        [
+            make_result(
+                memory=MemoryPeaks(
+                    load_bytes=None,
+                    first_inference_bytes=2**20,
+                    steady_bytes=None,
+                    source="VmHWM",
+                    reason="reset forbidden",
+                )
+            )
+        ]
+    )
     assert row.peak_memory_mib == 1.0
 
 

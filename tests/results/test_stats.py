@@ -236,7 +236,7 @@ def test_drift_has_nothing_to_say_of_few_samples() -> None:
 
 @given(TIMES, st.integers(1, 64), st.integers(0, 10**9))
 def test_summary_of_one_launch(times: list[int], batch: int, between_ns: int) -> None:
-    samples = Samples(tuple(times), (7,), sum(times) + between_ns)
+    samples = Samples(latency_ns=tuple(times), warmup_ns=(7,), wall_ns=sum(times) + between_ns)
     summary = stats.summarise([make_launch(samples)], batch)
     assert (summary.launches, summary.n) == (1, len(times))
     assert (summary.min_ns, summary.max_ns) == (min(times), max(times))

@@ -59,7 +59,7 @@ def test_other_libraries_leave_an_export_as_it_is(another_version) -> None:
 
 def test_a_measurement_depends_on_what_the_runtime_declares_where_it_runs() -> None:
     def identity(libraries: dict[str, str]) -> str:
-        probe = Probe("torch", ("checkpoint",), "2.0", ("cpu",), libraries)
+        probe = Probe(name="torch", accepts=("checkpoint",), version="2.0", computes=("cpu",), libraries=libraries)
         return build.measure(TRAINED, "torch", Site("cpu", "cpu", "a machine", (probe,)), RunOptions()).identity
 
     now = {"torch": "2.0", "timm": "1.0"}
@@ -68,6 +68,8 @@ def test_a_measurement_depends_on_what_the_runtime_declares_where_it_runs() -> N
 
 
 def test_a_runtime_that_declares_itself_alone_keeps_the_identity_of_earlier_sweeps() -> None:
-    probe = Probe("onnxruntime", ("onnx",), "1.27.0", ("cpu",), {"onnxruntime": "1.27.0"})
+    probe = Probe(
+        name="onnxruntime", accepts=("onnx",), version="1.27.0", computes=("cpu",), libraries={"onnxruntime": "1.27.0"}
+    )
     site = Site("cpu", "cpu", "a machine", (probe,))
     assert build.measure(TRAINED, "onnxruntime", site, RunOptions()).tools == {"onnxruntime": "1.27.0"}

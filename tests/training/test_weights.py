@@ -139,7 +139,7 @@ def test_real_imagenet_weights() -> None:
     ],
 )
 def test_inputs_are_scaled_as_the_weights_were_trained(name: str, mean: tuple, std: tuple) -> None:
-    info = ModelInfo(name, name, {}, 0, 0)
+    info = ModelInfo(name=name, timm_name=name, arguments={}, parameters=0, macs=0)
     assert models.input_statistics(info) == (mean, std)
     assert models.input_statistics(replace(info, timm_name="", origin="file")) is None
 

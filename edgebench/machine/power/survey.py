@@ -14,7 +14,7 @@ from edgebench.records.energy import Scope
 PATIENCE_S = 2.5  # for the first figure: a tool's first line, a counter's second reading
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """A meter on this machine. If it gives no figure, `power_mw` is None, with a `problem` and its `fix`."""
 
@@ -38,8 +38,8 @@ def _look(name: str, place: Place) -> Found:
     try:
         meter = make_meter(name, place)
     except Unsupported as error:
-        return Found(name, works=False, problem=error.message, fix=error.fix)
-    found = Found(name, False, meter.scope, meter.modelled, total_rails=meter.total_rails)
+        return Found(meter=name, works=False, problem=error.message, fix=error.fix)
+    found = Found(meter=name, works=False, scope=meter.scope, modelled=meter.modelled, total_rails=meter.total_rails)
     deadline = time.monotonic() + PATIENCE_S
     rails: dict[str, float] = {}
     with closing(meter):

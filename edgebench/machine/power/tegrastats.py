@@ -31,7 +31,7 @@ _MEMORY = {name: re.compile(rf"(?<!\S){name}\s+([0-9]{{1,9}})/[0-9]{{1,9}}MB", r
 _NO_RAILS = {"NC", "RAM", "SWAP", "IRAM", "lfb"}  # NC: not connected
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """The figures of one line. An unknown one is absent, never 0: an empty dictionary, a missing key or None.
 
@@ -55,8 +55,10 @@ def parse(line: str) -> Reading:
     for name, value in _TEMPERATURE.findall(line):
         if float(value) > SENTINEL_C:
             temperatures.setdefault(name, float(value))
-    gpu, ram, swap = (found[1] if (found := p.search(line)) else None for p in (_GPU, *_MEMORY.values()))
-    return Reading(rails, *(None if value is None else int(value) for value in (gpu, ram, swap)), temperatures)
+    gpu, ram, swap = (int(found[1]) if (found := p.search(line)) else None for p in (_GPU, *_MEMORY.values()))
+    return Reading(
+        rails_mw=rails, gpu_load_percent=gpu, ram_used_mb=ram, swap_used_mb=swap, temperatures_c=temperatures
+    )
 
 
 class Tegrastats:

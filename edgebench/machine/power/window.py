@@ -115,7 +115,13 @@ def summary(
     min_window_s: float = MIN_WINDOW_S, min_updates: int = MIN_UPDATES,
 ) -> Energy:  # fmt: skip
     """The meter's figures for the window, or the reason why there are none."""
-    energy = Energy(meter.name, meter.scope, meter.modelled, window_s=window.seconds, total_rails=meter.total_rails)
+    energy = Energy(
+        source=meter.name,
+        scope=meter.scope,
+        modelled=meter.modelled,
+        window_s=window.seconds,
+        total_rails=meter.total_rails,
+    )
     near = _around(samples, window)
     new, covered = updates(near, window, meter.streams), coverage(near, window)
     inside = [s for s in near if window.start_ns <= s.at_ns <= window.end_ns]

@@ -63,7 +63,14 @@ def frames_of(samples: Sequence[Samples], rate_hz: float, deadline_ms: float) ->
     frames = sum(len(s.latency_ns) for s in samples)
     missed = sum(latency > deadline_ms * 1e6 for s in samples for latency in s.latency_ns)
     steps = [abs(b - a) for s in samples for a, b in zip(s.latency_ns, s.latency_ns[1:], strict=False)]
-    return Camera(rate_hz, deadline_ms, frames, missed, missed / frames, sum(steps) / max(1, len(steps)))
+    return Camera(
+        rate_hz=rate_hz,
+        deadline_ms=deadline_ms,
+        frames=frames,
+        missed=missed,
+        miss_rate=missed / frames,
+        jitter_ns=sum(steps) / max(1, len(steps)),
+    )
 
 
 def headline(result: Result) -> str:

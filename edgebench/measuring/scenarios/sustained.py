@@ -44,12 +44,20 @@ def perform(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell
             samples, _, _ = loop.loop(session.run, requests, WINDOW_S, job.max_iterations)
             mhz, temperature_c, throttled = clocks()
             ordered = sorted(samples)
-            window = Window(elapsed, len(ordered), stats.median(ordered), ordered[-1], mhz, temperature_c, throttled)
+            window = Window(
+                start_s=elapsed,
+                n=len(ordered),
+                median_ns=stats.median(ordered),
+                max_ns=ordered[-1],
+                mhz=mhz,
+                temperature_c=temperature_c,
+                throttled=throttled,
+            )
             windows.append(window)
             latency += samples
             tell(f"minute {int(elapsed / 60) + 1} of {job.duration_s / 60:g}")
     wall_ns = time.perf_counter_ns() - began_ns
-    samples = Samples(tuple(latency), tuple(warmup), wall_ns, began_ns=began_ns)
+    samples = Samples(latency_ns=tuple(latency), warmup_ns=tuple(warmup), wall_ns=wall_ns, began_ns=began_ns)
     return Measured(samples=samples, windows=tuple(windows))
 
 
@@ -78,7 +86,13 @@ def end_against_start(windows: Sequence[Window]) -> Sustained | None:
     if total_s < 120 and verdict == "steady":
         verdict = "too_short"
     first_ns, last_ns = int(np.median(first)), int(np.median(last))
-    return Sustained(first_ns, last_ns, last_ns / first_ns, (low, high), verdict)
+    return Sustained(
+        first_median_ns=first_ns,
+        last_median_ns=last_ns,
+        slowdown=last_ns / first_ns,
+        slowdown_ci95=(low, high),
+        verdict=verdict,
+    )
 
 
 def headline(result: Result) -> str:

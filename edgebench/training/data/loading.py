@@ -78,8 +78,11 @@ def load(
     digest = hashlib.sha256()
     for _, rows in opened:
         digest.update(raw.source.names(rows) + b"|")
-    sizes = [len(rows) for _, rows in opened]
-    info = DataSplit(dataset.name, dataset.classes, *sizes, digest.hexdigest(), duplicates, skipped)
+    sizes = {name: len(rows) for name, (_, rows) in zip(("train", "validation", "test"), opened, strict=True)}
+    info = DataSplit(
+        dataset=dataset.name, classes=dataset.classes, **sizes, indices_sha256=digest.hexdigest(),
+        duplicates=duplicates, skipped=skipped,
+    )  # fmt: skip
     return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info)
 
 

@@ -59,16 +59,20 @@ def quantized(zero: np.integer, scale: float = 1 / 51) -> onnx.ModelProto:
 
 def folder(path: Path, format: str, exported: Exported) -> Artifact:
     """Give the files that lie in `path` a manifest, and read the artifact back."""
-    config = TrainConfig("small", image_size=8, epochs=1, batch_size=8, lr=1e-3, flip=False, threads=1)
-    split = DataSplit("digits", tuple("abcde"), 10, 10, 10, "0" * 64)
+    config = TrainConfig(model="small", image_size=8, epochs=1, batch_size=8, lr=1e-3, flip=False, threads=1)
+    split = DataSplit(
+        dataset="digits", classes=tuple("abcde"), train=10, validation=10, test=10, indices_sha256="0" * 64
+    )
     made = Artifact(
         format=format,
         precision=exported.precision,
         inputs=exported.inputs,
         outputs=exported.outputs,
-        preprocessing=Preprocessing(8, 8, (0.5,) * 3, (0.25,) * 3),
-        model=ModelInfo("small", "small", {}, 100, 1000),
-        training=Training(config, split, 1, 0.5, 0.5, 1.0),
+        preprocessing=Preprocessing(height=8, width=8, mean=(0.5,) * 3, std=(0.25,) * 3),
+        model=ModelInfo(name="small", timm_name="small", arguments={}, parameters=100, macs=1000),
+        training=Training(
+            config=config, data=split, best_epoch=1, validation_accuracy=0.5, test_accuracy=0.5, seconds=1.0
+        ),
         files={},
         tools=exported.tools,
         created="2026-01-01T00:00:00Z",
@@ -82,4 +86,8 @@ def onnx_artifact(path: Path, model: onnx.ModelProto, precision: Any = "fp32", *
     onnx.save(model, path / "model.onnx", **save)
     dtype = "float16" if precision == "fp16" else "float32"
     inputs, outputs = TensorSpec("image", dtype, ("batch", *IMAGE)), TensorSpec("logits", dtype, ("batch", CLASSES))
-    return folder(path, "onnx", Exported(("model.onnx",), (inputs,), (outputs,), {}, precision))
+    return folder(
+        path,
+        "onnx",
+        Exported(files=("model.onnx",), inputs=(inputs,), outputs=(outputs,), tools={}, precision=precision),
+    )

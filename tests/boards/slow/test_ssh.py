@@ -139,7 +139,7 @@ def test_a_host_that_is_more_than_a_name_is_refused(address: str, tmp_path: Path
 
 def test_each_board_of_a_fleet_has_a_job_of_its_own(tmp_path: Path) -> None:
     """Also two entries for one machine: neither may follow the other's."""
-    order = remote_run.Order(("run",), (), tmp_path, "one")
+    order = remote_run.Order(arguments=("run",), artifacts=(), folder=tmp_path, board="one")
     assert len({replace(order, board=name).identity for name in ("one", "two")}) == 2
     assert replace(order).identity == order.identity != replace(order, arguments=("run", "--batch=2")).identity
 

@@ -79,7 +79,7 @@ def test_what_was_left_in_floating_point_is_told(onnx_artifact: Artifact, tmp_pa
     inputs = {onnx_artifact.inputs[0].name: artifact.prepared(noise, onnx_artifact)}
     labels = session.run(None, inputs)[0].argmax(axis=1)
     given = Calibration(noise[:12], noise, labels, classes=10)
-    options = ExportOptions("int8", calibration=given, accuracy_drop=0.03)
+    options = ExportOptions(precision="int8", calibration=given, accuracy_drop=0.03)
     made = registry.load("exporters", "onnx").export(onnx_artifact, tmp_path, options)
     graph = onnx.load(tmp_path / "model.onnx").graph
     weights = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
@@ -197,7 +197,7 @@ def test_calibration_images_are_looked_at(onnx_artifact: Artifact) -> None:
         (replace(good, images=images[:, :8, :8]), "the model takes"),
     ):
         with pytest.raises(UsageError, match=says):
-            options = ExportOptions("int8", calibration=given)
+            options = ExportOptions(precision="int8", calibration=given)
             quantize.quantize(model, onnx_artifact, options, transformer=False, opened=None)
 
 

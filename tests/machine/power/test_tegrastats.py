@@ -81,17 +81,22 @@ def test_what_a_line_tells_is_what_a_reader_sees(board: str, line: str) -> None:
             "RAM 1736/15827MB (lfb 3283x4MB) CPU [1%@1160,off] EMC_FREQ 0%@665 GR3D_FREQ 12%@114 APE 150 AO@29C "
             "CPU@30.5C GPU 466/500 CPU 465/466 SOC 932/932 CV 0/0 VDDRQ 0/0 SYS5V 1854/1854",
             Reading(
-                {"GPU": 466, "CPU": 465, "SOC": 932, "CV": 0, "VDDRQ": 0, "SYS5V": 1854}, 12, 1736, None,
-                {"AO": 29.0, "CPU": 30.5},
+                rails_mw={"GPU": 466, "CPU": 465, "SOC": 932, "CV": 0, "VDDRQ": 0, "SYS5V": 1854},
+                gpu_load_percent=12,
+                ram_used_mb=1736,
+                swap_used_mb=None,
+                temperatures_c={"AO": 29.0, "CPU": 30.5},
             ),
             id="AGX Xavier: a rail, a field and a sensor, all called CPU",
         ),
-        pytest.param("VDD_GPU -392mW/-392mW VIN 15mW/16mW", Reading({"VDD_GPU": -392, "VIN": 15}), id="negative"),
-        pytest.param("VDD_IN 4385mW/3787mW/4385mW", Reading({"VDD_IN": 4385}), id="R39: three values"),
+        pytest.param(
+            "VDD_GPU -392mW/-392mW VIN 15mW/16mW", Reading(rails_mw={"VDD_GPU": -392, "VIN": 15}), id="negative"
+        ),
+        pytest.param("VDD_IN 4385mW/3787mW/4385mW", Reading(rails_mw={"VDD_IN": 4385}), id="R39: three values"),
         pytest.param("cpu@51.9C/52.1C", Reading(temperatures_c={"cpu": 51.9}), id="R39: two temperatures"),
-        pytest.param("VDD_GPU_SOC 1234mW", Reading({"VDD_GPU_SOC": 1234}), id="one value"),
+        pytest.param("VDD_GPU_SOC 1234mW", Reading(rails_mw={"VDD_GPU_SOC": 1234}), id="one value"),
         pytest.param("APE 150 VIC_FREQ 729 EDP limit 1912", Reading(), id="clocks are no rails"),
-        pytest.param("NC 0mW/0mW VDD_IN 5mW/5mW NC 0mW/0mW", Reading({"VDD_IN": 5}), id="not connected"),
+        pytest.param("NC 0mW/0mW VDD_IN 5mW/5mW NC 0mW/0mW", Reading(rails_mw={"VDD_IN": 5}), id="not connected"),
         pytest.param("GPU@-256C CV0@-256C tj@41.6C", Reading(temperatures_c={"tj": 41.6}), id="sentinels"),
         pytest.param("GR3D_FREQ @[314,314,314]", Reading(), id="a clock without a load"),
         pytest.param("GR3D_FREQ 63%@[621]", Reading(gpu_load_percent=63), id="a load with a list of clocks"),
@@ -100,7 +105,7 @@ def test_what_a_line_tells_is_what_a_reader_sees(board: str, line: str) -> None:
         pytest.param("VDD_IN 12345678901mW/1mW", Reading(), id="no reading has eleven digits"),
         pytest.param("", Reading(), id="empty"),
     ],
-)  # fmt: skip
+)
 def test_traps(line: str, expected: Reading) -> None:
     assert parse(line) == expected
 

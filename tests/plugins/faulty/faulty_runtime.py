@@ -87,4 +87,4 @@ class WrongExporter:
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         shutil.copy(file_in(source, "model.onnx"), out / "model.onnx")
-        return Exported(("model.onnx",), source.inputs, source.outputs, {"wrong": "1"})
+        return Exported(files=("model.onnx",), inputs=source.inputs, outputs=source.outputs, tools={"wrong": "1"})

@@ -21,4 +21,4 @@ class RobotExporter:
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         (out / "model.robot").write_bytes(model_file(source, ".onnx").read_bytes()[::-1])
-        return Exported(("model.robot",), source.inputs, source.outputs, {"robotlib": "?"})
+        return Exported(files=("model.robot",), inputs=source.inputs, outputs=source.outputs, tools={"robotlib": "?"})

@@ -40,7 +40,7 @@ class RobotRuntime:
 class RobotSession:
     def __init__(self, session: Any, artifact: Artifact) -> None:
         self._session, self._output = session, artifact.outputs[0].name
-        self.effective = Effective("robot", artifact.precision, threads=None, version="1")
+        self.effective = Effective(provider="robot", precision=artifact.precision, threads=None, version="1")
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._session is None:
