@@ -37,7 +37,7 @@ from edgebench.results import index
 from edgebench.results.rows import merged, rows
 from edgebench.results.store import folder_in
 from edgebench.specs import Artifact, InputType, Precision
-from edgebench.training import splits
+from edgebench.training import evaluating
 
 if TYPE_CHECKING:
     from edgebench.training.loop import Listener
@@ -101,13 +101,13 @@ def export(
 
 def evaluate(
     artifacts: Source | Sequence[Source] | None = None, *, workspace: AnyPath = "runs", device: str | None = None,
-    runtime: str | Sequence[str] = (), images: AnyPath | None = None, batch: int = 16, threads: int | None = None,
-    compute: str | None = None, time_limit_s: float = 3600.0,
+    runtime: str | Sequence[str] = (), images: AnyPath | None = None, save_images: AnyPath | None = None,
+    batch: int = 16, threads: int | None = None, compute: str | None = None, time_limit_s: float = 3600.0,
 ) -> list[Result]:  # fmt: skip
     """Count the right answers of artifacts on their runtimes over the whole test split; a result for each.
 
     `result.evaluation.accuracy` is a share in [0, 1], with Wilson's 95 % interval in `accuracy_ci95`; it is None, and
-    `status` and `message` say why, for what failed. `images`: a file by `edgebench evaluate --save-images`; without it
+    `status` and `message` say why, for what failed. `images`: a file that `save_images` wrote, for a board; without it
     the dataset is read, and torch needed, the first time.
     """
     where = Workspace(Path(workspace))
@@ -115,11 +115,12 @@ def evaluate(
         runtimes=several(runtime), scenario="evaluate", batch=batch, threads=threads, compute=compute,
         time_limit_s=time_limit_s,
     )  # fmt: skip
-    done = []
-    for item in _planned(artifacts, where, device, False, asked):
-        test_set = Path(images) if images else splits.test_set(item.artifact, where)
-        done.append(running.evaluate(item, test_set, where.results))
-    return done
+    asked.check()
+    found = _found(artifacts, where)
+    files = evaluating.test_images(
+        found, where, given=Path(images) if images else None, save=Path(save_images) if save_images else None
+    )
+    return evaluating.evaluate(found, files, where, asked, device=device, on_notice=lambda notice: warn([notice]))
 
 
 def run(
@@ -201,18 +202,22 @@ def with_values(options: Options, given: dict[str, Any], what: str) -> Options:
     return replace(options, **given)  # type: ignore[type-var]
 
 
+def _found(artifacts: Source | Sequence[Source] | None, workspace: Workspace) -> list[Artifact]:
+    """The artifacts that are meant: those given, or the newest. Raises UsageError for an empty list."""
+    if artifacts is None:
+        return workspace.newest_artifacts()
+    sources = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
+    if not (found := [read_source(source) for source in sources]):
+        raise UsageError("there is no artifact in the list", "name one, or leave the argument out for the newest")
+    return found
+
+
 def _planned(
     artifacts: Source | Sequence[Source] | None, workspace: Workspace, device: str | None, require_device: bool,
     asked: RunOptions,
 ) -> list[Planned]:  # fmt: skip
     asked.check()
-    if artifacts is None:
-        found = workspace.newest_artifacts()
-    else:
-        sources = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
-        found = [read_source(source) for source in sources]
-    if not found:
-        raise UsageError("there is no artifact in the list", "name one, or leave the argument out for the newest")
+    found = _found(artifacts, workspace)
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)
     warn([placement.notice] if placement.notice else [])

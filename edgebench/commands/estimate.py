@@ -11,11 +11,9 @@ import click
 from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from edgebench.estimating.host_peaks import HostPeaks
+    from edgebench.estimating.model_floor import DeviceFloor, ModelFloor
     from edgebench.estimating.roofline import Floor, Held
-    from edgebench.records.result import Result
     from edgebench.records.workspace import Workspace
-    from edgebench.specs import Artifact
 
 
 @click.command(
@@ -45,120 +43,50 @@ def command(
     a benchmark of two seconds measures. Its evidence is `estimated-floor`, which is never ranked with what is measured.
     """
     from edgebench import artifact
-    from edgebench.errors import UsageError
-    from edgebench.estimating import roofline
-    from edgebench.estimating.onnx_layers import layers as layers_of
-    from edgebench.machine.device import load_profile
+    from edgebench.estimating import model_floor
     from edgebench.records import jsonio
 
-    if not (device or here):
-        raise UsageError("--no-here leaves no device to estimate for", "--device PROFILE")
-    profile = load_profile(device) if device else None
     given = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
-    models = list(
-        {one.identity: one for one in (_as_onnx(found, workspace, bool(paths)) for found in given) if one}.values()
-    )
-    if not models:
-        raise UsageError("there is no ONNX artifact, by which layers are read", "`edgebench export --target onnx`")
-    results = _results(workspace.results)
-    measured, busy, told = None, "", []
-    for model in models:
-        graph = layers_of(artifact.model_file(model, ".onnx"), batch)
-        entry: dict[str, Any] = {
-            "artifact": model.path.name, "model": model.model.name, "precision": model.precision, "batch": batch,
-        }  # fmt: skip
-        if profile:
-            floor = roofline.floor(graph, roofline.of_profile(profile))
-            there = [r for r in results if r.job.device == profile.name]
-            entry |= {"device": profile.name, "title": profile.title, "floor": floor}
-            entry["measured"] = roofline.held(there, model, batch, floor.floor_ms)
-        if here:
-            if measured is None:
-                measured, busy = _benchmark()
-            own = roofline.floor(graph, roofline.of_host(measured))
-            mine = [r for r in results if r.job.compute == "cpu" and _was_here(r)]
-            entry["here"] = {"floor": own, "measured": roofline.held(mine, model, batch, own.floor_ms), "notice": busy}
-        told.append(entry)
+    found = model_floor.estimate(
+        given, workspace, device=device, batch=batch, here=here, named=bool(paths),
+        on_left_out=lambda sentence: click.echo(sentence, err=True),
+    )  # fmt: skip
     if as_json:
-        click.echo(jsonio.dumps([_with_ratios(entry) for entry in told], indent=1))
+        click.echo(jsonio.dumps(list(map(_told, found)), indent=1))
         return
-    for entry in told:
-        _show(entry, layers)
+    for one in found:
+        _show(one, layers)
 
 
-def _benchmark() -> tuple[HostPeaks, str]:
-    """This machine's peaks, and a sentence if other programs took their part of them."""
-    from edgebench.estimating import host_peaks
-    from edgebench.machine import locks
-    from edgebench.machine.foreign_load import ForeignLoad
-
-    with locks.device_to_ourselves():
-        watch = ForeignLoad()
-        found, notice = host_peaks.measure(), watch.notice()
-    why = f"{notice.message}: these peaks are too low, and the floor too high" if notice else ""
-    return found, why
-
-
-def _as_onnx(found: Artifact, workspace: Workspace, named: bool) -> Artifact | None:
-    """The artifact itself if it is ONNX, else the ONNX artifact of the same checkpoint and precision."""
-    from edgebench.errors import UsageError
-
-    for one in workspace.family(found) if found.format != "onnx" else [found]:
-        if one.format == "onnx" and one.precision == found.precision:
-            return one
-    if not named:
-        return None
-    fix = "`edgebench export --target onnx`, or name the ONNX artifact that it was made from"
-    raise UsageError(f"{found.path.name} is {found.format}: its layers are read from an ONNX of {found.precision}", fix)
-
-
-def _results(folder: Path) -> list[Result]:
-    from edgebench.errors import BadFile
-    from edgebench.results import store
-
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            found.append(store.read(path, samples=False))
-        except BadFile as error:
-            click.echo(f"left out: {error.message}", err=True)
-    return found
-
-
-def _was_here(result: Result) -> bool:
-    """Whether it was measured on a machine such as this one: its fingerprint has no name of a machine."""
-    from edgebench.machine.device import available_cores
-    from edgebench.machine.fingerprint import cpu_model
-
-    cpus = [launch.before.get("cpu") or {} for launch in result.launches]
-    same = {(cpu.get("model"), len(cpu.get("affinity") or ())) for cpu in cpus} == {(cpu_model(), available_cores())}
-    return same and result.job.evidence == "measured"
-
-
-def _with_ratios(entry: dict[str, Any]) -> dict[str, Any]:
+def _told(found: ModelFloor) -> dict[str, Any]:
+    """For --json: without what was not asked for, and with the ratio of each measurement to its floor."""
     from edgebench.records.jsonio import encode
 
-    def rows(measured: tuple[Held, ...]) -> list[dict[str, Any]]:
-        return [{**encode(one), "ratio": one.ratio} for one in measured]
+    def measured(where: DeviceFloor) -> list[dict[str, Any]]:
+        return [{**encode(one), "ratio": one.ratio} for one in where.measured]
 
-    shown = encode(entry)
-    if "measured" in entry:
-        shown["measured"] = rows(entry["measured"])
-    if "here" in entry:
-        shown["here"]["measured"] = rows(entry["here"]["measured"])
-    return shown
+    model = found.artifact
+    told: dict[str, Any] = {
+        "artifact": model.path.name, "model": model.model.name, "precision": model.precision, "batch": found.batch,
+    }  # fmt: skip
+    if there := found.device:
+        told |= {"device": there.profile.name, "title": there.profile.title, "floor": there.floor}
+        told["measured"] = measured(there)
+    if here := found.here:
+        told["here"] = {"floor": here.floor, "measured": measured(here), "notice": here.notice}
+    return told
 
 
-def _show(entry: dict[str, Any], count: int) -> None:
+def _show(found: ModelFloor, count: int) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    click.echo(f"{entry['artifact']} ({entry['precision']}), batch {entry['batch']}")
-    main = entry.get("floor") or entry["here"]["floor"]
-    if "floor" in entry:
-        click.echo(f"  on {entry['device']} ({entry['title']}): {_sentence(entry['floor'])}")
-        _show_held(entry["measured"], entry["device"])
+    click.echo(f"{found.artifact.path.name} ({found.artifact.precision}), batch {found.batch}")
+    main = (found.device or found.here).floor
+    if there := found.device:
+        click.echo(f"  on {there.profile.name} ({there.profile.title}): {_sentence(there.floor)}")
+        _show_held(there.measured, there.profile.name)
     if count:
         table = Table("layer", "operator", "MMACs", "weights KiB", "floor µs", "bound by", header_style="bold")
         for layer in sorted(main.layers, key=lambda one: one.floor_us, reverse=True)[:count]:
@@ -168,11 +96,11 @@ def _show(entry: dict[str, Any], count: int) -> None:
         Console(width=None if sys.stdout.isatty() else 200).print(table)
         if len(main.layers) > count:
             click.echo(f"  and {len(main.layers) - count} more layers: --layers {len(main.layers)}")
-    if "here" in entry:
-        click.echo(f"  on this machine: {_sentence(entry['here']['floor'])}")
-        if entry["here"]["notice"]:
-            click.echo(f"    {entry['here']['notice']}")
-        _show_held(entry["here"]["measured"], "this machine")
+    if here := found.here:
+        click.echo(f"  on this machine: {_sentence(here.floor)}")
+        if here.notice:
+            click.echo(f"    {here.notice}")
+        _show_held(here.measured, "this machine")
     click.echo("  a floor is no forecast: real latency is a multiple of it, and another multiple on every device")
 
 

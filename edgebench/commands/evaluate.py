@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,44 +55,43 @@ def command(
     time, the test split is read from the dataset and answered by the checkpoint, which takes torch; it is kept in the
     workspace. The accuracy goes into the report. Exit code 1 if an artifact could not be evaluated.
     """
-    import shutil
     import sys
 
     from rich.console import Console
 
     from edgebench import artifact
-    from edgebench.errors import UsageError
     from edgebench.records import jsonio
-    from edgebench.report.formats import printable
+    from edgebench.report import evaluations
+    from edgebench.training import evaluating
 
-    if images and save_images:
-        raise UsageError("--images and --save-images exclude each other", "copy the file")
     asked = RunOptions(**given, scenario="evaluate")
     asked.check()
     if host:
         artifacts = _remote.chosen(paths, workspace, asked.runtimes)
+        evaluating.need_one_checkpoint(artifacts, "--host")
     else:
         artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
-    if (save_images or host) and len({a.origin or a.identity for a in artifacts}) > 1:
-        option = "--host" if host else "--save-images"
-        raise UsageError(f"{option} is for the artifacts of one checkpoint", "name them")
-    files = {a.identity: images or _test_set(a, workspace) for a in artifacts}
-    if save_images:
-        save_images.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(next(iter(files.values())), save_images)
-        click.echo(f"test images: {save_images}", err=True)
+    files = _test_images(artifacts, workspace, images, save_images)
     if host:
         done, code = _there(host, config, device, artifacts, files[artifacts[0].identity], workspace)
     else:
         done, code = _here(device, artifacts, files, asked, workspace), 0
     if as_json:
-        click.echo(jsonio.dumps([_told(result) for result in done], indent=1))
+        click.echo(jsonio.dumps(list(map(evaluations.plain, done)), indent=1))
     else:
         shown = Console(width=None if sys.stdout.isatty() else 160)
-        shown.print(_table(done))
+        shown.print(evaluations.table(done))
         for result in done:
             if classes and result.evaluation:
-                shown.print(_class_table(result))
+                shown.print(evaluations.class_table(result))
+    _say_what_is_wrong(done)
+    if code or any(result.status != "ok" for result in done):
+        sys.exit(code or 1)
+
+
+def _say_what_is_wrong(done: list[Result]) -> None:
+    from edgebench.report.formats import printable
+
     for result in done:
         what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
         if result.status != "ok":
@@ -99,39 +99,28 @@ def command(
         for notice in result.notices:
             if notice.code == "unrepeatable":  # the others are about time, which is not what was asked for
                 click.echo(printable(f"warning: {what}: {notice.message} ({notice.remedy})"), err=True)
-    if code or any(result.status != "ok" for result in done):
-        sys.exit(code or 1)
 
 
 def _here(
     device: str | None, artifacts: list[Artifact], files: dict[str, Path], asked: RunOptions, workspace: Workspace
 ) -> list[Result]:
-    import os
-
     from rich.console import Console
 
-    from edgebench.machine.device import detect, load_profile, place
-    from edgebench.measuring import running
+    from edgebench.measuring.running import Planned
+    from edgebench.training import evaluating
 
-    profile = load_profile(device) if device else detect()
-    placement = place(profile, require_device=False, environ=os.environ)
-    console, done = Console(stderr=True), []
-    with console.status("asking the runtimes what they can open here") as status:
-        planned = running.plan(artifacts, profile, placement, asked)
+    current = ""
+    with Console(stderr=True).status("asking the runtimes what they can open here") as status:
 
-        def phase(said: str) -> None:
-            status.update(f"[{len(done) + 1}/{len(planned)}] {current}: {said}")
+        def started(item: Planned, number: int, of: int) -> None:
+            nonlocal current
+            current = f"[{number}/{of}] {item.artifact.path.name} on {item.job.runtime}"
 
-        waiting = "waiting: another edgebench is measuring on this machine"
-        for item in planned:
-            current = f"{item.artifact.path.name} on {item.job.runtime}"
-            done.append(
-                running.evaluate(
-                    item, files[item.artifact.identity], workspace.results, on_phase=phase,
-                    on_wait=lambda: status.update(waiting),
-                )
-            )  # fmt: skip
-    return done
+        return evaluating.evaluate(
+            artifacts, files, workspace, asked, device=device, on_start=started,
+            on_phase=lambda said: status.update(f"{current}: {said}"),
+            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
+        )  # fmt: skip
 
 
 def _there(
@@ -154,57 +143,20 @@ def _there(
         return _remote.carried_out(host, order, console, lambda text: status.update(escape(text)))
 
 
-def _test_set(found: Artifact, workspace: Workspace) -> Path:
-    """The file with the test split of an artifact's checkpoint; it is made once."""
+def _test_images(
+    artifacts: list[Artifact], workspace: Workspace, given: Path | None, save: Path | None
+) -> dict[str, Path]:
+    """The file with the images to judge each artifact by; reading them the first time is shown."""
     from edgebench.commands import _training
-    from edgebench.training import splits
+    from edgebench.training import evaluating
 
-    if workspace.test_set(found).is_file():
-        return workspace.test_set(found)
-    with _training.Progress() as progress:
-        progress.say("reading the test split, and torch's answers to it")
-        return splits.test_set(found, workspace, lambda done, total: progress.preparing("images", done, total))
-
-
-def _told(result: Result) -> dict[str, Any]:
-    return {
-        "model": result.artifact.model.name, "format": result.artifact.format, "runtime": result.job.runtime,
-        "precision": result.job.precision, "device": result.job.device, "compute": result.job.compute,
-        "evidence": result.evidence, "status": result.status, "message": result.message,
-        "evaluation": result.evaluation,
-    }  # fmt: skip
-
-
-def _table(results: list[Result]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from edgebench.report.formats import MISSING, printable
-
-    headings = ("model", "format", "runtime", "precision", "images", "accuracy", "95 %", "in torch", "as torch")
-    table = Table(*headings, header_style="bold", pad_edge=False)
-    for result in results:
-        found = result.evaluation
-        figures = [MISSING] * 5
-        if found:
-            low, high = found.accuracy_ci95
-            shares = (f"{found.accuracy:.2%}", f"{low:.2%} to {high:.2%}", found.torch_accuracy, found.torch_agreement)
-            figures = [f"{found.images:,}", *(s if isinstance(s, str) else f"{s:.2%}" for s in shares)]
-        job = result.job
-        names = (result.artifact.model.name, result.artifact.format, job.runtime, job.precision)
-        table.add_row(*(escape(printable(cell)) for cell in (*names, *figures)))
-    return table
-
-
-def _class_table(result: Result) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from edgebench.report.formats import MISSING, printable
-
-    title = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
-    table = Table("class", "images", "right", "accuracy", title=escape(printable(title)), title_justify="left")
-    for row in result.evaluation.classes:
-        share = f"{row.correct / row.images:.1%}" if row.images else MISSING
-        table.add_row(escape(printable(row.name)), str(row.images), str(row.correct), share)
-    return table
+    look_up = partial(evaluating.test_images, artifacts, workspace, given=given, save=save)
+    if given or all(workspace.test_set(found).is_file() for found in artifacts):
+        files = look_up()
+    else:
+        with _training.Progress() as progress:
+            progress.say("reading the test split, and torch's answers to it")
+            files = look_up(on_image=partial(progress.preparing, "images"))
+    if save:
+        click.echo(f"test images: {save}", err=True)
+    return files

@@ -1,0 +1,119 @@
+"""`estimate`: the floor under a model on a device and on this machine, held against what was measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgebench import artifact
+from edgebench.errors import BadFile, UsageError
+from edgebench.estimating import host_peaks, roofline
+from edgebench.estimating.host_peaks import HostPeaks
+from edgebench.estimating.onnx_layers import layers
+from edgebench.estimating.roofline import Floor, Held
+from edgebench.machine import locks
+from edgebench.machine.device import available_cores, load_profile
+from edgebench.machine.fingerprint import cpu_model
+from edgebench.machine.foreign_load import ForeignLoad
+from edgebench.machine.profiles import Profile
+from edgebench.records.result import Result
+from edgebench.records.workspace import Workspace
+from edgebench.results import store
+from edgebench.specs import Artifact
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFloor:
+    """The floor on a device, and the latencies that were measured there; `profile` is None for this machine.
+
+    `notice`: a sentence if other programs took their part of this machine's peaks.
+    """
+
+    profile: Profile | None
+    floor: Floor
+    measured: tuple[Held, ...]
+    notice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFloor:
+    """The floors under one model: `device`, where one was named, and `here`, this machine's."""
+
+    artifact: Artifact
+    batch: int
+    device: DeviceFloor | None
+    here: DeviceFloor | None
+
+
+def estimate(
+    artifacts: Sequence[Artifact], workspace: Workspace, *, device: str | None = None, batch: int = 1,
+    here: bool = True, named: bool = True, on_left_out: Callable[[str], None] = lambda sentence: None,
+) -> list[ModelFloor]:  # fmt: skip
+    """The floors under models on a device of this name, and `here` on this machine, whose peaks a benchmark measures.
+
+    The layers are read from ONNX: another artifact stands for the ONNX artifact of its checkpoint and precision; one
+    that has none is an error if it was `named`, else passed over. `on_left_out` hears of results that cannot be read.
+    Raises UsageError where nothing is to be estimated.
+    """
+    if not (device or here):
+        raise UsageError("--no-here leaves no device to estimate for", "--device PROFILE")
+    profile = load_profile(device) if device else None
+    found = [one for given in artifacts if (one := _as_onnx(given, workspace, named))]
+    models = list({one.identity: one for one in found}.values())
+    if not models:
+        raise UsageError("there is no ONNX artifact, by which layers are read", "`edgebench export --target onnx`")
+    results = _results(workspace, on_left_out)
+    measured: tuple[HostPeaks, str] | None = None
+    made = []
+    for model in models:
+        graph = layers(artifact.model_file(model, ".onnx"), batch)
+        there = mine = None
+        if profile:
+            floor = roofline.floor(graph, roofline.of_profile(profile))
+            held = roofline.held([r for r in results if r.job.device == profile.name], model, batch, floor.floor_ms)
+            there = DeviceFloor(profile=profile, floor=floor, measured=held)
+        if here:
+            peaks, notice = measured = measured or _benchmark()
+            floor = roofline.floor(graph, roofline.of_host(peaks))
+            held = roofline.held([r for r in results if _was_here(r)], model, batch, floor.floor_ms)
+            mine = DeviceFloor(profile=None, floor=floor, measured=held, notice=notice)
+        made.append(ModelFloor(artifact=model, batch=batch, device=there, here=mine))
+    return made
+
+
+def _benchmark() -> tuple[HostPeaks, str]:
+    """This machine's peaks, and a sentence if other programs took their part of them."""
+    with locks.device_to_ourselves():
+        watch = ForeignLoad()
+        found, notice = host_peaks.measure(), watch.notice()
+    why = f"{notice.message}: these peaks are too low, and the floor too high" if notice else ""
+    return found, why
+
+
+def _as_onnx(found: Artifact, workspace: Workspace, named: bool) -> Artifact | None:
+    """The artifact itself if it is ONNX, else the ONNX artifact of the same checkpoint and precision."""
+    for one in workspace.family(found) if found.format != "onnx" else [found]:
+        if one.format == "onnx" and one.precision == found.precision:
+            return one
+    if not named:
+        return None
+    fix = "`edgebench export --target onnx`, or name the ONNX artifact that it was made from"
+    raise UsageError(f"{found.path.name} is {found.format}: its layers are read from an ONNX of {found.precision}", fix)
+
+
+def _results(workspace: Workspace, on_left_out: Callable[[str], None]) -> list[Result]:
+    found = []
+    for path in sorted(workspace.results.glob("*.json")):
+        try:
+            found.append(store.read(path, samples=False))
+        except BadFile as error:
+            on_left_out(f"left out: {error.message}")
+    return found
+
+
+def _was_here(result: Result) -> bool:
+    """Whether it was measured on the CPU of a machine such as this one: its fingerprint has no name of a machine."""
+    if result.job.compute != "cpu" or result.job.evidence != "measured":
+        return False
+    cpus = [launch.before.get("cpu") or {} for launch in result.launches]
+    return {(cpu.get("model"), len(cpu.get("affinity") or ())) for cpu in cpus} == {(cpu_model(), available_cores())}
