@@ -7,6 +7,7 @@ import inspect
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -17,9 +18,12 @@ import edgebench
 from edgebench.boards import fleet
 from edgebench.choosing.limits import Limits
 from edgebench.cli import COMMANDS, cli
+from edgebench.errors import Unsupported
 from edgebench.machine import registry
-from edgebench.machine.device import profile_names
+from edgebench.machine.device import load_profile, profile_names
+from edgebench.machine.power.place import Place
 from edgebench.records.notices import KINDS
+from edgebench.records.options import options_of
 from edgebench.sweeping import plan
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -189,6 +193,27 @@ def test_the_example_of_a_plan_and_that_of_a_fleet_are_read(tmp_path: Path) -> N
     assert set(plan.LISTS) | set(plan.TABLES) <= set(told), "the example shows every list and table"
     boards = fleet.read(tmp_path / "fleet.toml").boards
     assert [board.name for board in boards] == ["orin-1", "my-pi"]
+
+
+def test_the_meter_and_the_scenario_of_the_guide_work(tmp_path: Path) -> None:
+    meter, scenario = {"__name__": "rover_meter"}, {"__name__": "rover_scenario"}
+    examples = re.findall(r"```python\n(.*?)```", (GUIDE / "extend.md").read_text(), re.DOTALL)
+    for code, names in zip(examples, (meter, scenario), strict=True):
+        exec(compile(code, "extend.md", "exec", dont_inherit=True), names)
+    place = Place(load_profile("cpu"), root=tmp_path)
+    with pytest.raises(Unsupported, match="does not exist"):
+        meter["RoverMeter"](place)
+    sensor = tmp_path / "sys/kernel/rover/power_mw"
+    sensor.parent.mkdir(parents=True)
+    sensor.write_text("4200\n")
+    assert meter["RoverMeter"](place).read().total_mw == 4200
+
+    ran: list[dict] = []
+    job = SimpleNamespace(warmup_s=0.0, duration_s=0.02, max_iterations=100, own={"pause_ms": 1.0})
+    session = SimpleNamespace(run=ran.append)
+    measured = scenario["SCENARIO"].perform(session, [{"image": 1}], job, print)
+    assert 1 <= len(measured.samples.latency_ns) < len(ran)
+    assert [each.flag for each in options_of(scenario["SCENARIO"].options)] == ["--pause-ms"]
 
 
 def test_every_function_of_the_api_is_documented_with_parameters_that_it_has() -> None:
