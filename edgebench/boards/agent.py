@@ -1,10 +1,10 @@
-"""What runs on a board: it answers the desk over one ssh connection, and holds files and jobs between connections.
+"""The program on a board that answers the desk over one ssh connection; files and jobs stay between connections.
 
     python -m edgebench.boards.agent
 
-A request is a line of JSON on stdin, `put` followed by the bytes of the file; answers are such lines on stdout,
-`result` followed by the bytes of one. It ends with its stdin, or when the desk has not said a word for LEASE_S. The
-measuring itself (engines/supervisor.py) goes on without it, so that a link may drop.
+A request is a line of JSON on stdin; `put` is followed by the bytes of the file. Answers are such lines on stdout; a
+`result` is followed by its bytes. The agent ends with its stdin, or when the desk has been silent for LEASE_S. The
+measuring itself (supervisor.py) continues without it, so that the link may drop.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from edgebench.machine.packing import code_digest
 from edgebench.records import digests
 
 ROOT = Path("~/.local/share/edgebench")
-LEASE_S = 60.0  # the desk says something every few seconds; a link that died in silence must not keep us here
-POLL_S = 0.3  # how often a follower looks for news: one stat() of two files
+LEASE_S = 60.0  # the desk sends something every few seconds; a link that died silently must not keep this process
+POLL_S = 0.3  # how often a follower checks for news: one stat() of two files
 BEAT_S = 3.0
-SPARE_BYTES = 8 * 2**20  # left free beside the files, for the results
-KEPT_S = 30 * 24 * 3600  # files and finished jobs that nobody asked for in this time are removed
+SPARE_BYTES = 8 * 2**20  # kept free for the results
+KEPT_S = 30 * 24 * 3600  # files and finished jobs that were not used for this time are removed
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
-class Board:
-    """The requests, by name; each takes the request and yields its answers."""
+class Agent:
+    """Answers requests: the method do_NAME answers the request NAME."""
 
     def __init__(self, root: Path) -> None:
         self.files, self.jobs = root / "files", root / "jobs"
@@ -50,7 +50,7 @@ class Board:
         self._remove_old()
 
     def serve(self) -> None:
-        """Answer until the desk is done."""
+        """Answer requests until the desk ends the connection."""
         hello = {"edgebench": __version__, "code": code_digest(), "clock": time.time()}
         self._desk.tell(hello)
         while (request := self._desk.hear(LEASE_S)) is not None:
@@ -61,10 +61,10 @@ class Board:
             except OSError as error:
                 self._desk.tell({"error": f"{error.filename or self.files}: {error.strerror}", "fix": _remedy(error)})
             except (AttributeError, KeyError, TypeError, ValueError) as error:
-                self._desk.tell({"error": f"that is no request: {type(error).__name__}: {error}"})
+                self._desk.tell({"error": f"this is not a valid request: {type(error).__name__}: {error}"})
 
     def do_lacks(self, request: Mapping[str, Any]) -> None:
-        """Which of these files are to be sent: those that are not here whole. Damaged ones are removed."""
+        """Which of these files must be sent: those that are missing or damaged. Damaged ones are removed."""
         lacks = {}
         for sha256, size in request["files"].items():
             path = self._file(sha256)
@@ -83,7 +83,7 @@ class Board:
         self._desk.tell({"lacks": sorted(lacks)})
 
     def do_put(self, request: Mapping[str, Any]) -> None:
-        """Take in a file. It counts once it is whole, on disk, and has the sha256 that it came under."""
+        """Store a file. It counts only when it is whole, on disk, and has the announced sha256."""
         path, left, digest = self._file(request["sha256"]), int(request["size"]), hashlib.sha256()
         handle, partial = tempfile.mkstemp(dir=self.files, prefix=".partial-")
         try:
@@ -99,7 +99,7 @@ class Board:
                 raise EdgebenchError("a file arrived damaged", "run it again")
             os.replace(partial, path)
         except OSError as error:
-            # What is left of the file is still under way and would be taken for requests: this connection is done.
+            # The rest of the file is still arriving and would be taken for requests: end this connection.
             self._desk.tell({"error": f"it cannot store a file: {error.strerror}", "fix": _remedy(error)})
             raise SystemExit(1) from None
         finally:
@@ -107,7 +107,7 @@ class Board:
         self._desk.tell({})
 
     def do_start(self, request: Mapping[str, Any]) -> None:
-        """Start a job, unless it is already here: then it is the one that is followed."""
+        """Start a job. If it is already here, it is not started again."""
         folder = self._job(request)
         known = folder.exists()
         if not known:
@@ -133,11 +133,11 @@ class Board:
                 _lay(self._file(sha256), inside / _checked(file))
 
     def do_follow(self, request: Mapping[str, Any]) -> None:
-        """Tell the news of a job as they come, from the places `at` on, until it has ended or the desk interrupts."""
+        """Send the news of a job as they come, from the file positions `at` on, until it ends or the desk stops it."""
         folder, at = self._job(request), {name: int(request["at"].get(name, 0)) for name in ("progress", "log")}
         heard, told = time.monotonic(), time.monotonic()
         while True:
-            ended = supervisor.ended(folder)  # before the news are read, so that none can follow it
+            ended = supervisor.ended(folder)  # before reading the news, so that none can come after it
             for event in supervisor.news(folder, at):
                 told = time.monotonic()
                 if "result" in event:
@@ -163,25 +163,25 @@ class Board:
 
     def _send_result(self, folder: Path, name: str, at: Mapping[str, int]) -> None:
         text = (supervisor.results(folder) / _checked(name)).read_text(encoding="utf-8")
-        # Where it lay is of no use elsewhere, and the home's path has a user's name in it.
+        # Paths of this board are useless elsewhere, and the home's path has the user's name in it.
         for path, short in ((f"{folder / 'folders'}/", ""), (f"{Path.home()}/", "~/")):
             text = text.replace(json.dumps(path)[1:-1], short)
         content = text.encode()
         self._desk.tell({"result": len(content), "at": at}, content)
 
     def do_stop(self, request: Mapping[str, Any]) -> None:
-        """End a job that is not being followed; it keeps the results that it has."""
+        """End a job that is not being followed; it keeps its results."""
         supervisor.stop(self._job(request))
         self._desk.tell({})
 
     def do_probe(self, request: Mapping[str, Any]) -> None:
-        """What is wrong with each of these runtimes here; "" where it works."""
+        """The fault of each of these runtimes here, "" if it works."""
         from edgebench.measuring import process
 
         self._desk.tell({"probes": {found.name: found.error for found in process.probe_all(list(request["runtimes"]))}})
 
     def do_restore(self, request: Mapping[str, Any]) -> None:
-        """Put back the settings that a killed run has left behind; "" if there are none."""
+        """Put back the settings that a killed run changed; "" if there are none."""
         from edgebench.machine import clocks
 
         self._desk.tell({"done": clocks.restore()})
@@ -195,7 +195,7 @@ class Board:
 
     def _file(self, sha256: str) -> Path:
         if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            raise EdgebenchError(f"{sha256!r} is no sha256")
+            raise EdgebenchError(f"{sha256!r} is not a sha256")
         return self.files / sha256
 
     def _job(self, request: Mapping[str, Any]) -> Path:
@@ -204,7 +204,7 @@ class Board:
     def _remove_old(self) -> None:
         old = time.time() - KEPT_S
         for path in self.files.iterdir():
-            with contextlib.suppress(OSError):  # another connection may be removing it as well
+            with contextlib.suppress(OSError):  # another connection may be removing it too
                 limit = old if _SHA256.fullmatch(path.name) else time.time() - 24 * 3600
                 if path.stat().st_mtime < limit:
                     path.unlink()
@@ -214,7 +214,7 @@ class Board:
 
 
 class Desk:
-    """The other side: our stdin and stdout, as lines of JSON and bytes between them."""
+    """The other side: lines of JSON, and bytes between them, on this process's stdin and stdout."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -224,11 +224,11 @@ class Desk:
         sys.stdout.buffer.flush()
 
     def waiting(self, limit_s: float) -> bool:
-        """Whether the desk says something, or is gone, within this time."""
+        """Whether the desk sends something, or closes, within this time."""
         return bool(self._buffer) or bool(select.select([0], [], [], limit_s)[0])
 
     def hear(self, limit_s: float) -> dict[str, Any] | None:
-        """The next request; None if there is none, for the desk has gone, or none comes in time."""
+        """The next request; None if the desk has closed the connection or sends none in time."""
         while b"\n" not in self._buffer:
             block = os.read(0, 1 << 16) if select.select([0], [], [], limit_s)[0] else b""
             if not block:
@@ -238,7 +238,7 @@ class Desk:
         return json.loads(line)
 
     def read(self, count: int, limit_s: float) -> bytes:
-        """At most `count` bytes of what follows a request. Ends this process if the desk is gone."""
+        """At most `count` of the bytes that follow a request. Ends this process if the desk is gone."""
         block, self._buffer = self._buffer[:count], self._buffer[count:]
         if not block and select.select([0], [], [], limit_s)[0]:
             block = os.read(0, count)
@@ -255,13 +255,13 @@ def _lay(file: Path, where: Path) -> None:
 
 
 def _refuse(request: Mapping[str, Any]) -> None:
-    raise EdgebenchError(f"{request.get('do')!r} is no request")
+    raise EdgebenchError(f"{request.get('do')!r} is not a request")
 
 
 def _checked(name: str) -> str:
-    """The name of a file or folder in ours; one that could lead elsewhere is refused."""
+    """A file or folder name, refused if it could lead out of the agent's folder."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise EdgebenchError(f"{name!r} is no name for a file here")
+        raise EdgebenchError(f"{name!r} is not an allowed file name")
     return name
 
 
@@ -273,5 +273,5 @@ def _remedy(error: OSError) -> str:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # the desk has gone
-        Board(ROOT.expanduser()).serve()
+    with contextlib.suppress(BrokenPipeError):  # the desk is gone
+        Agent(ROOT.expanduser()).serve()

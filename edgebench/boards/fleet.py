@@ -1,4 +1,4 @@
-"""One plan on several boards at once: the file that lists them, and the state of each while they measure."""
+"""Measures on several boards at once: the file that lists them, and the state of each board during the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Board:
-    """A board of the fleet. `name` stands in the results; `run` are options of `edgebench run` for it alone."""
+    """A board of the fleet. `name` appears in the results; `run`: options of `edgebench run` for this board only."""
 
     name: str
     host: str
@@ -32,18 +32,18 @@ class Board:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The boards, and the options of `edgebench run` that are the same for all of them."""
+    """The boards, and the options of `edgebench run` that all of them share."""
 
     boards: tuple[Board, ...]
     run: dict[str, Any] = field(default_factory=dict)
 
     def options(self, board: Board) -> dict[str, Any]:
-        """What is asked of one board: its own options come before those of all."""
+        """The options for one board: its own take precedence over the shared ones."""
         return {**({"device": board.device} if board.device else {}), **self.run, **board.run}
 
 
 def read(path: Path) -> Fleet:
-    """The fleet that a TOML file lists. Raises BadFile for what it cannot mean, UsageError for what is no host."""
+    """The fleet that a TOML file lists. Raises BadFile for a wrong value, UsageError for an invalid host."""
     told = toml.read(path, example="docs/guide/fleet.md has an example")
     schema = told.pop("schema", None)
     if type(schema) is not int or schema != SCHEMA:
@@ -61,9 +61,11 @@ def read(path: Path) -> Fleet:
     names = [board.name for board in fleet.boards]
     for name in names:
         if not _NAME.fullmatch(name):
-            raise BadFile(f"{path}: the name {name!r} is not made of letters, digits, '.', '_' and '-'", "name it so")
+            raise BadFile(
+                f"{path}: the name {name!r} may have only letters, digits, '.', '_' and '-'", "rename the board"
+            )
         if names.count(name) > 1:
-            raise BadFile(f"{path}: two boards are called {name}", "give each a name of its own")
+            raise BadFile(f"{path}: two boards are called {name}", "give each its own name")
     for board in fleet.boards:
         Host(board.host)
     return fleet
@@ -71,7 +73,7 @@ def read(path: Path) -> Fleet:
 
 @dataclass(kw_only=True)
 class State:
-    """How it goes on one board. `doing` is for the moment; `message` says why it failed."""
+    """The progress of one board. `doing`: its present step; `message`: why it failed."""
 
     board: Board
     state: Literal["waiting", "running", "done", "failed", "interrupted"] = "waiting"
@@ -84,16 +86,16 @@ def measure(
     boards: Sequence[tuple[State, Host, remote_run.Order]], *, changed: Callable[[], None], stopped: Callable[[], bool],
     came: Callable[[State, Result, Path], None] = lambda state, result, path: None,
 ) -> None:  # fmt: skip
-    """Have each order carried out on its board, all at once. What goes wrong with one stays in its state.
+    """Run each order on its board, all at the same time. A failure of one is kept in its state.
 
-    The callbacks are called from several threads. A board measures one thing at a time: it has a lock for that.
+    The callbacks are called from several threads. A board measures one thing at a time, by a lock.
     """
     threads = [
         threading.Thread(target=_one, args=(state, host, order, changed, stopped, came), name=state.board.name)
         for state, host, order in boards
     ]
     for thread in threads:
-        thread.daemon = True  # a second Ctrl-C need not wait for them
+        thread.daemon = True  # a second Ctrl-C must not wait for them
         thread.start()
     for thread in threads:
         while thread.is_alive():

@@ -1,7 +1,7 @@
-"""The program that sets edgebench up on a board: sent there as text, it needs nothing but Python's standard library.
+"""The program that sets edgebench up on a board. It is sent there as text and needs only Python's standard library.
 
-`main` is called with what is asked, as JSON, by a last line that the desk adds (provision.py). It answers with lines of
-JSON: {"say": …} as it goes on, then {"facts": …}, {"done": …} or {"error": …, "fix": …}.
+The desk (provision.py) appends a line that calls `main` with the request as JSON. The program answers with lines of
+JSON: {"say": …} on its progress, then {"facts": …}, {"done": …} or {"error": …, "fix": …}.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-NEEDED_BYTES = 400 * 2**20  # numpy and a runtime, unpacked, and their wheels meanwhile
+NEEDED_BYTES = 400 * 2**20  # for numpy and a runtime, unpacked, together with their wheels
 NO_NETWORK = ("No matching distribution found", "Could not fetch URL", "NewConnectionError", "ConnectTimeoutError")
 
 
 class Failure(Exception):
-    """What is wrong, and the fix."""
+    """A foreseen failure: its message, and the fix."""
 
 
 def main(asked: str) -> None:
@@ -35,7 +35,7 @@ def main(asked: str) -> None:
     except Failure as failure:
         tell(error=failure.args[0], fix=failure.args[1])
     except OSError as error:
-        tell(error=f"{error.filename or root}: {error.strerror}", fix="mend this there, then set it up again")
+        tell(error=f"{error.filename or root}: {error.strerror}", fix="correct this there, then set it up again")
 
 
 def tell(**answer: Any) -> None:
@@ -69,7 +69,7 @@ def look(root: Path, modules: list[str]) -> dict[str, Any]:
 
 
 def install(root: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Make the virtual environment, unless there is one that works, and install what is asked."""
+    """Make the virtual environment, unless a working one is there, and install what is requested."""
     free = shutil.disk_usage(root).free
     venv, python, wished = root / "venv", str(root / "venv" / "bin" / "python"), given["wished"]
     if not usable(venv, given["system_site_packages"]):
@@ -87,7 +87,7 @@ def install(root: Path, given: dict[str, Any]) -> dict[str, Any]:
         wheel.write_bytes(base64.b64decode(given["wheel"]))
         pip = [python, "-m", "pip"]
         if any(venv.glob("lib/*/site-packages/edgebench-*")):
-            # Of the same version, but maybe of other code: pip would leave it as it is.
+            # It may be of the same version but of other code, and pip would not replace it.
             run([*pip, "uninstall", "--yes", "edgebench"], environment)
         run([*pip, "install", "--retries", "1", "--timeout", "20", str(wheel), *wished["requirements"]], environment)
     partial = root / ".setup.json"
@@ -97,7 +97,7 @@ def install(root: Path, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def usable(venv: Path, system_site_packages: bool) -> bool:
-    """Whether a virtual environment of this kind is there, with a pip."""
+    """Whether a virtual environment of this kind is there and has pip."""
     try:
         told = (venv / "pyvenv.cfg").read_text().lower().replace(" ", "")
         tried = subprocess.run([str(venv / "bin" / "python"), "-c", "import pip"], capture_output=True)
@@ -117,11 +117,11 @@ def make_environment(venv: Path, system_site_packages: bool) -> None:
             raise Failure(
                 "its Python cannot make virtual environments", f"there: sudo apt install python{version}-venv"
             )
-        raise Failure(f"it cannot make a virtual environment: {last(said)}", "see whether there is space in its home")
+        raise Failure(f"it cannot make a virtual environment: {last(said)}", "check whether its home has free space")
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
-    """Run pip, passing on what it says."""
+    """Run pip, and pass its output on."""
     said = []
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -132,11 +132,11 @@ def run(command: list[str], environment: dict[str, str]) -> None:
     if process.wait():
         text = "\n".join(said)
         if "No space left" in text or "quota exceeded" in text:
-            raise Failure("its disk is full", "free some space there, in its /tmp too")
+            raise Failure("its disk is full", "free some space there, also in its /tmp")
         if any(sign in text for sign in NO_NETWORK):
-            fix = "connect it, or tell pip there of an index or a folder of wheels (~/.config/pip/pip.conf)"
-            raise Failure(f"pip there finds no package index, or not what it needs in it: {last(text)}", fix)
-        raise Failure(f"pip there failed: {last(text)}", f"there: {' '.join(command[:4])} … shows the whole story")
+            fix = "connect it, or configure an index or a folder of wheels for pip there (~/.config/pip/pip.conf)"
+            raise Failure(f"pip there finds no package index, or not the packages it needs: {last(text)}", fix)
+        raise Failure(f"pip there failed: {last(text)}", f"there: {' '.join(command[:4])} … shows the whole output")
 
 
 def last(said: str) -> str:

@@ -1,4 +1,4 @@
-"""Setting edgebench up on a board over ssh: what fits it, what would be done, and doing it."""
+"""Sets edgebench up on a board over ssh: plans what the board needs, and installs it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ROOT = "~/.local/share/edgebench"
 SILENCE_LIMIT_S = 1800.0  # pip may have to compile something on a slow board
 USUAL_CUDA = "12"  # where the board does not tell the major version of its own
 READY = b"edgebench installer"
-# One argument for sh, in which nothing varies. python3 first: it is the system's own, with the system's libraries.
+# One constant argument for sh. python3 comes first: it is the system's own, with the system's libraries.
 INSTALL = """exec sh -c 'cd / && for p in python3 python3.10 python3.11 python3.12 python3.13; do \
 command -v "$p" >/dev/null 2>&1 && "$p" -c "import sys; sys.exit(sys.version_info < (3, 10))" 2>/dev/null \
 && exec "$p" -; done; python3 -V 2>&1 || echo "no Python"'"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to be done on a board: `needed` is False where all of it was done before."""
+class SetupPlan:
+    """What must be done on a board; `needed` is False if all of it was done before."""
 
     python: str
     machine: str
@@ -44,11 +44,11 @@ class Plan:
         return {"code": packing.code_digest(), "python": self.python, "requirements": list(self.requirements)}
 
 
-def plan(host: Host, runtimes: Sequence[str] = ()) -> Plan:
-    """Look at the board and say what it needs. Raises EdgebenchError if it cannot be reached or has no fit Python.
+def plan(host: Host, runtimes: Sequence[str] = ()) -> SetupPlan:
+    """Inspect the board and plan what it needs. Raises EdgebenchError if it is unreachable or has no suitable Python.
 
-    Where no runtime is named, those of its profile are meant whose library its system has, and the first that pip can
-    install.
+    If no runtime is named, the plan has those of the board's profile whose library its system has, and the first one
+    that pip can install.
     """
     chosen = tuple(registry.canonical("runtimes", name) for name in runtimes)
     stated: dict[str, RuntimeFacts] = registry.all_facts("runtimes")
@@ -64,7 +64,7 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> Plan:
         chosen = (*there, *[name for name in fit if not stated[name].system_module][:1])
     cuda = re.match(r"\d{1,3}", str(seen["cuda"]))
     major = cuda[0] if cuda else USUAL_CUDA
-    made = Plan(
+    made = SetupPlan(
         python=str(seen["python"]),
         machine=str(seen["machine"]),
         device=profile.name,
@@ -76,8 +76,8 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> Plan:
     return made if seen["before"] != made.wished else replace(made, needed=False)
 
 
-def carry_out(host: Host, plan: Plan, say: Callable[[str], None]) -> None:
-    """Do what is planned, then see that a run would find what it needs. Raises EdgebenchError."""
+def carry_out(host: Host, plan: SetupPlan, say: Callable[[str], None]) -> None:
+    """Do what is planned, then check that the runtimes work there. Raises EdgebenchError."""
     if plan.needed:
         name, content = packing.wheel()
         asked = {
@@ -85,13 +85,13 @@ def carry_out(host: Host, plan: Plan, say: Callable[[str], None]) -> None:
             "system_site_packages": plan.system_site_packages,
         }  # fmt: skip
         _converse(host, asked, say)
-    say("looking whether it works")
+    say("checking that it works")
     with Connection(host) as connection:
         connection.greet()
         probes = connection.ask("probe", runtimes=list(plan.runtimes))["probes"]
     for name, error in probes.items():
         if error:
-            raise EdgebenchError(f"{host.name}: {name} was installed, but does not work: {error}", "see to it there")
+            raise EdgebenchError(f"{host.name}: {name} was installed, but does not work: {error}", "correct this there")
 
 
 def _converse(host: Host, asked: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _converse(host: Host, asked: dict[str, Any], say: Callable[[str], None]) -> 
 
 
 def _recognised(device_tree: Sequence[str]) -> Profile:
-    """The profile of the board with these entries of /proc/device-tree/compatible; `cpu` where there is none."""
+    """The profile of the board with these entries of /proc/device-tree/compatible; `cpu` if no profile has them."""
     for profile in map(load_profile, profile_names()):
         if any(fnmatchcase(entry, glob) for glob in profile.match.device_tree for entry in device_tree):
             return profile

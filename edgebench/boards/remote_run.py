@@ -1,4 +1,4 @@
-"""A run on a board over ssh: what it needs is sent, the job goes on without the link, its results come home."""
+"""Runs one job on a board over ssh: sends its files, follows it across lost connections, fetches its results."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact
 
-PATIENCE_S = 900.0  # how long a lost link is tried again, the job going on there meanwhile
+PATIENCE_S = 900.0  # how long to reconnect after a lost link, while the job continues there
 LONGEST_PAUSE_S = 30.0
-ALIVE_S = 5.0  # how often the board hears that we are still here
-SILENCE_LIMIT_S = 30.0  # the board says something every 3 s
+ALIVE_S = 5.0  # how often the desk sends a sign of life
+SILENCE_LIMIT_S = 30.0  # the board sends something every 3 s
 LOOK_S = 0.5
-INTERRUPTED = 130  # the exit code by which a shell tells of SIGINT
+INTERRUPTED = 130  # a shell's exit code for SIGINT
 _RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a board is asked for: `edgebench run` or `evaluate` with these arguments, and the artifacts.
+    """The job for a board: `edgebench run` or `evaluate` with these arguments, and the artifacts.
 
-    `folder` is where results go, `board` what the board is called in them. `images` is a file for `--images`.
+    `folder`: where the results are saved; `board`: the board's name in them; `images`: a file for `--images`.
     """
 
     arguments: tuple[str, ...]
@@ -43,7 +43,7 @@ class Order:
 
     @property
     def identity(self) -> str:
-        """The job's name on the board: the same order by the same desk finds the job that it began."""
+        """The job's name on the board: the same order from the same desk finds the job that it started."""
         desk = [str(self.folder.resolve()), platform.node()]
         asked = [list(self.arguments), [artifact.identity for artifact in self.artifacts], self.board, desk]
         return digests.of_bytes(json.dumps(asked).encode())[:32]
@@ -51,7 +51,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Watch:
-    """Whom to tell what: a `status` for the moment, a `line` that the board printed, a `result` and its file."""
+    """Callbacks: the present `status`, a `line` that the board printed, a `result` and its file, whether to stop."""
 
     status: Callable[[str], None] = lambda text: None
     line: Callable[[str], None] = lambda text: None
@@ -60,8 +60,8 @@ class Watch:
 
 
 @dataclass
-class _Job:
-    """What is known of a job under way; it outlives a connection."""
+class _JobState:
+    """What is known of a running job, across connections."""
 
     started: bool = False
     told_to_stop: bool = False
@@ -70,22 +70,22 @@ class _Job:
 
 
 def run(host: Host, order: Order, watch: Watch) -> int | None:
-    """Have the order carried out on `host`, through as many connections as it takes. Returns the exit code there.
+    """Run the order on `host`, over as many connections as necessary. Returns the exit code, None if it was killed.
 
-    None is a job that something on the board killed. Each result is in `order.folder` before the next. Until the job
-    has started, every failure is raised; after that, a lost link is tried again. When the job's results are home, it is
-    removed from the board; until then the same order picks them up.
+    Each result is saved in `order.folder` before the next one comes. Before the job has started, every failure is
+    raised; afterwards, a lost link is reconnected. When all results have arrived, the job is removed from the board;
+    until then, the same order fetches them.
     """
     order.folder.mkdir(parents=True, exist_ok=True)
-    job = _Job()
+    job = _JobState()
     _patiently(host, job, watch, lambda connection: _carry_out(connection, order, job, watch))
     if job.started:
         _patiently(host, job, watch, lambda connection: connection.ask("forget", job=order.identity))
     return job.exit_code
 
 
-def _patiently(host: Host, job: _Job, watch: Watch, act: Callable[[Connection], object]) -> None:
-    """Do something over a connection; over new ones, with growing pauses, once the job has started there."""
+def _patiently(host: Host, job: _JobState, watch: Watch, act: Callable[[Connection], object]) -> None:
+    """Do something over a connection. Once the job has started, a lost connection is replaced, after growing pauses."""
     deadline, pause_s = None, 1.0
     while True:
         began = time.monotonic()
@@ -99,21 +99,21 @@ def _patiently(host: Host, job: _Job, watch: Watch, act: Callable[[Connection], 
             if not job.started:
                 raise
             now = time.monotonic()
-            if now - began > LONGEST_PAUSE_S:  # it had worked for a while
+            if now - began > LONGEST_PAUSE_S:  # the connection had worked for a while
                 deadline, pause_s = None, 1.0
             deadline = deadline or now + PATIENCE_S
             if now > deadline or watch.stopped():
                 raise EdgebenchError(
-                    f"{lost.message}; the job goes on there",
-                    "the same command fetches its results once it can connect",
+                    f"{lost.message}; the job continues there",
+                    "repeat the command: it fetches the results once it can connect",
                 ) from None
-            watch.status(f"the link is lost, the job goes on; trying again ({lost.message})")
+            watch.status(f"the link is lost, the job continues; trying again ({lost.message})")
             while time.monotonic() < now + pause_s and not watch.stopped():
                 time.sleep(0.1)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-def _carry_out(connection: Connection, order: Order, job: _Job, watch: Watch) -> None:
+def _carry_out(connection: Connection, order: Order, job: _JobState, watch: Watch) -> None:
     contents, files = _contents(order.artifacts)
     images = digests.of_file(order.images) if order.images else None
     if order.images and images:
@@ -126,13 +126,13 @@ def _carry_out(connection: Connection, order: Order, job: _Job, watch: Watch) ->
     arguments = list(order.arguments)
     answer = connection.ask("start", job=order.identity, arguments=arguments, folders=contents, images=images)
     if answer.get("known") and not job.started:
-        watch.line("this job was begun there before, and its results were not fetched: picking it up")
+        watch.line("this job was started there before, and its results were not fetched: picking it up")
     job.started = True
     _follow(connection, order, job, watch)
 
 
 def _contents(artifacts: Sequence[Artifact]) -> tuple[dict[str, dict[str, str]], dict[str, Path]]:
-    """The folders as they shall lie there, file name to sha256; and of each sha256 a file that has it."""
+    """The folders to make there (folder → file name → sha256), and for each sha256 a local file that has it."""
     contents: dict[str, dict[str, str]] = {}
     files: dict[str, Path] = {}
     for artifact in artifacts:
@@ -157,8 +157,8 @@ def _send(connection: Connection, files: Mapping[str, Path], watch: Watch) -> No
         connection.send(files[sha256], sha256)
 
 
-def _follow(connection: Connection, order: Order, job: _Job, watch: Watch) -> None:
-    """Hear the news of the job until it has ended, and keep its results."""
+def _follow(connection: Connection, order: Order, job: _JobState, watch: Watch) -> None:
+    """Receive the news of the job until it has ended, and save its results."""
     connection.tell({"do": "follow", "job": order.identity, "at": job.at})
     said = heard = time.monotonic()
     while True:
@@ -172,7 +172,7 @@ def _follow(connection: Connection, order: Order, job: _Job, watch: Watch) -> No
             said = now
         if not connection.waiting(LOOK_S):
             if now - heard > SILENCE_LIMIT_S:
-                raise LinkLost(f"{connection.host.name} has gone silent")
+                raise LinkLost(f"{connection.host.name} does not answer any more")
             continue
         heard, event = now, connection.hear(SILENCE_LIMIT_S)
         if "result" in event:
@@ -190,7 +190,7 @@ def _follow(connection: Connection, order: Order, job: _Job, watch: Watch) -> No
 
 
 def _keep(content: bytes, connection: Connection, order: Order, watch: Watch) -> None:
-    """Save a result that came from elsewhere: whole, of an artifact that was sent, and under a name of ours."""
+    """Save a result from the board, if it is whole and of an artifact that was sent; the desk chooses its file name."""
     where = f"a result from {order.board}"
     try:
         result = jsonio.decode(Result, json.loads(content), where)
@@ -199,7 +199,7 @@ def _keep(content: bytes, connection: Connection, order: Order, watch: Watch) ->
         raise BadFile(f"{where} is damaged: {error}", "run it again") from None
     ours = next((a for a in order.artifacts if a.identity == result.artifact.identity == result.job.artifact), None)
     if ours is None or not _RUNTIME.fullmatch(result.job.runtime):
-        raise BadFile(f"{order.board} sent a result of something that it was not asked for", "is it the right board?")
+        raise BadFile(f"{order.board} sent a result that was not requested", "is it the right board?")
     moment = created.isoformat(timespec="microseconds")
     result = replace(result, artifact=replace(ours, path=Path()), host=order.board, created=moment)
     watch.result(result, store.save(result, order.folder))

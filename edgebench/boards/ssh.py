@@ -1,4 +1,4 @@
-"""The desk's end of a connection to a board: OpenSSH's own client, so that config, keys and jump hosts work."""
+"""The desk's end of a connection to a board, over OpenSSH's own client: the user's config, keys and jump hosts work."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from edgebench.machine.packing import code_digest
 
 OLDEST_PYTHON = (3, 10)
 ANSWER_LIMIT_S = 120.0  # a board may have to read and hash a large file from a slow card
-CLOCKS_AGREE_S = 30  # the answer may have been under way for some of them
+CLOCKS_AGREE_S = 30  # a smaller difference may be the answer's own delay
 LONGEST_LINE = 1 << 20
 LARGEST_RESULT = 1 << 28
-# One argument for sh, in which nothing varies: whatever the user's login shell is, it has only to pass it on. Any
-# Python tells its version first, so that one too old to run us is known as such.
+# One constant argument for sh: any login shell can pass it on. Python prints its version first, so that one too old
+# for edgebench is recognised.
 SERVE = """exec sh -c 'cd / && for p in "$HOME/.local/share/edgebench/venv/bin/python" python3; do \
 command -v "$p" >/dev/null 2>&1 && "$p" -V 2>&1 && exec "$p" -m edgebench.boards.agent; done; echo "no Python"'"""
 _USER = r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?"
@@ -35,14 +35,14 @@ _ADDRESS = re.compile(rf"{_USER}{_HOST}|ssh://{_USER}{_HOST}(?::[0-9]{{1,5}})?")
 
 
 class LinkLost(EdgebenchError):
-    """The connection ended before the answer came; the same may go through on a new one."""
+    """The connection ended before the answer came; a new connection may succeed."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """A board as `ssh` knows it: user@board, an alias of the user's config, or ssh://user@board:port.
+    """A board by the address for `ssh`: user@board, an alias in the user's config, or ssh://user@board:port.
 
-    `config` stands for ~/.ssh/config. Raises UsageError for what is no name of a host: an option, or shell text.
+    `config` replaces ~/.ssh/config. Raises UsageError for an address that is not a host name: an option, or shell text.
     """
 
     address: str
@@ -51,17 +51,18 @@ class Host:
     def __post_init__(self) -> None:
         if not _ADDRESS.fullmatch(self.address):
             raise UsageError(
-                f"{self.address!r} is no host", "write user@board, a Host of your ~/.ssh/config, or ssh://user@board:22"
+                f"{self.address!r} is not a host",
+                "write user@board, a Host of your ~/.ssh/config, or ssh://user@board:22",
             )
 
     @property
     def name(self) -> str:
-        """The board's name alone: no user, no port."""
+        """The board's name, without user and port."""
         where = self.address.removeprefix("ssh://").rpartition("@")[2]
         return re.sub(r":[0-9]+$", "", where) if self.address.startswith("ssh://") else where
 
     def command(self, remote: str) -> list[str]:
-        """The arguments to run a command there; it never asks a question, and forwards nothing."""
+        """The arguments to run a command there. ssh never asks a question and forwards nothing."""
         config = ["-F", str(self.config)] if self.config else []
         settings = {
             "BatchMode": "yes", "ConnectTimeout": "15", "ServerAliveInterval": "5", "ServerAliveCountMax": "3",
@@ -71,17 +72,17 @@ class Host:
 
 
 class Connection:
-    """One ssh process, and a conversation with the board through it (see engines/board.py).
+    """One ssh process, through which the desk talks with the agent on the board (see agent.py).
 
-    Once greeted, `behind_s` is how far the board's clock is behind ours, in s: many have none that runs without power.
-    Raises LinkLost when the link fails, at whatever call.
+    After `greet`, `behind_s` is how far the board's clock is behind the desk's, in s: many boards have no clock that
+    runs without power. Every call raises LinkLost if the link fails.
     """
 
     def __init__(self, host: Host, remote: str = SERVE) -> None:
         self.host, self._buffer = host, b""
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
         try:
-            # A session of its own: Ctrl-C is ours to pass on, not the end of the link.
+            # Its own session, so that Ctrl-C does not end the link: edgebench passes it on.
             self._process = subprocess.Popen(
                 host.command(remote), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
                 bufsize=0, start_new_session=True,
@@ -91,19 +92,20 @@ class Connection:
             raise EdgebenchError("there is no ssh on this machine", "install OpenSSH's client") from None
 
     def greet(self) -> None:
-        """Hear who is there. Raises EdgebenchError, with the remedy, unless it is the same edgebench as here."""
+        """Read the agent's greeting. Raises EdgebenchError unless the board has the same edgebench as the desk."""
         hello = _object(self.beginning(b'{"edgebench"'))
         theirs, code = hello.get("edgebench"), hello.get("code")
         if theirs != __version__:
             raise self._error(f"edgebench there is {theirs}, here it is {__version__}", self._setup)
         if code != code_digest():
-            raise self._error(f"edgebench there is {theirs} as here, but its code is another", self._setup)
+            raise self._error(f"edgebench there is {theirs} as here, but its code differs", self._setup)
         clock = hello.get("clock")
         behind_s = round(time.time() - clock) if isinstance(clock, (int, float)) else 0
         self.behind_s = behind_s if abs(behind_s) > CLOCKS_AGREE_S else 0
 
     def beginning(self, begins: bytes) -> bytes:
-        """The first line that begins so; a login script may say something before. Raises what a board lacks."""
+        """The first line that begins so; a login script may print something before. Raises EdgebenchError if the board
+        has no edgebench or no suitable Python."""
         while True:
             try:
                 line = self._line(ANSWER_LIMIT_S).strip()
@@ -114,7 +116,7 @@ class Connection:
             fix = f"install Python 3.10 or newer there, then {self._setup}"
             if version := re.fullmatch(rb"Python (\d+)\.(\d+)\S*", line):
                 if (int(version[1]), int(version[2])) < OLDEST_PYTHON:
-                    raise self._error(f"its {line.decode()} is too old: edgebench needs 3.10", fix)
+                    raise self._error(f"its {line.decode()} is too old: edgebench needs Python 3.10", fix)
             elif line == b"no Python":
                 raise self._error("there is no python3 there", fix)
             elif line.startswith(begins):
@@ -125,7 +127,7 @@ class Connection:
         return f"edgebench devices setup {self.host.address}"
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Send a request and hear the answer. Raises EdgebenchError with what the board says went wrong."""
+        """Send a request and return the answer. Raises EdgebenchError with the board's message if it failed."""
         self.tell({"do": do} | request)
         return self.hear(ANSWER_LIMIT_S)
 
@@ -142,12 +144,12 @@ class Connection:
         self.hear(ANSWER_LIMIT_S)
 
     def feed(self, program: str) -> None:
-        """Send the text of a program to a Python that waits for one; after that nothing more can be said."""
+        """Send the text of a program to a waiting Python; nothing can be sent after it."""
         self._write(program.encode())
         self._process.stdin.close()
 
     def hear(self, limit_s: float) -> dict[str, Any]:
-        """The next answer, which has to come in time."""
+        """The next answer. Raises LinkLost if it does not come in time."""
         answer = _object(self._line(limit_s))
         if "error" in answer:
             raise self._error(str(answer["error"]), str(answer.get("fix", "")))
@@ -156,7 +158,7 @@ class Connection:
     def body(self, count: Any) -> bytes:
         """The bytes that follow an answer, as many as it says."""
         if type(count) is not int or not 0 <= count <= LARGEST_RESULT:
-            raise self._error(f"it announces a result of {count} bytes", "there is something wrong with it")
+            raise self._error(f"it announces a result of {count} bytes", "is it the right board?")
         while len(self._buffer) < count:
             self._read(ANSWER_LIMIT_S)
         body, self._buffer = self._buffer[:count], self._buffer[count:]
@@ -189,7 +191,7 @@ class Connection:
             while data:
                 data = data[self._process.stdin.write(data) :]
         except OSError:
-            # The board may have said why before it went.
+            # The board may have sent the reason before it closed.
             self.hear(ANSWER_LIMIT_S)
             raise self._lost() from None
 
@@ -197,7 +199,7 @@ class Connection:
         deadline = time.monotonic() + limit_s
         while b"\n" not in self._buffer:
             if len(self._buffer) > LONGEST_LINE:
-                raise self._error("it does not speak edgebench's language", "is there a login script that talks?")
+                raise self._error("it does not answer as edgebench does", "does a login script print something?")
             self._read(deadline - time.monotonic())
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
@@ -215,7 +217,7 @@ class Connection:
         return self._said.read()[-4000:]
 
     def _lost(self) -> LinkLost:
-        """Why the link ended, in the words of ssh, and what to do about it."""
+        """Why the link ended, by ssh's own message, and the remedy."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         lines = [line for line in self._complaints().decode(errors="replace").splitlines() if line.strip()]
@@ -227,7 +229,7 @@ class Connection:
 
 
 def _harmless(said: str) -> str:
-    """What comes from elsewhere moves no cursor and sets no title of the terminal that it is shown on."""
+    """Text from a board without control characters, which could change the terminal that shows it."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in said)
 
 
@@ -236,16 +238,16 @@ def _object(line: bytes) -> dict[str, Any]:
         if isinstance(found := json.loads(line), dict):
             return found
     except (ValueError, RecursionError) as error:
-        raise EdgebenchError(f"the board said what is no JSON: {error}") from None
-    raise EdgebenchError("the board said what is no answer")
+        raise EdgebenchError(f"the board's answer is not JSON: {error}") from None
+    raise EdgebenchError("the board's answer is not a JSON object")
 
 
 def _remedy(said: str, address: str) -> str:
     known = {
-        "Could not resolve": "check the name; `ssh -G` shows what ssh makes of it",
+        "Could not resolve": "check the name; `ssh -G` shows how ssh reads it",
         "Permission denied": f"let ssh in without a password: ssh-copy-id {address}",
-        "Host key verification failed": f"connect once by hand and look at the key: ssh {address}",
-        "IDENTIFICATION HAS CHANGED": "its key is not the one known: find out why before you remove the old one",
+        "Host key verification failed": f"connect once by hand and check the key: ssh {address}",
+        "IDENTIFICATION HAS CHANGED": "its key has changed: find out why before you remove the old one",
         "Connection refused": "is sshd running there, and on this port?",
         "timed out": "is the board on, and on this network?",
         "No route to host": "is the board on, and on this network?",

@@ -1,4 +1,4 @@
-"""A measurement on a board that outlives the link: started apart, followed by its files, ended by its own time limits.
+"""Runs a measurement on a board so that it outlives the ssh connection; the agent follows it through its files.
 
     python -m edgebench.boards.supervisor JOB_FOLDER
 
@@ -22,17 +22,17 @@ from typing import Any
 from edgebench.machine import locks
 from edgebench.machine.device import HOSTED
 
-GRACE_S = 30  # for `edgebench run` to write what it has, once it was told to stop
+GRACE_S = 30  # for `edgebench run` to write its results after it was told to stop
 
 
 def start(folder: Path) -> None:
-    """Begin the job of this folder in a session of its own. Nothing happens if it was begun before."""
+    """Start the job of this folder in its own session. Does nothing if it was started before."""
     with (folder / "lock").open("w") as lock:
         if not locks.taken(lock):
-            return  # it is under way
+            return  # it is running
         if (folder / "pid").exists():
             return  # it has ended
-        # The lock is of the open file, which the supervisor inherits: there is no moment without it.
+        # The lock belongs to the open file, which the supervisor inherits: it is held without a gap.
         with (folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "edgebench.boards.supervisor", str(folder), str(lock.fileno())],
@@ -43,7 +43,7 @@ def start(folder: Path) -> None:
 
 
 def running(folder: Path) -> bool:
-    """Whether anything of the job lives."""
+    """Whether any process of the job is alive."""
     try:
         with (folder / "lock").open("rb") as lock:
             return not locks.taken(lock, shared=True)
@@ -52,7 +52,7 @@ def running(folder: Path) -> bool:
 
 
 def ended(folder: Path) -> dict[str, Any] | None:
-    """How the job ended: {"exit_code": …}, None in it if it was killed from outside; None while it is under way."""
+    """How the job ended: {"exit_code": …}, with None if something killed it; None while it is running."""
     if running(folder):
         return None
     try:
@@ -65,7 +65,7 @@ def stop(folder: Path) -> None:
     """Interrupt the job as Ctrl-C does."""
     with contextlib.suppress(ProcessLookupError, FileNotFoundError):
         pid = int((folder / "pid").read_text())
-        # The number may be another's by now.
+        # Another process may have this number by now.
         if str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             os.kill(pid, signal.SIGTERM)
 
@@ -75,7 +75,7 @@ def results(folder: Path) -> Path:
 
 
 def news(folder: Path, at: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """What was written since the places `at`, which move on: {"status": …}, {"result": file name}, {"line": …}."""
+    """What was written since the positions `at`, which are moved: {"status": …}, {"result": file name}, {"line": …}."""
     for line in _lines(folder / "log.txt", "log", at):
         yield {"line": line.decode(errors="replace")}
     for line in _lines(folder / "progress.jsonl", "progress", at):
@@ -83,7 +83,7 @@ def news(folder: Path, at: dict[str, int]) -> Iterator[dict[str, Any]]:
 
 
 def _lines(path: Path, name: str, at: dict[str, int]) -> Iterator[bytes]:
-    """The whole lines from there on; the place moves on with each."""
+    """The complete lines from the position on, which moves with each line."""
     try:
         with path.open("rb") as file:
             file.seek(at[name])
@@ -97,20 +97,20 @@ def _lines(path: Path, name: str, at: dict[str, int]) -> Iterator[bytes]:
 
 
 def untold(folder: Path) -> list[str]:
-    """The results that the progress does not name: the one in the making when the job was cut short."""
+    """The results that the progress file does not name: one written when the job was interrupted."""
     told = {event.get("result") for event in news(folder, {"progress": 0, "log": 0})}
     return sorted(path.name for path in results(folder).glob("*.json") if path.name not in told)
 
 
 def supervise(folder: Path, lock: int) -> None:
-    """Run the job to its end and write down how it ended."""
+    """Run the job to its end and record how it ended."""
     job = json.loads((folder / "job.json").read_text())
     artifacts = [f"folders/{name}" for name in job["folders"]]
     where = ["--workspace", "runs"]
     if job["arguments"][0] == "run":
         where += ["--progress", "progress.jsonl"]
     command = [sys.executable, "-m", "edgebench", *job["arguments"], *where, "--", *artifacts]
-    # Before the child is there, so that no signal to stop is lost.
+    # Before the child exists, so that no signal to stop is lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     environment = os.environ | {"PYTHONSAFEPATH": "1", "COLUMNS": "200", HOSTED: "1"}
     process = subprocess.Popen(

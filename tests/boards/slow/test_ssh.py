@@ -132,7 +132,7 @@ def test_ctrl_c_ends_the_job_there(board: Board, desk: Path, tmp_path: Path) -> 
      "user;x@board", "-l", "", "a b", "@board", "ssh://board;x", "ssh://board:22:22", "böard"],
 )  # fmt: skip
 def test_a_host_that_is_more_than_a_name_is_refused(address: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no host"):
+    with pytest.raises(UsageError, match="is not a host"):
         Host(address.format(tmp_path / "harm")).command("true")
     assert not (tmp_path / "harm").exists()
 
