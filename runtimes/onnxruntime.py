@@ -66,7 +66,7 @@ class OnnxRuntime:
         settings.log_severity_level = 3  # its warnings go to stderr; what matters is read back below
         if options.threads:  # of each request: those in flight at once share what there is
             settings.intra_op_num_threads = max(1, options.threads // options.streams)
-        path = model_file(artifact, ".onnx")
+        path = model_file(artifact, self.suffixes[artifact.format])
         try:
             session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(compute, self.version())])
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
