@@ -216,6 +216,7 @@ class Scenario:
     It is found by an entry point of its name in the group `edgebench.scenarios`. A record of functions and not a class
     of methods, since most scenarios need few of them: what is left out is as in the scenario latency.
 
+    libraries: the distributions whose versions change what it measures; a sweep measures again when one changes.
     options: a frozen dataclass of `records.options.option` fields; they become flags, TOML keys and arguments. A job
         holds each in its field of that name, or in `own`.
     check(asked, own): raises UsageError for what cannot be run; `own` is an `options`, as everywhere here.
@@ -241,6 +242,7 @@ class Scenario:
 
     name: str
     help: str
+    libraries: tuple[str, ...] = ()
     options: type = NoOptions
     check: Callable[[Conditions, Any], None] | None = None
     settle: Callable[[Conditions, Any], dict[str, Any]] | None = None

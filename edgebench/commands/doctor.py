@@ -34,7 +34,7 @@ def command(as_json: bool) -> None:
     else:
         click.echo(f"this machine: {describe_machine()} (profile {detect().name})")
         for finding in findings:
-            click.echo(f"{'ok' if finding.works else '--':<3} {finding.kind:<8} {finding.name:<12} {finding.detail}")
+            click.echo(f"{'ok' if finding.works else '--':<3} {finding.kind:<8} {finding.name:<13} {finding.detail}")
             if finding.fix:
                 click.echo(f"      fix: {finding.fix}")
     if not doctor.can_measure(findings):

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from edgebench.errors import EdgebenchError, Unsupported
-from edgebench.machine import power, registry
+from edgebench.machine import power, registry, scenario_registry
 from edgebench.machine.device import detect
 from edgebench.machine.power.place import Place
 from edgebench.measuring import process
@@ -92,9 +92,9 @@ def _meters() -> list[Finding]:
 
 def _scenarios() -> list[Finding]:
     found = []
-    for name in registry.names("scenarios"):
+    for name in scenario_registry.names():
         try:
-            scenario = registry.load_object("scenarios", name)
+            scenario = scenario_registry.load(name)
             if scenario.timed:
                 found.append(Finding(kind="scenario", name=name, works=True, detail=scenario.help))
         except EdgebenchError as error:

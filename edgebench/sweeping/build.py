@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebench.machine import registry
+from edgebench.machine import registry, scenario_registry
 from edgebench.measuring.options import RunOptions
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.specs import Precision
@@ -54,7 +54,8 @@ def export(
 def measure(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:
     """The measurement of what a step makes on one runtime of a device."""
     told = site.probe(runtime)
-    tools = told.libraries | {runtime: told.version}
+    asked = registry.versions(scenario_registry.find(options.scenario).libraries)
+    tools = told.libraries | asked | {runtime: told.version}
     return Measure(source.identity, site.device, site.machine, replace(options, runtimes=(runtime,)), tools)
 
 

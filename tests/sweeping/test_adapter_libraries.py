@@ -7,7 +7,7 @@ from importlib import metadata
 import pytest
 
 from edgebench.machine import registry
-from edgebench.measuring.running import RunOptions
+from edgebench.measuring.options import RunOptions
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Probe
 from edgebench.sweeping import build, facts
@@ -73,3 +73,14 @@ def test_a_runtime_that_declares_itself_alone_keeps_the_identity_of_earlier_swee
     )
     site = Site("cpu", "cpu", "a machine", (probe,))
     assert build.measure(TRAINED, "onnxruntime", site, RunOptions()).tools == {"onnxruntime": "1.27.0"}
+
+
+def test_a_measurement_depends_on_what_its_scenario_declares(another_version) -> None:
+    site = Site("cpu", "cpu", "a machine", (Probe("onnxruntime", ("onnx",), "1.27.0", ("cpu",), {}),))
+
+    def identity(scenario: str) -> str:
+        return build.measure(TRAINED, "onnxruntime", site, RunOptions(scenario=scenario)).identity
+
+    before = identity("single-stream"), identity("latency")
+    another_version("mlcommons-loadgen")
+    assert identity("single-stream") != before[0] and identity("latency") == before[1]

@@ -71,6 +71,7 @@ def scenario(name: str, help: str, load: Load, **given: Any) -> Scenario:
     return Scenario(
         name=name,
         help=help,
+        libraries=("mlcommons-loadgen",),
         perform=measure,
         repeated=False,  # LoadGen repeats by its own rules
         crowded=load.queued,

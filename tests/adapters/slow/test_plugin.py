@@ -1,4 +1,4 @@
-"""A package installed by pip brings a runtime, an exporter and a meter: one file and one entry point each."""
+"""A package that pip installed brings a runtime, an exporter, a meter and a scenario: a file and entry point each."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ robot = robot_runtime:RobotRuntime
 robot = robot_exporter:RobotExporter
 [edgebench.meters]
 robotmeter = robot_meter:RobotMeter
+[edgebench.scenarios]
+robotwalk = robot_scenario:SCENARIO
 """
 
 
@@ -52,10 +54,10 @@ def test_doctor_lists_what_it_brings(edgebench: Command, site: Path) -> None:
     done = edgebench("doctor", "--json", env={"PYTHONPATH": str(site)})
     assert done.returncode == 0, done.stderr
     works = {(found["kind"], found["name"]) for found in json.loads(done.stdout)["findings"] if found["works"]}
-    assert {("runtime", "robot"), ("exporter", "robot"), ("meter", "robotmeter")} <= works
+    assert {("runtime", "robot"), ("exporter", "robot"), ("meter", "robotmeter"), ("scenario", "robotwalk")} <= works
 
 
-def test_its_exporter_makes_what_its_runtime_runs_under_its_meter(
+def test_its_exporter_makes_what_its_runtime_runs_in_its_scenario_under_its_meter(
     edgebench: Command, site: Path, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
     here = {"PYTHONPATH": str(site)}
@@ -63,11 +65,14 @@ def test_its_exporter_makes_what_its_runtime_runs_under_its_meter(
     done = edgebench("export", onnx_artifact.path, "--target", "robot", *workspace, "--json", env=here)
     assert done.returncode == 0, done.stderr
     quick = ("--duration", "0.2", "--launches", "1", "--max-seconds", "1", "--energy-seconds", "5")
-    done = edgebench("run", "--runtime", "rb", "--power", "auto", *quick, *workspace, "--json", env=here)
+    done = edgebench(
+        "run", "--runtime", "rb", "--scenario", "robotwalk", "--power", "auto", *quick, *workspace, "--json", env=here
+    )
     assert done.returncode == 0, done.stderr
     (path,) = (tmp_path / "results").iterdir()
     result = json.loads(path.read_text())
     assert (result["status"], result["job"]["runtime"], result["artifact"]["format"]) == ("ok", "robot", "robot")
+    assert result["job"]["scenario"] == "robotwalk" and len(result["launches"][0]["samples"]["latency_ns"]) > 1
     assert result["parity"]["passed"] and result["energy"]["source"] == "robotmeter"
     assert result["energy"]["mean_power_mw"] == pytest.approx(5005, abs=5)
     assert result["launches"][0]["before"]["libraries"]["robotlib"] == "1.0"
