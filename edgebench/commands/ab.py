@@ -31,7 +31,7 @@ Examples:
 @click.option("--runtime-b", metavar="NAME", shell_complete=_options.complete_runtimes, help="B's.  [default: A's]")
 @_options.settings(
     RunOptions, only=("compute", "batch", "threads"),
-    compute={"help": "The runtime's compute device.  [default: this machine's]"},
+    compute={"help": "What the runtime computes on.  [default: this machine's]"},
     batch={"default": 1, "show_default": True, "help": "Images a request."},
     threads={"help": "CPU threads of the runtime.  [default: the physical cores]"},
 )  # fmt: skip

@@ -71,7 +71,7 @@ def text(root: Path = ROOT) -> str:
         "# bandwidth_gb_s = 0       # the theoretical peak",
         "", "# [power]", '# scope = "module"         # what the rails cover: package, gpu, module, system or battery',
         '# total_rails = []         # the rails that add up to it, none of them inside another',
-        "", "# [peaks]                  # dense, of the compute device alone",
+        "", "# [peaks]                  # dense, of what computes alone",
         "# fp32_gflops = 0", "# fp16_gflops = 0", "# int8_gops = 0",
     ]  # fmt: skip
     for mode in power_modes(read(root / "etc/nvpmodel.conf") or "").values():

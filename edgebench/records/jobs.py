@@ -31,7 +31,7 @@ class Conditions:
     back to another provider is a failure; `unverified`: wrong answers are not, but a notice.
     """
 
-    compute: str | None = option(None, "The runtime's compute device.  [default: the profile's]", metavar="cpu|cuda")
+    compute: str | None = option(None, "What the runtime computes on.  [default: the profile's]", metavar="cpu|cuda")
     scenario: str = option(
         LATENCY, "What is asked of the model; single-stream to offline are MLPerf's, run by its own LoadGen."
     )

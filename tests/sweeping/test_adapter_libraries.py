@@ -76,7 +76,8 @@ def test_a_runtime_that_declares_itself_alone_keeps_the_identity_of_earlier_swee
 
 
 def test_a_measurement_depends_on_what_its_scenario_declares(another_version) -> None:
-    site = Site("cpu", "cpu", "a machine", (Probe("onnxruntime", ("onnx",), "1.27.0", ("cpu",), {}),))
+    probe = Probe(name="onnxruntime", accepts=("onnx",), version="1.27.0", computes=("cpu",))
+    site = Site("cpu", "cpu", "a machine", (probe,))
 
     def identity(scenario: str) -> str:
         return build.measure(TRAINED, "onnxruntime", site, RunOptions(scenario=scenario)).identity
