@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgebench.choosing.limits import Limits, Prefer
-from edgebench.results.figures import CRITERIA, Row
+from edgebench.results.figures import Row
 
 Outcome = Literal["chosen", "tie", "fits", "unknown", "broken"]
 
@@ -14,8 +14,8 @@ Outcome = Literal["chosen", "tie", "fits", "unknown", "broken"]
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """One limit and one candidate. `by` is how far it is beyond the limit, in the limit's unit, and `by_share` the same
-    as a share of the limit; None unless broken. `sure`: its 95 % interval does not hold the limit, or it has none.
-    `reason` and `fix` where the figure is not known."""
+    as a share of the limit; None unless broken. `sure`: its 95 % interval does not include the limit, or it has none.
+    `reason` and `fix` where the figure is unknown."""
 
     metric: str
     bound: float
@@ -27,28 +27,14 @@ class Check:
     reason: str = ""
     fix: str = ""
 
-    @property
-    def text(self) -> str:
-        """In words: "p99 23.1 ms, 3.10 ms (15.5 %) beyond 20.0 ms"."""
-        criterion = CRITERIA[self.metric]
-        if self.outcome == "unknown":
-            return f"{self.metric} is not known: {self.reason}"
-        found, bound = criterion.show(self.value), criterion.show(self.bound)
-        if self.outcome == "met":
-            kept = "within" if criterion.better == "less" else "no less than"
-            return f"{self.metric} {found} {kept} {bound}{'' if self.sure else ', but its 95 % interval holds that'}"
-        side = "beyond" if criterion.better == "less" else "short of"
-        doubt = "" if self.sure else "; its 95 % interval holds the limit"
-        return f"{self.metric} {found}, {criterion.show(self.by)} ({self.by_share:.1%}) {side} {bound}{doubt}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A row that could be chosen, and what became of it.
 
-    `chosen`; `tie`: nothing that was measured tells it from the chosen; `fits`: it keeps all limits, another is
-    better; `unknown`: it breaks no limit, but one could not be checked; `broken`: it breaks a limit. `pareto`: none is
-    better in one respect and no worse in all; None where a figure for that is missing.
+    `chosen`; `tie`: no measurement distinguishes it from the chosen one; `fits`: it keeps all limits, but another is
+    better; `unknown`: it breaks no limit, but one could not be checked; `broken`: it breaks a limit. `pareto`: no other
+    is better in one criterion and as good in all; None where a figure for that is missing.
     """
 
     row: Row
@@ -85,12 +71,12 @@ class Aside:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What to deploy on a device under limits, with all that it was chosen from.
+    """What to deploy on a device under limits, with everything that it was chosen from.
 
-    `candidates`: the chosen first, then ties, what fits, what is unknown and what breaks a limit, nearest first.
-    `machine` says where all of them ran; `pareto_over` names the respects of the Pareto set; `power_scope` is what the
-    power and energy figures are of, and `power_modelled` that they are no measurement; `changes`: with which looser
-    limits another would be chosen.
+    `candidates`: the chosen one first, then ties, what fits, what is unknown and what breaks a limit, nearest first.
+    `machine` is where all of them ran; `pareto_over` names the criteria of the Pareto set; `power_scope` is what the
+    power and energy figures cover, and `power_modelled` says that they were not measured; `changes`: the looser limits
+    with which another candidate would be chosen.
     """
 
     device: str
@@ -113,7 +99,7 @@ class Decision:
 
     @property
     def nearest(self) -> Candidate | None:
-        """Where nothing fits: the candidate that is the least beyond its limits."""
+        """Where nothing fits: the candidate that misses its limits by the least."""
         if self.chosen:
             return None
         return min((c for c in self.candidates if c.outcome == "broken"), key=lambda c: c.excess, default=None)

@@ -18,9 +18,9 @@ from edgebench.records.options import flag
 from edgebench.results.columns import Criterion, Known
 from edgebench.results.figures import CRITERIA, Row
 
-EVIDENCE = ("measured", "emulated", "scripted")  # the best that there is is ranked, alone
+EVIDENCE = ("measured", "emulated", "scripted")  # only the best available is ranked
 TRIED = 6  # looser limits, of those that are the nearest
-FAR = 50  # times beyond its limit: then the limit is rather in another unit
+FAR = 50  # times beyond a limit: it was probably given in another unit
 
 
 def select(
@@ -34,10 +34,10 @@ def select(
 ) -> Decision:
     """Choose among the rows of one device, scenario and batch size (of latency, 1 by default) under the limits.
 
-    Only the best evidence that there is is ranked, and only what ran on the machine that was measured last. Of what
-    keeps all limits the best by `prefer` is chosen; what its 95 % interval does not tell from it ties, and the next
-    respect in ORDER decides among those. Raises UsageError for a limit or a name that cannot be meant, EdgebenchError
-    if there is nothing to choose from.
+    Only the best evidence available is ranked, and only what ran on the machine that was measured last. Of the rows
+    that keep all limits, the best by `prefer` is chosen. Those that its 95 % interval does not distinguish from it tie,
+    and the next criterion in ORDER decides among them. Raises UsageError for an impossible limit or an unknown name,
+    EdgebenchError if there is nothing to choose from.
     """
     limits = limits or Limits()
     limits.check()
@@ -79,7 +79,7 @@ def _of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[
 
 
 def _comparable(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list[Aside]]:
-    """The rows that may be ranked with each other: usable, of one batch size, evidence and machine; and the others."""
+    """The rows that can be ranked together: usable, with one batch size, evidence and machine; and the others."""
     aside: list[Aside] = []
     if batch is not None:
         rows = _apart(rows, aside, lambda r: f"batch {r.batch}, not {batch}" if r.batch != batch else "")
@@ -93,7 +93,7 @@ def _comparable(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list
 
 
 def _one_scope(rows: Sequence[Row], figures: list[dict[str, Known]]) -> tuple[str, bool]:
-    """What the power figures are of that are compared, the scope that most have; the others' count as not known."""
+    """The scope of the power figures that are compared: that of most rows. Figures of other scopes count as unknown."""
     scopes = Counter((row.power_scope, row.power_modelled) for row in rows if row.power_scope)
     if not scopes:
         return "", False
@@ -101,7 +101,7 @@ def _one_scope(rows: Sequence[Row], figures: list[dict[str, Known]]) -> tuple[st
     for row, found in zip(rows, figures, strict=True):
         if row.power_scope and (row.power_scope, row.power_modelled) != one:
             mine, others = _named(row.power_scope, row.power_modelled), _named(*one)
-            why = f"its power is of the {mine}, the others' of the {others}"
+            why = f"its power covers the {mine}, the others' the {others}"
             other = Known(None, reason=why, fix="measure all with one meter")
             found |= {name: other for name in ("power", "energy") if name in found}
     return one
@@ -112,7 +112,7 @@ def _named(scope: str, modelled: bool) -> str:
 
 
 def _apart(rows: Sequence[Row], aside: list[Aside], why: Callable[[Row], str]) -> list[Row]:
-    """The rows that there is no reason against; the others go to `aside`."""
+    """The rows without a reason against them; the others go to `aside`."""
     reasons = [why(row) for row in rows]
     aside += [Aside(row=row, reason=reason) for row, reason in zip(rows, reasons, strict=True) if reason]
     return [row for row, reason in zip(rows, reasons, strict=True) if not reason]
@@ -121,7 +121,7 @@ def _apart(rows: Sequence[Row], aside: list[Aside], why: Callable[[Row], str]) -
 def _unusable(row: Row) -> str:
     if row.status != "ok":
         return f"{row.status}: {row.message}" if row.message else row.status
-    return "its answers are not torch's" if "unverified" in row.warnings else ""
+    return "its answers differ from torch's" if "unverified" in row.warnings else ""
 
 
 def _judged(row: Row, figures: dict[str, Known], pareto: bool | None, bounds: dict[str, float]) -> Candidate:
@@ -145,7 +145,7 @@ def _check(criterion: Criterion, known: Known, bound: float) -> Check:
 
 
 def _pareto(figures: list[dict[str, Known]], over: Sequence[str]) -> list[bool | None]:
-    """Whether no other is as good in all respects and better in one; None where one of these figures is not known."""
+    """Whether no other is as good in all criteria and better in one; None where one of these figures is unknown."""
     known = [all(found[m].value is not None for m in over) for found in figures]
     points = [
         tuple(CRITERIA[m].sign * found[m].value for m in over) if whole else None
@@ -163,7 +163,7 @@ def _pareto(figures: list[dict[str, Known]], over: Sequence[str]) -> list[bool |
 def _ranked(
     made: list[Candidate], every: Sequence[dict[str, Known]], prefer: Prefer
 ) -> tuple[list[Candidate], list[str]]:
-    """The candidates with the choice among those that fit, and what is to be said of it."""
+    """The candidates, with the choice made among those that fit, and notes on it."""
     left = [i for i, candidate in enumerate(made) if candidate.outcome == "fits"]
     done, notes = list(made), []
     for position, criterion in enumerate(CRITERIA[m] for m in ORDER[prefer]):
@@ -171,28 +171,28 @@ def _ranked(
         known = [i for i in left if figures[i].value is not None]
         if left and not known and position == 0:
             why = figures[left[0]]
-            notes.append(
-                f"{criterion.name} decides nothing, since it is known of none that fits: {why.reason} ({why.fix})"
-            )
+            unknown = "decides nothing: it is unknown for every candidate that fits"
+            notes.append(f"{criterion.name} {unknown}: {why.reason} ({why.fix})")
         if not known or (position > 0 and known != left):
-            continue  # what is not known of all tells none from another
+            continue  # a figure that some lack cannot decide between them
         for i in set(left) - set(known):
-            done[i] = replace(made[i], outcome="unknown", reason=f"{criterion.name} is not known: {figures[i].reason}")
+            done[i] = replace(made[i], outcome="unknown", reason=figures[i].reason)
         best = figures[min(known, key=lambda i: criterion.sign * figures[i].value)]
         left = [i for i in known if figures[i].overlaps(best)]
         for i in set(known) - set(left):
             of = f"{criterion.name} {criterion.show(figures[i].value)}, the best has {criterion.show(best.value)}"
-            done[i] = replace(made[i], reason=of if position == 0 else f"{ORDER[prefer][0]} ties, but {of}")
+            alike = f"{ORDER[prefer][0]} is not distinguishable from the best, but " * (position > 0)
+            done[i] = replace(made[i], reason=alike + of)
     if left:
         chosen = min(left, key=lambda i: _order(made[i].row, every[i], prefer))
         for i in left:
-            done[i] = replace(made[i], outcome="tie", reason="no 95 % interval tells it from the chosen")
+            done[i] = replace(made[i], outcome="tie", reason="not distinguishable from the chosen one")
         done[chosen] = replace(made[chosen], outcome="chosen")
     return done, notes
 
 
 def _order(row: Row, figures: dict[str, Known], prefer: Prefer) -> tuple:
-    """By the plain values, where intervals decide nothing; what is not known comes last."""
+    """By the plain values, where intervals decide nothing; unknown figures come last."""
     values = [(CRITERIA[m].sign, figures[m].value) for m in ORDER[prefer]]
     return (*((value is None, sign * (value or 0.0)) for sign, value in values), row.created)
 
@@ -228,7 +228,7 @@ def _changes(
 
 
 def _worse(one: dict[str, Known], than: dict[str, Known], prefer: Prefer) -> bool:
-    """Whether the first respect that tells them apart is for the other; one where a figure is not known tells none."""
+    """Whether the first criterion that distinguishes them favours the other; unknown figures distinguish nothing."""
     for criterion in (CRITERIA[m] for m in ORDER[prefer]):
         mine, other = one[criterion.name], than[criterion.name]
         if None not in (mine.value, other.value) and not mine.overlaps(other):
@@ -244,7 +244,7 @@ def _loosened(check: Check) -> str:
 
 
 def _place(candidate: Candidate) -> tuple:
-    """The chosen first; then by what became of them, and how near they are."""
+    """The chosen one first; then by outcome, and by how near they are."""
     row = candidate.row
     accuracy = row.deployed_accuracy if row.deployed_accuracy is not None else -1.0
     rank = typing.get_args(Outcome).index(candidate.outcome)
@@ -252,7 +252,7 @@ def _place(candidate: Candidate) -> tuple:
 
 
 def _units(made: Sequence[Candidate]) -> list[str]:
-    """A hint for each limit that all break by so much that it must be in another unit."""
+    """A hint for each limit that every candidate breaks by so much that it must be in another unit."""
     found: Counter[tuple[str, float]] = Counter()
     for candidate in made:
         for check in candidate.checks:
@@ -263,7 +263,7 @@ def _units(made: Sequence[Candidate]) -> list[str]:
             ):
                 found[check.metric, check.bound] += 1
     return [
-        f"{flag(CRITERIA[metric].limit.name)} {bound:g}: all are more than {FAR} times beyond it; is it in "
+        f"{flag(CRITERIA[metric].limit.name)} {bound:g}: every candidate is more than {FAR} times beyond it; is it in "
         f"{CRITERIA[metric].unit or 'shares of 1'}?"
         for (metric, bound), n in found.items()
         if n == len(made)

@@ -159,7 +159,7 @@ def rows(workspace: Workspace) -> list[Row]:
     for problem in problems[:TOLD]:
         click.echo(f"warning: skipped {problem}", err=True)
     if len(problems) > TOLD:
-        click.echo(f"warning: skipped {len(problems) - TOLD} files more", err=True)
+        click.echo(f"warning: skipped {len(problems) - TOLD} more files", err=True)
     gc.freeze()  # there are many, and all live to the end
     return merged(entries)
 

@@ -39,7 +39,8 @@ Examples:
 @click.option("--trainings", is_flag=True, help="Show the trainings and their studies instead of the measurements.")
 @click.option(
     "--plots", type=click.Path(file_okay=False, path_type=Path),
-    help="Draw the trainings into this folder: convergence.png, samples.png, batch-size.png, as far as there are such.",
+    help="Draw the trainings into this folder: convergence.png, samples.png, batch-size.png, where there is data for "
+    "them.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
@@ -48,7 +49,7 @@ Examples:
     "limits.  [default --out: report.html in the workspace]",
 )  # fmt: skip
 @_options.limits
-@click.option("--prefer", type=click.Choice(typing.get_args(Prefer)), help="As of `edgebench select`; with --html.")
+@click.option("--prefer", type=click.Choice(typing.get_args(Prefer)), help="As in `edgebench select`; with --html.")
 @_options.workspace
 def command(
     form: str | None, out: Path | None, device: str | None, model: str | None, trainings: bool, plots: Path | None,
@@ -69,16 +70,16 @@ def command(
                 f"--out {out} does not say which format", "end it in .md, .csv, .json or .html, or give --format"
             )
     if form == "table" and out is not None:
-        raise UsageError("a table is for the terminal", "--format markdown for a file")
+        raise UsageError("a table is for the terminal", "give --format markdown for a file")
     if form != "html" and (prefer or limits.given()):
-        raise UsageError("limits and --prefer are for the page", "--html with them, or `edgebench select`")
+        raise UsageError("limits and --prefer are for the page", "add --html, or use `edgebench select`")
     if form == "html":
         if trainings or plots:
             raise UsageError("the page shows the trainings anyway", "leave --trainings and --plots out")
         _page(out or workspace.root / "report.html", device, model, limits, prefer or "accuracy", workspace)
     elif trainings or plots:
         if device:
-            raise UsageError("--device is about measurements", "leave it out, or --trainings and --plots")
+            raise UsageError("trainings have no --device", "leave it out, or leave out --trainings and --plots")
         found = [c for c in workspace.all_checkpoints() if model in (None, c.model.name)]
         if not found:
             raise EdgebenchError(f"there is no such checkpoint in {workspace.checkpoints}", "`edgebench train`")

@@ -28,12 +28,12 @@ Examples:
 )
 @click.option(
     "--device", metavar="PROFILE", shell_complete=_options.complete_devices,
-    help="The device to choose for.  [default: the one that there are results of]",
+    help="The device to choose for.  [default: the one that has results]",
 )  # fmt: skip
 @_options.limits
 @click.option(
     "--prefer", type=click.Choice(typing.get_args(Prefer)), default="accuracy", show_default=True,
-    help="What the best is best in, of all that keep the limits; the next respect decides between ties.",
+    help="What counts as best among all that keep the limits; the next criterion decides between ties.",
 )  # fmt: skip
 @click.option(
     "--scenario", type=click.Choice(timed()), default=LATENCY, show_default=True,
@@ -54,9 +54,9 @@ def command(
 ) -> None:  # fmt: skip
     """Choose what to deploy under limits: the best that keeps all of them, what ties, and by how much the others miss.
 
-    A limit that was not measured is unknown, and passes nothing. Only measured figures of one machine are ranked with
-    each other; emulated ones only where there are no others, and they say so. Exit code 1 if nothing is known to fit;
-    the nearest miss is named then.
+    A limit whose figure was not measured is unknown, and not kept. Only measured figures of one machine are ranked
+    together; emulated ones only where there are no others, and they are labelled. Exit code 1 if nothing is known to
+    fit; the nearest miss is named then.
     """
     import sys
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from edgebench.choosing.decision import Candidate, Decision
+from edgebench.choosing.decision import Candidate, Check, Decision
 from edgebench.records import jsonio
 from edgebench.records.options import flag
 from edgebench.report.formats import markdown_safe, printable
 from edgebench.report.written import MISSING, joined, record, scope
 from edgebench.results.columns import Criterion
-from edgebench.results.figures import CRITERIA
+from edgebench.results.figures import CRITERIA, Row
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SHOWN = 40  # candidates in a terminal
 STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow", "broken": "red"}
 NOTE = (
-    "tie: no 95 % interval tells it from the chosen; unknown: a limit could not be checked, which is no pass; broken: "
-    "beyond a limit. * is in the Pareto set over {over}. Accuracy is the artifact's own, on its runtime."
+    "tie: not distinguishable from the chosen one; unknown: a limit could not be checked, so it is not known to be "
+    "kept; broken: beyond a limit. * is in the Pareto set over {over}. Accuracy is the artifact's own, on its runtime."
 )
 
 
@@ -68,7 +68,48 @@ def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
 def why(candidate: Candidate) -> str:
     """Why a candidate is not chosen, or what is not sure about the one that is."""
     telling = [check for check in candidate.checks if check.outcome != "met" or not check.sure]
-    return "; ".join([*(check.text for check in telling), *([candidate.reason] if candidate.reason else [])])
+    return "; ".join([*checked(candidate, telling), *([candidate.reason] if candidate.reason else [])])
+
+
+def checked(candidate: Candidate, checks: Sequence[Check]) -> list[str]:
+    """Each check in words: "p99 23.1 ms, 15.5 % over the limit of 20 ms"."""
+    return [_checked(candidate.row, check) for check in checks]
+
+
+def _checked(row: Row, check: Check) -> str:
+    if check.outcome == "unknown":
+        return check.reason
+    criterion = CRITERIA[check.metric]
+    less, share = criterion.better == "less", criterion.column.percent is not None
+    bound = f"{_plain(100 * check.bound)} %" if share else f"{_plain(check.bound)} {criterion.unit}"
+    begun = f"{criterion.name} {criterion.show(check.value)}"
+    if check.outcome == "met":
+        doubt = "" if check.sure else f", but {_interval(row, criterion, 'above' if less else 'below')}"
+        return f"{begun} {'≤' if less else '≥'} {bound}{doubt}"
+    if share:
+        by = f"{100 * check.by:.1f} points short of {bound}"
+    elif not less:
+        by = f"{100 * check.by_share:.1f} % short of {bound}"
+    elif check.by_share < 1:
+        by = f"{100 * check.by_share:.1f} % over the limit of {bound}"
+    else:
+        by = f"{float(f'{check.value / check.bound:.2g}'):,g} × the limit of {bound}"
+    doubt = "" if check.sure else f", but {_interval(row, criterion, 'below' if less else 'above')}"
+    return f"{begun}, {by}{doubt}"
+
+
+def _plain(bound: float) -> str:
+    """A limit as it was given, without an exponent."""
+    return f"{bound:,.6f}".rstrip("0").rstrip(".") if bound >= 1e-6 else f"{bound:g}"
+
+
+def _interval(row: Row, criterion: Criterion, side: str) -> str:
+    """How well a figure is known that may be on the other side of its limit."""
+    if criterion.column.interval_of(row) is None:
+        return f"without an interval it is known only to ± {criterion.unsure:.0%}".replace("%", " %")
+    known, unit = criterion.known(row), criterion.unit or "%"
+    low = criterion.show(known.low).removesuffix(f" {unit}")
+    return f"its 95 % interval ({low} to {criterion.show(known.high)}) reaches {side}"
 
 
 def headline(decision: Decision) -> list[str]:
@@ -81,15 +122,15 @@ def headline(decision: Decision) -> list[str]:
     lines = []
     if chosen := decision.chosen:
         lines.append(f"chosen for {decision.device}{label}: {chosen.name}")
-        lines += [f"  {check.text}" for check in chosen.checks]
+        lines += [f"  {text}" for text in checked(chosen, chosen.checks)]
         ties = [c.name for c in decision.candidates if c.outcome == "tie"]
         lines += [f"  tie: {tie}" for tie in ties[:5]]
     else:
         lines.append(f"nothing is known to fit on {decision.device}{label}")
         if nearest := decision.nearest:
-            lines.append(f"  nearest miss: {nearest.name}: {'; '.join(check.text for check in nearest.broken)}")
+            lines.append(f"  nearest miss: {nearest.name}: {'; '.join(checked(nearest, nearest.broken))}")
         for c in [c for c in decision.candidates if c.outcome == "unknown"][:3]:
-            lines.append(f"  might fit: {c.name}: {'; '.join(f'{check.text}: {check.fix}' for check in c.unknown)}")
+            lines.append(f"  might fit: {c.name}: {'; '.join(f'{check.reason}: {check.fix}' for check in c.unknown)}")
     lines.append(f"asked: {asked}; preferring {decision.prefer}; {', '.join(f'{n} {o}' for o, n in counts.items())}")
     lines += [f"note: {note}" for note in decision.notes]
     lines += [f"another answer with {change}" for change in decision.changes]
@@ -101,7 +142,7 @@ def _below(decision: Decision, left_out: int) -> list[str]:
     reasons = Counter(aside.reason for aside in decision.aside)
     lines += [f"not ranked: {n} × {reason}" for reason, n in reasons.most_common(8)]
     lines += [f"not ranked: {sum(reasons.values())} in all"] if len(reasons) > 8 else []
-    lines += [f"power and energy are of: {scope(decision)}"] if decision.power_scope else []
+    lines += [f"power and energy cover: {scope(decision)}"] if decision.power_scope else []
     lines += [f"measured on: {joined(decision.machine)}"] if decision.machine else []
     return [*lines, NOTE.format(over=", ".join(decision.pareto_over))]
 

@@ -22,11 +22,11 @@ PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
 
 
 NOTE = (
-    "GFLOPs = 2 × GMACs, for one image. Test accuracy is the checkpoint's in torch, on its test split, and each "
-    "artifact's answers agree with it on some of that; deployed accuracy is the artifact's own, on its runtime. "
-    "Latency is host time of one request, device ms the computing alone by the runtime's account; ± is half the "
-    "95 % interval of the median over launches; images/s is what went through at that. W and mJ/inf. (per "
-    "request) are all that the meter covers, idle power included. – was not measured."
+    "GFLOPs = 2 × GMACs, for one image. Test accuracy is the checkpoint's in torch, on its test split; each artifact's "
+    "answers were compared with it on a part of that. Deployed accuracy is the artifact's own, on its runtime. Latency "
+    "is the host time of one request, device ms the computing alone as the runtime reports it; ± is half the 95 % "
+    "interval of the median over launches; images/s is the throughput of the same measurement. W and mJ/inf. (per "
+    "request) are everything that the meter covers, idle power included. – means not measured."
 )
 
 
@@ -61,7 +61,7 @@ def terminal(rows: Sequence[Row]) -> Table:
     lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common)), *_failures(rows)]
     if left_out:
         lines.insert(
-            0, f"… and {left_out} rows more: choose with --model and --device, or write all with --out FILE.md"
+            0, f"… and {left_out} more rows: choose with --model and --device, or write all with --out FILE.md"
         )
     caption = escape(printable("\n".join(line for line in lines if line)))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)

@@ -6,14 +6,16 @@ Tables, CSV, JSON, pandas, the page, the limits and options of `select`, and the
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from edgebench.records.jobs import MIN_LAUNCHES
 from edgebench.results import readings, store
 from edgebench.results.columns import Column, Criterion, Limit, column
 from edgebench.results.readings import ms, watts
 
-# Runs of one thing differ by up to 30 % on a shared machine, so a median without an interval is known no better.
+# Repetitions differ by up to 30 % on a shared machine: a median without an interval is known no better.
 UNSURE = 0.3
 MEASURE = "edgebench run"
 EVALUATE = "edgebench evaluate"
@@ -25,27 +27,41 @@ def _missing(reason: str, fix: str) -> Callable[[Row], tuple[str, str]]:
 
 
 def _too_few(name: str, share: float) -> Callable[[Row], tuple[str, str]]:
-    """Why a percentile is not known: too few requests bound it, or none was made."""
+    """Why a percentile is unknown: too few requests were made for it, or none."""
 
     def why(row: Row) -> tuple[str, str]:
         from edgebench.results.stats import min_samples  # with numpy, which the options of `select` do without
 
         if 0 < row.requests < (needed := min_samples(share)):
-            longer = "edgebench run with a longer --duration or more --launches"
-            return f"{name} takes {needed} requests, {row.requests} were made", longer
+            return f"{name} needs {needed:,} requests, {row.requests:,} were made", _run_for(row, needed)
         return f"{name} was not measured", MEASURE
 
     return why
 
 
+def _run_for(row: Row, needed: int) -> str:
+    """The command that makes so many requests, with a fifth to spare."""
+    if not (row.throughput_per_s and row.launches):
+        return f"{MEASURE} with a longer --duration"
+    seconds = math.ceil(1.2 * needed * row.batch / row.throughput_per_s / row.launches)
+    asked = {"--runtime": row.runtime, "--scenario": row.scenario, "--batch": row.batch, "--launches": row.launches}
+    default = {"--scenario": "latency", "--batch": 1, "--launches": MIN_LAUNCHES}
+    options = [f"{option} {value}" for option, value in asked.items() if value != default.get(option)]
+    return " ".join([MEASURE, "…", *options, f"--duration {seconds}"])
+
+
 def _no_power(what: str) -> Callable[[Row], tuple[str, str]]:
     fix = "edgebench run --power auto, where a meter works (edgebench power)"
-    return lambda row: (row.power_reason or f"{what} was not measured", fix)
+
+    def why(row: Row) -> tuple[str, str]:
+        return f"{what} is unknown: {row.power_reason}" if row.power_reason else f"{what} was not measured", fix
+
+    return why
 
 
 def _not_evaluated(row: Row) -> tuple[str, str]:
-    known = f"only the checkpoint's {row.test_accuracy:.1%} in torch is known"
-    return f"{known}, not this artifact's own on {row.runtime}", EVALUATE
+    known = f"only the checkpoint's {100 * row.test_accuracy:.1f} % in torch"
+    return f"its own accuracy on {row.runtime} was not measured, {known}", EVALUATE
 
 
 def power_scope(row: Row) -> tuple[str, ...]:
@@ -84,19 +100,19 @@ ENERGY = Criterion(
 )  # fmt: skip
 POWER = Criterion(
     name="power", unit="W", kind="cost", better="less", place=5, missing=_no_power("power"),
-    limit=Limit(name="max_power_w", help="Upper limit of the mean power while it infers.", unit="watts", place=6),
+    limit=Limit(name="max_power_w", help="Upper limit of the mean power during inference.", unit="watts", place=6),
 )  # fmt: skip
-# A discrete GPU has memory of its own; what this limit is about is the process's.
+# This limit is about the memory of the process; a discrete GPU has memory of its own.
 MEMORY = Criterion(
     name="memory", unit="MB", factor=MB, kind="cost", better="less", place=6, axis="peak memory", tip="peak memory",
-    missing=_missing("peak memory could not be read there", "see memory.reason in the result"),
+    missing=_missing("peak memory could not be read", "see memory.reason in the result"),
     limit=Limit(
         name="max_memory_mb", help="Upper limit of the peak memory, in MB of 10⁶ bytes.", unit="megabytes", place=4
     ),
 )  # fmt: skip
 SIZE = Criterion(
     name="size", unit="MB", factor=MB, kind="cost", better="less", place=7,
-    missing=_missing("the artifact does not tell its size", "edgebench export anew"),
+    missing=_missing("the size of the artifact is not recorded", "edgebench export once more"),
     limit=Limit(
         name="max_size_mb", help="Upper limit of the model's files, in MB of 10⁶ bytes.", unit="megabytes", place=5
     ),
@@ -104,7 +120,10 @@ SIZE = Criterion(
 THROUGHPUT = Criterion(
     name="throughput", unit="images/s", kind="speed", better="more", place=8,
     missing=_missing("throughput was not measured", MEASURE),
-    limit=Limit(name="min_images_per_s", help="Lower limit of the images a second.", unit="images a second", place=3),
+    limit=Limit(
+        name="min_images_per_s", help="Lower limit of the throughput, in images a second.", unit="images a second",
+        place=3,
+    ),
 )  # fmt: skip
 
 
@@ -194,7 +213,7 @@ class Row:
         "precision", lambda r: readings.effective(r, "precision", None) or f"{r.job.precision}?", once=True
     )  # fmt: skip
     layers: tuple[tuple[str, float], ...] = column(
-        "layers in", lambda r: readings.layer_shares(r.layers), optional=True, once=True
+        "layer precision", lambda r: readings.layer_shares(r.layers), optional=True, once=True
     )  # fmt: skip
     threads: int | None = column("thr.", lambda r: readings.effective(r, "threads", None), once=True)
     batch: int = column("batch", lambda r: r.job.batch, once=True)

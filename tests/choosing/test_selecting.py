@@ -18,7 +18,7 @@ from edgebench.choosing.selecting import select
 from edgebench.cli import cli
 from edgebench.errors import UsageError
 from edgebench.records.answers import Evaluation
-from edgebench.report.choice import markdown
+from edgebench.report.choice import checked, headline, markdown
 from edgebench.results import store
 from edgebench.results.figures import Row
 from edgebench.results.rows import rows
@@ -51,7 +51,7 @@ def test_the_most_accurate_that_fits_is_chosen() -> None:
     ]  # fmt: skip
     (check,) = decision.candidates[2].broken
     assert (check.metric, check.value, check.by, check.by_share) == ("p99", 24, 4, pytest.approx(0.2))
-    assert "p99 24.0 ms, 4.00 ms (20.0%) beyond 20.0 ms" in check.text
+    assert checked(decision.candidates[2], [check]) == ["p99 24.0 ms, 20.0 % over the limit of 20 ms"]
     assert decision.changes[0].startswith("--max-p99-ms 24: slow")
 
 
@@ -71,19 +71,54 @@ def test_every_limit_is_checked_in_its_own_unit() -> None:
 @pytest.mark.parametrize(
     ("one", "limits", "reason", "fix"),
     [
-        (row(p99_ms=None, requests=120), Limits(max_p99_ms=20), "takes 299 requests, 120 were made", "--launches"),
+        (
+            row(p99_ms=None, requests=120),
+            Limits(max_p99_ms=20),
+            "needs 299 requests, 120 were made",
+            "edgebench run … --runtime onnxruntime",
+        ),
         (row(peak_memory_mib=None), Limits(max_memory_mb=1e6), "could not be read", "result"),
-        (row(accuracy=None), Limits(min_accuracy=0.01), "only the checkpoint's 94.0%", "edgebench evaluate"),
+        (row(accuracy=None), Limits(min_accuracy=0.01), "only the checkpoint's 94.0 %", "edgebench evaluate"),
         (row(), Limits(max_power_w=1e6), "power was not measured", "--power"),
         (row(), Limits(max_energy_mj=1e6), "energy was not measured", "--power"),
-        (row(model_size_mib=None), Limits(max_size_mb=1e6), "does not tell its size", "edgebench export"),
+        (row(model_size_mib=None), Limits(max_size_mb=1e6), "size of the artifact is not recorded", "edgebench export"),
     ],
 )
 def test_what_was_not_measured_passes_no_limit(one: Row, limits: Limits, reason: str, fix: str) -> None:
     decision = select([one], limits)
     assert decision.chosen is None
     (check,) = decision.candidates[0].unknown
-    assert reason in check.text and fix in check.fix
+    assert reason in check.reason and fix in check.fix
+    assert f"might fit: m (onnx) on onnxruntime, fp32, 1 thr.: {check.reason}: {check.fix}" in headline(decision)[1]
+
+
+def test_the_command_that_makes_requests_enough_is_named() -> None:
+    one = row(p99_ms=None, requests=127, throughput_per_s=25.4, launches=5)
+    (check,) = select([one], Limits(max_p99_ms=20)).candidates[0].unknown
+    assert check.fix == "edgebench run … --runtime onnxruntime --duration 3", "5 launches of 3 s at 25.4 a second: 381"
+    one = replace(one, batch=4, scenario="camera", launches=2)
+    (check,) = select([one], Limits(max_p99_ms=20), scenario="camera").candidates[0].unknown
+    assert check.fix.endswith("--runtime onnxruntime --scenario camera --batch 4 --launches 2 --duration 29")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "limits", "text"),
+    [
+        (0.9, {"min_accuracy": 0.8}, "accuracy 90.0 % ≥ 80 %"),
+        (0.9, {"min_accuracy": 0.89}, "accuracy 90.0 % ≥ 89 %, but its 95 % interval (88.0 to 91.7 %) reaches below"),
+        (0.9, {"min_accuracy": 0.95}, "accuracy 90.0 %, 5.0 points short of 95 %"),
+        (0.9, {"min_accuracy": 0.91}, "accuracy 90.0 %, 1.0 points short of 91 %, but its 95 % interval (88.0 to "
+         "91.7 %) reaches above"),
+        (0.9, {"max_median_ms": 5.05}, "latency 5.00 ms ≤ 5.05 ms, but its 95 % interval (4.90 to 5.10 ms) reaches "
+         "above"),
+        (0.9, {"min_images_per_s": 1e6}, "throughput 200 images/s, 100.0 % short of 1,000,000 images/s"),
+        (0.9, {"max_p99_ms": 0.003}, "p99 10.0 ms, 3,300 × the limit of 0.003 ms"),
+        (0.9, {"min_images_per_s": 400}, "throughput 200 images/s, 50.0 % short of 400 images/s"),
+    ],
+)  # fmt: skip
+def test_a_check_in_words(accuracy: float, limits: dict[str, float], text: str) -> None:
+    (candidate,) = select([row("m", 5, accuracy, throughput_per_s=200.0)], Limits(**limits)).candidates
+    assert checked(candidate, candidate.checks) == [text]
 
 
 def test_a_limit_that_is_broken_counts_more_than_one_that_is_unknown() -> None:
@@ -96,7 +131,9 @@ def test_overlapping_accuracies_are_decided_by_the_median() -> None:
     decision = select(found)
     assert decision.chosen.row.model == "fast"
     slow = next(c for c in decision.candidates if c.row.model == "slow")
-    assert slow.outcome == "fits" and slow.reason == "accuracy ties, but latency 9.00 ms, the best has 3.00 ms"
+    assert slow.outcome == "fits" and slow.reason == (
+        "accuracy is not distinguishable from the best, but latency 9.00 ms, the best has 3.00 ms"
+    )
 
 
 def test_what_nothing_tells_apart_ties() -> None:
@@ -148,12 +185,13 @@ def test_power_of_different_scopes_is_never_compared() -> None:
     assert decision.power_scope == "package"
     why = {c.row.model: c.unknown[0].reason for c in decision.candidates if c.outcome == "unknown"}
     assert why == {
-        "whole": "its power is of the system, the others' of the package", "none": "the meter was stuck",
-        "model": "its power is of the system, modelled, the others' of the package",
+        "whole": "its power covers the system, the others' the package",
+        "none": "power is unknown: the meter was stuck",
+        "model": "its power covers the system, modelled, the others' the package",
     }  # fmt: skip
     decision = select(found[3:], Limits(max_energy_mj=19))
     assert (decision.power_scope, decision.power_modelled) == ("system", True) and decision.nearest.row.model == "model"
-    assert "power and energy are of: system, modelled" in markdown(decision)
+    assert "power and energy cover: system, modelled" in markdown(decision)
     assert select(found[:3], prefer="energy").chosen.row.model in "ab"
 
 

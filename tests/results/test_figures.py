@@ -93,7 +93,7 @@ def test_a_percentile_is_known_from_as_many_requests_as_it_takes(column) -> None
         [make_result(samples=make_samples(tuple(range(10**6, 10**6 + n))), batch=n) for n in (needed - 1, needed)]
     )
     assert getattr(below, column.name) is None and getattr(enough, column.name) is not None
-    assert f"{needed} requests, {needed - 1} were made" in criterion.known(below).reason
+    assert f"{needed:,} requests, {needed - 1:,} were made" in criterion.known(below).reason
     decision = select([below], Limits(**{criterion.limit.name: 5}), batch=below.batch)
     assert [c.outcome for c in decision.candidates] == ["unknown"]
     decision = select([enough], Limits(**{criterion.limit.name: 5}), batch=enough.batch)

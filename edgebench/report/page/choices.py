@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from edgebench.choosing.decision import Candidate, Decision
 from edgebench.records.options import flag
-from edgebench.report.choice import why
+from edgebench.report.choice import checked, why
 from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING, joined, scope
 from edgebench.results.figures import CRITERIA, Row
@@ -35,12 +35,13 @@ def _card(decision: Decision, numbers: dict[Row, int]) -> Html:
     else:
         parts.append(el("p", "Nothing is known to fit", class_="answer"))
         if nearest:
-            broken = "; ".join(check.text for check in nearest.broken)
+            broken = "; ".join(checked(nearest, nearest.broken))
             parts.append(el("p", "Nearest miss: ", _link(nearest, numbers), f": {broken}."))
     parts.append(_checks(chosen))
     counts = Counter(candidate.outcome for candidate in decision.candidates)
     told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
-    note = f"Asked: {asked}; preferring {decision.prefer}. Of {len(decision.candidates)}: {told}."
+    candidates = f"{len(decision.candidates)} candidate{'s' * (len(decision.candidates) != 1)}"
+    note = f"Asked: {asked}; preferring {decision.prefer}. Of {candidates}: {told}."
     parts.append(el("p", note, class_="note"))
     close = [el("li", "Tie: ", _link(c, numbers)) for c in decision.candidates if c.outcome == "tie"][:5]
     if not chosen:
@@ -60,7 +61,7 @@ def _link(candidate: Candidate, numbers: dict[Row, int]) -> Html:
 
 
 def _figures(row: Row) -> Html:
-    """What is known of the chosen, in its units; the intervals below."""
+    """The figures of the chosen one, with their intervals below."""
     told = []
     for criterion in CRITERIA.values():
         known = criterion.known(row)
@@ -75,14 +76,14 @@ def _figures(row: Row) -> Html:
 
 
 def _open(candidate: Candidate) -> str:
-    """What is not known of it, and how to find out."""
-    return "; ".join(f"{check.text} ({check.fix})" for check in candidate.unknown)
+    """What is unknown about it, and how to find out."""
+    return "; ".join(f"{check.reason} ({check.fix})" for check in candidate.unknown)
 
 
 def _checks(chosen: Candidate | None) -> Html | None:
     if chosen is None or not chosen.checks:
         return None
-    return el("ul", *(el("li", check.text) for check in chosen.checks))
+    return el("ul", *(el("li", text) for text in checked(chosen, chosen.checks)))
 
 
 def _candidates(decision: Decision, numbers: dict[Row, int]) -> Html:
@@ -100,10 +101,10 @@ def _candidates(decision: Decision, numbers: dict[Row, int]) -> Html:
     notes = [f"* is in the Pareto set over {', '.join(decision.pareto_over)}."]
     notes += [f"{len(decision.candidates) - len(shown)} more are not shown."] * (len(decision.candidates) > len(shown))
     notes += [f"Not ranked: {n} × {reason}." for reason, n in reasons.most_common(6)]
-    notes += [f"Power and energy are of: {scope(decision)}."] * bool(decision.power_scope)
+    notes += [f"Power and energy cover: {scope(decision)}."] * bool(decision.power_scope)
     notes += [f"Measured on: {joined(decision.machine)}."] * bool(decision.machine)
     return el(
-        "details", el("summary", "All candidates, and why not they"),
+        "details", el("summary", "All candidates, and why they were not chosen"),
         table(f"Candidates for {decision.device}", headings, lines, class_="candidates"),
         *(el("p", note, class_="note") for note in notes),
     )  # fmt: skip
