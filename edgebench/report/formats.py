@@ -38,11 +38,11 @@ def _shown(rows: Sequence[Row]) -> tuple[list[Column], list[list[str]]]:
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
-    """What failed, and what LoadGen calls INVALID, with the reason."""
+    """What failed, and what is not to be trusted, such as what LoadGen calls INVALID, with the reason."""
     return [
         f"{row.verdict or row.status}: {row.model} ({row.format}) on {row.runtime}: {row.message}"
         for row in rows
-        if row.status != "ok" or row.verdict == "INVALID"
+        if row.status != "ok" or row.message
     ]
 
 

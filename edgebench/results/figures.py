@@ -152,28 +152,28 @@ class Row:
     deployed_agreement: float | None = column("", lambda r: readings.evaluated(r, "torch_agreement"), shared=True)
     scenario: str = column("scenario", lambda r: r.job.scenario, once=True)
     median_ms: float | None = column(
-        "median ms", lambda r: readings.latency_ms(r, "median_ns", "p50_latency_ns"), unit="ms", digits=3,
+        "median ms", lambda r: readings.latency_ms(r, "median_ns"), unit="ms", digits=3,
         percentile=0.5, low="median_low_ms", high="median_high_ms", criterion=LATENCY,
     )  # fmt: skip
     median_low_ms: float | None = column("", lambda r: readings.median_end_ms(r, 0))
     median_high_ms: float | None = column("", lambda r: readings.median_end_ms(r, 1))
     half_width: float | None = column("±", readings.half_width, percent=1, optional=True)
     p90_ms: float | None = column(
-        "p90 ms", lambda r: readings.latency_ms(r, "p90_ns", "p90_latency_ns"), unit="ms", digits=3, percentile=0.9
+        "p90 ms", lambda r: readings.latency_ms(r, "p90_ns"), unit="ms", digits=3, percentile=0.9
     )  # fmt: skip
     p99_ms: float | None = column(
-        "p99 ms", lambda r: readings.latency_ms(r, "p99_ns", "p99_latency_ns"), unit="ms", digits=3, percentile=0.99,
+        "p99 ms", lambda r: readings.latency_ms(r, "p99_ns"), unit="ms", digits=3, percentile=0.99,
         criterion=P99,
     )  # fmt: skip
     p999_ms: float | None = column(
-        "p99.9 ms", lambda r: readings.latency_ms(r, "p999_ns", "p999_latency_ns"), unit="ms", digits=3, optional=True,
+        "p99.9 ms", lambda r: readings.latency_ms(r, "p999_ns"), unit="ms", digits=3, optional=True,
         percentile=0.999, criterion=P999,
     )  # fmt: skip
     device_median_ms: float | None = column(
         "device ms", lambda r: ms(r.summary and r.summary.device_median_ns), unit="ms", digits=3, optional=True
     )  # fmt: skip
     throughput_per_s: float | None = column(
-        "images/s", readings.throughput, unit="images/s", digits=3, criterion=THROUGHPUT
+        "images/s", lambda r: readings.figure(r, "throughput_per_s"), unit="images/s", digits=3, criterion=THROUGHPUT
     )  # fmt: skip
     miss_rate: float | None = column("missed", lambda r: readings.camera(r, "miss_rate"), percent=2, optional=True)
     jitter_ms: float | None = column(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from edgebench.machine.scenario_registry import find
 from edgebench.records.energy import Energy
 from edgebench.records.result import Result
 from edgebench.specs import Layers
@@ -13,11 +14,16 @@ from edgebench.specs import Layers
 NO_ENERGY = Energy()  # of a result from before there were meters, or of a failure
 
 
-def latency_ms(result: Result, of_summary: str, of_loadgen: str) -> float | None:
-    """A percentile of the latency: of all launches, or what LoadGen tells."""
+def figure(result: Result, name: str) -> float | None:
+    """A figure of all launches; where there is none, such as of LoadGen's runs, what the scenario tells instead."""
     if result.summary:
-        return ms(getattr(result.summary, of_summary))
-    return ms(_told(result).get(of_loadgen))
+        return getattr(result.summary, name)
+    told = find(result.job.scenario).figures
+    return told(result).get(name) if told else None
+
+
+def latency_ms(result: Result, name: str) -> float | None:
+    return ms(figure(result, name))
 
 
 def median_end_ms(result: Result, end: int) -> float | None:
@@ -32,17 +38,8 @@ def half_width(result: Result) -> float | None:
     return result.summary and stats.half_width(result.summary)
 
 
-def throughput(result: Result) -> float | None:
-    """Images a second. LoadGen's: of offline, of server, of single-stream; it gives none for multi-stream."""
-    if result.summary:
-        return result.summary.throughput_per_s
-    names = ("samples_per_s", "completed_samples_per_s", "queries_per_s")
-    return next((_told(result)[name] for name in names if name in _told(result)), None)
-
-
 def requests(result: Result) -> int:
-    told = _told(result)
-    return result.summary.n if result.summary else int(told.get("queries", told.get("samples", 0)))
+    return int(figure(result, "n") or 0)
 
 
 def camera(result: Result, name: str) -> Any:
@@ -51,17 +48,14 @@ def camera(result: Result, name: str) -> Any:
 
 
 def verdict(result: Result) -> str:
-    if result.loadgen:
-        return result.loadgen.word
-    return result.summary.sustained.verdict if result.summary and result.summary.sustained else ""
+    told = find(result.job.scenario).verdict
+    return told(result) if told else ""
 
 
 def message(result: Result) -> str:
-    """What went wrong; else what LoadGen found unsatisfied and what to do, whose advice in full is in the result."""
-    if result.message or result.loadgen is None or result.loadgen.valid:
-        return result.message
-    unmet = (why for why in result.loadgen.reasons if why.endswith(": NO"))
-    return "; ".join([*unmet, result.loadgen.hint])
+    """What went wrong, or why what went well is not to be trusted; an advice in full is in the result."""
+    told = find(result.job.scenario).objection
+    return result.message or (told(result) if told else "")
 
 
 def evaluated(result: Result, name: str) -> Any:
@@ -129,8 +123,3 @@ def ms(nanoseconds: float | None) -> float | None:
 
 def mib(count: int | None) -> float | None:
     return None if count is None else count / 2**20
-
-
-def _told(result: Result) -> dict[str, float]:
-    """LoadGen's figures."""
-    return result.loadgen.figures if result.loadgen else {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgebench.machine.scenario_registry import find
 from edgebench.records import digests
 from edgebench.records.result import Result
 from edgebench.results.figures import COLUMNS, Row
+from edgebench.results.same import Closeness, measurement
 
 SHARED = tuple(column.name for column in COLUMNS.values() if column.shared)
 
@@ -30,7 +32,7 @@ def rows(found: Sequence[Result]) -> list[Row]:
 def entry(result: Result) -> Entry:
     """A result as far as tables need it."""
     row = Row(**{name: column.read(result) for name, column in COLUMNS.items()})
-    return Entry(row=row, cell=_hash(_cell(result)), deployed=_hash(_deployed(result)))
+    return Entry(row=row, cell=_key(result, "repetition"), deployed=_key(result, "answers"))
 
 
 def merged(entries: Sequence[Entry]) -> list[Row]:
@@ -44,7 +46,7 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
     judged = {entry.deployed: entry.row for entry in ordered if entry.row.deployed_accuracy is not None}
     # What was cut short stands only where there is nothing whole.
     for entry in sorted(ordered, key=lambda entry: entry.row.stop != "interrupted"):
-        if entry.row.scenario == "evaluate":
+        if not find(entry.row.scenario).timed:
             continue
         if entry.row.status != "ok":  # a later failure hides no figure: it has its own row
             newest["failed", entry.cell] = entry
@@ -65,21 +67,5 @@ def _with_accuracy(row: Row, judged: Row | None) -> Row:
     return made
 
 
-def _hash(key: tuple) -> str:
-    return digests.of_data(key)[:32]
-
-
-def _cell(result: Result) -> tuple:
-    job = result.job
-    options = tuple(sorted(job.options.items()))
-    asked = (job.runtime, job.device, job.compute, job.evidence, job.scenario, job.precision, job.threads, options)
-    # A search is one measurement, wherever it ends; what it was not free to change is part of what was asked.
-    free = [len({(point.batch, point.streams)[i] for point in result.search}) > 1 for i in (0, 1)]
-    point = (not free[0] and job.batch, not free[1] and job.streams)
-    return (job.artifact, *asked, *point, job.rate_hz, job.deadline_ms)
-
-
-def _deployed(result: Result) -> tuple:
-    """What the accuracy depends on: the artifact and what runs it."""
-    job = result.job
-    return (job.artifact, job.runtime, job.compute, job.precision, job.device)
+def _key(result: Result, closeness: Closeness) -> str:
+    return digests.of_data(measurement(result, closeness))[:32]

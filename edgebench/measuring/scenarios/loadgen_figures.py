@@ -37,6 +37,7 @@ def figures(result: Result) -> dict[str, float | None]:
         "median_ns": told.get("p50_latency_ns"),
         "p90_ns": told.get("p90_latency_ns"),
         "p99_ns": told.get("p99_latency_ns"),
+        "p999_ns": told.get("p999_latency_ns"),
         "throughput_per_s": next((told[name] for name in THROUGHPUT if name in told), None),
         "n": told.get("queries", told.get("samples", 0)),
     }
@@ -54,4 +55,4 @@ def objection(result: Result) -> str:
     found = result.loadgen
     if found is None or found.valid:
         return ""
-    return "; ".join([*(why for why in found.reasons if why.endswith(": NO")), found.hint])
+    return "; ".join([*(why for why in found.reasons if why.endswith(": NO")), found.hint]) or found.word
