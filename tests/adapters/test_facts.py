@@ -19,7 +19,6 @@ ALLOWED = {
     "training/": "training is done by torch the library, and its strings name that",
     "sweeping/facts.py": "TRAINING_TOOLS: torch, which trains",
     "estimating/": "reads the layers of ONNX files",
-    "commands/estimate.py": "layers are read from ONNX files",
     "artifact.py": "the weights beside an ONNX file",
     "machine/gpu_memory.py": "NVML tells a card's memory, beside its power",
     "machine/power/": "meters: a file each, which says its own name",
