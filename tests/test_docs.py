@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pydoc
 import re
 import shlex
 from pathlib import Path
@@ -178,6 +179,13 @@ def test_adapters_and_profiles_are_documented() -> None:
     devices = (GUIDE / "devices.md").read_text()
     for name in profile_names():
         assert f"`{name}`" in devices, f"docs/guide/devices.md does not tell of {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_names_of_modules_in_the_documentation_can_be_imported(page: Path) -> None:
+    groups = {f"edgebench.{kind}" for kind in registry.WORDS}  # of entry points
+    for name in set(re.findall(r"`(edgebench(?:\.\w+)+)`", page.read_text())) - groups:
+        assert pydoc.locate(name) is not None, f"{page.name} names {name}"
 
 
 def example(page: Path) -> str:
