@@ -63,63 +63,33 @@ def command(a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], ba
     """
     from rich.console import Console
 
-    from edgebench.comparing import ab
-    from edgebench.errors import UsageError, positive
+    from edgebench import artifact
+    from edgebench.comparing import sides
     from edgebench.records import jsonio
 
-    positive("--max-seconds", given["max_seconds"])
-    if not 0 <= band < 1:
-        raise UsageError(f"--band is {band:g}", "give a share such as 0.02")
-    sides = _sides(a, b, given)
-    console = Console(stderr=True)
-    with console.status("loading both") as status:
+    first = sides.Side(
+        artifact=artifact.read(a), runtime=given["runtime"], threads=given["threads"],
+        options=given["runtime_option"], python=given["python_a"],
+    )  # fmt: skip
+    second = sides.Side(
+        artifact=artifact.read(b) if b else first.artifact, runtime=given["runtime_b"] or given["runtime"],
+        threads=given["threads_b"] or given["threads"], options=given["runtime_option_b"] or given["runtime_option"],
+        python=given["python_b"],
+    )  # fmt: skip
+    with Console(stderr=True).status("loading both") as status:
 
         def on_launch(launches: int, so_far: Any) -> None:
             known = f"{so_far.ratio:.3f} (95 % {so_far.low:.3f} to {so_far.high:.3f})" if so_far else "…"
             status.update(f"launch {launches}: B ÷ A {known}")
 
-        found = ab.compare(
-            *sides,
-            max_seconds=given["max_seconds"],
-            band=band,
-            on_launch=on_launch,
+        found = sides.compare_artifacts(
+            first, second, compute=given["compute"], batch=given["batch"], band=band,
+            max_seconds=given["max_seconds"], on_launch=on_launch,
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
-        )
+        )  # fmt: skip
     click.echo(jsonio.dumps(found, indent=1) if as_json else _told(found))
     if found.verdict in fail_on:
         sys.exit(1)
-
-
-def _sides(a: Path, b: Path | None, given: dict[str, Any]) -> list[Any]:
-    """For each side, what makes its contestant."""
-    import shutil
-    from dataclasses import replace
-    from functools import partial
-
-    from edgebench import artifact
-    from edgebench.errors import UsageError
-    from edgebench.machine import registry
-    from edgebench.machine.device import detect, place
-    from edgebench.measuring import bursts, running
-
-    profile, made = detect(), []
-    placement = place(profile, require_device=True, environ={})
-    for path, suffix in ((a, ""), (b or a, "_b")):
-        python = given["python" + (suffix or "_a")] or sys.executable
-        if shutil.which(python) is None:
-            raise UsageError(f"{python} is no program", "give the path of a Python, such as ../next/.venv/bin/python")
-        found = artifact.read(path)
-        runtime = given["runtime" + suffix] or given["runtime"] or registry.native(found.format)
-        asked = RunOptions(
-            runtimes=(runtime,),
-            compute=given["compute"],
-            batch=given["batch"],
-            threads=given["threads" + suffix] or given["threads"],
-        )
-        (planned,) = running.plan([found], profile, placement, asked)
-        job = replace(planned.job, options=given["runtime_option" + suffix] or given["runtime_option"])
-        made.append(partial(bursts.contestant, job, found, python=python))
-    return made
 
 
 def _told(found: Comparison) -> str:

@@ -61,28 +61,12 @@ def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float
 
     from edgebench import artifact
     from edgebench.comparing import crosscheck
-    from edgebench.errors import UsageError, positive, unknown_name
-    from edgebench.machine import registry
-    from edgebench.machine.device import detect, place
-    from edgebench.measuring import running
     from edgebench.records import jsonio
 
-    positive("--max-seconds", max_seconds)
-    if rounds < 2:
-        raise UsageError(f"--rounds is {rounds}", "give at least 2, and 15 for an interval that says something")
-    for rival in rivals:
-        if rival not in crosscheck.RIVALS:
-            raise unknown_name("rival", rival, crosscheck.RIVALS)
-    found, profile = artifact.read(path), detect()
-    runtime = given.pop("runtime") or registry.native(found.format)
-    placement = place(profile, require_device=True, environ={})
-    (planned,) = running.plan([found], profile, placement, RunOptions(runtimes=(runtime,), **given))
-    console = Console(stderr=True)
-    with console.status("") as status:
-        made = crosscheck.crosscheck(
-            planned.job, found, rivals or crosscheck.fitting(planned.job),
-            rounds=rounds, max_seconds=max_seconds, tell=status.update,
-            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
+    with Console(stderr=True).status("") as status:
+        made = crosscheck.crosscheck_artifact(
+            artifact.read(path), rivals, rounds=rounds, max_seconds=max_seconds, tell=status.update,
+            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"), **given,
         )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from edgebench.commands import _options
-
-if TYPE_CHECKING:
-    from edgebench.machine.profiles import Profile
 
 
 @click.command(
@@ -37,7 +32,7 @@ def command(name: str | None, force: bool, as_json: bool) -> None:
         raise UsageError("--force is for --write", "`edgebench devices detect --write NAME --force`")
     path = starter_profile.write(name, force=force) if name else None
     first, *others = recognised()
-    known, missing = starter_profile.identity(), _unknown(first)
+    known, missing = starter_profile.identity(), starter_profile.unknown(first)
     if as_json:
         told = {"device": first.name, "also": [p.name for p in others], "machine": known, "unknown": missing}
         click.echo(jsonio.dumps({**told, "written": path and str(path)}, indent=1))
@@ -56,21 +51,3 @@ def command(name: str | None, force: bool, as_json: bool) -> None:
         click.echo(f"written: {path}: complete it from the data sheet")
     elif first.match.any or first.match.nvidia_gpu:
         click.echo("next: edgebench devices detect --write NAME")
-
-
-def _unknown(profile: Profile) -> list[str]:
-    """What the profile does not say, each as a sentence."""
-    found = []
-    if profile.match.any or profile.match.nvidia_gpu:
-        found.append(f"which device this is: no profile names it, and {profile.name} stands for any such machine")
-    if not profile.power.total_rails:
-        found.append(
-            "which power rails add up to the whole ([power] total_rails): totals come from other meters or not at all"
-        )
-    peaks = [key for key, value in vars(profile.peaks).items() if value is None]
-    peaks += ["bandwidth_gb_s"] if profile.memory.bandwidth_gb_s is None else []
-    if peaks:
-        found.append(f"peaks: {', '.join(peaks)}; `edgebench estimate` makes no floor from what is absent")
-    if not profile.power_modes and profile.match.device_tree:
-        found.append("power modes ([[power_modes]])")
-    return found

@@ -13,7 +13,6 @@ from edgebench.machine.power import PowerOptions
 
 if TYPE_CHECKING:
     from edgebench.machine.power.place import Place, Watts
-    from edgebench.machine.power.sampling import Sampler
     from edgebench.machine.power.survey import Found
     from edgebench.records.energy import Sample
 
@@ -41,7 +40,6 @@ def command(meter: str | None, device: str | None, watts: Watts | None, seconds:
 
     Exit code 1 if the meter that was asked for does not work.
     """
-    from edgebench.errors import positive
     from edgebench.machine.device import detect, load_profile
     from edgebench.machine.power.place import Place
 
@@ -52,9 +50,7 @@ def command(meter: str | None, device: str | None, watts: Watts | None, seconds:
     if meter is None and seconds is None:
         _list(place, as_json)
         return
-    seconds = 5.0 if seconds is None else seconds
-    positive("--seconds", seconds)
-    _watch(meter or "auto", place, seconds, as_json)
+    _watch(meter or "auto", place, 5.0 if seconds is None else seconds, as_json)
 
 
 def _list(place: Place, as_json: bool) -> None:
@@ -90,27 +86,11 @@ def _rails(rails_mw: dict[str, float]) -> str:
 
 
 def _watch(wanted: str, place: Place, seconds: float, as_json: bool) -> None:
-    import time
-
     from edgebench.errors import EdgebenchError
-    from edgebench.machine.power import make_meter, open_meter
-    from edgebench.machine.power.sampling import Sampler
-    from edgebench.machine.power.window import Window, summary
+    from edgebench.machine.power import watching
     from edgebench.records import jsonio
 
-    meter = open_meter("auto", place, place.profile.compute) if wanted == "auto" else make_meter(wanted, place)
-    with Sampler(meter) as sampler:
-        sampler.wait_past(0)
-        began_ns = time.perf_counter_ns()
-        deadline = time.monotonic() + seconds
-        while sampler.error is None and (left := deadline - time.monotonic()) > 0:
-            sampler.wait(min(1.0, left))
-            if not as_json:
-                click.echo(_now(sampler))
-        window = Window(began_ns, time.perf_counter_ns())
-        if sampler.error:
-            raise sampler.error
-    told = summary(meter, sampler.samples, window, min_window_s=0, min_updates=1)
+    told = watching.watch(wanted, place, seconds, (lambda sample: None) if as_json else _show)
     if as_json:
         click.echo(jsonio.dumps(told, indent=1))
     elif told.mean_power_mw is not None:
@@ -120,12 +100,12 @@ def _watch(wanted: str, place: Place, seconds: float, as_json: bool) -> None:
             f"{told.updates} new values at {told.sample_rate_hz:.1f} Hz"
         )
     if told.mean_power_mw is None:
-        raise EdgebenchError(f"{meter.name} gave no figure: {told.reason}", "`edgebench power` tells what each lacks")
+        raise EdgebenchError(f"{told.source} gave no figure: {told.reason}", "`edgebench power` tells what each lacks")
 
 
-def _now(sampler: Sampler) -> str:
-    last: Sample | None = sampler.samples[-1] if sampler.samples else None
+def _show(last: Sample | None) -> None:
     if last is None:
-        return "–"
+        click.echo("–")
+        return
     whole = "–" if last.total_mw is None else f"{last.total_mw / 1000:.3f} W"
-    return f"{whole}   {_rails(last.rails_mw)}"
+    click.echo(f"{whole}   {_rails(last.rails_mw)}")

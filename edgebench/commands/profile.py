@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.training.requirements import require_training_libraries
-
 if TYPE_CHECKING:
     from edgebench.training.complexity import Complexity
 
@@ -46,18 +44,16 @@ def command(
     """
     import sys
 
-    require_training_libraries()
     from rich.console import Console
 
     from edgebench.records import jsonio
     from edgebench.training import complexity
-    from edgebench.training.models import GROUPS
 
-    found = []
     with Console(stderr=True).status("profiling") as status:
-        for name in models or next(iter(GROUPS.values())):
-            status.update(f"profiling {name}")
-            found.append(complexity.profile(name, image_size, batch_size, train_batch_size, memory=memory))
+        found = complexity.profile_all(
+            models, image_size, batch_size, train_batch_size, memory=memory,
+            on_start=lambda name: status.update(f"profiling {name}"),
+        )  # fmt: skip
     if as_json or form == "json":
         click.echo(jsonio.dumps(found, indent=1))
     elif form == "markdown":

@@ -8,15 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgebench import artifact
 from edgebench.comparing import ab, ratio
 from edgebench.comparing.rivals import benchmark_app, trtexec
-from edgebench.errors import EdgebenchError
+from edgebench.errors import EdgebenchError, UsageError, positive, unknown_name
 from edgebench.machine import locks, registry
-from edgebench.measuring import bursts, process
+from edgebench.machine.device import detect, place
+from edgebench.measuring import bursts, process, running
+from edgebench.measuring.options import RunOptions
 from edgebench.records.jobs import Job
 from edgebench.results import stats
 from edgebench.specs import Artifact
@@ -69,6 +72,31 @@ def crosscheck(
         except EdgebenchError as error:
             made.append(Agreement(rival, "", reason=str(error)))
     return made
+
+
+def crosscheck_artifact(
+    found: Artifact, rivals: Sequence[str] = (), *, runtime: str | None = None, rounds: int = 15,
+    max_seconds: float = 60.0, tell: Told = lambda stage: None, on_wait: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> list[Agreement]:  # fmt: skip
+    """The same for an artifact on this machine, and by default for all rivals that run the runtime.
+
+    `options`: the batch, threads and duration_s of `RunOptions`. Raises UsageError for what cannot be meant.
+    """
+    positive("--max-seconds", max_seconds)
+    if rounds < 2:
+        raise UsageError(f"--rounds is {rounds}", "give at least 2, and 15 for an interval that says something")
+    for rival in rivals:
+        if rival not in RIVALS:
+            raise unknown_name("rival", rival, RIVALS)
+    profile = detect()
+    placement = place(profile, require_device=True, environ={})
+    asked = RunOptions(runtimes=(runtime or registry.native(found.format),), **options)
+    (planned,) = running.plan([found], profile, placement, asked)
+    return crosscheck(
+        planned.job, found, rivals or fitting(planned.job), rounds=rounds, max_seconds=max_seconds, tell=tell,
+        on_wait=on_wait,
+    )  # fmt: skip
 
 
 def fitting(job: Job) -> list[str]:

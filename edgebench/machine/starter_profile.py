@@ -15,7 +15,7 @@ from edgebench.machine import registry
 from edgebench.machine.device import matches
 from edgebench.machine.fingerprint import ROOT, cpu_model, cpu_part, device_tree, dmi, memory_bytes, nvidia_cards, read
 from edgebench.machine.jetson import power_modes
-from edgebench.machine.profiles import NAME, is_own, own_folder, parse_profile, profile_names
+from edgebench.machine.profiles import NAME, Profile, is_own, own_folder, parse_profile, profile_names
 from edgebench.records import toml
 from edgebench.records.jsonio import write_text
 
@@ -120,3 +120,21 @@ def _line(key: str, value: Any, remark: str = "") -> str:
     if value is None:
         return f"# {key} = "
     return f"{key} = {value}" + (f"    # {remark}" if remark else "")
+
+
+def unknown(profile: Profile) -> list[str]:
+    """What the profile does not say, each as a sentence."""
+    found = []
+    if profile.match.any or profile.match.nvidia_gpu:
+        found.append(f"which device this is: no profile names it, and {profile.name} stands for any such machine")
+    if not profile.power.total_rails:
+        found.append(
+            "which power rails add up to the whole ([power] total_rails): totals come from other meters or not at all"
+        )
+    peaks = [key for key, value in vars(profile.peaks).items() if value is None]
+    peaks += ["bandwidth_gb_s"] if profile.memory.bandwidth_gb_s is None else []
+    if peaks:
+        found.append(f"peaks: {', '.join(peaks)}; `edgebench estimate` makes no floor from what is absent")
+    if not profile.power_modes and profile.match.device_tree:
+        found.append("power modes ([[power_modes]])")
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from edgebench.errors import BadFile, EdgebenchError
 from edgebench.machine.children import Child, end_with_parent
 from edgebench.machine.memory import PeakMemory
 from edgebench.records import jsonio
+from edgebench.training.requirements import require_training_libraries
 
 CLASSES = 1000  # ImageNet's, as in the published figures
 TIME_LIMIT_S = 1200.0
@@ -57,6 +59,21 @@ class Complexity:
     memory: NetworkMemory | None = None
     adapted: tuple[str, ...] = ()
     error: str = ""
+
+
+def profile_all(
+    models: Sequence[str] = (), image_size: int = 224, batch_size: int = 1, train_batch_size: int = 32, *,
+    memory: bool = True, on_start: Callable[[str], None] = lambda name: None,
+) -> list[Complexity]:  # fmt: skip
+    """The cost of each network, by default of the seven. Raises Unsupported without torch."""
+    require_training_libraries()
+    from edgebench.training.models import GROUPS
+
+    found = []
+    for name in models or next(iter(GROUPS.values())):
+        on_start(name)
+        found.append(profile(name, image_size, batch_size, train_batch_size, memory=memory))
+    return found
 
 
 def profile(name: str, image_size: int, batch_size: int, train_batch_size: int, *, memory: bool = True) -> Complexity:
