@@ -123,6 +123,7 @@ def evaluate(
     return evaluating.evaluate(found, files, where, asked, device=device, on_notice=lambda notice: warn([notice]))
 
 
+@run_options.documented
 def run(
     artifacts: Source | Sequence[Source] | None = None, *, workspace: AnyPath = "runs", device: str | None = None,
     require_device: bool = False, runtime: str | Sequence[str] = (), scenario: str = LATENCY,
@@ -133,11 +134,10 @@ def run(
 
     `result.summary` has the figures over all launches: `median_ns`, `p90_ns`, `p99_ns` (nanoseconds a request of
     `job.batch` images), `throughput_per_s` (images a second); `result.peak_memory_bytes` the memory. What failed has no
-    summary but a `status` other than "ok" and a `message`: a failure is a result, not an exception. `options` are the
-    other fields of `RunOptions`: streams, rate_hz, deadline_ms, minutes, warmup_s, compute, strict, …; `device` is a
-    profile's name, by default what this machine is. Each result is on disk, in `WORKSPACE/results`, before the next
-    measurement starts. Raises UsageError for what cannot be meant, Unsupported for a device that this machine is not
-    where `require_device` or CI asks for it.
+    summary but a `status` other than "ok" and a `message`: a failure is a result, not an exception. `device` is a
+    profile's name, by default what this machine is; the options are those of `edgebench run`, listed below. Each result
+    is on disk, in `WORKSPACE/results`, before the next measurement starts. Raises UsageError for what cannot be meant,
+    Unsupported for a device that this machine is not where `require_device` or CI asks for it.
     """
     where = Workspace(Path(workspace))
     asked = run_options.asked(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgebench.commands import _options
+from edgebench.records.export_settings import ExportSettings
 from edgebench.specs import InputType, Precision
 
 if TYPE_CHECKING:
@@ -37,20 +38,8 @@ Examples:
     "--input", "input_type", type=click.Choice(typing.get_args(InputType)),
     help="uint8: a camera's bytes go straight in, (batch, h, w, 3); the graph normalises.  [default: as the source]",
 )  # fmt: skip
-@click.option(
-    "--accuracy-drop", type=float, metavar="SHARE",
-    help="int8: leave the worst layers in floating point until at most this share of the validation images is lost.",
-)  # fmt: skip
-@click.option(
-    "--calibration-images", type=click.IntRange(1), default=300, show_default=True,
-    help="int8: training images, of all classes in proportion, that tell the ranges of the activations.",
-)  # fmt: skip
-@click.option(
-    "--max-batch",
-    type=click.IntRange(1),
-    default=32,
-    show_default=True,
-    help="Largest batch a TensorRT engine is built for.",
+@_options.settings(
+    ExportSettings, calibration_images={"type": click.IntRange(1)}, max_batch={"type": click.IntRange(1)}
 )
 @click.option(
     "--exporter-option",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,3 +81,12 @@ def keys() -> dict[str, Any]:
     """By key, the type of each option of a run, those of single scenarios among them."""
     own = {each.key: each.kind for each, _ in scenario_registry.own_options()}
     return own | options.keys(RunOptions)
+
+
+def documented(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes the options of a run as arguments, with a line on each in its documentation."""
+    shared = [f"{each.key}: {each.help}" for each in options.options_of(RunOptions) if each.key != "runtimes"]
+    own = [f"{each.key} ({', '.join(names)}): {each.help}" for each, names in scenario_registry.own_options()]
+    lines = "".join(f"\n        {line}" for line in (*shared, *own))
+    function.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n    Options:{lines}\n    "
+    return function

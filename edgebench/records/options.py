@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import Any
@@ -125,10 +125,3 @@ def check(value: Any) -> None:
             raise UsageError(f"{name} is {found}", f"give at least {least:g}")
         if most is not None and found > most:
             raise UsageError(f"{name} is {found}", f"give at most {most:g}")
-
-
-def documented(kind: type, without: tuple[str, ...] = ()) -> Iterator[str]:
-    """A line for each option, by key, as documentation of a function that takes them."""
-    for each in options_of(kind):
-        if each.key not in without:
-            yield f"{each.key}: {each.help}"

@@ -16,6 +16,7 @@ from edgebench.machine.device import load_profile
 from edgebench.measuring import options as run_options
 from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio, toml
+from edgebench.records.export_settings import ExportSettings
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
 
@@ -28,16 +29,7 @@ LISTS: dict[str, type] = {
 TABLES = ("train", "export", "run")
 
 
-@dataclass(frozen=True)
-class ExportSettings:
-    """What a plan may say of its exports, as the options of `edgebench export`."""
-
-    accuracy_drop: float | None = None
-    calibration_images: int = 300
-    max_batch: int = 32
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything of the first seven with everything. No `runtimes`: the format's own; no `devices`: this machine."""
 

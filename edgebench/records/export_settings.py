@@ -1,0 +1,22 @@
+"""What can be said of an export: each setting with its default, meaning and bounds, for flags and TOML files alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgebench.records.options import option
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """How an artifact is made, beside its format and precision."""
+
+    accuracy_drop: float | None = option(
+        None,
+        "int8: leave the worst layers in floating point until at most this share of the validation images is lost.",
+        metavar="SHARE",
+    )
+    calibration_images: int = option(
+        300, "int8: training images, of all classes in proportion, that tell the ranges of the activations.", least=1
+    )
+    max_batch: int = option(32, "Largest batch a TensorRT engine is built for.", least=1)
