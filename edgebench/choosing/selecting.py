@@ -102,7 +102,7 @@ def _one_scope(rows: Sequence[Row], figures: list[dict[str, Known]]) -> tuple[st
         if row.power_scope and (row.power_scope, row.power_modelled) != one:
             mine, others = _named(row.power_scope, row.power_modelled), _named(*one)
             why = f"its power covers the {mine}, the others' the {others}"
-            other = Known(None, reason=why, fix="measure all with one meter")
+            other = Known(value=None, reason=why, fix="measure all with one meter")
             found |= {name: other for name in ("power", "energy") if name in found}
     return one
 

@@ -139,7 +139,10 @@ def _page(
         problems.append(error.message)
     if not (rows or checkpoints):
         raise EdgebenchError(f"there is nothing to report in {workspace.root}", "`edgebench train`, `edgebench run`")
-    _write(render(Content(workspace.results, rows, decisions, checkpoints, problems)), out)
+    content = Content(
+        folder=workspace.results, rows=rows, decisions=decisions, checkpoints=checkpoints, problems=problems
+    )
+    _write(render(content), out)
 
 
 def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: Path | None) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHARES = ("validation_accuracy", "test_accuracy", "accuracy", "low", "high", "reach")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """One line of the table of trainings: one checkpoint. Accuracies are shares in [0, 1]."""
 
@@ -52,11 +52,13 @@ def rows(checkpoints: Sequence[Artifact]) -> list[Training]:
         began = "pretrained" if config.pretrained or config.init_weights else "scratch"
         made.append(
             Training(
-                config.model, training.data.dataset, checkpoint.preprocessing.height, training.data.train,
-                f"{began}, head alone" if config.freeze else began, len(study.records(checkpoint)),
-                training.best_epoch, config.batch_size, config.lr, config.seed, training.validation_accuracy,
-                training.test_accuracy, study.images_per_s(checkpoint), training.seconds,
-                training.interrupted, checkpoint.path.name, checkpoint.created,
+                model=config.model, dataset=training.data.dataset, image_size=checkpoint.preprocessing.height,
+                train_images=training.data.train, began_with=f"{began}, head alone" if config.freeze else began,
+                epochs=len(study.records(checkpoint)), best_epoch=training.best_epoch, batch_size=config.batch_size,
+                lr=config.lr, seed=config.seed, validation_accuracy=training.validation_accuracy,
+                test_accuracy=training.test_accuracy, images_per_s=study.images_per_s(checkpoint),
+                seconds=training.seconds, interrupted=training.interrupted, checkpoint=checkpoint.path.name,
+                created=checkpoint.created,
             )
         )  # fmt: skip
     return sorted(made, key=lambda row: (row.dataset, row.model, row.train_images, row.seed, row.created))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Read = Callable[["Result"], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """What is known of one row in one respect: a value and its 95 % interval; or None, the reason and what to do."""
 
@@ -90,13 +90,14 @@ class Criterion:
         value = getattr(row, self.column.name)
         if value is None:
             reason, fix = self.missing(row)
-            return Known(None, reason=reason, fix=fix)
+            return Known(value=None, reason=reason, fix=fix)
         value *= self.factor
         if (interval := self.column.interval_of(row)) is not None:
-            return Known(value, *(end * self.factor for end in interval))
+            low, high = (end * self.factor for end in interval)
+            return Known(value=value, low=low, high=high)
         if self.unsure:
-            return Known(value, value / (1 + self.unsure), value * (1 + self.unsure))
-        return Known(value)
+            return Known(value=value, low=value / (1 + self.unsure), high=value * (1 + self.unsure))
+        return Known(value=value)
 
     def show(self, value: float) -> str:
         """A value with its unit: "12.3 ms", "94.1 %"."""

@@ -57,7 +57,9 @@ class Read(HTMLParser):
 def rendered(found: list[Result], folder: Path, decisions: tuple[Decision, ...] = ()) -> str:
     for result in found:
         store.save(result, folder)
-    return pages.render(pages.Content(folder, merged([entry(result) for result in found]), decisions))
+    return pages.render(
+        pages.Content(folder=folder, rows=merged([entry(result) for result in found]), decisions=decisions)
+    )
 
 
 def at(second: int) -> str:
@@ -124,7 +126,7 @@ def test_a_result_that_is_gone_leaves_its_row(tmp_path: Path) -> None:
     (path,) = [store.save(make_result(), tmp_path)]
     rows = merged([entry(store.read(path))])
     path.unlink()
-    text = pages.render(pages.Content(tmp_path, rows))
+    text = pages.render(pages.Content(folder=tmp_path, rows=rows))
     assert "1 file could not be read" in text and "mobilenetv3" in text
 
 

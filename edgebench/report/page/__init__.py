@@ -29,7 +29,7 @@ SECTIONS = {
 ROWS = 200  # measurements on a page, each with all that is known of it; a browser and a reader lose count beyond
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """What a page is made of. `folder` holds the files of the rows; `problems` are what could not be read."""
 
