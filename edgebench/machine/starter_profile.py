@@ -76,10 +76,10 @@ def text(root: Path = ROOT) -> str:
     ]  # fmt: skip
     for mode in power_modes(read(root / "etc/nvpmodel.conf") or "").values():
         lines += ["", "[[power_modes]]", f"name = {_quoted(mode)}"]
-    text = "\n".join(lines) + "\n"
-    profile = parse_profile("starter", toml.loads(text), "the starter profile")
+    content = "\n".join(lines) + "\n"
+    profile = parse_profile("starter", toml.loads(content), "the starter profile")
     assert matches(profile, root), "a starter profile must recognise the machine that it is written on"
-    return text
+    return content
 
 
 def write(name: str, *, force: bool = False, root: Path = ROOT) -> Path:

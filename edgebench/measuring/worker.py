@@ -175,7 +175,7 @@ def _measure(
 
 
 def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify: bool) -> None:
-    """Open the artifact, say what it runs, then run bursts for as long as they are asked for (engines/bursts.py)."""
+    """Open the artifact, say what it runs, then run bursts for as long as they are asked for (bursts.py)."""
     reference = folder.read_reference(artifact)
     requests = folder.requests(artifact, reference.images, job.batch)
     options = SessionOptions(

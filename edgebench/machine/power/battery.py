@@ -51,7 +51,7 @@ class Battery:
 
     def read(self) -> Sample | None:
         if plugged := self._plugged():
-            raise EdgebenchError(f"the mains was plugged in meanwhile: {plugged}", "leave it unplugged")
+            raise EdgebenchError(f"mains power was plugged in during the measurement: {plugged}", "leave it unplugged")
         rails = {battery.name: power_mw(battery) for battery in self._batteries}
         if any(value is None for value in rails.values()):
             return None
