@@ -20,9 +20,9 @@ from edgebench.specs import Precision
 from edgebench.sweeping import plan as plans
 from edgebench.sweeping import sweep as sweeping
 from edgebench.sweeping.sweep import EngineName, Swept
-from edgebench.sweeping.work import State
+from edgebench.sweeping.work import SweepState
 from edgebench.training import studying
-from edgebench.training.studying import Kind, Study
+from edgebench.training.studying import Study, StudyKind
 
 if TYPE_CHECKING:
     from edgebench.training.loop import Listener
@@ -84,7 +84,8 @@ def pick(
 
 def sweep(
     plan: AnyPath | None = None, *, workspace: AnyPath = "runs", engine: EngineName = "local",
-    address: str | None = None, parallel: int | None = None, on_change: Callable[[State], None] = lambda state: None,
+    address: str | None = None, parallel: int | None = None,
+    on_change: Callable[[SweepState], None] = lambda state: None,
     tell: Callable[[str], None] = lambda sentence: None, **values: Any,
 ) -> Swept:  # fmt: skip
     """Train, export, evaluate and measure every combination: `sweep(models=["resnet18"], seeds=[0, 1])`.
@@ -103,7 +104,7 @@ def sweep(
 
 
 def study(
-    kind: Kind, *, workspace: AnyPath = "runs", models: Sequence[str] = (TrainConfig.model,),
+    kind: StudyKind, *, workspace: AnyPath = "runs", models: Sequence[str] = (TrainConfig.model,),
     reach: Sequence[float] = studying.REACH, subsets: Sequence[str] = studying.SUBSETS,
     seeds: Sequence[int] = studying.SEEDS, sizes: Sequence[int] = studying.SIZES, plot: AnyPath | None = None,
     listener: Listener | None = None, tell: Callable[[str], None] = lambda title: None, **settings: Any,

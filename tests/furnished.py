@@ -15,7 +15,7 @@ from factories import make_artifact, make_result, make_samples
 from edgebench.machine import fingerprint
 from edgebench.records.answers import Evaluation
 from edgebench.records.notices import Notice
-from edgebench.records.result import MemoryPeaks, Point, Result, Samples, Sustained, Window
+from edgebench.records.result import MemoryPeaks, Result, Samples, SearchPoint, Sustained, SustainedWindow
 from edgebench.results import store
 from edgebench.specs import Effective, ModelInfo
 
@@ -83,10 +83,10 @@ def measurements() -> Iterator[Result]:
                 for batch in (4, 16):
                     yield make_result(artifact, samples=samples(ms * batch * 0.8), batch=batch, **told)
     yield make_result(artifact, samples=samples(5), evidence="emulated", device="jetson_orin", memory=memory)
-    points = tuple(Point(batch, 2, 90.0 + 10 * batch) for batch in (1, 2, 4))
+    points = tuple(SearchPoint(batch, 2, 90.0 + 10 * batch) for batch in (1, 2, 4))
     yield make_result(artifact, samples=samples(9), scenario="throughput", search=points, batch=4, streams=2)
     windows = tuple(
-        Window(
+        SustainedWindow(
             start_s=10.0 * i,
             n=900,
             median_ns=int(5e6 * (1 + 0.2 * (i > 14))),

@@ -21,7 +21,7 @@ from edgebench.records.workspace import Workspace
 from edgebench.sweeping import build, facts
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.site import Site, here
-from edgebench.sweeping.steps import Outcome, Step, Train
+from edgebench.sweeping.steps import Step, StepOutcome, Train
 from edgebench.sweeping.this_machine import Local
 from edgebench.sweeping.work import work
 
@@ -52,7 +52,7 @@ def steps(workspace: Workspace, site: Site | None = None) -> list[Step]:
     return [trained, build.evaluate(trained, "fake", site, OPTIONS), *measured]
 
 
-def sweep(workspace: Workspace) -> dict[str, Outcome]:
+def sweep(workspace: Workspace) -> dict[str, StepOutcome]:
     with Records(workspace) as kept:
         return work(steps(workspace), kept, Local(kept))
 

@@ -105,3 +105,19 @@ def test_every_adapter_file_is_registered() -> None:
         files = {f"edgebench.{kind}.{path.stem}" for path in (REPOSITORY / kind).glob("[!_]*.py")}
         parts = {file for file in files if any(file.startswith(f"{entry}_") for entry in entries)}  # onnx_lower of onnx
         assert entries == files - parts
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    """Nor a class and a set of words, such as StepStatus: a name stands for one thing in the whole package."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((REPOSITORY / "edgebench").rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                name = node.name
+            elif isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Literal["):
+                name = ast.unparse(node.targets[0])
+            else:
+                continue
+            if not name.startswith("_"):
+                found.setdefault(name, []).append(str(path.relative_to(REPOSITORY)))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

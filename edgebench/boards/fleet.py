@@ -72,7 +72,7 @@ def read(path: Path) -> Fleet:
 
 
 @dataclass(kw_only=True)
-class State:
+class BoardState:
     """The progress of one board. `doing`: its present step; `message`: why it failed."""
 
     board: Board
@@ -83,8 +83,9 @@ class State:
 
 
 def measure(
-    boards: Sequence[tuple[State, Host, remote_run.Order]], *, changed: Callable[[], None], stopped: Callable[[], bool],
-    came: Callable[[State, Result, Path], None] = lambda state, result, path: None,
+    boards: Sequence[tuple[BoardState, Host, remote_run.Order]], *,
+    changed: Callable[[], None], stopped: Callable[[], bool],
+    came: Callable[[BoardState, Result, Path], None] = lambda state, result, path: None,
 ) -> None:  # fmt: skip
     """Run each order on its board, all at the same time. A failure of one is kept in its state.
 
@@ -104,8 +105,8 @@ def measure(
 
 
 def _one(
-    state: State, host: Host, order: remote_run.Order, changed: Callable[[], None], stopped: Callable[[], bool],
-    came: Callable[[State, Result, Path], None],
+    state: BoardState, host: Host, order: remote_run.Order, changed: Callable[[], None], stopped: Callable[[], bool],
+    came: Callable[[BoardState, Result, Path], None],
 ) -> None:  # fmt: skip
     def doing(text: str) -> None:
         state.doing = text

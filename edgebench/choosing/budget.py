@@ -10,9 +10,9 @@ from pathlib import Path
 from edgebench.records import jsonio
 from edgebench.specs import SCHEMA
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Outcome, Step
+from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.sweeping.this_machine import Local, slots
-from edgebench.sweeping.work import Engine, State, settled, work
+from edgebench.sweeping.work import Engine, SweepState, settled, work
 
 SAVE_EVERY_S = 5.0
 
@@ -22,7 +22,7 @@ class OutOfTime(Exception):
 
 
 @dataclass(frozen=True)
-class Progress:
+class PickProgress:
     """What a killed pick goes on with: the epochs that were decided, by "model round", and the seconds it took."""
 
     epochs: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Budget:
 
     def __init__(self, seconds: float, file: Path, began: float | None = None) -> None:
         self.seconds, self._file = seconds, file
-        self._progress = jsonio.read_if_good(Progress, file) or Progress()
+        self._progress = jsonio.read_if_good(PickProgress, file) or PickProgress()
         self._began = (time.monotonic() if began is None else began) - self._progress.seconds
         self._saved = time.monotonic()
 
@@ -85,13 +85,13 @@ class StepsInTime:
         """Whether none of the steps is left to do."""
         return len(settled(steps, self._kept)) == len(steps)
 
-    def do(self, steps: Sequence[Step], until_s: float) -> dict[str, Outcome]:
+    def do(self, steps: Sequence[Step], until_s: float) -> dict[str, StepOutcome]:
         """Do the steps while more than `until_s` of the budget is left; the outcomes by identity.
 
         Raises OutOfTime where a step is under way by then. What is done is kept.
         """
 
-        def on_change(state: State) -> None:
+        def on_change(state: SweepState) -> None:
             running = [o for o in state.outcomes.values() if o.status == "running"]
             for outcome in running[:1]:
                 phase = self._kept.phase(outcome.step.identity)

@@ -8,7 +8,7 @@ from typing import Literal
 from edgebench.choosing.limits import Limits, Prefer
 from edgebench.results.figures import Row
 
-Outcome = Literal["chosen", "tie", "fits", "unknown", "broken"]
+CandidateOutcome = Literal["chosen", "tie", "fits", "unknown", "broken"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Candidate:
     """
 
     row: Row
-    outcome: Outcome
+    outcome: CandidateOutcome
     checks: tuple[Check, ...]
     pareto: bool | None
     reason: str = ""

@@ -29,7 +29,7 @@ from edgebench.records.workspace import Workspace
 from edgebench.results.rows import rows
 from edgebench.specs import Precision
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Outcome, Step
+from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.sweeping.work import Engine
 
 TRIAL_EPOCHS = 3
@@ -68,8 +68,8 @@ class Pick:
         self._steps = Steps(ready.asked, ready.known, ready.site)
         self._kept, self._budget, self._work, self._tell = kept, budget, work, tell
         self._left_out: dict[str, str] = {}
-        self._best: dict[str, tuple[float, Outcome]] = {}  # by model: the least validation error, and its training
-        self._trials: dict[str, list[Outcome]] = {}  # by model: the brief measurements
+        self._best: dict[str, tuple[float, StepOutcome]] = {}  # by model: the least validation error, and its training
+        self._trials: dict[str, list[StepOutcome]] = {}  # by model: the brief measurements
         self._final_s: dict[str, float] = {}  # by model: about how long its final chains take, in all precisions
         self._finalists = 0  # that had their longest training
 
@@ -153,7 +153,7 @@ class Pick:
         self._finalists += 1
         return free * (1 / room)
 
-    def _epochs_in(self, seconds: float, before: Outcome) -> int:
+    def _epochs_in(self, seconds: float, before: StepOutcome) -> int:
         """How many epochs on all images fit into the seconds, by how long the training `before` took."""
         training = self._kept.artifact(before, verify=False).training
         all_images = max(1, round(self._images * 0.8 * 7 / 8))  # a fifth is for the test, an eighth validates
@@ -175,7 +175,7 @@ class Pick:
             return ""
         return "; ".join(f"{c.metric} {c.value:.3g} where {c.bound / FAR:.3g} is the limit" for c in miss.broken)
 
-    def _judge(self, model: str, trained: Outcome, after: str) -> float:
+    def _judge(self, model: str, trained: StepOutcome, after: str) -> float:
         accuracy = self._kept.artifact(trained, verify=False).training.validation_accuracy
         error = 1 - accuracy
         if model not in self._best or error < self._best[model][0]:
@@ -183,9 +183,9 @@ class Pick:
         self._tell(f"{model}: validation accuracy {accuracy:.1%} after {after} ({trained.seconds or 0:.0f} s)")
         return error
 
-    def _finish(self, order: Sequence[str]) -> dict[str, list[Outcome]]:
+    def _finish(self, order: Sequence[str]) -> dict[str, list[StepOutcome]]:
         """Export, evaluate and measure the finalists, the best first, while there is time; the first in any case."""
-        finished: dict[str, list[Outcome]] = {}
+        finished: dict[str, list[StepOutcome]] = {}
         for model in order:
             needed = self._final_s[model]
             chains = [self._final(model, precision) for precision in self._asked.precisions]
@@ -194,7 +194,7 @@ class Pick:
                 self._left_out[model] = f"there was no time for its final measurement ({needed:.0f} s)"
                 continue
             until = 0.0 if finished else -2 * needed  # an answer a little late is more than none
-            done: dict[str, Outcome] = {}
+            done: dict[str, StepOutcome] = {}
             for chain in chains:
                 try:
                     done |= self._work.do(chain.steps, until)
@@ -215,6 +215,6 @@ class Pick:
         trained: Step = self._best[model][1].step
         return self._steps.final(trained, precision, slowest_s)
 
-    def _longer(self, chain: Chain, done: Mapping[str, Outcome]) -> Chain:
+    def _longer(self, chain: Chain, done: Mapping[str, StepOutcome]) -> Chain:
         measured = (done[step.identity] for step in chain.measurements)
         return self._steps.longer(chain, {o.step.identity: self._kept.result(o) for o in measured if o.status == "ok"})

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebench.choosing.decision import Aside, Candidate, Check, Decision, Outcome
+from edgebench.choosing.decision import Aside, Candidate, CandidateOutcome, Check, Decision
 from edgebench.choosing.limits import ORDER, Limits, Prefer
 from edgebench.errors import EdgebenchError, UsageError, unknown_name
 from edgebench.records.jobs import LATENCY
@@ -129,7 +129,7 @@ def _judged(row: Row, figures: dict[str, Known], pareto: bool | None, bounds: di
     limited = [criterion for criterion in CRITERIA.values() if criterion.limit.name in bounds]
     checks = tuple(_check(c, figures[c.name], bounds[c.limit.name]) for c in limited)
     outcomes = {check.outcome for check in checks}
-    outcome: Outcome = "broken" if "broken" in outcomes else "unknown" if "unknown" in outcomes else "fits"
+    outcome: CandidateOutcome = "broken" if "broken" in outcomes else "unknown" if "unknown" in outcomes else "fits"
     return Candidate(row=row, outcome=outcome, checks=checks, pareto=pareto)
 
 
@@ -247,7 +247,7 @@ def _place(candidate: Candidate) -> tuple:
     """The chosen one first; then by outcome, and by how near they are."""
     row = candidate.row
     accuracy = row.deployed_accuracy if row.deployed_accuracy is not None else -1.0
-    rank = typing.get_args(Outcome).index(candidate.outcome)
+    rank = typing.get_args(CandidateOutcome).index(candidate.outcome)
     return (rank, candidate.excess, -accuracy, row.median_ms or float("inf"), row.created)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
 
 
-class Progress:
+class RunProgress:
     """What is being done right now, and each result that is done; a context manager.
 
     With a `file`, each goes there as a line of JSON, {"status": text} or {"result": file name}, and not to the console.
@@ -26,7 +26,7 @@ class Progress:
         self._console, self._status = console, console.status("")
         self._file = file.open("a", encoding="utf-8", buffering=1) if file else None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> RunProgress:
         self._status.start()
         return self
 

@@ -70,7 +70,7 @@ def _run_there(
     from rich.console import Console
 
     from edgebench.boards.remote_run import Order
-    from edgebench.commands._progress import Progress, conclude
+    from edgebench.commands._progress import RunProgress, conclude
 
     if tuned:
         raise UsageError("--tuned is of this machine, --host another", "give --runtime and --threads")
@@ -83,7 +83,7 @@ def _run_there(
         folder=workspace.results,
         board=host.name,
     )
-    with Progress(console, given["progress"]) as progress:
+    with RunProgress(console, given["progress"]) as progress:
         done, code = carried_out(host, order, console, progress.update, progress.finished)
     well = conclude(done, workspace, as_json) if done else False
     if code or not well:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from edgebench.records.result import Result
     from edgebench.sweeping.matrix import Cell, Matrix
-    from edgebench.sweeping.steps import Outcome
+    from edgebench.sweeping.steps import StepOutcome
     from edgebench.sweeping.sweep import ReadySweep
-    from edgebench.sweeping.work import State
+    from edgebench.sweeping.work import SweepState
 
 REDRAW_S = 0.5
 COLUMNS = ("model", "subset", "seed", "target", "precision", "runtime", "device")
@@ -22,7 +22,7 @@ ORDER = {"running": 0, "failed": 1, "waiting": 2, "ok": 3}  # of the rows, where
 DOING = {"train": "training", "export": "exporting", "evaluate": "evaluating", "measure": "measuring"}
 
 
-class Progress:
+class SweepProgress:
     """Shows each `State` that a sweep tells. A context manager."""
 
     def __init__(self, ready: ReadySweep) -> None:
@@ -39,7 +39,7 @@ class Progress:
         self._told: set[tuple[str, str]] | None = None
         self._drawn_at = 0.0
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> SweepProgress:
         if self._live:
             self._live.start()
         return self
@@ -48,7 +48,7 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def show(self, state: State) -> None:
+    def show(self, state: SweepState) -> None:
         for outcome in state.outcomes.values():
             self._durations.learn(outcome)
         if self._live is None:
@@ -57,7 +57,7 @@ class Progress:
             self._drawn_at = time.monotonic()
             self._live.update(self._table(state), refresh=True)
 
-    def _lines(self, state: State) -> None:
+    def _lines(self, state: SweepState) -> None:
         """A line for each step that ended since the last look; what was done before this sweep is counted once."""
         ended = [outcome for outcome in state.outcomes.values() if outcome.status != "running"]
         marks = {(outcome.step.identity, outcome.status) for outcome in ended}
@@ -80,7 +80,7 @@ class Progress:
 
         self._console.print(printable(sentence), highlight=False, markup=False, soft_wrap=True)
 
-    def _name(self, outcome: Outcome) -> str:
+    def _name(self, outcome: StepOutcome) -> str:
         """What the step does, and for the first cell that it is for."""
         cell = next((c for c in self._matrix.cells if outcome.step in c.steps), None)
         if cell is None or outcome.step.kind == "train":
@@ -89,7 +89,7 @@ class Progress:
         made = "" if outcome.step.kind == "export" else f", {cell.target} {cell.precision}"
         return f"{outcome.step.title} ({whole}{made})"
 
-    def _left(self, state: State) -> str:
+    def _left(self, state: SweepState) -> str:
         from edgebench.records.workspace import now
         from edgebench.sweeping.estimate import clock
 
@@ -97,7 +97,7 @@ class Progress:
         more = f" and {sum(left.unknown.values())} steps of unknown length" if left.unknown else ""
         return f"{clock(left.seconds)} left{more}"
 
-    def _table(self, state: State) -> Table:
+    def _table(self, state: SweepState) -> Table:
         from rich.markup import escape
         from rich.table import Table
 
@@ -118,7 +118,7 @@ class Progress:
             table.caption = f"and {len(rows) - room} more cells"
         return table
 
-    def _state(self, cell: Cell, outcome: Outcome | None) -> str:
+    def _state(self, cell: Cell, outcome: StepOutcome | None) -> str:
         if outcome is None:
             return "waiting"
         if outcome.status == "running":
@@ -131,7 +131,7 @@ class Progress:
             self._figures[identity] = _figures(*self._results(cell, outcome))
         return self._figures[identity]
 
-    def _results(self, cell: Cell, outcome: Outcome) -> tuple[Result, float | None]:
+    def _results(self, cell: Cell, outcome: StepOutcome) -> tuple[Result, float | None]:
         accuracy = None
         for step in cell.steps[:-1]:
             if step.kind == "evaluate" and (before := self._kept.read(step.identity)) and before.path:
@@ -140,7 +140,7 @@ class Progress:
         return self._kept.result(outcome), accuracy
 
 
-def _of(outcome: Outcome | None) -> str:
+def _of(outcome: StepOutcome | None) -> str:
     if outcome is None:
         return "waiting"
     return outcome.status if outcome.status in ("ok", "running") else "failed"
@@ -156,7 +156,7 @@ def _first_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[0]
 
 
-def failures(matrix: Matrix, outcomes: Mapping[str, Outcome]) -> Sequence[str]:
+def failures(matrix: Matrix, outcomes: Mapping[str, StepOutcome]) -> Sequence[str]:
     """A sentence for each failed step of the sweep, with the cells that it cost."""
     causes: dict[str, list[str]] = {}
     for cell in matrix.cells:

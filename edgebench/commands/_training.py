@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from edgebench.training.loop import Listener, TrainingStep
 
 
-class Progress:
+class TrainingProgress:
     """A live bar on a terminal; elsewhere (a log, CI) a line an epoch."""
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> TrainingProgress:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
         console = Console(stderr=True)
         self._console, self._bar = console, None
         if console.is_terminal:
-            self._bar = Progress(
+            self._bar = TrainingProgress(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),

@@ -12,7 +12,7 @@ from edgebench.commands import _options
 from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
-    from edgebench.comparing.ab import Comparison
+    from edgebench.comparing.ab import AbComparison
 
 
 @click.command(
@@ -92,7 +92,7 @@ def command(a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], ba
         sys.exit(1)
 
 
-def _told(found: Comparison) -> str:
+def _told(found: AbComparison) -> str:
     r = found.ratio
     lines = [
         f"{found.verdict}: B ÷ A = {r.ratio:.3f} (95 % interval {r.low:.3f} to {r.high:.3f}) from "

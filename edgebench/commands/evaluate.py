@@ -154,7 +154,7 @@ def _test_images(
     if given or all(workspace.test_set(found).is_file() for found in artifacts):
         files = look_up()
     else:
-        with _training.Progress() as progress:
+        with _training.TrainingProgress() as progress:
             progress.say("reading the test split, and torch's answers to it")
             files = look_up(on_image=partial(progress.preparing, "images"))
     if save:

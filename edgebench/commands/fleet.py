@@ -12,7 +12,7 @@ from edgebench.commands import _options, _remote
 from edgebench.errors import EdgebenchError, UsageError
 
 if TYPE_CHECKING:
-    from edgebench.boards.fleet import Board, Fleet, State
+    from edgebench.boards.fleet import Board, BoardState, Fleet
     from edgebench.records.workspace import Workspace
 
 
@@ -53,11 +53,11 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
             folder=workspace.results,
             board=board.name,
         )
-        asked.append((fleet.State(board=board), Host(board.host, config), order))
+        asked.append((fleet.BoardState(board=board), Host(board.host, config), order))
     states = [state for state, _, _ in asked]
     console = Console(stderr=True)
 
-    def came(state: State, result: Any, path: Path) -> None:
+    def came(state: BoardState, result: Any, path: Path) -> None:
         if result.stop != "interrupted":
             text = f"{state.board.name}: {told(result, path)}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -100,7 +100,7 @@ def _arguments(plan: Fleet, board: Board, path: Path) -> tuple[list[str], tuple[
     return made, ctx.params["runtimes"]
 
 
-def _told(state: State) -> dict[str, Any]:
+def _told(state: BoardState) -> dict[str, Any]:
     from edgebench.results.rows import rows
 
     device, measured = state.board.device, rows(state.results)
@@ -109,7 +109,7 @@ def _told(state: State) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _table(states: list[State]) -> Any:
+def _table(states: list[BoardState]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 

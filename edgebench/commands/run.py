@@ -70,7 +70,7 @@ def command(
     from rich.console import Console
 
     from edgebench import artifact
-    from edgebench.commands._progress import Progress, conclude
+    from edgebench.commands._progress import RunProgress, conclude
     from edgebench.machine.device import detect, load_profile, place
     from edgebench.measuring import options, running
 
@@ -93,7 +93,7 @@ def command(
     done: list[Result] = []
     interrupted = False
     current = {"name": ""}
-    with Progress(console, progress) as status:
+    with RunProgress(console, progress) as status:
 
         def started(item: running.Planned) -> None:
             name = f"[{len(done) + 1}/{len(planned)}] {item.artifact.path.name} on {item.job.runtime}"

@@ -15,7 +15,7 @@ from edgebench.records.recipe import TrainConfig
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
     from edgebench.training.loop import Listener
-    from edgebench.training.studying import Kind
+    from edgebench.training.studying import StudyKind
 
 
 def _list(kind: Callable[[str], Any]) -> Callable[..., list[Any]]:
@@ -124,7 +124,7 @@ def batch_size(
     _study("batch-size", workspace, as_json, plot, models=models, sizes=sizes, settings=given)
 
 
-def _study(kind: Kind, workspace: Workspace, as_json: bool, plot: Path | None, **asked: Any) -> None:
+def _study(kind: StudyKind, workspace: Workspace, as_json: bool, plot: Path | None, **asked: Any) -> None:
     """Do a study, and print or draw what came of it."""
     import sys
 
@@ -149,6 +149,6 @@ def _study(kind: Kind, workspace: Workspace, as_json: bool, plot: Path | None, *
 @contextlib.contextmanager
 def _watch(title: str) -> Iterator[Listener]:
     """Show a training of the study on the terminal."""
-    with _training.Progress() as progress:
+    with _training.TrainingProgress() as progress:
         progress.say(title)
         yield progress.listener()

@@ -96,7 +96,7 @@ def command(
     if dry_run:
         _show_steps(ready, as_json)
         return
-    with _sweep_progress.Progress(ready) as progress:
+    with _sweep_progress.SweepProgress(ready) as progress:
         swept = sweeping.sweep(ready, on_change=progress.show, say=progress.say)
     done = len(swept.cells) - swept.failed
     if as_json:

@@ -51,7 +51,7 @@ def command(
 
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
-    with _training.Progress() as progress:
+    with _training.TrainingProgress() as progress:
         dataset = data.find(
             config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes")
         )
@@ -64,7 +64,7 @@ def command(
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
         train(config, out, resume=resume)
         return
-    with _training.Progress() as progress:
+    with _training.TrainingProgress() as progress:
         checkpoint = train(config, out, resume=resume, track=track, listener=progress.listener())
     done = checkpoint.training
     if as_json:

@@ -26,7 +26,7 @@ Make = Callable[..., Contestant]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AbComparison:
     """The outcome. Ratios are new ÷ base: 1.05 is 5 % slower.
 
     `launches`: the ratio of each launch; `bursts`: per side, in all launches. `*_median_ns`: the median of the medians
@@ -57,7 +57,7 @@ def compare(
     band: float = ratio.BAND,
     on_launch: Callable[[int, ratio.Ratio | None], None] = lambda launches, so_far: None,
     on_wait: Callable[[], None] = lambda: None,
-) -> Comparison:
+) -> AbComparison:
     """Launch both sides again and again, and alternate their bursts, until the interval is on one side of the band.
 
     `base` and `new` make a contestant from a folder for its files and `verify`: whether it verifies its answers, which
@@ -93,7 +93,7 @@ def compare(
             if len(launches) > 1 and now - began + (now - launch_began) > max_seconds:
                 break
         notice = None if stop == "interrupted" else watch.notice()
-    return Comparison(
+    return AbComparison(
         sides[0].name, sides[1].name, so_far,
         so_far.verdict(band) if len(launches) >= min_launches else "inconclusive",
         stats.median(medians[0]), stats.median(medians[1]), min(medians[0]), min(medians[1]),

@@ -18,10 +18,12 @@ from edgebench.records.notices import DISTURBING_LATENCY
 from edgebench.records.result import Launch, Result
 from edgebench.results import stats, store
 
-Outcome = Literal["faster", "slower", "equivalent", "inconclusive", "failed", "refused", "only in base", "only in new"]
+ComparedOutcome = Literal[
+    "faster", "slower", "equivalent", "inconclusive", "failed", "refused", "only in base", "only in new"
+]
 ALTERNATE = "`edgebench ab` alternates the two, so that what happens on the machine happens to both"
 # What `--fail-on` adds up: a failure where base had a figure is worse than slow, and no verdict is no proof.
-FAILING: dict[str, set[Outcome]] = {
+FAILING: dict[str, set[ComparedOutcome]] = {
     "slower": {"slower", "failed"},
     "inconclusive": {"inconclusive", "refused", "only in base"},
 }
@@ -43,7 +45,7 @@ class EnergyRatio:
 
 
 @dataclass(frozen=True)
-class Cell:
+class ComparedCell:
     """One thing that was measured on both sides, or should have been, and what came of it.
 
     `ratio` is new ÷ base with its 95 % interval, above 1 is slower; `fastest` the same of the fastest requests; times
@@ -55,7 +57,7 @@ class Cell:
     runtime: str
     scenario: str
     setting: str
-    outcome: Outcome
+    outcome: ComparedOutcome
     reason: str = ""
     remedy: str = ""
     ratio: float | None = None
@@ -83,9 +85,9 @@ class Comparison:
     base: str
     new: str
     band: float
-    cells: tuple[Cell, ...]
+    cells: tuple[ComparedCell, ...]
 
-    def failing(self, fail_on: Sequence[str]) -> list[Cell]:
+    def failing(self, fail_on: Sequence[str]) -> list[ComparedCell]:
         """The cells that `--fail-on` is about."""
         outcomes = set().union(*(FAILING[name] for name in fail_on))
         return [cell for cell in self.cells if cell.outcome in outcomes]
@@ -128,7 +130,7 @@ def compare(
     return Comparison(*names, band, tuple(sorted(cells, key=lambda cell: cell.name)))
 
 
-def _bare(result: Result) -> Cell:
+def _bare(result: Result) -> ComparedCell:
     job = result.job
     size = "searched batch and streams" if result.search else f"batch {job.batch}"
     if not result.search and job.streams > 1:
@@ -136,10 +138,12 @@ def _bare(result: Result) -> Cell:
     parts = [size, job.threads and f"{job.threads} thr.", job.rate_hz and f"{job.rate_hz:g} Hz", job.precision]
     where = job.device if job.device == job.compute else f"{job.device}/{job.compute}"
     setting = ", ".join([*(part for part in parts if part), where, *([result.host] if result.host else [])])
-    return Cell(result.artifact.model.name, result.artifact.format, job.runtime, job.scenario, setting, "inconclusive")
+    return ComparedCell(
+        result.artifact.model.name, result.artifact.format, job.runtime, job.scenario, setting, "inconclusive"
+    )
 
 
-def _unjudged(base: Result | None, new: Result | None) -> tuple[Cell, ratio.Witnesses | None]:
+def _unjudged(base: Result | None, new: Result | None) -> tuple[ComparedCell, ratio.Witnesses | None]:
     """A pair as far as it can be told without the other pairs."""
     cell = _bare(new or base)
     if base is None or new is None:
@@ -178,7 +182,7 @@ def _energies(base: Result, new: Result) -> EnergyRatio | None:
     return replace(both, ratio=both.new_mj / both.base_mj, of=of)
 
 
-def _weighed(cell: Cell, base: Result, new: Result) -> tuple[Cell, ratio.Witnesses | None]:
+def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCell, ratio.Witnesses | None]:
     sides = [[launch for launch in r.launches if launch.samples and launch.samples.latency_ns] for r in (base, new)]
     clean = [[launch for launch in side if not _disturbances(launch)] for side in sides]
     made, kept = [len(side) for side in sides], [len(side) for side in clean]
@@ -237,7 +241,7 @@ def _requests(launch: Launch, result: Result) -> list[int]:
     return [max(1, time // flight) for time in launch.samples.latency_ns]
 
 
-def _judged(cell: Cell, seen: ratio.Witnesses, p_holm: float, tests: int, band: float) -> Cell:
+def _judged(cell: ComparedCell, seen: ratio.Witnesses, p_holm: float, tests: int, band: float) -> ComparedCell:
     outcome, reason = seen.verdict(p_holm, band)
     remedy = ""
     if outcome == "inconclusive":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from edgebench.comparing import ab, ratio
-from edgebench.comparing.ab import Comparison, Make
+from edgebench.comparing.ab import AbComparison, Make
 from edgebench.errors import UsageError, positive
 from edgebench.machine import registry
 from edgebench.machine.device import detect, place
@@ -34,7 +34,7 @@ def compare_artifacts(
     a: Side, b: Side, *, compute: str | None = None, batch: int = 1, band: float = ratio.BAND,
     max_seconds: float = 60.0, on_launch: Callable[[int, ratio.Ratio | None], None] = lambda launches, so_far: None,
     on_wait: Callable[[], None] = lambda: None,
-) -> Comparison:  # fmt: skip
+) -> AbComparison:  # fmt: skip
     """Is B slower than A, on this machine? Both are alive at once, and their bursts alternate (ab.py).
 
     A difference within ± `band` counts as none. Raises UsageError for what cannot be meant.

@@ -26,7 +26,7 @@ Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Export:
+class PlannedExport:
     """A verified artifact, and how closely it agrees with torch."""
 
     artifact: Artifact
@@ -59,7 +59,7 @@ def export(
     max_batch: int = 32,
     extra: dict[str, str] | None = None,
     tell: Told = lambda stage: None,
-) -> Export:
+) -> PlannedExport:
     """Export `source` to `target`, through the formats between, and verify each artifact on its own runtime.
 
     `precision` and `input` default to the source's; int8 asks `calibration` for its images (see ExportOptions).
@@ -111,7 +111,7 @@ def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibrati
     return checkpoint.calibration(origin, count, lambda done, total: None)
 
 
-def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> Export:
+def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> PlannedExport:
     tell(f"exporting to {target}")
     with folder.staged(out) as scratch:
         made = exporter.export(source, scratch, options)
@@ -135,7 +135,7 @@ def _make(exporter: Any, source: Artifact, target: str, out: Path, options: Expo
         artifact = folder.write_manifest(scratch, artifact)
         tell(f"verifying {target} on {exporter.verify_with}")
         parity = _verify(artifact, exporter)
-    return Export(folder.read(out), parity)
+    return PlannedExport(folder.read(out), parity)
 
 
 def _verify(artifact: Artifact, exporter: Any) -> Parity:

@@ -11,26 +11,26 @@ from typing import Any, Literal
 from edgebench.errors import EdgebenchError, Unsupported, unknown_name
 from edgebench.protocols import ExporterFacts, MeterFacts, RuntimeFacts
 
-Kind = Literal["runtimes", "exporters", "meters", "scenarios", "models"]
+AdapterKind = Literal["runtimes", "exporters", "meters", "scenarios", "models"]
 
 # What a user calls one of each kind. Its entry points are in the group "edgebench.KIND".
-WORDS: dict[Kind, str] = {
+WORDS: dict[AdapterKind, str] = {
     "runtimes": "runtime", "exporters": "target", "meters": "meter", "scenarios": "scenario", "models": "model",
 }  # fmt: skip
 # What those of a kind may state about themselves. The others are functions, or state nothing.
-FACTS: dict[Kind, type] = {"runtimes": RuntimeFacts, "exporters": ExporterFacts, "meters": MeterFacts}
+FACTS: dict[AdapterKind, type] = {"runtimes": RuntimeFacts, "exporters": ExporterFacts, "meters": MeterFacts}
 
 
-def _entries(kind: Kind) -> dict[str, EntryPoint]:
+def _entries(kind: AdapterKind) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"edgebench.{kind}")}
 
 
-def names(kind: Kind) -> list[str]:
+def names(kind: AdapterKind) -> list[str]:
     """The registered names, installed libraries or not."""
     return sorted(_entries(kind))
 
 
-def canonical(kind: Kind, name: str) -> str:
+def canonical(kind: AdapterKind, name: str) -> str:
     """The registered name for what the user typed. Raises UsageError that offers the closest ones."""
     known = names(kind)
     if name in known:
@@ -44,7 +44,7 @@ def canonical(kind: Kind, name: str) -> str:
     raise unknown_name(WORDS[kind], name.lower(), known)
 
 
-def load(kind: Kind, name: str, *given: Any) -> Any:
+def load(kind: AdapterKind, name: str, *given: Any) -> Any:
     """An instance of the adapter, made with what is `given`.
 
     Raises Unsupported, with the fix, if its library is absent or does not load.
@@ -52,17 +52,17 @@ def load(kind: Kind, name: str, *given: Any) -> Any:
     return _guarded(kind, name, lambda adapter: adapter(*given))
 
 
-def load_object(kind: Kind, name: str) -> Any:
+def load_object(kind: AdapterKind, name: str) -> Any:
     """What the entry point names, as it is. Raises Unsupported as `load` does."""
     return _guarded(kind, name, lambda adapter: adapter)
 
 
-def facts(kind: Kind, name: str) -> Any:
+def facts(kind: AdapterKind, name: str) -> Any:
     """What an adapter states about itself, its library installed or not. If its file does not load, that is nothing."""
     return _stated(kind, _entries(kind)[canonical(kind, name)])
 
 
-def all_facts(kind: Kind) -> dict[str, Any]:
+def all_facts(kind: AdapterKind) -> dict[str, Any]:
     """The facts of every adapter of a kind, by name."""
     return {name: _stated(kind, entry) for name, entry in sorted(_entries(kind).items())}
 
@@ -89,7 +89,7 @@ def runtime_libraries() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for stated in all_facts("runtimes").values() for name in stated.libraries))
 
 
-def _stated(kind: Kind, entry: EntryPoint) -> Any:
+def _stated(kind: AdapterKind, entry: EntryPoint) -> Any:
     try:
         adapter = entry.load()
     except Exception:  # `load` tells what is wrong with it
@@ -98,7 +98,7 @@ def _stated(kind: Kind, entry: EntryPoint) -> Any:
     return FACTS[kind](**given)
 
 
-def _guarded(kind: Kind, name: str, use: Callable[[Any], Any]) -> Any:
+def _guarded(kind: AdapterKind, name: str, use: Callable[[Any], Any]) -> Any:
     name = canonical(kind, name)
     try:
         return use(_entries(kind)[name].load())
@@ -113,7 +113,7 @@ def _guarded(kind: Kind, name: str, use: Callable[[Any], Any]) -> Any:
         raise Unsupported(f"{name} does not load: {type(error).__name__}: {error}", "reinstall its library") from error
 
 
-def _fix(kind: Kind, name: str, module: str) -> str:
+def _fix(kind: AdapterKind, name: str, module: str) -> str:
     stated = facts(kind, name) if kind in FACTS else None
     if stated is None or module not in stated.installs:
         return f"install the module {module!r}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgebench.machine.device import available_cores
 from edgebench.measuring import process
 from edgebench.records.jobs import Job
-from edgebench.records.result import Point
+from edgebench.records.result import SearchPoint
 from edgebench.results import stats
 from edgebench.specs import Artifact
 
@@ -24,7 +24,7 @@ def most_throughput(
     batch: int | None = None,
     streams: int | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,
-) -> tuple[Job, tuple[Point, ...]]:
+) -> tuple[Job, tuple[SearchPoint, ...]]:
     """`job` at the best point found, and all points tried. A `batch` or `streams` that is given is not searched.
 
     One short launch a point: first the streams at the smallest batch, then the batch doubles for as long as that
@@ -32,7 +32,7 @@ def most_throughput(
     """
     if batch and streams:
         return replace(job, batch=batch, streams=streams), ()
-    tried: dict[tuple[int, int], Point] = {}
+    tried: dict[tuple[int, int], SearchPoint] = {}
 
     def throughput(point: tuple[int, int]) -> float:
         if point not in tried:
@@ -51,10 +51,10 @@ def most_throughput(
     return replace(job, batch=best[0], streams=best[1]), tuple(tried.values())
 
 
-def _try(job: Job, artifact: Artifact) -> Point:
+def _try(job: Job, artifact: Artifact) -> SearchPoint:
     short = replace(job, warmup_s=min(job.warmup_s, 0.3), duration_s=min(job.duration_s, PROBE_S))
     result = process.run_job(short, artifact, verify=False)
     if result.status != "ok":
-        return Point(job.batch, job.streams, None, result.message)
+        return SearchPoint(job.batch, job.streams, None, result.message)
     summary = stats.summarise(result.launches, job.batch)
-    return Point(job.batch, job.streams, summary.throughput_per_s if summary else None)
+    return SearchPoint(job.batch, job.streams, summary.throughput_per_s if summary else None)

@@ -54,7 +54,7 @@ class MemoryPeaks:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class SustainedWindow:
     """One stretch of a sustained run, and the state of the machine at its end; None is what it does not tell.
 
     `power_mw` is the mean over the stretch, where a meter ran beside it.
@@ -105,7 +105,7 @@ class Measured:
     """What a scenario found in one process; `extra`: figures that it alone has, by name."""
 
     samples: Samples | None = None
-    windows: tuple[Window, ...] = ()
+    windows: tuple[SustainedWindow, ...] = ()
     loadgen: LoadGenVerdict | None = None
     notices: tuple[Notice, ...] = ()
     extra: dict[str, float] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Launch:
     effective: Effective
     memory: MemoryPeaks
     samples: Samples | None = None
-    windows: tuple[Window, ...] = ()
+    windows: tuple[SustainedWindow, ...] = ()
     loadgen: LoadGenVerdict | None = None
     layers: tuple[Layers, ...] = ()
     before: dict[str, Any] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class Sustained:
 
 
 @dataclass(frozen=True)
-class Point:
+class SearchPoint:
     """One setting that the search for the most throughput tried; None where it could not run."""
 
     batch: int
@@ -212,7 +212,7 @@ class Result:
     parity: Parity | None = None
     evaluation: Evaluation | None = None
     energy: Energy | None = None
-    search: tuple[Point, ...] = ()
+    search: tuple[SearchPoint, ...] = ()
     notices: tuple[Notice, ...] = ()
     log_tail: str = ""
     host: str = ""

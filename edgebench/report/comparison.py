@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from edgebench.comparing.judging import Cell, Comparison
+from edgebench.comparing.judging import ComparedCell, Comparison
 from edgebench.records import jsonio
 from edgebench.report.formats import MISSING, markdown_safe, printable
 
@@ -25,13 +25,13 @@ def _ms(value: float | None) -> str:
     return MISSING if value is None else f"{value:,.3f}"
 
 
-def _ratio(cell: Cell) -> str:
+def _ratio(cell: ComparedCell) -> str:
     if cell.ratio is None:
         return MISSING
     return f"{cell.ratio:.3f}" if cell.low is None else f"{cell.ratio:.3f} ({cell.low:.3f}–{cell.high:.3f})"
 
 
-def _energy(cell: Cell) -> str:
+def _energy(cell: ComparedCell) -> str:
     """mJ an image on both sides and their ratio; two figures of different kinds do not even stand side by side."""
     if cell.energy is None:
         return MISSING
@@ -41,7 +41,7 @@ def _energy(cell: Cell) -> str:
     return f"{base} → {new}" + ("" if cell.energy.ratio is None else f" ({cell.energy.ratio:.3f})")
 
 
-COLUMNS: dict[str, Callable[[Cell], str]] = {
+COLUMNS: dict[str, Callable[[ComparedCell], str]] = {
     "cell": lambda cell: cell.name,
     "base ms": lambda cell: _ms(cell.base_ms),
     "new ms": lambda cell: _ms(cell.new_ms),
@@ -58,7 +58,7 @@ def summary(comparison: Comparison) -> str:
     return ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())
 
 
-def _why(cell: Cell) -> str:
+def _why(cell: ComparedCell) -> str:
     return f"{cell.reason} ({cell.remedy})" if cell.remedy else cell.reason
 
 

@@ -21,7 +21,7 @@ SHARES = ("validation_accuracy", "test_accuracy", "accuracy", "low", "high", "re
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingRow:
     """One line of the table of trainings: one checkpoint. Accuracies are shares in [0, 1]."""
 
     model: str
@@ -43,7 +43,7 @@ class Training:
     created: str
 
 
-def rows(checkpoints: Sequence[Artifact]) -> list[Training]:
+def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
     """A row for each checkpoint, by dataset, model and number of images."""
     made = []
     for checkpoint in checkpoints:
@@ -51,7 +51,7 @@ def rows(checkpoints: Sequence[Artifact]) -> list[Training]:
         config = training.config
         began = "pretrained" if config.pretrained or config.init_weights else "scratch"
         made.append(
-            Training(
+            TrainingRow(
                 model=config.model, dataset=training.data.dataset, image_size=checkpoint.preprocessing.height,
                 train_images=training.data.train, began_with=f"{began}, head alone" if config.freeze else began,
                 epochs=len(study.records(checkpoint)), best_epoch=training.best_epoch, batch_size=config.batch_size,
@@ -104,9 +104,9 @@ def markdown(sections: dict[str, list[Any]]) -> str:
     return "\n".join(parts)
 
 
-def as_csv(rows: Sequence[Training]) -> str:
+def as_csv(rows: Sequence[TrainingRow]) -> str:
     """The checkpoints, unrounded."""
-    return csv_of(map(vars, rows), [field.name for field in dataclasses.fields(Training)])
+    return csv_of(map(vars, rows), [field.name for field in dataclasses.fields(TrainingRow)])
 
 
 def plot_convergence(checkpoints: Sequence[Artifact], path: Path) -> None:

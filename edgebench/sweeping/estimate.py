@@ -10,7 +10,7 @@ from typing import Any
 
 from edgebench.machine import scenario_registry
 from edgebench.measuring.options import RunOptions
-from edgebench.sweeping.steps import Export, Measure, Outcome, Step, Train, alone, told
+from edgebench.sweeping.steps import Export, Measure, Step, StepOutcome, Train, alone, told
 
 LOADING_S = 10.0  # before a launch measures: a process, a runtime, a network of 100 M parameters; and its checks
 
@@ -45,13 +45,13 @@ class Estimate:
 class Durations:
     """What steps took, by what makes them alike; it learns as outcomes come."""
 
-    def __init__(self, outcomes: Iterable[Outcome] = ()) -> None:
+    def __init__(self, outcomes: Iterable[StepOutcome] = ()) -> None:
         self._seconds: dict[tuple[Any, ...], list[float]] = {}
         self._seen: set[tuple[str, str]] = set()
         for outcome in outcomes:
             self.learn(outcome)
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: StepOutcome) -> None:
         mark = (outcome.step.identity, outcome.began)
         if outcome.status != "ok" or outcome.seconds is None or mark in self._seen:
             return
@@ -66,7 +66,7 @@ class Durations:
                 return statistics.median(self._seconds[key])
         return None
 
-    def left(self, steps: Sequence[Step], outcomes: Mapping[str, Outcome], at_once: int, now: str) -> Estimate:
+    def left(self, steps: Sequence[Step], outcomes: Mapping[str, StepOutcome], at_once: int, now: str) -> Estimate:
         """Of the steps that have no outcome yet, `at_once` of those at a time that need no machine of their own."""
         shared, exclusive, known, bounded, unknown = 0.0, 0.0, 0, 0, dict[str, int]()
         for step in steps:

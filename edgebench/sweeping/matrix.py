@@ -10,9 +10,9 @@ from edgebench.machine import registry
 from edgebench.records.recipe import TrainConfig
 from edgebench.sweeping import build, plan
 from edgebench.sweeping.facts import Facts, Question
-from edgebench.sweeping.plan import Plan
+from edgebench.sweeping.plan import SweepPlan
 from edgebench.sweeping.site import Site
-from edgebench.sweeping.steps import Measure, Outcome, Step
+from edgebench.sweeping.steps import Measure, Step, StepOutcome
 from edgebench.sweeping.work import ordered
 
 
@@ -33,7 +33,7 @@ class Cell:
     def measured(self) -> Measure:
         return self.steps[-1]
 
-    def state(self, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    def state(self, outcomes: Mapping[str, StepOutcome]) -> StepOutcome | None:
         """How far it is: the failure of one of its steps, else what is under way, else its last step if that is done.
 
         None where it waits for its turn.
@@ -61,12 +61,12 @@ class Matrix:
         return ordered(sorted(every, key=lambda step: order.index(step.kind)))
 
 
-def question(made: Plan) -> Question:
+def question(made: SweepPlan) -> Question:
     """What has to be found out about a plan before its matrix can be made."""
     return Question(tuple(made.configs()), tuple(target for target in made.targets if target != "checkpoint"))
 
 
-def matrix(made: Plan, known: Facts, sites: Sequence[Site]) -> Matrix:
+def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:
     """All cells of a plan. Raises UsageError where nothing of it can be."""
     plan.refuse_copies("models", list(made.models), known.networks)
     cells: list[Cell] = []
@@ -109,7 +109,9 @@ def matrix(made: Plan, known: Facts, sites: Sequence[Site]) -> Matrix:
     return Matrix(tuple(cells), tuple(left_out))
 
 
-def _exported(config: TrainConfig, target: str, precision: str, made: Plan, known: Facts, where: Site) -> list[Step]:
+def _exported(
+    config: TrainConfig, target: str, precision: str, made: SweepPlan, known: Facts, where: Site
+) -> list[Step]:
     trained = build.train(config, known)
     settings = made.export
     return [
@@ -121,6 +123,6 @@ def _exported(config: TrainConfig, target: str, precision: str, made: Plan, know
     ]  # fmt: skip
 
 
-def _measured(source: Step, runtime: str, made: Plan, where: Site) -> list[Step]:
+def _measured(source: Step, runtime: str, made: SweepPlan, where: Site) -> list[Step]:
     evaluated = [build.evaluate(source, runtime, where, made.run)] if made.evaluate else []
     return [*evaluated, build.measure(source, runtime, where, made.run)]

@@ -23,7 +23,7 @@ from edgebench.sweeping import cluster
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.site import Site
 from edgebench.sweeping.step_process import StepProcess
-from edgebench.sweeping.steps import Outcome, Step, Train, alone
+from edgebench.sweeping.steps import Step, StepOutcome, Train, alone
 
 POLL_S = 0.1
 LOST_AT_MOST = 3  # nodes under one step, before it is the step that is to blame
@@ -75,7 +75,7 @@ def sites(reports: Sequence[cluster.Node], devices: Sequence[str]) -> list[Site]
 class Task:
     """A step that was handed to Ray, and how many of its nodes were lost."""
 
-    begun: Outcome
+    begun: StepOutcome
     reference: Any
     lost: int = 0
     homeless_since: float | None = None
@@ -93,7 +93,7 @@ class OnRay:
     def has_room(self, step: Step) -> bool:
         return True  # Ray keeps the queue
 
-    def start(self, step: Step) -> Outcome:
+    def start(self, step: Step) -> StepOutcome:
         begun = self._kept.begin(step)
         self._tasks[step.identity] = Task(begun, self._submit(step))
         return begun
@@ -104,13 +104,13 @@ class OnRay:
         root = str(self._kept.workspace.root.absolute())
         return self._perform.options(max_retries=0, **needs).remote(root, step.identity, share)
 
-    def ended(self, timeout_s: float) -> list[Outcome]:
+    def ended(self, timeout_s: float) -> list[StepOutcome]:
         by_reference = {task.reference: identity for identity, task in self._tasks.items()}
         ready, _ = self._ray.wait(list(by_reference), num_returns=1, timeout=timeout_s)
         over = [outcome for reference in ready if (outcome := self._over(by_reference[reference]))]
         return over + self._without_a_node()
 
-    def _over(self, identity: str) -> Outcome | None:
+    def _over(self, identity: str) -> StepOutcome | None:
         """The outcome of a task that Ray is done with; None where its node was lost and it was handed over anew."""
         task, errors = self._tasks[identity], self._ray.exceptions
         message = ""
@@ -135,7 +135,7 @@ class OnRay:
         del self._tasks[identity]
         return found
 
-    def _without_a_node(self) -> list[Outcome]:
+    def _without_a_node(self) -> list[StepOutcome]:
         """Give up what waits for a device that has had no node for a while."""
         carried = {d for node in self._ray.nodes() if node["Alive"] for d in cluster.devices_in(node["Resources"])}
         over = []
@@ -150,7 +150,7 @@ class OnRay:
                 over.append(self._end(identity, "failed", f"no node of the cluster carries device:{device} any more"))
         return over
 
-    def _end(self, identity: str, status: Any, message: str) -> Outcome:
+    def _end(self, identity: str, status: Any, message: str) -> StepOutcome:
         from dataclasses import replace
 
         task = self._tasks.pop(identity)

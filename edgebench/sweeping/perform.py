@@ -20,12 +20,12 @@ from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Export, Measure, Outcome, Train
+from edgebench.sweeping.steps import Export, Measure, StepOutcome, Train
 
 Told = Callable[[str], None]
 
 
-def perform(begun: Outcome, kept: Records, tell: Told = lambda phase: None) -> Outcome:
+def perform(begun: StepOutcome, kept: Records, tell: Told = lambda phase: None) -> StepOutcome:
     """Do the step of a record that was just begun (`Records.begin`), in this process. The outcome is not kept yet.
 
     Never raises for what goes wrong in the step: that is the outcome's status and message.
@@ -46,7 +46,7 @@ def perform(begun: Outcome, kept: Records, tell: Told = lambda phase: None) -> O
     return replace(done, seconds=round(time.monotonic() - started, 3))
 
 
-def _do(begun: Outcome, kept: Records, tell: Told) -> Outcome:
+def _do(begun: StepOutcome, kept: Records, tell: Told) -> StepOutcome:
     step = begun.step
     if isinstance(step, Train):
         found = _trained(step, begun.since, kept, tell)

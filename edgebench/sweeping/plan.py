@@ -30,7 +30,7 @@ TABLES = ("train", "export", "run")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SweepPlan:
     """Everything of the first seven with everything. No `runtimes`: the format's own; no `devices`: this machine."""
 
     models: tuple[str, ...] = (TrainConfig.model,)
@@ -67,7 +67,7 @@ def overlay(told: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def make(told: Mapping[str, Any], where: str = "the plan") -> Plan:
+def make(told: Mapping[str, Any], where: str = "the plan") -> SweepPlan:
     """A plan from its values. Raises UsageError that names the place for what is unknown, empty, doubled or no value.
 
     Names of models and datasets are looked up later (facts.find), for that takes torch.
@@ -92,7 +92,7 @@ def make(told: Mapping[str, Any], where: str = "the plan") -> Plan:
     options.check()
     if not scenario_registry.load(options.scenario).timed:
         raise UsageError(f"{where}: [run] scenario {options.scenario!r} is not measured", "evaluate = true evaluates")
-    plan = Plan(**values, train=TrainConfig(**train), export=ExportSettings(**export), run=options)
+    plan = SweepPlan(**values, train=TrainConfig(**train), export=ExportSettings(**export), run=options)
     for config in plan.configs():
         config.check()
     if plan.export.calibration_images < 1 or plan.export.max_batch < 1:

@@ -27,7 +27,7 @@ from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
 from edgebench.results import store
 from edgebench.specs import Artifact
-from edgebench.sweeping.steps import Outcome, Step, Train
+from edgebench.sweeping.steps import Step, StepOutcome, Train
 
 
 class Records:
@@ -61,38 +61,38 @@ class Records:
             os.close(self.lock)
             self.lock = None
 
-    def read(self, identity: str) -> Outcome | None:
+    def read(self, identity: str) -> StepOutcome | None:
         """The record of a step; None where there is none, or none that can be read: it is then done again.
 
         Raises NewerFile for one that a newer edgebench wrote.
         """
-        found = jsonio.read_if_good(Outcome, self._file(identity))
+        found = jsonio.read_if_good(StepOutcome, self._file(identity))
         return found if found and found.step.identity == identity else None
 
-    def all(self) -> Iterator[Outcome]:
+    def all(self) -> Iterator[StepOutcome]:
         """Every record of this workspace, of whatever sweep."""
         for path in sorted((self.folder / "steps").glob("*.json")):
             if found := self.read(path.stem):
                 yield found
 
-    def begin(self, step: Step) -> Outcome:
+    def begin(self, step: Step) -> StepOutcome:
         """Note that a step begins; one that was cut short keeps when it first began."""
         before, moment = self.read(step.identity), now()
         cut_short = before is not None and before.status == "running"
         attempts = before.attempts + 1 if before else 1
-        begun = Outcome(step, "running", before.since if cut_short else moment, moment, attempts)
+        begun = StepOutcome(step, "running", before.since if cut_short else moment, moment, attempts)
         jsonio.write(self._file(step.identity), begun)
         self.log("began", begun)
         return begun
 
-    def end(self, outcome: Outcome) -> Outcome:
+    def end(self, outcome: StepOutcome) -> StepOutcome:
         """Keep what came of a step."""
         jsonio.write(self._file(outcome.step.identity), outcome)
         self.log("ended", outcome)
         (self.folder / "phases" / outcome.step.identity).unlink(missing_ok=True)
         return outcome
 
-    def done(self, step: Step, sources: dict[str, Outcome]) -> Outcome | None:
+    def done(self, step: Step, sources: dict[str, StepOutcome]) -> StepOutcome | None:
         """The outcome of a step that need not be done: it went well, from what its sources still are, and is there."""
         found = self.read(step.identity)
         if found is None or found.status != "ok":
@@ -105,11 +105,11 @@ class Records:
             return None
         return found if isinstance(there, Result) or there.identity == found.product else None
 
-    def artifact(self, outcome: Outcome, verify: bool = True) -> Artifact:
+    def artifact(self, outcome: StepOutcome, verify: bool = True) -> Artifact:
         """The checkpoint or artifact that a step made."""
         return artifact.read(self.workspace.root / outcome.path, verify)
 
-    def result(self, outcome: Outcome) -> Result:
+    def result(self, outcome: StepOutcome) -> Result:
         """The result that a step made."""
         return store.read(self.workspace.root / outcome.path, samples=False)
 
@@ -132,7 +132,7 @@ class Records:
     def log_file(self, identity: str) -> Path:
         return self.folder / "logs" / f"{identity}.txt"
 
-    def log(self, event: str, outcome: Outcome) -> None:
+    def log(self, event: str, outcome: StepOutcome) -> None:
         step = outcome.step
         line = {
             "time": now(), "event": event, "step": step.identity, "kind": step.kind, "title": step.title,

@@ -25,7 +25,7 @@ from edgebench.records.workspace import Workspace
 from edgebench.sweeping import facts
 from edgebench.sweeping.perform import perform
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Outcome
+from edgebench.sweeping.steps import StepOutcome
 
 TELL_EVERY_S = 0.5
 
@@ -34,7 +34,7 @@ class StepProcess:
     """A process that does the step of a record that was just begun. `stop` ends it; its outcome is then not known."""
 
     def __init__(
-        self, begun: Outcome, kept: Records, *, cores: Sequence[int] = (), environment: dict[str, str] | None = None
+        self, begun: StepOutcome, kept: Records, *, cores: Sequence[int] = (), environment: dict[str, str] | None = None
     ) -> None:
         self.begun, self._kept = begun, kept
         identity = begun.step.identity
@@ -46,7 +46,7 @@ class StepProcess:
             held=() if kept.lock is None else (kept.lock,),  # until it is gone, the next sweep waits
         )
 
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> StepOutcome | None:
         """What came of the step, kept; None while it is under way."""
         ending = self._child.ended()
         if ending is None:

@@ -14,8 +14,8 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 SCHEMA = 1
-Kind = Literal["train", "export", "evaluate", "measure"]
-Ending = Literal["running", "ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
+StepKind = Literal["train", "export", "evaluate", "measure"]
+StepStatus = Literal["running", "ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Train:
     contents: dict[str, str]
     tools: dict[str, str]
 
-    kind: ClassVar[Kind] = "train"
+    kind: ClassVar[StepKind] = "train"
     needs: ClassVar[tuple[str, ...]] = ()
     device: ClassVar[str] = ""
 
@@ -59,7 +59,7 @@ class Export:
     tools: dict[str, str] = field(default_factory=dict)
     device: str = ""
 
-    kind: ClassVar[Kind] = "export"
+    kind: ClassVar[StepKind] = "export"
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Measure:
     tools: dict[str, str] = field(default_factory=dict)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> StepKind:
         return "measure" if find(self.options.scenario).timed else "evaluate"
 
     @property
@@ -112,7 +112,7 @@ Step = Train | Export | Measure
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """What came of a step, or that it is under way.
 
     `path`, relative to the workspace, is what it made: a checkpoint, an artifact or a result; `product` the identity
@@ -121,7 +121,7 @@ class Outcome:
     """
 
     step: Step
-    status: Ending
+    status: StepStatus
     since: str
     began: str
     attempts: int = 1

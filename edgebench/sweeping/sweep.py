@@ -12,12 +12,12 @@ from edgebench.records.workspace import Workspace, now
 from edgebench.sweeping import cluster, matrix, on_ray, site, step_process
 from edgebench.sweeping.estimate import Durations, Estimate
 from edgebench.sweeping.matrix import Cell, Matrix
-from edgebench.sweeping.plan import Plan
+from edgebench.sweeping.plan import SweepPlan
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.site import Site
-from edgebench.sweeping.steps import Ending, Outcome
+from edgebench.sweeping.steps import StepOutcome, StepStatus
 from edgebench.sweeping.this_machine import Local, slots
-from edgebench.sweeping.work import Engine, State, settled, work
+from edgebench.sweeping.work import Engine, SweepState, settled, work
 
 Told = Callable[[str], None]
 EngineName = Literal["local", "ray"]
@@ -41,7 +41,7 @@ class ReadySweep:
         """What is to be shown loudly: that this machine only emulates a device."""
         return [where.notice for where in self.sites if where.notice]
 
-    def done(self) -> dict[str, Outcome]:
+    def done(self) -> dict[str, StepOutcome]:
         """The outcomes of those steps that need not be done again, by identity."""
         return settled(self.matrix.steps, Records(self.workspace))
 
@@ -68,7 +68,7 @@ class CellOutcome:
     precision: str
     runtime: str
     device: str
-    status: Ending | Literal["waiting"]
+    status: StepStatus | Literal["waiting"]
     message: str
     paths: Mapping[str, str]
     median_ms: float | None
@@ -85,7 +85,7 @@ class Swept:
     cells: tuple[CellOutcome, ...]
     left_out: tuple[str, ...]
     interrupted: bool
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, StepOutcome]
 
     @property
     def failed(self) -> int:
@@ -94,7 +94,7 @@ class Swept:
 
 
 def prepare(
-    plan: Plan, workspace: Workspace, *, engine: EngineName = "local", address: str | None = None,
+    plan: SweepPlan, workspace: Workspace, *, engine: EngineName = "local", address: str | None = None,
     parallel: int | None = None,
 ) -> ReadySweep:  # fmt: skip
     """Look up all that a plan names, and the devices to measure on. Nothing is done yet.
@@ -119,7 +119,7 @@ def prepare(
 
 
 def sweep(
-    ready: ReadySweep, *, on_change: Callable[[State], None] = lambda state: None,
+    ready: ReadySweep, *, on_change: Callable[[SweepState], None] = lambda state: None,
     say: Told = lambda sentence: None,
 ) -> Swept:  # fmt: skip
     """Do all steps that are not done. A step that fails stays in its cells, and raises nothing.
@@ -127,9 +127,9 @@ def sweep(
     `on_change` hears of each change and every fifth of a second. Ctrl-C ends it in good order: what is done is kept,
     and the next sweep goes on. Raises EdgebenchError while another sweep is at work in the workspace.
     """
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, StepOutcome] = {}
 
-    def changed(state: State) -> None:
+    def changed(state: SweepState) -> None:
         outcomes.update(state.outcomes)
         on_change(state)
 
@@ -143,7 +143,7 @@ def sweep(
     return Swept(cells=cells, left_out=ready.matrix.left_out, interrupted=interrupted, outcomes=outcomes)
 
 
-def _ended(cell: Cell, outcomes: Mapping[str, Outcome], kept: Records) -> CellOutcome:
+def _ended(cell: Cell, outcomes: Mapping[str, StepOutcome], kept: Records) -> CellOutcome:
     ending = cell.state(outcomes)
     done = [outcomes[step.identity] for step in cell.steps if step.identity in outcomes]
     return CellOutcome(
@@ -154,7 +154,7 @@ def _ended(cell: Cell, outcomes: Mapping[str, Outcome], kept: Records) -> CellOu
     )  # fmt: skip
 
 
-def _figures(done: Sequence[Outcome], kept: Records) -> dict[str, Any]:
+def _figures(done: Sequence[StepOutcome], kept: Records) -> dict[str, Any]:
     found: dict[str, Any] = {"median_ms": None, "accuracy": None}
     for outcome in done:
         if outcome.status == "ok" and outcome.step.kind in ("evaluate", "measure"):

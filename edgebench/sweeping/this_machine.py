@@ -14,7 +14,7 @@ from edgebench.machine.device import available_cores
 from edgebench.machine.fingerprint import nvidia_cards
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.step_process import StepProcess
-from edgebench.sweeping.steps import Outcome, Step, Train, alone
+from edgebench.sweeping.steps import Step, StepOutcome, Train, alone
 
 POLL_S = 0.02
 MEMORY_OF_ONE = 3 << 30  # bytes that a training on a CPU may well take
@@ -56,7 +56,7 @@ class Local:
             return self._machine.enter_context(locks.machine_shared())
         return True
 
-    def start(self, step: Step) -> Outcome:
+    def start(self, step: Step) -> StepOutcome:
         begun = self._kept.begin(step)
         if alone(step):
             self._children[-1] = StepProcess(begun, self._kept)
@@ -66,7 +66,7 @@ class Local:
         self._children[slot] = StepProcess(begun, self._kept, cores=self._cores[slot], environment=chosen)
         return begun
 
-    def ended(self, timeout_s: float) -> list[Outcome]:
+    def ended(self, timeout_s: float) -> list[StepOutcome]:
         deadline = time.monotonic() + timeout_s
         while True:
             over = {slot: outcome for slot, child in self._children.items() if (outcome := child.outcome())}

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from edgebench.records.workspace import now
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Outcome, Step, alone
+from edgebench.sweeping.steps import Step, StepOutcome, alone
 
 TICK_S = 0.2
 
@@ -20,10 +20,10 @@ class Engine(Protocol):
     def has_room(self, step: Step) -> bool:
         """Whether the step may be started now."""
 
-    def start(self, step: Step) -> Outcome:
+    def start(self, step: Step) -> StepOutcome:
         """Begin the step, and return its record."""
 
-    def ended(self, timeout_s: float) -> list[Outcome]:
+    def ended(self, timeout_s: float) -> list[StepOutcome]:
         """The outcomes of steps that ended by now; waits so long for the first."""
 
     def close(self) -> None:
@@ -31,11 +31,11 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class State:
+class SweepState:
     """A moment of a sweep. `outcomes` by identity: what is done, and what is under way ("running")."""
 
     steps: tuple[Step, ...]
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, StepOutcome]
 
 
 def ordered(steps: Sequence[Step]) -> list[Step]:
@@ -48,9 +48,9 @@ def ordered(steps: Sequence[Step]) -> list[Step]:
     return list(found.values())
 
 
-def settled(steps: Sequence[Step], kept: Records) -> dict[str, Outcome]:
+def settled(steps: Sequence[Step], kept: Records) -> dict[str, StepOutcome]:
     """The outcomes of those steps that need not be done again, by identity."""
-    found: dict[str, Outcome] = {}
+    found: dict[str, StepOutcome] = {}
     for step in ordered(steps):
         if all(need in found for need in step.needs) and (outcome := kept.done(step, found)):
             found[step.identity] = outcome
@@ -58,8 +58,8 @@ def settled(steps: Sequence[Step], kept: Records) -> dict[str, Outcome]:
 
 
 def work(
-    steps: Sequence[Step], kept: Records, engine: Engine, on_change: Callable[[State], None] = lambda state: None
-) -> dict[str, Outcome]:
+    steps: Sequence[Step], kept: Records, engine: Engine, on_change: Callable[[SweepState], None] = lambda state: None
+) -> dict[str, StepOutcome]:
     """Do all steps, those that they need before them, and return what came of each, by identity.
 
     A step that fails, in this sweep, is not tried again; what needs it ends with its status and says so. A later sweep
@@ -85,7 +85,7 @@ def work(
                     waiting.remove(step)
                     outcomes[step.identity] = engine.start(step)
                     running.add(step.identity)
-            on_change(State(tuple(todo), outcomes))
+            on_change(SweepState(tuple(todo), outcomes))
             if not running and waiting:
                 time.sleep(TICK_S)  # another edgebench has the machine, or a failure is yet to be passed on
                 continue
@@ -94,13 +94,13 @@ def work(
                 running.discard(outcome.step.identity)
     finally:
         engine.close()
-    on_change(State(tuple(todo), outcomes))
+    on_change(SweepState(tuple(todo), outcomes))
     return outcomes
 
 
-def _given_up(step: Step, cause: Outcome, by_identity: dict[str, Step]) -> Outcome:
+def _given_up(step: Step, cause: StepOutcome, by_identity: dict[str, Step]) -> StepOutcome:
     """What needs a failed step ends as it did; it is not put on record, for it was not tried."""
     title = by_identity[cause.step.identity].title
     message = cause.message if cause.message.startswith("[") else f"[{title}] {cause.message}"
     moment = now()
-    return Outcome(step, cause.status, moment, moment, attempts=0, message=message)
+    return StepOutcome(step, cause.status, moment, moment, attempts=0, message=message)

@@ -32,7 +32,7 @@ class Convergence:
 
 
 @dataclass(frozen=True)
-class Samples:
+class SubsetAccuracy:
     """The mean test accuracy of several seeds on so many training images, with Student's 95 % interval."""
 
     run: str
@@ -91,7 +91,7 @@ def convergence(checkpoints: Sequence[Artifact], reach: Sequence[float]) -> list
     return made
 
 
-def samples(checkpoints: Sequence[Artifact]) -> list[Samples]:
+def samples(checkpoints: Sequence[Artifact]) -> list[SubsetAccuracy]:
     """A row for each subset that was trained on, over the seeds of otherwise equal trainings."""
     groups: dict[tuple[str, str], list[Artifact]] = {}
     for run, checkpoint in zip(names(checkpoints, but=("subset", "seed")), checkpoints, strict=True):
@@ -105,7 +105,7 @@ def samples(checkpoints: Sequence[Artifact]) -> list[Samples]:
             reach = stats.student_t_975(n - 1) * statistics.stdev(accuracies) / math.sqrt(n)
             low, high = max(0.0, mean - reach), min(1.0, mean + reach)
         images = round(statistics.fmean(c.training.data.train for c in group))
-        made.append(Samples(run, subset, images, mean, low, high, n))
+        made.append(SubsetAccuracy(run, subset, images, mean, low, high, n))
     return sorted(made, key=lambda row: (row.run, row.train_images))
 
 

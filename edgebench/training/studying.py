@@ -17,12 +17,12 @@ from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 from edgebench.training import data
 from edgebench.training.requirements import require_training_libraries
-from edgebench.training.study import BatchSize, Convergence, Samples, batch_sizes, convergence, samples
+from edgebench.training.study import BatchSize, Convergence, SubsetAccuracy, batch_sizes, convergence, samples
 
 if TYPE_CHECKING:
     from edgebench.training.loop import Listener
 
-Kind = Literal["convergence", "samples", "batch-size"]
+StudyKind = Literal["convergence", "samples", "batch-size"]
 # What the trainings of each study differ in.
 VARIED: dict[str, tuple[str, ...]] = {
     "convergence": ("model",), "samples": ("model", "subset", "seed"), "batch-size": ("model", "batch_size"),
@@ -37,13 +37,13 @@ SIZES = (16, 32, 64, 128, 256)  # of a batch
 class Study:
     """What several trainings tell together. `checkpoints`: one a training, in the order in which they were made."""
 
-    kind: Kind
-    rows: tuple[Convergence, ...] | tuple[Samples, ...] | tuple[BatchSize, ...]
+    kind: StudyKind
+    rows: tuple[Convergence, ...] | tuple[SubsetAccuracy, ...] | tuple[BatchSize, ...]
     checkpoints: tuple[Artifact, ...]
 
 
 def study(
-    kind: Kind, *, models: Sequence[str] = (TrainConfig.model,), reach: Sequence[float] = REACH,
+    kind: StudyKind, *, models: Sequence[str] = (TrainConfig.model,), reach: Sequence[float] = REACH,
     subsets: Sequence[str] = SUBSETS, seeds: Sequence[int] = SEEDS, sizes: Sequence[int] = SIZES,
     settings: Mapping[str, Any], workspace: Workspace, watch: Callable[[str], AbstractContextManager[Listener]],
 ) -> Study:  # fmt: skip

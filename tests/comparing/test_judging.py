@@ -15,7 +15,7 @@ from rich.console import Console
 from simulated import ARTIFACT, launch, result
 
 from edgebench.cli import cli
-from edgebench.comparing.judging import Cell, compare
+from edgebench.comparing.judging import ComparedCell, compare
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.yardstick import Yardstick
 from edgebench.records import jsonio
@@ -35,7 +35,7 @@ def launches(n: int = 6, scale: float = 1.0, *codes: str, **changes) -> list:
     ]
 
 
-def only(base: list[Result], new: list[Result]) -> Cell:
+def only(base: list[Result], new: list[Result]) -> ComparedCell:
     (cell,) = compare(base, new).cells
     return cell
 

@@ -13,7 +13,7 @@ from edgebench.measuring import process
 from edgebench.measuring.launches import repeat
 from edgebench.records.jobs import Job, Policy
 from edgebench.records.notices import Notice
-from edgebench.records.result import Result, Window
+from edgebench.records.result import Result, SustainedWindow
 
 ARTIFACT = make_artifact()
 JOB = make_job(ARTIFACT)
@@ -162,7 +162,9 @@ def test_notices_are_told_once_with_how_many_launches_had_them(measured) -> None
 
 def test_minutes_on_end_are_not_repeated(measured) -> None:
     windows = tuple(
-        Window(start_s=float(i), n=40, median_ns=10**6, max_ns=10**6, mhz=None, temperature_c=None, throttled=False)
+        SustainedWindow(
+            start_s=float(i), n=40, median_ns=10**6, max_ns=10**6, mhz=None, temperature_c=None, throttled=False
+        )
         for i in range(6)
     )
     one = launched(1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebench.measuring.scenarios import camera, sustained
-from edgebench.records.result import Samples, Window
+from edgebench.records.result import Samples, SustainedWindow
 
 
 def frames(latency_ms: list[float], late_ms: list[float] | None = None) -> Samples:
@@ -34,10 +34,10 @@ def test_lag_is_the_senders_and_not_the_models() -> None:
     assert camera.lag(frames([3] * 500, late_ms=[9.0, 9.0, *punctual[2:]]), 100) == 0, "two in five hundred"
 
 
-def windows(medians_ms: list[float], throttled_at: int = -1) -> list[Window]:
+def windows(medians_ms: list[float], throttled_at: int = -1) -> list[SustainedWindow]:
     """A window a second."""
     return [
-        Window(
+        SustainedWindow(
             start_s=float(i),
             n=10,
             median_ns=round(ms * 1e6),

@@ -11,7 +11,7 @@ from factories import make_artifact, make_job, make_launch, make_result, make_sa
 
 from edgebench.measuring import process, search
 from edgebench.records.jobs import Job
-from edgebench.records.result import Point, Result
+from edgebench.records.result import Result, SearchPoint
 
 ARTIFACT = make_artifact()
 JOB = make_job(ARTIFACT, scenario="throughput", duration_s=9.0)
@@ -22,7 +22,7 @@ Surface = Callable[[int, int], float | None]
 def searched(monkeypatch: pytest.MonkeyPatch):
     """Runs the search on a machine of eight cores where `surface(batch, streams)` gives the images a second."""
 
-    def run(surface: Surface, cores: int = 8, job: Job = JOB, **fixed: int) -> tuple[Job, tuple[Point, ...]]:
+    def run(surface: Surface, cores: int = 8, job: Job = JOB, **fixed: int) -> tuple[Job, tuple[SearchPoint, ...]]:
         def run_job(job: Job, artifact: object, *, verify: bool) -> Result:
             assert not verify and job.duration_s <= search.PROBE_S, "a probe is short, and measures alone"
             throughput = surface(job.batch, job.streams)

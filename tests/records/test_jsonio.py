@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgebench import specs
-from edgebench.choosing.budget import Progress
+from edgebench.choosing.budget import PickProgress
 from edgebench.choosing.tuning import Tuned
 from edgebench.errors import BadFile, NewerFile
 from edgebench.machine.clocks import Before
@@ -27,7 +27,7 @@ from edgebench.records.jobs import Job
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result, Samples, Summary
 from edgebench.specs import Artifact, DataSplit, ModelInfo, Preprocessing, TensorSpec
-from edgebench.sweeping.steps import Outcome
+from edgebench.sweeping.steps import StepOutcome
 
 HOLD_IMAGES = {specs.Calibration, specs.ExportOptions}  # in memory alone
 KINDS = sorted(
@@ -352,7 +352,7 @@ def test_a_result_carries_each_of_its_parts() -> None:
     assert {hints["job"], hints["artifact"]} == {Job, Artifact}
 
 
-@pytest.mark.parametrize("kind", [Artifact, Result, Outcome, Progress, Tuned, Before])
+@pytest.mark.parametrize("kind", [Artifact, Result, StepOutcome, PickProgress, Tuned, Before])
 def test_a_newer_file_is_told_as_newer_whatever_else_is_in_it(kind: type, tmp_path: Path) -> None:
     """The number is looked at first: what a newer edgebench keeps beside it may be unknown, or of another type."""
     file = tmp_path / "file.json"
@@ -366,8 +366,8 @@ def test_a_newer_file_is_told_as_newer_whatever_else_is_in_it(kind: type, tmp_pa
 
 
 def test_what_is_read_if_good(tmp_path: Path) -> None:
-    assert jsonio.read_if_good(Progress, tmp_path / "none.json") is None
+    assert jsonio.read_if_good(PickProgress, tmp_path / "none.json") is None
     (tmp_path / "bad.json").write_text('{"seconds": "long"}')
-    assert jsonio.read_if_good(Progress, tmp_path / "bad.json") is None
-    jsonio.write(tmp_path / "good.json", Progress(seconds=2.0))
-    assert jsonio.read_if_good(Progress, tmp_path / "good.json") == Progress(seconds=2.0)
+    assert jsonio.read_if_good(PickProgress, tmp_path / "bad.json") is None
+    jsonio.write(tmp_path / "good.json", PickProgress(seconds=2.0))
+    assert jsonio.read_if_good(PickProgress, tmp_path / "good.json") == PickProgress(seconds=2.0)

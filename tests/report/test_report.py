@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from edgebench.records.notices import Notice
-from edgebench.records.result import Camera, MemoryPeaks, Point, Result, Sustained
+from edgebench.records.result import Camera, MemoryPeaks, Result, SearchPoint, Sustained
 from edgebench.report import formats, written
 from edgebench.report.headline import headline
 from edgebench.results.figures import COLUMNS, Row
@@ -131,7 +131,7 @@ def test_what_is_another_measurement_has_a_row_of_its_own(change: dict[str, Any]
 
 
 def searched(batches: tuple[int, ...], flights: tuple[int, ...], **changes: Any) -> Result:
-    points = tuple(Point(b, s, 100.0) for b in batches for s in flights)
+    points = tuple(SearchPoint(b, s, 100.0) for b in batches for s in flights)
     return make_result(scenario="throughput", search=points, **changes)
 
 

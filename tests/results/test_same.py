@@ -10,12 +10,12 @@ from factories import make_result
 
 from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
-from edgebench.records.result import Point, Result
+from edgebench.records.result import Result, SearchPoint
 from edgebench.results.same import measurement
 
 
 def searched(batch: int, streams: int, *tried: tuple[int, int]) -> Result:
-    points = tuple(Point(*each, 100.0) for each in tried)
+    points = tuple(SearchPoint(*each, 100.0) for each in tried)
     return make_result(scenario="throughput", batch=batch, streams=streams, search=points)
 
 

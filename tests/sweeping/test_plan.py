@@ -75,7 +75,7 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.sampled_from([*plan.LISTS, *plan.TABLES, "evaluate", "x"]), VALUES))
 def test_whatever_a_plan_holds_is_a_plan_or_one_clear_error(told: dict[str, Any]) -> None:
     try:
-        assert isinstance(plan.make(told), plan.Plan)
+        assert isinstance(plan.make(told), plan.SweepPlan)
     except EdgebenchError as error:
         assert error.message
 

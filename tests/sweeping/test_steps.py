@@ -8,7 +8,7 @@ from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig
-from edgebench.sweeping.steps import Export, Measure, Outcome, Train
+from edgebench.sweeping.steps import Export, Measure, StepOutcome, Train
 
 TRAIN = Train(TrainConfig(dataset="/data/a"), "net-a-0123", {"dataset": "d" * 64}, {"torch": "2.9"})
 EXPORT = Export(TRAIN.identity, "onnx", "fp32", tools={"onnx": "1"})
@@ -18,8 +18,8 @@ MEASURE = Measure(EXPORT.identity, "cpu", "a machine", OPTIONS, {"fake": "1"})
 
 def test_a_step_read_back_from_json_is_the_same_step() -> None:
     for step in (TRAIN, EXPORT, MEASURE, replace(MEASURE, options=RunOptions(runtimes=("fake",), scenario="evaluate"))):
-        kept = Outcome(step, "ok", "then", "now")
-        back = jsonio.decode(Outcome, jsonio.encode(kept), "record")
+        kept = StepOutcome(step, "ok", "then", "now")
+        back = jsonio.decode(StepOutcome, jsonio.encode(kept), "record")
         assert back.step.identity == step.identity and back.step.kind == step.kind and back == kept
 
 

@@ -19,9 +19,9 @@ from edgebench.sweeping import sweep
 from edgebench.sweeping.estimate import Durations
 from edgebench.sweeping.matrix import Cell, Matrix
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Export, Measure, Outcome, Step, Train, alone
+from edgebench.sweeping.steps import Export, Measure, Step, StepOutcome, Train, alone
 from edgebench.sweeping.sweep import ReadySweep
-from edgebench.sweeping.work import State, settled, work
+from edgebench.sweeping.work import SweepState, settled, work
 
 OPTIONS = RunOptions(runtimes=("fake",), policy=Policy(max_seconds=30))
 
@@ -40,7 +40,7 @@ class Stub:
     def __init__(self, kept: Records, failing: dict[str, str] | None = None, at_once: int = 2) -> None:
         self.kept, self.failing, self.at_once = kept, failing or {}, at_once
         self.started: list[Step] = []
-        self.running: list[Outcome] = []
+        self.running: list[StepOutcome] = []
         self.closed = 0
 
     def has_room(self, step: Step) -> bool:
@@ -48,17 +48,17 @@ class Stub:
             return not self.running
         return len(self.running) < self.at_once and not any(alone(each.step) for each in self.running)
 
-    def start(self, step: Step) -> Outcome:
+    def start(self, step: Step) -> StepOutcome:
         self.started.append(step)
         begun = self.kept.begin(step)
         self.running.append(begun)
         return begun
 
-    def ended(self, timeout_s: float) -> list[Outcome]:
+    def ended(self, timeout_s: float) -> list[StepOutcome]:
         begun = self.running.pop(0)
         return [self.kept.end(self.outcome(begun))]
 
-    def outcome(self, begun: Outcome) -> Outcome:
+    def outcome(self, begun: StepOutcome) -> StepOutcome:
         step, root = begun.step, self.kept.workspace.root
         if step.title in self.failing:
             return replace(begun, status="failed", message=self.failing[step.title], seconds=1.0)
@@ -195,7 +195,7 @@ def test_the_log_tells_each_begin_and_end(kept: Records) -> None:
     work(chain(0), kept, Stub(kept))
     lines = (kept.folder / "log.jsonl").read_text().splitlines()
     assert len(lines) == 8 and all('"event": "' in line for line in lines)
-    assert all(jsonio.read(Outcome, path).status == "ok" for path in (kept.folder / "steps").iterdir())
+    assert all(jsonio.read(StepOutcome, path).status == "ok" for path in (kept.folder / "steps").iterdir())
 
 
 def ready(kept: Records, steps: list[list[Step]], engine: Stub) -> ReadySweep:
@@ -226,7 +226,7 @@ def test_a_sweep_from_python_says_how_each_cell_ended(tmp_path: Path) -> None:
 def test_a_sweep_from_python_that_is_interrupted_keeps_what_is_done(tmp_path: Path) -> None:
     kept = Records(Workspace(tmp_path / "runs"))
 
-    def interrupt(state: State) -> None:
+    def interrupt(state: SweepState) -> None:
         if len(state.outcomes) == 2:
             raise KeyboardInterrupt
 

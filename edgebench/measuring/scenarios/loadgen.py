@@ -42,11 +42,11 @@ class Load:
     queued: bool = False
     counts_samples: bool = False
     largest_batch: int = 1
-    set: Callable[[Any, Job, Plan], None] = lambda settings, job, plan: None
+    set: Callable[[Any, Job, LoadGenPlan], None] = lambda settings, job, plan: None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class LoadGenPlan:
     """What LoadGen is told, in numbers. `capacity_per_s`: requests that went through beforehand.
 
     `needed_s` is how long the load's `min_queries` would take, `budget_s` how long LoadGen may issue: what is left of
@@ -136,7 +136,7 @@ def _capacity_per_s(lanes: Sequence[loop.Run], requests: Sequence[loop.Request],
     return len(seen.latency_ns) * 1e9 / max(1, seen.wall_ns)
 
 
-def make_plan(load: Load, job: Job, capacity_per_s: float) -> Plan:
+def make_plan(load: Load, job: Job, capacity_per_s: float) -> LoadGenPlan:
     """As many queries as the early-stopping rule asks for, if they fit into the time limit; else no more than asked.
 
     A run that must be INVALID for want of queries need not take minutes to say so.
@@ -145,7 +145,7 @@ def make_plan(load: Load, job: Job, capacity_per_s: float) -> Plan:
     budget_s = job.duration_s + slack_s / 2
     needed_s = load.min_queries * load.query_s(job, capacity_per_s)
     backlog_s = min(max(1.0, 10 * (job.deadline_ms or 0) / 1e3), slack_s / 4)
-    return Plan(
+    return LoadGenPlan(
         capacity_per_s=capacity_per_s,
         needed_s=needed_s,
         budget_s=budget_s,
@@ -154,7 +154,7 @@ def make_plan(load: Load, job: Job, capacity_per_s: float) -> Plan:
     )
 
 
-def _settings(library: Any, load: Load, job: Job, plan: Plan) -> Any:
+def _settings(library: Any, load: Load, job: Job, plan: LoadGenPlan) -> Any:
     settings = library.TestSettings()
     settings.scenario = getattr(library.TestScenario, load.name)
     settings.mode = library.TestMode.PerformanceOnly
@@ -242,7 +242,7 @@ def _supported(name: str, queries: int) -> bool:
     return not found or queries >= stats.min_samples(float(f"0.{found[1]}{found[2]}"))
 
 
-def hint(load: Load, job: Job, plan: Plan, parsed: Parsed, queries: int) -> str:
+def hint(load: Load, job: Job, plan: LoadGenPlan, parsed: Parsed, queries: int) -> str:
     """What to do about an INVALID run, in plain words."""
     unmet = {reason.removesuffix(" satisfied: NO") for reason in parsed.reasons if reason.endswith(" satisfied: NO")}
     if "Performance constraints" in unmet:

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgebench.errors import UsageError
 from edgebench.measuring.scenarios import schedule
-from edgebench.measuring.scenarios.loadgen import Load, Plan, scenario
+from edgebench.measuring.scenarios.loadgen import Load, LoadGenPlan, scenario
 from edgebench.measuring.scenarios.schedule import Schedule
 from edgebench.records.jobs import Conditions, Job
 
@@ -24,7 +24,7 @@ def check(asked: Conditions, own: Schedule) -> None:
         )
 
 
-def tell_loadgen(settings: Any, job: Job, plan: Plan) -> None:
+def tell_loadgen(settings: Any, job: Job, plan: LoadGenPlan) -> None:
     settings.server_target_qps = job.rate_hz
     settings.server_target_latency_ns = round(job.deadline_ms * 1e6)
     settings.server_max_async_queries = plan.backlog  # further behind it gives up: the end is near and certain

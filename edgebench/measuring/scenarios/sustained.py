@@ -13,7 +13,7 @@ from edgebench.measuring.scenarios import wording
 from edgebench.protocols import Scenario, Session
 from edgebench.records.jobs import Conditions, Job
 from edgebench.records.options import option
-from edgebench.records.result import Launch, Measured, Result, Samples, Summary, Sustained, Window
+from edgebench.records.result import Launch, Measured, Result, Samples, Summary, Sustained, SustainedWindow
 
 WINDOW_S = 1.0  # between two looks at the clocks and the heat
 
@@ -44,7 +44,7 @@ def perform(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell
             samples, _, _ = loop.loop(session.run, requests, WINDOW_S, job.max_iterations)
             mhz, temperature_c, throttled = clocks()
             ordered = sorted(samples)
-            window = Window(
+            window = SustainedWindow(
                 start_s=elapsed,
                 n=len(ordered),
                 median_ns=stats.median(ordered),
@@ -65,7 +65,7 @@ def summarise(job: Job, launches: Sequence[Launch], summary: Summary) -> Summary
     return replace(summary, sustained=end_against_start(launches[-1].windows))
 
 
-def end_against_start(windows: Sequence[Window]) -> Sustained | None:
+def end_against_start(windows: Sequence[SustainedWindow]) -> Sustained | None:
     """The last minute against the first, or thirds of a run that is shorter than three; None below six windows."""
     import numpy as np
 

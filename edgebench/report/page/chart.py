@@ -121,7 +121,7 @@ def legend(labels: Iterable[str], swatch: Callable[[int], Html]) -> Html:
 
 
 @dataclass(frozen=True)
-class Point:
+class ChartPoint:
     """A point of a line, its interval if it has one, and what is told of it."""
 
     x: float
@@ -132,7 +132,7 @@ class Point:
 
 
 def lines(
-    title: str, series: Mapping[str, Sequence[Point]], x_label: str, y_label: str, *, log_x: bool = False,
+    title: str, series: Mapping[str, Sequence[ChartPoint]], x_label: str, y_label: str, *, log_x: bool = False,
     show_x: Callable[[float], str] = number, show_y: Callable[[float], str] = number,
     x_ticks: Sequence[float] | None = None, y_high: float | None = None, y_low: float | None = 0.0,
 ) -> Html:  # fmt: skip
@@ -158,7 +158,7 @@ def lines(
     )  # fmt: skip
 
 
-def line(index: int, points: Sequence[Point], x: Scale, y: Scale) -> Html:
+def line(index: int, points: Sequence[ChartPoint], x: Scale, y: Scale) -> Html:
     """One line of a chart, with its intervals and, if its points are few, a mark for each."""
     points = sorted(points, key=lambda p: p.x)
     path = "M" + "L".join(f"{x(p.x)} {y(p.y)}" for p in points)

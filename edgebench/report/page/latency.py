@@ -10,9 +10,9 @@ import numpy as np
 
 from edgebench.machine.scenario_registry import find
 from edgebench.records.jobs import LATENCY
-from edgebench.records.result import Result, Window
+from edgebench.records.result import Result, SustainedWindow
 from edgebench.report.page import chart
-from edgebench.report.page.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Point, Scale
+from edgebench.report.page.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, ChartPoint, Scale
 from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING, joined, text
 from edgebench.results.columns import significant
@@ -147,7 +147,7 @@ def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> 
     if not found:
         return None
     series = {
-        name: [Point(b, s, tip=f"{name}\nbatch {b}: {s:,.1f} images/s") for b, s in sorted(speeds.items())]
+        name: [ChartPoint(b, s, tip=f"{name}\nbatch {b}: {s:,.1f} images/s") for b, s in sorted(speeds.items())]
         for name, speeds in zip(chart.distinct(list(found)), found.values(), strict=True)
     }
     sizes = sorted({batch for speeds in found.values() for batch in speeds})
@@ -176,11 +176,11 @@ def timelines(sustained: Sequence[tuple[int, Row, Result]]) -> Html | None:
     )  # fmt: skip
 
 
-def _windows(result: Result) -> tuple[Window, ...]:
+def _windows(result: Result) -> tuple[SustainedWindow, ...]:
     return next((launch.windows for launch in result.launches if launch.windows), ())
 
 
-def _timeline(row: Row, windows: Sequence[Window]) -> Html:
+def _timeline(row: Row, windows: Sequence[SustainedWindow]) -> Html:
     told = {
         "latency (ms)": [(w.start_s, w.median_ns / 1e6) for w in windows],
         "clock (MHz)": [(w.start_s, w.mhz) for w in windows if w.mhz is not None],
@@ -200,7 +200,9 @@ def _timeline(row: Row, windows: Sequence[Window]) -> Html:
         top = TOP + n * PANEL
         y = chart.spanning([value for _, value in points], top + PANEL - 14, top, log=False, low=0.0)
         parts.append(chart.axes(x, y, "time (s)" if n == len(panels) - 1 else "", label))
-        parts.append(chart.line(n, [Point(at, value, tip=f"{at:.0f} s: {value:,.4g}") for at, value in points], x, y))
+        parts.append(
+            chart.line(n, [ChartPoint(at, value, tip=f"{at:.0f} s: {value:,.4g}") for at, value in points], x, y)
+        )
     title = ", ".join([row.model, f"{row.format} on {row.runtime}", row.precision, row.device])
     notes = [f"Verdict: {row.verdict}."] * bool(row.verdict) + ["Shaded: the machine throttled."] * bool(throttled)
     missing = [label.split(" (")[0] for label in told if label not in panels]

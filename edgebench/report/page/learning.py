@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from edgebench.report.page import chart
-from edgebench.report.page.chart import Point
+from edgebench.report.page.chart import ChartPoint
 from edgebench.report.page.markup import Html, el
 from edgebench.specs import Artifact
 from edgebench.training import study
@@ -27,12 +27,12 @@ def section(checkpoints: Sequence[Artifact]) -> Html | None:
 
 def samples(checkpoints: Sequence[Artifact]) -> Html | None:
     """Test accuracy against training images: the mean over seeds, with Student's 95 % interval."""
-    series: dict[str, list[Point]] = {}
+    series: dict[str, list[ChartPoint]] = {}
     for row in study.samples(checkpoints) if checkpoints else []:
         interval = "" if row.low is None else f", 95 % interval {row.low:.1%} to {row.high:.1%}"
         seeds = f"{row.seeds} seed{'s' * (row.seeds > 1)}"
         tip = f"{row.run}\n{row.train_images:,} images: {row.accuracy:.1%}{interval}\n{seeds}"
-        series.setdefault(row.run, []).append(Point(row.train_images, row.accuracy, row.low, row.high, tip))
+        series.setdefault(row.run, []).append(ChartPoint(row.train_images, row.accuracy, row.low, row.high, tip))
     if not series:
         return None
     return chart.lines(
@@ -48,7 +48,7 @@ def convergence(checkpoints: Sequence[Artifact]) -> Html:
     for name, checkpoint in sorted(zip(study.names(checkpoints), checkpoints, strict=True), key=itemgetter(0)):
         points = [(record["epoch"], record["validation_accuracy"]) for record in study.records(checkpoint)]
         longest = max(longest, *(x for x, _ in points))
-        series[name] = [Point(x, y, tip=f"{name}\nepoch {x}: {y:.1%}") for x, y in points]
+        series[name] = [ChartPoint(x, y, tip=f"{name}\nepoch {x}: {y:.1%}") for x, y in points]
     return chart.lines(
         "Convergence", series, "epoch", "validation accuracy", show_x=lambda value: f"{value:g}",
         show_y=chart.percent, y_high=1.005, x_ticks=range(1, longest + 1, max(1, round(longest / 6))),
@@ -57,13 +57,13 @@ def convergence(checkpoints: Sequence[Artifact]) -> Html:
 
 def batch_sizes(checkpoints: Sequence[Artifact]) -> list[Html]:
     """Training speed, and test accuracy, against the batch size; what did not fit into memory at once says so."""
-    speed: dict[str, list[Point]] = {}
-    accuracy: dict[str, list[Point]] = {}
+    speed: dict[str, list[ChartPoint]] = {}
+    accuracy: dict[str, list[ChartPoint]] = {}
     for row in study.batch_sizes(checkpoints) if checkpoints else []:
         fits = "" if row.fits else "\nin parts: the batch did not fit into memory"
         tip = f"{row.run}\nbatch {row.batch_size}: {row.images_per_s:,.0f} images/s, {row.accuracy:.1%}{fits}"
-        speed.setdefault(row.run, []).append(Point(row.batch_size, row.images_per_s, tip=tip))
-        accuracy.setdefault(row.run, []).append(Point(row.batch_size, row.accuracy, tip=tip))
+        speed.setdefault(row.run, []).append(ChartPoint(row.batch_size, row.images_per_s, tip=tip))
+        accuracy.setdefault(row.run, []).append(ChartPoint(row.batch_size, row.accuracy, tip=tip))
     if not speed:
         return []
     sizes = _sizes(speed)
@@ -78,7 +78,7 @@ def batch_sizes(checkpoints: Sequence[Artifact]) -> list[Html]:
     ]  # fmt: skip
 
 
-def _sizes(series: dict[str, list[Point]]) -> list[float] | None:
+def _sizes(series: dict[str, list[ChartPoint]]) -> list[float] | None:
     """The sizes themselves as ticks, where there is room for them."""
     found = sorted({point.x for points in series.values() for point in points})
     return found if len(found) <= 6 else None

@@ -18,7 +18,7 @@ PIXELS = 3 * 32 * 32
 
 
 @dataclass(frozen=True)
-class Layout:
+class CifarLayout:
     """The files of one layout. `header`: label bytes before each image, of which the last is used; 0 for pickles.
 
     `key`: what the labels are called in the pickles.
@@ -39,20 +39,20 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout(
+    CifarLayout(
         "cifar10", "cifar-10-batches-bin", tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin",
         "batches.meta.txt", header=1,
     ),
-    Layout(
+    CifarLayout(
         "cifar10", "cifar-10-batches-py", tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta",
         key="label",
     ),
-    Layout("cifar100", "cifar-100-binary", ("train.bin",), "test.bin", "fine_label_names.txt", header=2),
-    Layout("cifar100", "cifar-100-python", ("train",), "test", "meta", key="fine_label"),
+    CifarLayout("cifar100", "cifar-100-binary", ("train.bin",), "test.bin", "fine_label_names.txt", header=2),
+    CifarLayout("cifar100", "cifar-100-python", ("train",), "test", "meta", key="fine_label"),
 )  # fmt: skip
 
 
-def class_names(folder: Path, layout: Layout) -> tuple[str, ...]:
+def class_names(folder: Path, layout: CifarLayout) -> tuple[str, ...]:
     """The class names in label order. Raises BadFile."""
     path = folder / layout.names
     if layout.header:
@@ -70,7 +70,7 @@ def class_names(folder: Path, layout: Layout) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read(folder: Path, layout: Layout, classes: int) -> Raw:
+def read(folder: Path, layout: CifarLayout, classes: int) -> Raw:
     """All images, the training images first. Raises BadFile if a file is missing, truncated or has a wrong label."""
     batches = [_batch(folder / name, layout, classes) for name in (*layout.train, layout.test)]
     planes, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
@@ -80,7 +80,7 @@ def read(folder: Path, layout: Layout, classes: int) -> Raw:
     return Raw(Arrays(images, labels), rows[:train], test=rows[train:])
 
 
-def _batch(path: Path, layout: Layout, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _batch(path: Path, layout: CifarLayout, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixels uint8 (n, 3072) and labels int64 (n,) of one file."""
     pixels, labels = _binary(path, layout.header) if layout.header else _pickled(path, layout.key)
     if labels.min() < 0 or labels.max() >= classes:

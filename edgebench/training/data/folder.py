@@ -31,7 +31,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """The folder of each split (None: it is cut from the training images), and the class names in label order."""
 
     root: Path
@@ -41,7 +41,7 @@ class Layout:
     test: Path | None = None
 
 
-def layout(root: Path) -> Layout:
+def layout(root: Path) -> FolderLayout:
     """Recognise the layout of the folders in `root`. Raises BadFile if they are not a dataset.
 
     If there is a train/ with class folders, val/ (or validation/) and test/ beside it are splits; otherwise each folder
@@ -55,7 +55,7 @@ def layout(root: Path) -> Layout:
     if "train" not in folders or (others and not _folders(root / "train")):
         if special:
             raise BadFile(f"{root} has {special[0]}/ but no train/", "put the training images into train/")
-        return Layout(root, _classes(root, folders), root)
+        return FolderLayout(root, _classes(root, folders), root)
     if {"val", "validation"} <= set(special):
         raise BadFile(f"{root} has both val/ and validation/", "delete or rename one of them")
     train = root / "train"
@@ -74,7 +74,7 @@ def layout(root: Path) -> Layout:
                 f"{split / unknown[0]} is a class that {train} does not have",
                 "add training images of this class, or rename or delete the folder",
             )
-    return Layout(root, classes, train, validation, test)
+    return FolderLayout(root, classes, train, validation, test)
 
 
 def _folders(path: Path) -> list[str]:
@@ -99,7 +99,7 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
-def read(layout: Layout) -> Raw:
+def read(layout: FolderLayout) -> Raw:
     """List the images of all splits."""
     files: list[File] = []
     labels: list[int] = []

@@ -33,7 +33,7 @@ from edgebench.specs import Artifact, Probe
 from edgebench.sweeping import facts, site
 from edgebench.sweeping.perform import perform
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Outcome, Step
+from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.training import checkpoint, models
 from edgebench.training.data.decoding import decode
 from edgebench.training.models import custom
@@ -56,19 +56,19 @@ class Here:
 
     def __init__(self, kept: Records, log: list[str]) -> None:
         self.kept, self.log = kept, log
-        self.done: list[Outcome] = []
+        self.done: list[StepOutcome] = []
 
     def has_room(self, step: Step) -> bool:
         return True
 
-    def start(self, step: Step) -> Outcome:
+    def start(self, step: Step) -> StepOutcome:
         self.log.append(step.title)
         os.environ.pop(custom.TRUST, None)  # a step's own process begins without
         begun = self.kept.begin(step)
         self.done.append(self.kept.end(perform(begun, self.kept)))
         return begun
 
-    def ended(self, timeout_s: float) -> list[Outcome]:
+    def ended(self, timeout_s: float) -> list[StepOutcome]:
         done, self.done = self.done, []
         return done
 

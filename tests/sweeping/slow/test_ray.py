@@ -16,7 +16,7 @@ from edgebench.records.workspace import Workspace
 from edgebench.results import store
 from edgebench.sweeping import cluster, on_ray
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.work import State, work
+from edgebench.sweeping.work import SweepState, work
 
 try:
     import ray
@@ -82,7 +82,7 @@ def test_the_same_results_as_local_and_a_node_that_is_killed(nodes: Any, tmp_pat
     killed: list[str] = []
     with Records(there) as kept:
 
-        def kill_the_carrier(state: State) -> None:
+        def kill_the_carrier(state: SweepState) -> None:
             """Once something is measured on it; a new node carries the device then."""
             at_work = [i for i, o in state.outcomes.items() if o.step.kind == "measure" and kept.phase(i)]
             if at_work and not killed:

@@ -63,14 +63,14 @@ def test_ctrl_c_keeps_the_best_checkpoint_so_far(
     in_process: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What Python makes of Ctrl-C, in the third epoch. (The signal itself would be pytest's as well.)"""
-    show = _training.Progress.show
+    show = _training.TrainingProgress.show
 
-    def interrupted(self: _training.Progress, step: TrainingStep) -> None:
+    def interrupted(self: _training.TrainingProgress, step: TrainingStep) -> None:
         show(self, step)
         if step.epoch == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_training.Progress, "show", interrupted)
+    monkeypatch.setattr(_training.TrainingProgress, "show", interrupted)
     done = in_process("train", "--epochs", "500", "--subset", "100", "--workspace", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     assert "epoch 2/500" in done.stderr and "epoch 4/500" not in done.stderr
