@@ -155,7 +155,7 @@ def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Compari
 
     Each side is a workspace, a folder of results, a result's file, or results. `cell.outcome` is "faster", "slower",
     "equivalent", "inconclusive", … and `cell.ratio` new ÷ base with its 95 % interval (`low`, `high`); a difference
-    within ± `band` is nobody's concern. Raises EdgebenchError if nothing pairs, BadFile for a side that is not there.
+    within ± `band` is ignored. Raises EdgebenchError if nothing pairs, BadFile for a side that is not there.
     """
     names = [os.fspath(s) if isinstance(s, (str, os.PathLike)) else n for s, n in ((base, "base"), (new, "new"))]
     return judging.compare(_results(base), _results(new), band=band, names=(names[0], names[1]))

@@ -31,9 +31,9 @@ class PickProgress:
 
 
 class Budget:
-    """Seconds to spend, those included that an earlier run of the same pick spent before it was killed.
+    """The seconds of a pick, counting those that it spent before it was killed.
 
-    The epochs that were decided are kept too: how fast this machine is today must not change a training that is done.
+    The epochs that were decided are kept too, so that a machine that is faster today does not train anew.
     """
 
     def __init__(self, seconds: float, file: Path, began: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Successive halving: every candidate is looked at briefly, and only those that do well are looked at for longer."""
+"""Successive halving: every candidate gets a brief trial, and only those that do well get longer ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 Candidate = TypeVar("Candidate", bound=Hashable)
 
 KEPT = 1 / 3  # of the candidates, from each round to the next (Jamieson & Talwalkar, AISTATS 2016, with η = 3)
-CLOSE = 1.1  # … and whoever is this near to the best: a short look on a busy machine errs by as much
+CLOSE = 1.1  # … and every one this close to the best: a short trial on a busy machine is off by as much
 FINALISTS = 3
 LAST = 2  # the round that decides
 
@@ -20,11 +20,11 @@ def halve(
     *,
     always: Sequence[Candidate] = (),
 ) -> dict[Candidate, float]:
-    """The cost of each candidate that was left in the last round, lowest first; lower is better.
+    """The cost of each candidate that is left after the last round, the lowest first. Lower is better.
 
-    `look(candidate, round)` costs it in round 0, 1 and 2 and gets to spend more from each round to the next; few
-    candidates go from the first to the last. None puts one out. A candidate's cost is the lowest that was seen: what
-    disturbs a measurement only ever adds. `always` are candidates that no round puts out, to compare with.
+    `look(candidate, round)` returns its cost in round 0, 1 and 2, and may spend more in each round; None drops the
+    candidate. A few candidates skip round 1. A candidate's cost is the lowest that was seen, because disturbances only
+    make a measurement slower. `always`: candidates that are kept in every round, to compare with.
     """
     costs: dict[Candidate, float] = {}
     left, number = list(dict.fromkeys(candidates)), 0

@@ -110,11 +110,11 @@ class Pick:
         chain = self._steps.trial(self._steps.train(model, TRIAL_EPOCHS, few))
         began = time.monotonic()
         if self._budget.left_s < over and not self._work.done(chain.steps):
-            return self._drop(model, f"there was no time to look at it in {self._asked.budget_s:g} s")
+            return self._drop(model, f"there was no time for its trial run in {self._asked.budget_s:g} s")
         try:
             outcomes = self._work.do(chain.steps, over)
         except OutOfTime:
-            return self._drop(model, f"its look was not done after {time.monotonic() - began:.0f} s")
+            return self._drop(model, f"its trial run was not finished after {time.monotonic() - began:.0f} s")
         trained, made = outcomes[chain.trained.identity], [outcomes[m.identity] for m in chain.measurements]
         failed = next((o for o in outcomes.values() if o.status != "ok"), trained)
         if trained.status != "ok" or all(o.status != "ok" for o in made):
@@ -124,7 +124,7 @@ class Pick:
         self._final_s[model] = seconds_of_final(export_s, self._asked.runtimes) * len(self._asked.precisions)
         if why := self._far_off(model):
             return self._drop(model, why)
-        return self._judge(model, trained, "look")
+        return self._judge(model, trained, "its trial run")
 
     def _train_longer(self, model: str, number: int) -> float:
         """Train a candidate for its share of the time that is left; its error, the old one where that is too short."""
@@ -139,7 +139,7 @@ class Pick:
         try:
             done = self._work.do([step], self._budget.left_s - share_s)[step.identity]
         except OutOfTime:
-            self._tell(f"{model}: {epochs} epochs took longer than there is time for: its shorter training stands")
+            self._tell(f"{model}: there was not enough time for {epochs} epochs: its shorter training is used")
             return error
         return self._judge(model, done, f"{epochs} epochs") if done.status == "ok" else error
 
@@ -163,7 +163,7 @@ class Pick:
 
     def _drop(self, model: str, why: str) -> None:
         self._left_out[model] = why
-        self._tell(f"{model}: out: {why}")
+        self._tell(f"{model}: dropped: {why}")
 
     def _far_off(self, model: str) -> str:
         """Why no training can bring a candidate within the limits; empty if one may."""
@@ -173,7 +173,7 @@ class Pick:
         miss = decision.nearest
         if miss is None or any(c.outcome != "broken" for c in decision.candidates):
             return ""
-        return "; ".join(f"{c.metric} {c.value:.3g} where {c.bound / FAR:.3g} is the limit" for c in miss.broken)
+        return "; ".join(f"{c.metric} is {c.value:.3g}, the limit {c.bound / FAR:.3g}" for c in miss.broken)
 
     def _judge(self, model: str, trained: StepOutcome, after: str) -> float:
         accuracy = self._kept.artifact(trained, verify=False).training.validation_accuracy
@@ -193,7 +193,7 @@ class Pick:
             if finished and self._budget.left_s < needed and undone:
                 self._left_out[model] = f"there was no time for its final measurement ({needed:.0f} s)"
                 continue
-            until = 0.0 if finished else -2 * needed  # an answer a little late is more than none
+            until = 0.0 if finished else -2 * needed  # a late answer is better than none
             done: dict[str, StepOutcome] = {}
             for chain in chains:
                 try:
@@ -201,7 +201,7 @@ class Pick:
                     if (again := self._longer(chain, done)) != chain:
                         done |= self._work.do(again.steps, until)
                 except OutOfTime:
-                    self._left_out[model] = "its final measurement took longer than there was time for"
+                    self._left_out[model] = "there was not enough time to finish its final measurement"
             kept = [o for o in done.values() if o.step.kind in ("measure", "evaluate")]
             if failed := [o for o in done.values() if o.status != "ok"]:
                 self._left_out[model] = f"{failed[0].status}: {failed[0].message}"

@@ -68,7 +68,7 @@ def told(result: Result, path: Path) -> str:
 
 
 def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
-    """Print all results as a table or as JSON. Returns whether each of them is one to be glad of."""
+    """Print all results as a table or as JSON. True if every result is ok and no LoadGen run is INVALID."""
     from rich.console import Console
 
     from edgebench.machine.scenario_registry import objections

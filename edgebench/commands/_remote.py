@@ -1,4 +1,4 @@
-"""`--host`: an `edgebench run` that is carried out on a board over ssh, its results coming home as if made here."""
+"""`--host`: runs a command on a board over ssh, and stores the results here as if they were made here."""
 
 from __future__ import annotations
 

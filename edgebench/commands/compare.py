@@ -36,7 +36,7 @@ Examples:
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option(
-    "--band", type=float, default=0.02, show_default=True, help="A difference within ± this share is nobody's concern."
+    "--band", type=float, default=0.02, show_default=True, help="A difference within ± this share is ignored."
 )
 @click.option(
     "--fail-on", "fail_on", multiple=True, metavar="VERDICT", callback=fail_on_names, shell_complete=complete_fail_on,

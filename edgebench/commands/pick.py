@@ -59,7 +59,7 @@ Examples:
 @_options.limits
 @click.option(
     "--prefer", type=click.Choice(typing.get_args(Prefer)), default="accuracy", show_default=True,
-    help="What the best is best in, of all that keep the limits.",
+    help="Which figure decides among the candidates that keep the limits.",
 )  # fmt: skip
 @click.option(
     "--budget", "budget_s", type=Duration(), default="30m", show_default=True, metavar="TIME",
@@ -136,13 +136,11 @@ def command(
 def _say_what_is_ahead(ready: ReadyPick) -> None:
     asked = ready.asked
     minutes, n, size = asked.budget_s / 60, len(asked.configs), asked.configs[0].image_size
-    click.echo(
-        f"{n} candidates, {ready.images} images at {size} pixels, {minutes:g} minutes, on {', '.join(asked.runtimes)}",
-        err=True,
-    )
+    what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)
+    click.echo(f"{what}, {ready.images} images at {size} pixels, {minutes:g} minutes, on {runtimes}", err=True)
     if asked.budget_s < 60 * n:
         click.echo(
-            f"note: {asked.budget_s:g} s is little for {n} candidates: those that there is no time for are left out "
+            f"note: {asked.budget_s:g} s is short for {n} candidates; some may be left out "
             "(fewer --models, a longer --budget)", err=True,
         )  # fmt: skip
 

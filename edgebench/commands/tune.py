@@ -61,7 +61,7 @@ def command(
     """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and requests
     in flight too.
 
-    Exports what is missing, puts out what loses too much accuracy, then measures every setting briefly and the better
+    Exports what is missing, drops what loses too much accuracy, then measures every setting briefly and the better
     ones for longer. The setting that is found is kept in the workspace, and `edgebench run --tuned` measures it.
     """
     from rich.console import Console
@@ -109,7 +109,10 @@ def _show(found: Tuned) -> None:
         table.add_row(*(escape(printable(cell)) for cell in cells))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     click.echo(f"best for {found.goal} on {found.device} ({found.evidence}): {_words(found.best)}")
-    for name, other in (("PyTorch eager fp32", found.eager), ("the best runtime as it comes, fp32", found.default)):
+    for name, other in (
+        ("PyTorch eager fp32", found.eager),
+        ("the best runtime with its defaults, fp32", found.default),
+    ):
         if other:
             click.echo(f"  {found.speedup(other):.2f} × as fast as {name}: {_words(other)}")
 

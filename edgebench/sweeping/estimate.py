@@ -1,4 +1,4 @@
-"""How long the steps of a sweep will take, from how long like ones took in this workspace; what is unknown stays so."""
+"""How long the steps of a sweep will take, from how long similar ones took in this workspace."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ LOADING_S = 10.0  # before a launch measures: a process, a runtime, a network of
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds for the steps whose like was done before (`known`) or is bounded by what was asked (`bounded`);
-    `unknown` counts the others, by kind."""
+    """Seconds for the steps that have run before in a similar way (`known`), or whose time was limited (`bounded`).
+
+    `unknown` counts the others, by kind.
+    """
 
     seconds: float
     known: int
@@ -31,19 +33,18 @@ class Estimate:
             return "nothing is left to do"
         basis = []
         if self.known:
-            basis.append(f"{self.known} steps as long as like ones in this workspace")
+            basis.append(f"{self.known} steps as long as similar ones in this workspace")
         if self.bounded:
-            basis.append(f"{self.bounded} measurements at most as long as they may")
+            basis.append(f"{self.bounded} measurements as long as they may take")
         sentence = f"about {clock(self.seconds)} ({'; '.join(basis)})" if basis else ""
         if self.unknown:
             counted = ", ".join(f"{count} {kind}" for kind, count in self.unknown.items())
-            sentence += f"{', and the time of' if sentence else 'the time is not known of'} these: {counted}"
-            sentence += ", for there is nothing like them in this workspace yet"
+            sentence += f"{'; ' if sentence else ''}unknown for {counted}: no similar step has run in this workspace"
         return sentence
 
 
 class Durations:
-    """What steps took, by what makes them alike; it learns as outcomes come."""
+    """How long steps took, by what makes them similar; it learns from each outcome."""
 
     def __init__(self, outcomes: Iterable[StepOutcome] = ()) -> None:
         self._seconds: dict[tuple[Any, ...], list[float]] = {}
@@ -60,14 +61,14 @@ class Durations:
             self._seconds.setdefault(key, []).append(outcome.seconds)
 
     def of(self, step: Step) -> float | None:
-        """The median of those most like it; None where there is none."""
+        """The median of the most similar steps; None if there are none."""
         for key in _likeness(step):
             if key in self._seconds:
                 return statistics.median(self._seconds[key])
         return None
 
     def left(self, steps: Sequence[Step], outcomes: Mapping[str, StepOutcome], at_once: int, now: str) -> Estimate:
-        """Of the steps that have no outcome yet, `at_once` of those at a time that need no machine of their own."""
+        """How long the steps without an outcome take; `at_once` of them run at a time, except those that run alone."""
         shared, exclusive, known, bounded, unknown = 0.0, 0.0, 0, 0, dict[str, int]()
         for step in steps:
             outcome = outcomes.get(step.identity)
@@ -103,7 +104,7 @@ def _bounded(scenario: str) -> bool:
 
 
 def _at_most(options: RunOptions) -> float:
-    """Seconds that a measurement takes at the most; one that is not to reach a precision ends after its launches."""
+    """The most seconds that a measurement takes. Without a precision to reach it ends after its launches."""
     policy = options.policy
     if policy.precision_target:
         return policy.max_seconds
@@ -111,7 +112,7 @@ def _at_most(options: RunOptions) -> float:
 
 
 def _likeness(step: Step) -> list[tuple[Any, ...]]:
-    """Keys under which steps are alike, the nearest likeness first."""
+    """Keys under which steps are similar, the closest first."""
     if isinstance(step, Train):
         c = step.config
         return [

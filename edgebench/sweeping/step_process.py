@@ -1,4 +1,4 @@
-"""`python -m edgebench.sweeping.step_process`: one step, or the look at what a plan names, in a process of its own.
+"""`python -m edgebench.sweeping.step_process`: one step, or looking up what a plan names, in a process of its own.
 
     python -m edgebench.sweeping.step_process perform WORKSPACE HASH [--cores 0,1]
     python -m edgebench.sweeping.step_process facts QUESTION.json ANSWER.json

@@ -1,4 +1,4 @@
-"""Works off steps: what is done stays, what is ready goes to the engine, what needs a failed one is given up."""
+"""Does steps in order: skips what is done, starts what is ready, gives up what depends on a failed step."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def work(
 
 
 def _given_up(step: Step, cause: StepOutcome, by_identity: dict[str, Step]) -> StepOutcome:
-    """What needs a failed step ends as it did; it is not put on record, for it was not tried."""
+    """A step that needs a failed one gets its status. It is not recorded, because it was not tried."""
     title = by_identity[cause.step.identity].title
     message = cause.message if cause.message.startswith("[") else f"[{title}] {cause.message}"
     moment = now()

@@ -206,13 +206,13 @@ def test_what_is_too_large_is_out_after_its_look(photos: Path, answer) -> None:
     picked = pick(photos, root, log=log, told=told, limits=Limits(max_memory_mb=1))
     assert log == []  # the looks were done; no training follows
     assert picked.decision.chosen is None and picked.decision.nearest is not None
-    assert len(picked.left_out) == 2 and all("out: memory" in line for line in told)
+    assert len(picked.left_out) == 2 and all("dropped: memory" in line for line in told)
     deliver(picked, root / "nothing")
     assert sorted(path.name for path in (root / "nothing").iterdir()) == ["decision.json", "decision.md", "evidence"]
 
 
 def test_a_budget_that_is_too_small_says_what_became_of_each(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(EdgebenchError, match="there was no time to look at it") as error:
+    with pytest.raises(EdgebenchError, match="there was no time for its trial run") as error:
         pick(photos, tmp_path, budget_s=0.001)
     assert all(name in error.value.message for name in FUNCTIONS) and "--budget" in error.value.fix
 
