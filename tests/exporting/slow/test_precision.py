@@ -193,7 +193,7 @@ def test_calibration_images_are_looked_at(onnx_artifact: Artifact) -> None:
     for given, says in (
         (None, "needs calibration images"),
         (replace(good, images=images[:3]), "3 calibration images are too few"),
-        (replace(good, classes=1), "all of one class"),
+        (replace(good, classes=1), "are of one class"),
         (replace(good, images=images[:, :8, :8]), "the model takes"),
     ):
         with pytest.raises(UsageError, match=says):
