@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -18,8 +22,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # anything imports torch; the commands that tests start inherit it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import hypothesis
 from click.testing import CliRunner
+from hypothesis import HealthCheck, settings
 
 from edgebench import artifact
 from edgebench.cli import cli
@@ -32,9 +36,9 @@ os.environ["EDGEBENCH_POWER"] = "none"
 # In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Hypothesis fails an example that takes 200 ms, as any does beside other load.
-hypothesis.settings.register_profile("no-deadline", deadline=None)
-hypothesis.settings.load_profile("no-deadline")
+# An example may take as long as a busy machine makes it take: both of these would fail by the clock.
+settings.register_profile("edgebench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edgebench")
 
 # A folder for each of xdist's workers, and so a measuring lock: they need not wait for each other.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -46,6 +50,9 @@ if WORKER:
 REPOSITORY = Path(__file__).parent.parent
 LONGEST = ("test_train.py", "test_base_install.py", "test_precision.py", "test_tune_command.py")
 PLUGINS = Path(__file__).parent / "plugins" / "faulty"
+# What measures then reads a clock that a scripted inference alone moves, so that its figures are known beforehand.
+SCRIPTED_CLOCK = {"PYTHONPATH": str(Path(__file__).parent / "plugins" / "scripted_clock")}
+PATIENCE_S = 300  # for what is certain to come: it ends a test that hangs, and says nothing of how long things take
 
 Command = Callable[..., subprocess.CompletedProcess]
 
@@ -56,6 +63,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Of those the longest come first, so that no worker is left alone with one of them at the end.
     """
     items.sort(key=lambda item: ("slow" in item.path.parts, item.path.name not in LONGEST))
+
+
+def eventually(true: Callable[[], object]) -> bool:
+    """Wait until it comes true; False if it does not in PATIENCE_S."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (came := true()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(came)  # asked again it may be over: a worker is stopped for some milliseconds at a time
+
+
+def lacking(what: str) -> NoReturn:
+    """End a test that cannot run here: skipped on a laptop, failed in continuous integration, which has everything."""
+    if os.environ.get("CI", "") not in ("", "0", "false"):
+        pytest.fail(what)
+    pytest.skip(what, allow_module_level=True)
+
+
+def needed(module: str, why: str) -> ModuleType:
+    """The module; without it the test is at its end (see `lacking`)."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        lacking(why)
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -71,7 +101,7 @@ def edgebench() -> Command:
 
     def run(*arguments: str | Path, env: dict[str, str] | None = None, **options) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "edgebench", *map(str, arguments)]
-        options = {"capture_output": True, "text": True, "timeout": 300} | options
+        options = {"capture_output": True, "text": True, "timeout": PATIENCE_S} | options
         return subprocess.run(command, env=clean_environment(**(env or {})), **options)
 
     return run

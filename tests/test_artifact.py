@@ -139,7 +139,7 @@ def test_a_copy_of_the_folder_is_the_same_artifact(out: Path, tmp_path: Path) ->
     assert folder.read(tmp_path / "copy") == folder.read(out)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_one_changed_byte_in_any_file(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("artifacts") / "model"
@@ -156,7 +156,7 @@ def test_one_changed_byte_in_the_manifest_raises_nothing_but_badfile(out: Path) 
     manifest = out / "artifact.json"
     content = manifest.read_bytes()
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.integers(0, len(content) - 1), st.integers(1, 255))
     def check(position: int, flip: int) -> None:
         changed = bytearray(content)
@@ -352,7 +352,7 @@ def test_arbitrary_bytes_as_a_reference_raise_nothing_but_badfile(out: Path) -> 
         except BadFile as error:
             assert "reference.npz" in error.message
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.integers(0, len(good) - 1), st.integers(1, 255))
     def one_byte(position: int, flip: int) -> None:
         check(good[:position] + bytes([good[position] ^ flip]) + good[position + 1 :])
@@ -373,7 +373,7 @@ def test_a_reference_that_is_a_symbolic_link(out: Path) -> None:
 # preprocess()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(0, 2**32 - 1),
     st.tuples(*[st.floats(0, 1)] * 3),

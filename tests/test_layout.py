@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, lacking
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,7 +16,7 @@ else:
     import tomli as tomllib
 
 CODE = {"edgebench", "exporters", "runtimes", "device_profiles"}
-FOLDERS = CODE | {"tests", "scripts", "docs", "notebooks", ".ci", ".github"}
+FOLDERS = CODE | {"tests", "scripts", "docs", "notebooks", "findings", ".ci", ".github"}
 FILES = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", ".gitignore"}
 ADAPTER_LINES, OTHER_LINES = 160, 300
 RESTRICTED_PICKLE = Path("edgebench/training/data/restricted_pickle.py")
@@ -27,7 +27,7 @@ def tracked() -> list[Path]:
     command = ["git", "ls-files", "-co", "--exclude-standard"]
     listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip("this is no git checkout, so what belongs to the repository is unknown")
+        lacking("this is no git checkout, so what belongs to the repository is unknown")
     return [Path(line) for line in listed.stdout.splitlines() if (REPOSITORY / line).is_file()]
 
 
@@ -121,3 +121,37 @@ def test_no_two_classes_have_the_same_name() -> None:
             if not name.startswith("_"):
                 found.setdefault(name, []).append(str(path.relative_to(REPOSITORY)))
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
+OTHER_TESTS = {  # what tests/ holds beside a folder for each room
+    "adapters": "runtimes/ and exporters/",
+    "fixtures": "files that tests read",
+    "plugins": "packages that tests install or put on PYTHONPATH",
+    "slow": "what goes through several rooms",
+}
+
+
+def test_the_tests_mirror_the_rooms() -> None:
+    """A folder of tests is a room, or a folder in it; `slow` in any of them holds what trains or starts processes."""
+    tests = {path.parent.relative_to("tests") for path in tracked() if path.parts[0] == "tests"}
+    folders = {folder for folder in tests if folder.parts and folder.parts[0] not in OTHER_TESTS}
+    assert len(folders) > 10
+    for folder in folders:
+        of = folder.parent if folder.name == "slow" else folder
+        assert (REPOSITORY / "edgebench" / of).is_dir(), f"tests/{folder} is of no folder of edgebench/"
+
+
+def test_each_file_of_tests_can_be_run_alone() -> None:
+    """pytest finds modules in tests/ and beside the test itself; one of another folder is found if that ran before."""
+    tests = [path for path in tracked() if path.parts[0] == "tests" and path.suffix == ".py"]
+    everywhere = {path.stem for path in tests if len(path.parts) == 2}
+    helpers = {path.stem: path for path in tests if len(path.parts) > 2 and "plugins" not in path.parts}
+    assert len({path.name for path in tests if path.name.startswith("test_")}) == len(
+        [path for path in tests if path.name.startswith("test_")]
+    ), "pytest imports two files of one name as one module"
+    for path in tests:
+        for node in ast.walk(ast.parse((REPOSITORY / path).read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in (set(names) & set(helpers)) - everywhere:
+                assert helpers[name].parent == path.parent, f"{path} imports {helpers[name]}: move that into tests/"

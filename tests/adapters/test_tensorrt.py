@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, lacking
 
 ROOT = REPOSITORY
 CASES = Path(__file__).parent / "trt"
@@ -24,11 +24,7 @@ def test_adapters(version: str) -> None:
     bindings = home / version
     ready, tag = bindings / "ready", "cp{}{}".format(*sys.version_info)
     if not ready.is_file() or ready.read_text().strip() != tag:
-        message = f"{bindings} holds no TensorRT bindings for {tag}: {FETCH} {home} fetches them"
-        # Where the suite decides over a release, what was not tested must not pass for tested.
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        lacking(f"{bindings} holds no TensorRT bindings for {tag}: {FETCH} {home} fetches them")
     libraries = [str(bindings / "stubs"), os.environ.get("LD_LIBRARY_PATH", "")]
     environment = {
         **os.environ,

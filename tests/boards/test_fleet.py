@@ -79,7 +79,7 @@ def test_options_are_looked_at_before_anything_starts(
     assert done.returncode == 2 and said in done.stderr, done.stderr
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=80), at=st.integers(0, len(GOOD)))
 def test_no_text_does_worse_than_be_refused(text: str, at: int, tmp_path: Path) -> None:
     try:

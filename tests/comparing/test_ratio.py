@@ -26,7 +26,7 @@ def side(random: np.random.Generator, n: int, spread: float = 0.02, requests: in
     return [list((1e7 * e * np.exp(spread * random.gamma(1.5, size=requests))).astype(int)) for e in effects]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIDE, SIDE)
 def test_swapped_sides_give_the_inverse(base: list[list[int]], new: list[list[int]]) -> None:
     there, back = ratio.of_launches(base, new), ratio.of_launches(new, base)
@@ -35,7 +35,7 @@ def test_swapped_sides_give_the_inverse(base: list[list[int]], new: list[list[in
     assert ratio.of_fastest(new, base) == pytest.approx(1 / ratio.of_fastest(base, new))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIDE, SIDE, st.integers(2, 1000))
 def test_the_unit_of_time_is_of_no_account(base: list[list[int]], new: list[list[int]], factor: int) -> None:
     def scaled(launches: list[list[int]]) -> list[list[int]]:
@@ -77,7 +77,7 @@ def by_enumeration(base: list[int], new: list[int]) -> float:
     return min(1.0, 2 * min(tails) / len(found))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(FEW, FEW)
 def test_mann_whitney_is_the_enumeration_with_ties_and_without(base: list[int], new: list[int]) -> None:
     assert ratio.mann_whitney(base, new) == pytest.approx(by_enumeration(base, new))

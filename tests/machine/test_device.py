@@ -453,7 +453,7 @@ keys = st.sampled_from(sorted({name for kind in (
 table = st.dictionaries(keys, scalars | st.lists(scalars, max_size=2), max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(keys, scalars | table | st.lists(table | scalars, max_size=2), max_size=4))
 def test_whatever_a_profile_holds_it_loads_or_is_refused(data):
     base = {"schema": 1, "title": "X", "compute": "cpu", "runtimes": [], "precisions": [], "match": {"any": True}}

@@ -145,7 +145,7 @@ def test_a_zone_that_says_eagain_is_absent_and_the_others_are_right(tmp_path):
         assert fingerprint(root)["temperatures_c"] == {"x86_pkg_temp": 45.5}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(FILES)), st.text(st.characters(codec="utf-8"), max_size=60))
 def test_no_content_makes_it_raise(tmp_path_factory, name, text):
     root = write(tmp_path_factory.mktemp("root"), FILES | {name: text})

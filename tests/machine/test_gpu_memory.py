@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from unittest.mock import create_autospec
 
 import pytest
+from conftest import needed
 
 from edgebench.errors import Unsupported
 from edgebench.machine.gpu_memory import GpuMemory, first_card
 
-pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
+pynvml = needed("pynvml", "nvidia-ml-py is not installed")
 
 
 def library(used: list[int], processes: list[tuple[int, int | None]]) -> object:

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import needed
 from factories import make_job
 from hypothesis import given
 from hypothesis import strategies as st
@@ -190,7 +191,7 @@ def test_what_no_query_can_be_is_refused(options: dict, says: str) -> None:
 
 @pytest.mark.parametrize("scenario", [single_stream, multi_stream, server, offline])
 def test_a_broken_session_ends_the_test_with_its_own_error(scenario: ModuleType, tmp_path, monkeypatch) -> None:
-    pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen has no wheel for this machine")
+    needed("mlperf_loadgen", "mlcommons-loadgen has no wheel for this machine")
     monkeypatch.chdir(tmp_path)
     seen = SimpleNamespace(runs=0)
 
@@ -211,3 +212,15 @@ def test_a_broken_session_ends_the_test_with_its_own_error(scenario: ModuleType,
     with pytest.raises(RuntimeError, match="the session broke"):
         loadgen.perform(scenario.LOAD, [run], [{"input": np.zeros(1)}] * 8, job)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("batch", "inferences"), [(1, 8), (8, 1)])
+def test_a_query_of_multi_stream_takes_as_many_inferences_as_its_batch_leaves(batch: int, inferences: int) -> None:
+    needed("mlperf_loadgen", "mlcommons-loadgen has no wheel for this machine")
+    job = make_job(
+        scenario="multi-stream", batch=batch, warmup_s=0, duration_s=0.1, time_limit_s=300, max_iterations=50
+    )
+    runs: list[dict] = []
+    told = loadgen.perform(multi_stream.LOAD, [runs.append], [{"input": np.zeros(batch)}] * 8, job)
+    queries = told.figures["queries"]
+    assert queries >= 662 and 0 <= len(runs) - queries * inferences <= 51, "and those of the warm-up and the estimate"

@@ -91,7 +91,7 @@ def test_the_warm_up_is_kept_apart() -> None:
     assert samples.wall_ns == 26
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.integers(0, 999).map(random.Random), st.integers(0, 90), st.integers(1, 90))
 def test_every_request_is_one_sample_in_order(source: random.Random, warmup_ns: int, duration_ns: int) -> None:
     script = [source.randint(1, 50) for _ in range(200)]
@@ -168,7 +168,7 @@ def test_on_the_real_clock() -> None:
     samples = one_at_a_time(Sleeping(Clock(), ()).run, [{}], warmup_s=0.0, duration_s=0.05, max_iterations=1000)
     elapsed = time.perf_counter_ns() - started
     assert len(samples.warmup_ns) == 1
-    assert 1 <= len(samples.latency_ns) <= 25
+    assert 1 <= len(samples.latency_ns) <= 25, "a sleep is never shorter, so no more fit in"
     assert min(samples.latency_ns) >= 2 * MS
     assert 50 * MS <= samples.wall_ns <= elapsed
     assert sum(samples.latency_ns) <= samples.wall_ns
@@ -178,8 +178,8 @@ def test_on_the_real_clock() -> None:
 
 
 def test_lanes_run_at_the_same_time_and_the_wall_spans_them_all() -> None:
-    """Two lanes of 20 ms sleeps: one after the other would take twice as long as the wall says."""
-    meeting = threading.Barrier(2, timeout=5)  # passes only if both lanes are inside at once
+    """Each request of one lane meets one of the other: run one after the other they would wait for ever."""
+    meeting = threading.Barrier(2, timeout=60)  # passes only if both lanes are inside at once
 
     def run(request: dict[str, Any]) -> None:
         meeting.wait()
@@ -187,7 +187,7 @@ def test_lanes_run_at_the_same_time_and_the_wall_spans_them_all() -> None:
 
     samples = many_at_once([run, run], [{}], warmup_s=0, duration_s=0.01, max_iterations=10)
     assert len(samples.latency_ns) == 20 and len(samples.warmup_ns) == 2, "ten a lane at least, to bound the idle end"
-    assert 50 * MS <= samples.wall_ns < sum(samples.latency_ns)
+    assert samples.wall_ns >= 50 * MS, "ten sleeps of each lane"
 
 
 def test_the_wall_is_from_the_first_start_to_the_last_end() -> None:
@@ -196,7 +196,6 @@ def test_the_wall_is_from_the_first_start_to_the_last_end() -> None:
     slow = [ns for ns in samples.latency_ns if ns >= 20 * MS]
     assert len(samples.latency_ns) == 10 and len(slow) >= 5
     assert samples.wall_ns >= 100 * MS, "the slow lane's five requests are inside"
-    assert samples.wall_ns < sum(samples.latency_ns) + 500 * MS
 
 
 def test_each_lane_begins_at_another_input() -> None:
@@ -230,7 +229,7 @@ def test_the_error_of_one_lane_is_raised_and_nobody_waits_for_ever(fail_at: int)
 
     thread = threading.Thread(target=measuring, daemon=True)
     thread.start()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not thread.is_alive(), "deadlock"
     assert isinstance(raised[0], RuntimeError) and "lost" in str(raised[0])
     assert gc.isenabled()

@@ -81,7 +81,7 @@ def replaced(data: Any, path: tuple[Any, ...], new: Any) -> Any:
 def test_every_dataclass_reads_back_equal(kind: type, tmp_path: Path) -> None:
     file = tmp_path / "value.json"
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(values(kind))
     def check(value: Any) -> None:
         jsonio.write(file, value)
@@ -91,7 +91,7 @@ def test_every_dataclass_reads_back_equal(kind: type, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_equal_values_have_equal_text(kind: type, data: st.DataObject) -> None:
     value = data.draw(values(kind))
@@ -111,7 +111,7 @@ def test_a_path_does_not_travel() -> None:
     assert "path" not in jsonio.encode(ARTIFACT)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(KINDS), JSON)
 @example(Summary, {"n": 1})
 @example(Samples, [])
@@ -125,7 +125,7 @@ def test_arbitrary_json_raises_nothing_but_badfile(kind: type, data: Any) -> Non
         assert isinstance(value, kind)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_one_wrong_value_raises_nothing_but_badfile(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
@@ -142,7 +142,7 @@ def test_one_wrong_value_raises_nothing_but_badfile(data: st.DataObject) -> None
 def test_arbitrary_bytes_raise_nothing_but_badfile(tmp_path: Path) -> None:
     file = tmp_path / "value.json"
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.binary(max_size=40))
     @example(b"")
     @example(b"\xff\xfe{}")

@@ -93,7 +93,7 @@ def test_the_policy_names_the_style_and_the_script_and_nothing_else(furnished: t
     assert "unsafe" not in policy and "http" not in policy
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_text_and_attributes_come_back_as_they_were(text: str, attribute: str) -> None:
     read = Read(el("p", text, title=attribute, data_x=True, class_=None))
@@ -140,7 +140,7 @@ def test_what_was_not_measured_is_no_number(tmp_path: Path) -> None:
 ARGUMENTS = st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ARGUMENTS, st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), ARGUMENTS, max_size=2))
 def test_a_command_is_split_by_a_shell_as_it_was_meant(model: str, options: dict[str, str]) -> None:
     lines = reproduce.commands(make_result(make_artifact(model=model), options=options)).splitlines()
@@ -170,7 +170,7 @@ def test_the_commands_are_those_of_the_command_line() -> None:
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=8), st.sampled_from([True, False, None]))
 def test_a_scale_holds_its_values_and_has_ticks(values: list[float], log: bool | None) -> None:
     scale = chart.spanning(values, 10, 400, log=log)
@@ -184,7 +184,7 @@ def test_twice_as_many_models_as_colours_all_look_different() -> None:
     assert len({chart.colour(i) for i in range(2 * chart.COLOURS)}) == 2 * chart.COLOURS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=12))
 def test_the_front_goes_through_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     """In pixels: left is faster, and up, which is less, more accurate."""

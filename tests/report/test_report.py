@@ -356,7 +356,7 @@ def test_the_tables_say_what_a_flop_is() -> None:
 # Markdown
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30))
 @example("")
 def test_any_name_is_one_cell_of_plain_text(name: str) -> None:
@@ -403,7 +403,7 @@ def test_no_name_begins_a_new_line_of_csv(end: str) -> None:
     assert "\r" not in text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=20))
 def test_any_name_reads_back_from_csv(name: str) -> None:
     (read,) = csv.DictReader(io.StringIO(formats.as_csv(rows([named(name)])), newline=""))
@@ -421,7 +421,7 @@ def test_numbers_in_csv_are_whole_and_unrounded() -> None:
 # JSON
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=20))
 def test_json_reads_back_as_the_rows(name: str) -> None:
     made = rows([named(name), named(name, status="failed", message=name, batch=2)])

@@ -36,13 +36,13 @@ def launches(*latencies: tuple[int, ...]) -> list[Launch]:
 # percentiles
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHARES, st.integers(1, 500_000))
 def test_percentile_is_the_nearest_rank_of_benchmark_app(share: float, n: int) -> None:
     assert Pool([np.arange(n)]).percentile(share) == rank(PER_MILLE[share], n)  # values that are their own ranks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 999), st.integers(1, 20_000))
 @example(70, 100)  # 100 · 0.07 is 7.000000000000001 in binary
 def test_percentile_of_any_share_is_not_at_the_whim_of_binary_fractions(per_mille: int, n: int) -> None:
@@ -55,7 +55,6 @@ def test_percentile_at_every_small_count(share: float) -> None:
         assert Pool([np.arange(n)]).percentile(share) == rank(PER_MILLE[share], n), n
 
 
-@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(1, 60), SHARES, st.randoms(use_true_random=False))
 def test_launches_of_one_size_are_one_pool(count: int, n: int, share: float, source: random.Random) -> None:
     made = [[source.randint(1, 1000) for _ in range(n)] for _ in range(count)]
@@ -63,7 +62,6 @@ def test_launches_of_one_size_are_one_pool(count: int, n: int, share: float, sou
     assert Pool(made).percentile(share) == pooled[rank(PER_MILLE[share], count * n)]
 
 
-@settings(deadline=None)
 @given(LAUNCHES, st.integers(1, 999))
 def test_each_launch_weighs_the_same_whatever_its_size(made: list[list[int]], per_mille: int) -> None:
     """By the definition, in fractions: the smallest sample up to which this share of the weight lies."""
@@ -149,7 +147,7 @@ def test_samples_within_a_launch_do_not_pass_for_launches() -> None:
     assert (high - low) / 1e6 > 0.02
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=50), min_size=MIN_LAUNCHES, max_size=8))
 def test_the_interval_holds_the_median_and_repeats(made: list[list[int]]) -> None:
     low, high = stats.median_interval(made)
@@ -159,7 +157,7 @@ def test_the_interval_holds_the_median_and_repeats(made: list[list[int]]) -> Non
     assert stats.median_interval(made) == (low, high), "the same launches gave another interval"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 5000), st.integers(0, 2**32 - 1))
 def test_thinning_moves_the_median_by_a_rank_quantum_at_most(n: int, seed: int) -> None:
     samples = np.random.default_rng(seed).integers(1, 10**9, n)
@@ -171,7 +169,7 @@ def test_thinning_moves_the_median_by_a_rank_quantum_at_most(n: int, seed: int) 
     assert ordered[max(0, middle - quantum)] <= stats.median(kept) <= ordered[min(n - 1, middle + quantum)]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(5, 8), st.integers(500, 5000), st.integers(0, 2**32 - 1))
 def test_a_resample_of_all_launches_is_their_median_to_a_rank_quantum(count: int, n: int, seed: int) -> None:
     class EachOnce:

@@ -52,7 +52,7 @@ def test_a_second_result_of_the_same_job_keeps_the_first(tmp_path: Path) -> None
     assert [result.created for result in loaded] == [moment(0), moment(0.000001), moment(1)] and not problems
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sets(st.floats(0, 1e8).map(lambda seconds: round(seconds, 6)), max_size=8))
 def test_names_sort_by_time(tmp_path_factory: pytest.TempPathFactory, seconds: set[float]) -> None:
     folder = tmp_path_factory.mktemp("results")

@@ -71,7 +71,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*plan.LISTS, *plan.TABLES, "evaluate", "x"]), VALUES))
 def test_whatever_a_plan_holds_is_a_plan_or_one_clear_error(told: dict[str, Any]) -> None:
     try:

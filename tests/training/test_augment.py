@@ -209,7 +209,7 @@ def test_a_policy_draws_every_operation_about_equally_often(policy: Callable, mo
     count=st.integers(1, 6), height=st.integers(1, 17), width=st.integers(1, 17), seed=st.integers(0, 10_000),
     mixup=st.sampled_from([0.0, 0.1, 1.0]), cutmix=st.sampled_from([0.0, 1e-3, 1.0, 8.0]),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mixed_targets_say_what_the_pixels_hold(
     count: int, height: int, width: int, seed: int, mixup: float, cutmix: float
 ) -> None:

@@ -11,6 +11,7 @@ from unittest.mock import create_autospec
 import pytest
 import trees
 from asleep import asleep
+from conftest import needed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -275,7 +276,7 @@ def test_tegrastats_without_line_ends_fills_no_memory(tmp_path: Path) -> None:
 
 def card(counter_mj: list[int] | None, power_mw: int | None = 50_000) -> object:
     """NVML, by the names and signatures of the real library, with a card that tells this."""
-    pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
+    pynvml = needed("pynvml", "nvidia-ml-py is not installed")
     names = ("nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetCount", "nvmlDeviceGetName",
              "nvmlDeviceGetTotalEnergyConsumption",
              "nvmlDeviceGetFieldValues", "nvmlDeviceGetPowerUsage")  # fmt: skip

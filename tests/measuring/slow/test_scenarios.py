@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from conftest import Command, clean_environment
+from conftest import PATIENCE_S, SCRIPTED_CLOCK, Command, clean_environment, eventually
 from factories import make_artifact
 
 from edgebench import artifact as folder
+from edgebench.measuring import loop
 from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact, TensorSpec
@@ -30,10 +31,14 @@ Measure = Callable[..., tuple[dict[str, Any], Result, str]]
 
 @pytest.fixture
 def measure(edgebench: Command, tmp_path: Path) -> Measure:
-    """Runs one measurement; gives its row of --json, its result on disk, and what was said on stderr."""
+    """Runs one measurement; gives its row of --json, its result on disk, and what was said on stderr.
+
+    What is scripted is measured by the scripted clock, and so comes out the same on the busiest machine.
+    """
 
     def run(artifact: Artifact, *arguments: str, code: int = 0) -> tuple[dict[str, Any], Result, str]:
-        done = edgebench("run", artifact.path, *arguments, "--workspace", tmp_path / "runs", "--json")
+        clock = SCRIPTED_CLOCK if "fake" in arguments else {}
+        done = edgebench("run", artifact.path, *arguments, "--workspace", tmp_path / "runs", "--json", env=clock)
         assert done.returncode == code and "Traceback" not in done.stderr, (done.stdout, done.stderr)
         (row,), ((result,), problems) = json.loads(done.stdout), store.read_all(tmp_path / "runs" / "results")
         assert not problems
@@ -57,21 +62,22 @@ def small(tmp_path: Path) -> Artifact:
 
 def test_launches_are_processes_and_their_agreement_is_told(measure: Measure, small: Artifact) -> None:
     row, result, said = measure(
-        small, *fake("2"), "--duration", "0.2", "--warmup", "0", "--launches", "5", "--precision-target", "0.5"
-    )
+        small, *fake("2"), "--duration", "0.2", "--warmup", "0", "--launches", "5", "--precision-target", "0.5",
+        "--max-seconds", str(PATIENCE_S),
+    )  # fmt: skip
     assert (result.stop, len(result.launches), row["launches"], row["stop"]) == ("precision", 5, 5, "precision")
-    low, high = result.summary.median_ci95_ns
-    assert row["half_width"] == pytest.approx((high - low) / 2 / result.summary.median_ns)
-    assert all(launch.samples.latency_ns for launch in result.launches)
+    assert result.summary.median_ci95_ns == pytest.approx((2_001_000, 2_001_000))
+    assert row["half_width"] == pytest.approx(0, abs=1e-9)
+    assert all(set(launch.samples.latency_ns) == {2_001_000} for launch in result.launches)
     assert len({launch.before["time"] for launch in result.launches}) > 1, "each launch has its own fingerprint"
     assert {len(launch.yardsticks) for launch in result.launches} == {2}, "the machine's speed, before and after"
     assert "5 launches" in said and "±" in said
 
 
 def test_max_seconds_bounds_the_launches(measure: Measure, small: Artifact) -> None:
-    row, result, said = measure(small, *fake("1,9"), "--duration", "0.2", "--warmup", "0", "--max-seconds", "1")
+    row, result, said = measure(small, *fake("1,9"), "--duration", "0.2", "--warmup", "0", "--max-seconds", "0.001")
     assert (result.stop, row["stop"]) == ("max_seconds", "max_seconds")
-    assert 1 <= len(result.launches) < 5 and row["half_width"] is None
+    assert len(result.launches) == 1 and row["half_width"] is None
     assert "the time was up first" in said
 
 
@@ -82,14 +88,9 @@ def test_ctrl_c_between_launches_keeps_the_finished_ones(edgebench: Command, sma
     with subprocess.Popen(
         command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            found, _ = store.read_all(runs / "results")
-            if found and len(found[0].launches) >= 2:
-                break
-            time.sleep(0.05)
+        assert eventually(lambda: any(len(kept.launches) >= 2 for kept in store.read_all(runs / "results")[0]))
         os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130 and "Traceback" not in err, err
     ((result,), problems) = store.read_all(runs / "results")
     assert not problems and result.status == "ok" and result.stop == "interrupted"
@@ -104,12 +105,10 @@ def test_ctrl_c_before_the_first_launch_is_done_leaves_no_result(small: Artifact
     arguments = ["run", str(small.path), *fake("2"), "--duration", "30", "--workspace", str(tmp_path / "runs")]
     command = [sys.executable, "-m", "edgebench", *arguments]
     with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "runs" / "results").is_dir() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert eventually((tmp_path / "runs" / "results").is_dir)
         time.sleep(1)
         os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130 and b"Traceback" not in err and b"Interrupted" in err
     assert not list((tmp_path / "runs" / "results").iterdir())
 
@@ -132,14 +131,13 @@ def test_streams_and_batch_that_are_given_are_run_without_a_search(measure: Meas
     fixed = ("--scenario", "throughput", "--batch", "2", "--streams", "2", "--threads", "2")
     row, result, _ = measure(onnx_artifact, "--runtime", "ort", *fixed, *QUICK)
     assert (row["batch"], row["streams"], row["threads"], result.search) == (2, 2, 2, ())
-    (launch,) = result.launches
-    assert sum(launch.samples.latency_ns) > 1.2 * launch.samples.wall_ns, "the two did not overlap"
+    assert result.job.streams == 2 and len(result.launches[0].samples.latency_ns) >= 2 * loop.MIN_REQUESTS_A_LANE
 
 
 def test_a_runtime_without_lanes_says_so_at_the_points_it_cannot_run(measure: Measure, small: Artifact) -> None:
     row, result, _ = measure(small, *fake("5"), "--scenario", "throughput", "--batch", "1", *QUICK)
     assert (row["status"], row["streams"]) == ("ok", 1)
-    assert 60 < row["throughput_per_s"] <= 200
+    assert row["throughput_per_s"] == pytest.approx(200, rel=0.01)
     refused = [point for point in result.search if point.throughput_per_s is None]
     assert all(point.streams > 1 and "one request at a time" in point.message for point in refused)
     assert len(refused) == len(result.search) - 1
@@ -155,7 +153,10 @@ def test_frames_of_a_model_slower_than_the_period_are_missed(measure: Measure, s
     assert camera.frames == 30 and camera.deadline_ms == pytest.approx(1000 / 30)
     assert row["miss_rate"] == camera.miss_rate == 1.0
     (launch,) = result.launches
-    assert launch.samples.latency_ns[-1] > 10 * launch.samples.latency_ns[0], "the queue that builds up is not hidden"
+    behind_ms = [ns / 1e6 for ns in launch.samples.latency_ns]
+    assert behind_ms == pytest.approx([50 + n * (50 - 1000 / 30) for n in range(30)], rel=0.01), (
+        "the queue is not hidden"
+    )
     assert "30 of 30 frames" in said and "from the scheduled time" in said
 
 
@@ -164,7 +165,7 @@ def test_one_slow_frame_in_ten_misses_its_deadline_alone(measure: Measure, small
     slow_tenth = "5,5,80,5,5,5,5,5,5,5"
     row, result, _ = measure(small, *fake(slow_tenth), *arguments, "--warmup", "0", "--launches", "1")
     assert (result.summary.camera.frames, result.summary.camera.missed) == (20, 2)
-    assert row["jitter_ms"] > 5 and row["median_ms"] < 40
+    assert row["median_ms"] == pytest.approx(5, rel=0.01) and row["jitter_ms"] > 0
 
 
 # sustained
@@ -173,13 +174,13 @@ def test_one_slow_frame_in_ten_misses_its_deadline_alone(measure: Measure, small
 def test_a_sustained_run_tells_the_clocks_and_finds_out_a_model_that_slows_down(
     measure: Measure, small: Artifact
 ) -> None:
-    # A percent more with each inference: however few of them a busy machine manages in seven seconds, it shows.
+    # A percent more with each inference.
     ramp = ",".join(f"{1.01**i:.1f}" for i in range(600))
     row, result, said = measure(small, *fake(ramp), "--scenario", "sustained", "--minutes", "0.12", "--warmup", "0")
     found = result.summary.sustained
-    assert row["verdict"] == found.verdict == "slowed" and found.slowdown > 1.5
+    assert row["verdict"] == found.verdict == "slowed" and found.slowdown > 1.5  # by the scripted clock
     (launch,) = result.launches
-    assert 6 <= len(launch.windows) <= 8, "a window a second for seven seconds"
+    assert len(launch.windows) == 8, "a window for each second of 7.2 that was begun"
     assert sum(window.n for window in launch.windows) == len(launch.samples.latency_ns) == result.summary.n
     assert [w.start_s for w in launch.windows] == sorted(w.start_s for w in launch.windows)
     assert result.stop == "launches" and found.verdict in said
@@ -195,8 +196,6 @@ def test_a_busy_neighbour_is_told(measure: Measure, small: Artifact) -> None:
         finally:
             neighbour.kill()
     (notice,) = [notice for notice in result.notices if notice.code == "foreign_load"]
-    percent = int(notice.message.split("%")[0].split()[-1])
-    assert percent > 60, "about a core, or more on a machine that others use too"
     assert "foreign_load" in row["warnings"] and notice.message in " ".join(said.split())
 
 
@@ -264,10 +263,8 @@ def test_the_fake_runtime_answers_at_once_and_still_looks_at_its_inputs(small: A
             answer = session.run({"input": np.ascontiguousarray(images[i : i + 1])})["logits"]
             assert np.array_equal(answer, reference.logits[i : i + 1])
         kept = np.ascontiguousarray(images[:1])
-        started = time.perf_counter()
-        for _ in range(1000):
-            session.run({"input": kept})
-        assert (time.perf_counter() - started) / 1000 < 20e-6, "far more than 1 µs even on a slow machine"
+        answers = {id(session.run({"input": kept})["logits"]) for _ in range(1000)}
+        assert len(answers) == 1, "an array that it has seen is not looked at again"
         with pytest.raises(EdgebenchError):
             session.run({"input": kept.astype(np.float64)})
     with pytest.raises(EdgebenchError, match="closed"):

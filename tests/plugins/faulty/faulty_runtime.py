@@ -60,7 +60,7 @@ class FaultySession(FakeSession):
             return outputs
         if self._fault == "segfault":
             ctypes.string_at(0)
-        elif self._fault in ("hang", "orphan"):
+        elif self._fault == "hang":
             time.sleep(600)
         elif self._fault == "leak":
             self._hoard.append(np.ones(8 << 20))  # 64 MB, touched
@@ -69,7 +69,7 @@ class FaultySession(FakeSession):
             raise MemoryError
         elif self._fault == "raise":
             raise RuntimeError("the driver said no")
-        elif self._fault == "exit":
+        elif self._fault in ("exit", "orphan"):
             sys.stderr.write("I leave you\n")
             os._exit(3)
         return outputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import sweeping
+from conftest import lacking
 
 from edgebench.errors import UsageError
 from edgebench.records.workspace import Workspace
@@ -22,9 +22,7 @@ try:
     import ray
     from ray.cluster_utils import Cluster
 except ModuleNotFoundError:
-    if os.environ.get("CI"):
-        raise
-    pytest.skip("Ray is not installed", allow_module_level=True)
+    lacking("Ray is not installed: pip install 'edgebench[ray]'")
 
 
 def ports() -> dict[str, int]:
