@@ -28,7 +28,7 @@ from edgebench.records.options import options_of
 from edgebench.sweeping import plan
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles")]
+PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles", "findings")]
 GUIDE = REPOSITORY / "docs" / "guide"
 CONTENTS = GUIDE / "README.md"
 GUIDE_PAGES = sorted(set(GUIDE.glob("*.md")) - {CONTENTS})
