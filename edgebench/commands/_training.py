@@ -13,12 +13,12 @@ class TrainingProgress:
 
     def __enter__(self) -> TrainingProgress:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         console = Console(stderr=True)
         self._console, self._bar = console, None
         if console.is_terminal:
-            self._bar = TrainingProgress(
+            self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),

@@ -1,0 +1,39 @@
+"""The progress of a training, as a terminal shows it and as a log does."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from edgebench.commands._training import TrainingProgress
+
+STEP = SimpleNamespace(
+    epoch=1, epochs=2, step=4, steps=4, loss=0.5, accuracy=0.75, validation_accuracy=0.5, images_per_s=100.0,
+    seconds_left=61.0,
+)  # fmt: skip
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> str:
+    with TrainingProgress() as progress:
+        progress.preparing("images", 8, 8)
+        progress.show(STEP)
+        progress.say("done")
+    return capsys.readouterr().err
+
+
+def test_a_terminal_shows_a_live_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    told = shown(capsys)
+    assert "reading images" in told or "epoch 1/2" in told
+    assert "\x1b[" in told
+
+
+def test_a_log_gets_a_line_an_epoch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
+    assert shown(capsys).splitlines() == [
+        "read 8 images", "epoch 1/2 loss 0.500 acc 0.750 val 0.500 100 images/s 1:01 left", "done",
+    ]  # fmt: skip
