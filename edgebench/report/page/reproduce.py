@@ -72,8 +72,8 @@ def _asked(result: Result) -> Iterator[str]:
         given["--duration"] = f"{job.duration_s:g}"
     if job.streams > 1:
         given["--streams"] = job.streams
-    flags = {each.key: each.flag for each in options_of(scenario.options)}
-    given |= {flags.get(key, flag(key)): _number(value) for key, value in own.items()}
+    flags = {each.key: each.flag for each in options_of(scenario.options)}  # in the order of the help
+    given |= {flags.get(key, flag(key)): _number(own[key]) for key in sorted(own, key=[*flags, *own].index)}
     given |= {"--launches": max(1, len(result.launches)), "--precision-target": 0}
     for name, value in given.items():
         if isinstance(value, bool):
