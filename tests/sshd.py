@@ -10,13 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from conftest import lacking
+from conftest import eventually, lacking
 
 SERVER = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -107,11 +106,8 @@ def write_program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def wait_until(true: Callable[[], object], message: str, limit_s: float = 120.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.05)
+def wait_until(true: Callable[[], object], message: str) -> None:
+    assert eventually(true), message
 
 
 def _listens(port: int) -> bool:

@@ -36,7 +36,9 @@ COMMON = {"--json", "--workspace"}  # of every command: the guide's first page d
 SAME_AS = {"study": "train"}  # a command whose page sends the reader on to the options of another
 LIMITS = {field.name for field in dataclasses.fields(Limits)}
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "device-bench.yml"
-COMMAND_LINE = re.compile(r"(?:^|[`$] ?|\n)(edgebench [a-z][^`\n#]*)")
+COMMAND_LINE = re.compile(
+    r"(?:(?:^|\n) *|[`$] ?)(edgebench [a-z](?:\\\n|[^`\n#])*)"
+)  # indented, or continued after a \
 
 
 def command(name: str) -> click.Command:
@@ -74,6 +76,15 @@ def check_command_line(page: Path, line: str) -> None:
 def test_command_lines_in_the_documentation_parse(page: Path) -> None:
     for line in COMMAND_LINE.findall(page.read_text()):
         check_command_line(page, line)
+
+
+def test_command_lines_are_found_however_they_are_written() -> None:
+    text = "edgebench a\n    edgebench b --x  # why\n$ edgebench c\nSee `edgebench d`.\n    edgebench e \\\n  --y\n"
+    assert [line.split() for line in COMMAND_LINE.findall(text)] == [
+        ["edgebench", "a"], ["edgebench", "b", "--x"], ["edgebench", "c"], ["edgebench", "d"],
+        ["edgebench", "e", "\\", "--y"],
+    ]  # fmt: skip
+    assert len(COMMAND_LINE.findall((REPOSITORY / "README.md").read_text())) > 10
 
 
 def test_the_workflow_for_boards_is_one_and_its_command_lines_parse() -> None:
@@ -166,6 +177,8 @@ def test_every_command_has_help_with_examples(name: str) -> None:
     made = command(name)
     text = made.get_help(click.Context(made, info_name=f"edgebench {name}"))
     assert "Examples:" in text and f"edgebench {name}" in text
+    for line in COMMAND_LINE.findall(text.split("Examples:")[1].split("Options:")[0]):
+        check_command_line(REPOSITORY / "--help", line)
     for parameter in made.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name} {parameter.opts[0]} has no help"

@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import sshd
-from conftest import Command, clean_environment
+from conftest import PATIENCE_S, Command, clean_environment, eventually
 from factories import make_artifact
 from jetson_standin import FREE, HELD, Board
 
@@ -52,11 +51,9 @@ def test_a_killed_run_is_told_of_by_the_next_and_undone_by_restore(
     told = ("run", str(small), *FAKE, "--workspace", str(tmp_path / "runs"))
     command = [sys.executable, "-m", "edgebench", *told, "--duration", "90", "--power-mode", "15W", "--lock-clocks"]
     with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) as run:
-        deadline = time.monotonic() + 120
-        while jetson.state != HELD and time.monotonic() < deadline and run.poll() is None:
-            time.sleep(0.05)
+        assert eventually(lambda: jetson.state == HELD or run.poll() is not None)
         os.kill(run.pid, signal.SIGKILL)
-        run.communicate(timeout=60)
+        run.communicate(timeout=PATIENCE_S)
     assert jetson.state == HELD
     next_one = edgebench(*told, "--duration", "0.2")
     assert next_one.returncode == 0 and "was killed before it could put back" in next_one.stderr
@@ -69,7 +66,7 @@ def test_a_killed_run_is_told_of_by_the_next_and_undone_by_restore(
 @pytest.mark.xdist_group("ssh")
 def test_a_board_is_restored_from_the_desk(jetson: Board, edgebench: Command, tmp_path: Path) -> None:
     killed = "import os; from edgebench.machine import clocks\nwith clocks.hold('15W', True): os.kill(os.getpid(), 9)"
-    subprocess.run([sys.executable, "-c", killed], env=clean_environment(), timeout=120)
+    subprocess.run([sys.executable, "-c", killed], env=clean_environment(), timeout=PATIENCE_S)
     assert jetson.state == HELD
     of_board = {name: os.environ[name] for name in ("STANDIN_BOARD", "EDGEBENCH_STATE")}
     path = f"{jetson.bin}:{tmp_path / 'it' / 'bin'}:/usr/bin:/bin"

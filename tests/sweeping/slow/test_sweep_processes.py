@@ -7,21 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import psutil
 import sweeping
-from conftest import Command, clean_environment
+from conftest import PATIENCE_S, Command, clean_environment, eventually
 
 from edgebench.results import store
 from edgebench.specs import Artifact
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.this_machine import Local
 from edgebench.sweeping.work import work
-
-PATIENCE_S = 300
 
 
 def begun(root: Path) -> list[dict]:
@@ -35,10 +32,7 @@ def start(root: Path) -> subprocess.Popen:
 
 
 def wait_for(what, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not what() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert eventually(lambda: what() or process.poll() is not None)
 
 
 def steps_alive(root: Path) -> list[int]:
