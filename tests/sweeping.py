@@ -46,7 +46,9 @@ def steps(workspace: Workspace, site: Site | None = None) -> list[Step]:
     """A training that was done by `edgebench train`, one evaluation and two measurements."""
     (folder,) = workspace.checkpoints.iterdir()
     config = artifact.read(folder).training.config
-    trained = Train(config, folder.name, {"dataset": "0" * 64}, registry.versions(facts.TRAINING_TOOLS))
+    trained = Train(
+        config=config, folder=folder.name, contents={"dataset": "0" * 64}, tools=registry.versions(facts.TRAINING_TOOLS)
+    )
     site = site or here("cpu")
     measured = [build.measure(trained, "fake", site, RunOptions(**{**vars(OPTIONS), "batch": n})) for n in (1, 2)]
     return [trained, build.evaluate(trained, "fake", site, OPTIONS), *measured]

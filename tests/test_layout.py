@@ -155,3 +155,21 @@ def test_each_file_of_tests_can_be_run_alone() -> None:
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             for name in (set(names) & set(helpers)) - everywhere:
                 assert helpers[name].parent == path.parent, f"{path} imports {helpers[name]}: move that into tests/"
+
+
+def test_wide_dataclasses_are_built_by_keyword() -> None:
+    """With more than four fields nobody can tell from a call which value is which."""
+    positional = []
+    for path in product():
+        for node in ast.walk(ast.parse((REPOSITORY / path).read_text())):
+            if isinstance(node, ast.ClassDef) and len(_init_fields(node)) > 4:
+                told = [ast.unparse(one) for one in node.decorator_list if ast.unparse(one).startswith("dataclass")]
+                positional += [f"{path}: {node.name}" for one in told if "kw_only=True" not in one]
+    assert not positional
+
+
+def _init_fields(node: ast.ClassDef) -> list[str]:
+    """The fields that a class adds to the parameters of its constructor, if it is a dataclass."""
+    annotated = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+    fields = [item for item in annotated if not ast.unparse(item.annotation).startswith("ClassVar")]
+    return [ast.unparse(item.target) for item in fields if not (item.value and "init=False" in ast.unparse(item.value))]

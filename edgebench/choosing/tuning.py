@@ -67,7 +67,7 @@ def tune(
     return found
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Bench:
     """What was seen so far of each job."""
 
@@ -126,7 +126,9 @@ def search(
     only the best few reach. Raises EdgebenchError if nothing could be measured.
     """
     began = time.monotonic()
-    bench = _Bench(duration_s, goal, artifacts={item.artifact.identity: item.artifact for item in planned})
+    bench = _Bench(
+        duration_s=duration_s, goal=goal, artifacts={item.artifact.identity: item.artifact for item in planned}
+    )
     out: list[Trial] = []
     jobs: list[Job] = []
     for item in planned:

@@ -25,7 +25,7 @@ LAUNCH_S = 1.5  # seconds of bursts in a launch; short, since launches differ mo
 Make = Callable[..., Contestant]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AbComparison:
     """The outcome. Ratios are new ÷ base: 1.05 is 5 % slower.
 
@@ -94,10 +94,12 @@ def compare(
                 break
         notice = None if stop == "interrupted" else watch.notice()
     return AbComparison(
-        sides[0].name, sides[1].name, so_far,
-        so_far.verdict(band) if len(launches) >= min_launches else "inconclusive",
-        stats.median(medians[0]), stats.median(medians[1]), min(medians[0]), min(medians[1]),
-        tuple(launches), len(medians[0]), stop, time.monotonic() - began, (notice,) if notice else (),
+        base=sides[0].name, new=sides[1].name, ratio=so_far,
+        verdict=so_far.verdict(band) if len(launches) >= min_launches else "inconclusive",
+        base_median_ns=stats.median(medians[0]), new_median_ns=stats.median(medians[1]),
+        base_fastest_ns=min(medians[0]), new_fastest_ns=min(medians[1]),
+        launches=tuple(launches), bursts=len(medians[0]), stop=stop,
+        seconds=time.monotonic() - began, notices=(notice,) if notice else (),
     )  # fmt: skip
 
 

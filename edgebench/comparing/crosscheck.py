@@ -27,7 +27,7 @@ from edgebench.specs import Artifact
 HERE = Path(__file__).parent / "rivals"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Agreement:
     """One figure, edgebench's and a rival's. `ratio` is ours ÷ theirs; `fastest_ratio` that of the fastest rounds.
 
@@ -70,7 +70,7 @@ def crosscheck(
                 raise EdgebenchError(f"it does not run {job.runtime}; {', '.join(fitting(job))} can")
             made.append(RIVALS[rival].check(rival, job, found, rounds, max_seconds, tell, on_wait))
         except EdgebenchError as error:
-            made.append(Agreement(rival, "", reason=str(error)))
+            made.append(Agreement(rival=rival, figure="", reason=str(error)))
     return made
 
 
@@ -127,8 +127,10 @@ def _bare_loop(
         bare, partial(bursts.contestant, job, found), max_seconds=max_seconds, on_launch=told, on_wait=on_wait
     )
     fastest = came.new_fastest_ns / max(1, came.base_fastest_ns)
-    medians, launches = (came.new_median_ns, came.base_median_ns), len(came.launches)
-    return Agreement(rival, "median_ns", *medians, came.ratio, fastest, launches)
+    return Agreement(
+        rival=rival, figure="median_ns", ours=came.new_median_ns, theirs=came.base_median_ns, ratio=came.ratio,
+        fastest_ratio=fastest, rounds=len(came.launches),
+    )  # fmt: skip
 
 
 def _by_turns(
@@ -150,8 +152,8 @@ def _by_turns(
     best = max if figure.endswith("_per_s") else min
     between = ratio.of_ratios([a / b for a, b in zip(*found, strict=True)]) if rounds > 1 else None
     return Agreement(
-        rival, figure, float(np.median(found[0])), float(np.median(found[1])), between,
-        best(found[0]) / best(found[1]), rounds,
+        rival=rival, figure=figure, ours=float(np.median(found[0])), theirs=float(np.median(found[1])), ratio=between,
+        fastest_ratio=best(found[0]) / best(found[1]), rounds=rounds,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ FAILING: dict[str, set[ComparedOutcome]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnergyRatio:
     """The gross energy of an image on both sides, in mJ, and new ÷ base, of one power pass each: no verdict.
 
@@ -44,7 +44,7 @@ class EnergyRatio:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ComparedCell:
     """One thing that was measured on both sides, or should have been, and what came of it.
 
@@ -139,7 +139,12 @@ def _bare(result: Result) -> ComparedCell:
     where = job.device if job.device == job.compute else f"{job.device}/{job.compute}"
     setting = ", ".join([*(part for part in parts if part), where, *([result.host] if result.host else [])])
     return ComparedCell(
-        result.artifact.model.name, result.artifact.format, job.runtime, job.scenario, setting, "inconclusive"
+        model=result.artifact.model.name,
+        format=result.artifact.format,
+        runtime=job.runtime,
+        scenario=job.scenario,
+        setting=setting,
+        outcome="inconclusive",
     )
 
 
@@ -170,7 +175,7 @@ def _unjudged(base: Result | None, new: Result | None) -> tuple[ComparedCell, ra
 def _energies(base: Result, new: Result) -> EnergyRatio | None:
     """None where neither side has energy."""
     left, right = base.energy or Energy(), new.energy or Energy()
-    both = EnergyRatio(left.mj_per_image, right.mj_per_image)
+    both = EnergyRatio(base_mj=left.mj_per_image, new_mj=right.mj_per_image)
     if both.base_mj is None and both.new_mj is None:
         return None
     if both.base_mj is None or both.new_mj is None:

@@ -75,7 +75,7 @@ def of_ratios(ratios: Sequence[float]) -> Ratio:
     return Ratio(float(np.median(ordered)), float(ordered[cut]), float(ordered[-1 - cut]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Witnesses:
     """The evidence that new differs from base, when the two were measured one after the other.
 
@@ -132,12 +132,12 @@ def weigh(
     ratio = of_launches(base, new)
     medians = [[stats.median(launch) for launch in side] for side in (base, new)]
     return Witnesses(
-        ratio,
-        of_fastest(base_requests or base, new_requests or new),
-        max((drift(side) for side in medians), key=abs),
-        max(spread(side) for side in medians),
-        mann_whitney(*medians),
-        max([1.0, *machine]) if ratio.ratio > 1 else min([1.0, *machine]),
+        ratio=ratio,
+        fastest=of_fastest(base_requests or base, new_requests or new),
+        drift=max((drift(side) for side in medians), key=abs),
+        spread=max(spread(side) for side in medians),
+        p=mann_whitney(*medians),
+        machine=max([1.0, *machine]) if ratio.ratio > 1 else min([1.0, *machine]),
     )
 
 

@@ -15,7 +15,7 @@ COUNTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 BITS = {"FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "INT8": 8, "UINT8": 8, "INT4": 4, "UINT4": 4}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """A layer for one batch: multiply-accumulates, bytes of weights, and the precision that it computes in."""
 
@@ -62,7 +62,15 @@ def layers(path: Path, batch: int = 1) -> list[Layer]:
             own = {name for name in node.input for name in (name, *_quantized(makers.get(name)))} & set(weights)
             size = sum(math.prod(weights[n][0]) * _bits(onnx, weights[n][1]) for n in own) // 8
             macs = _macs(node, [shape(name) for name in node.input[:2]], shape(node.output[0]))
-            found.append(Layer(node.name, node.op_type, macs, size, _precision(onnx, node, makers, weights, shapes)))
+            found.append(
+                Layer(
+                    name=node.name,
+                    operator=node.op_type,
+                    macs=macs,
+                    weight_bytes=size,
+                    precision=_precision(onnx, node, makers, weights, shapes),
+                )
+            )
     return found
 
 

@@ -29,7 +29,7 @@ class Roof:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerFloor:
     """A layer and the least time that it takes. `bound` names the peak that sets it, None if no peak is known."""
 
@@ -42,7 +42,7 @@ class LayerFloor:
     bound: Literal["compute", "memory"] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Floor:
     """The sum of the layers' floors. `missing`: sentences on the unknown peaks, without which the floor is lower."""
 
@@ -53,7 +53,7 @@ class Floor:
     evidence: Literal["estimated-floor"] = "estimated-floor"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Held:
     """A measured median beside the floor of the machine that it was measured on."""
 
@@ -99,7 +99,9 @@ def floor(layers: Sequence[Layer], roof: Roof) -> Floor:
             "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of your own profile; "
             "without --device, this machine's peaks are measured",
         )
-    return Floor(sum(layer.floor_us for layer in floors) / 1000, roof, floors, tuple(missing))
+    return Floor(
+        floor_ms=sum(layer.floor_us for layer in floors) / 1000, roof=roof, layers=floors, missing=tuple(missing)
+    )
 
 
 def _layer_floor(layer: Layer, roof: Roof, from_memory: float) -> LayerFloor:
@@ -110,13 +112,13 @@ def _layer_floor(layer: Layer, roof: Roof, from_memory: float) -> LayerFloor:
         times["memory"] = layer.weight_bytes * from_memory / roof.bandwidth_gb_s / 1000
     bound = max(times, key=lambda name: times[name], default=None)
     return LayerFloor(
-        layer.name,
-        layer.operator,
-        layer.precision,
-        layer.macs,
-        layer.weight_bytes,
-        times[bound] if bound else 0.0,
-        bound,
+        name=layer.name,
+        operator=layer.operator,
+        precision=layer.precision,
+        macs=layer.macs,
+        weight_bytes=layer.weight_bytes,
+        floor_us=times[bound] if bound else 0.0,
+        bound=bound,
     )
 
 
@@ -124,7 +126,13 @@ def held(results: Sequence[Result], artifact: Artifact, batch: int, floor_ms: fl
     """The measured latencies of the model in this precision, newest first, beside a floor; without emulated ones."""
     origin = artifact.origin or artifact.identity
     found = [
-        Held(r.job.runtime, r.job.threads, r.created, r.summary.median_ns / 1e6, floor_ms)
+        Held(
+            runtime=r.job.runtime,
+            threads=r.job.threads,
+            created=r.created,
+            median_ms=r.summary.median_ns / 1e6,
+            floor_ms=floor_ms,
+        )
         for r in results
         if r.status == "ok" and r.evidence == "measured" and r.job.scenario == LATENCY and r.job.batch == batch
         and (r.artifact.origin or r.artifact.identity) == origin and r.artifact.precision == artifact.precision

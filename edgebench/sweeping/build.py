@@ -19,7 +19,9 @@ def train(config: TrainConfig, known: Facts) -> Train:
     config = absolute(config)
     which = facts.key(config)
     folder = folder_name(config, known.datasets[which])
-    return Train(config, folder, known.contents[which], registry.versions(facts.TRAINING_TOOLS))
+    return Train(
+        config=config, folder=folder, contents=known.contents[which], tools=registry.versions(facts.TRAINING_TOOLS)
+    )
 
 
 def export(
@@ -44,7 +46,13 @@ def export(
         how = known.exporting[format]
         on_device = device if how.on_device else ""
         step = Export(
-            source.identity, format, kind, max_batch=max_batch, tools=how.tools[kind], device=on_device, **given
+            source=source.identity,
+            target=format,
+            precision=kind,
+            max_batch=max_batch,
+            tools=how.tools[kind],
+            device=on_device,
+            **given,
         )
         made.append(step)
         source = step
@@ -56,7 +64,13 @@ def measure(source: Step, runtime: str, site: Site, options: RunOptions) -> Meas
     told = site.probe(runtime)
     asked = registry.versions(scenario_registry.find(options.scenario).libraries)
     tools = told.libraries | asked | {runtime: told.version}
-    return Measure(source.identity, site.device, site.machine, replace(options, runtimes=(runtime,)), tools)
+    return Measure(
+        source=source.identity,
+        device=site.device,
+        machine=site.machine,
+        options=replace(options, runtimes=(runtime,)),
+        tools=tools,
+    )
 
 
 def evaluate(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:

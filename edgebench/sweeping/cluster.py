@@ -23,7 +23,7 @@ PREFIX = "device:"
 ANSWER_S = 120.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """A node's account of itself; `storage`: whether it sees the sweep's workspace; `error`: why it gave no account."""
 
@@ -89,7 +89,7 @@ def report(ray: Any, workspace: Workspace, runtimes: Sequence[str] = ()) -> list
                 task = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(
                     str(mark), token, list(runtimes)
                 )
-                asked[task] = Node(node["NodeManagerAddress"], _told(node["Resources"]))
+                asked[task] = Node(address=node["NodeManagerAddress"], resources=_told(node["Resources"]))
         ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_S)
         return sorted((_answer(ray, task, node) for task, node in asked.items()), key=lambda node: node.address)
     finally:
@@ -122,7 +122,16 @@ def account(mark: str, token: str, runtimes: list[str]) -> str:
     probes = tuple(process.probe_all(runtimes or usual))
     exporting = [name for stated in registry.all_facts("exporters").values() for name in stated.libraries]
     tools = registry.versions((*facts.TRAINING_TOOLS, *exporting))
-    here = Node("", {}, __version__, platform.python_version(), describe_machine(), storage, probes, tools)
+    here = Node(
+        address="",
+        resources={},
+        version=__version__,
+        python=platform.python_version(),
+        machine=describe_machine(),
+        storage=storage,
+        probes=probes,
+        tools=tools,
+    )
     return jsonio.dumps(here)
 
 

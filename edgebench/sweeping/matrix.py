@@ -16,7 +16,7 @@ from edgebench.sweeping.steps import Measure, Step, StepOutcome
 from edgebench.sweeping.work import ordered
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One measurement. `steps` are all that it takes, in order: the last one measures, one before it may evaluate."""
 
@@ -92,14 +92,14 @@ def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:
                         steps = (*exported, *_measured(exported[-1], runtime, made, where))
                         cells.append(
                             Cell(
-                                config.model,
-                                config.subset,
-                                config.seed,
-                                target,
-                                precision,
-                                runtime,
-                                where.device,
-                                steps,
+                                model=config.model,
+                                subset=config.subset,
+                                seed=config.seed,
+                                target=target,
+                                precision=precision,
+                                runtime=runtime,
+                                device=where.device,
+                                steps=steps,
                             )
                         )
     if unused and cells:

@@ -67,7 +67,7 @@ def sites(reports: Sequence[cluster.Node], devices: Sequence[str]) -> list[Site]
         node = carried[device]
         if problems := node.problems():
             raise EdgebenchError(f"node {node.address} carries device:{device}, but {problems[0]}", "mend that first")
-        found.append(Site(device, profile.compute, node.machine, node.probes))
+        found.append(Site(device=device, compute=profile.compute, machine=node.machine, probes=node.probes))
     return found
 
 

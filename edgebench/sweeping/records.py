@@ -80,7 +80,9 @@ class Records:
         before, moment = self.read(step.identity), now()
         cut_short = before is not None and before.status == "running"
         attempts = before.attempts + 1 if before else 1
-        begun = StepOutcome(step, "running", before.since if cut_short else moment, moment, attempts)
+        begun = StepOutcome(
+            step=step, status="running", since=before.since if cut_short else moment, began=moment, attempts=attempts
+        )
         jsonio.write(self._file(step.identity), begun)
         self.log("began", begun)
         return begun

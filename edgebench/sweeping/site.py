@@ -12,7 +12,7 @@ from edgebench.measuring import process
 from edgebench.specs import Probe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """`machine` describes what is really there; `notice` is to be shown loudly where it is not empty."""
 
@@ -40,4 +40,10 @@ def here(device: str | None = None, probes: Sequence[Probe] | None = None) -> Si
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
     found = tuple(process.probe_all() if probes is None else probes)
-    return Site(device or profile.name, placement.compute, describe_machine(), found, placement.notice)
+    return Site(
+        device=device or profile.name,
+        compute=placement.compute,
+        machine=describe_machine(),
+        probes=found,
+        notice=placement.notice,
+    )

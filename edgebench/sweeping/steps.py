@@ -18,7 +18,7 @@ StepKind = Literal["train", "export", "evaluate", "measure"]
 StepStatus = Literal["running", "ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Train:
     """Train by a recipe into the checkpoint `folder`; its test split is kept beside it, for the evaluations.
 
@@ -45,7 +45,7 @@ class Train:
         return f"train {self.config.model}, subset {self.config.subset}, seed {self.config.seed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Export:
     """Export what the step `source` makes. `device`: the one that it has to be done on; "" for any machine."""
 
@@ -74,7 +74,7 @@ class Export:
         return f"export to {self.target}, {self.precision}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measure:
     """Measure what the step `source` makes on one runtime of a device, or evaluate it: `options.scenario` says which.
 
@@ -111,7 +111,7 @@ class Measure:
 Step = Train | Export | Measure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepOutcome:
     """What came of a step, or that it is under way.
 

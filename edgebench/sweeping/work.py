@@ -103,4 +103,4 @@ def _given_up(step: Step, cause: StepOutcome, by_identity: dict[str, Step]) -> S
     title = by_identity[cause.step.identity].title
     message = cause.message if cause.message.startswith("[") else f"[{title}] {cause.message}"
     moment = now()
-    return StepOutcome(step, cause.status, moment, moment, attempts=0, message=message)
+    return StepOutcome(step=step, status=cause.status, since=moment, began=moment, attempts=0, message=message)

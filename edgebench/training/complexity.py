@@ -39,7 +39,7 @@ class NetworkMemory:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Complexity:
     """A network's cost for square images of `image_size` pixels; `error` says why the figures are missing.
 
@@ -78,7 +78,7 @@ def profile_all(
 
 def profile(name: str, image_size: int, batch_size: int, train_batch_size: int, *, memory: bool = True) -> Complexity:
     """The cost of one network. A fault of the network is not raised: it becomes the `error`."""
-    found = Complexity(name, image_size)
+    found = Complexity(model=name, image_size=image_size)
     try:
         found = _count(found)
         if memory:

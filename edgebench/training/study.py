@@ -20,7 +20,7 @@ NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_b
 FIGURES = ("validation_accuracy", "loss", "seconds", "images_per_s")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Convergence:
     """Of one run: the first epoch whose validation accuracy reached a share, and the seconds until its end; or None."""
 
@@ -31,7 +31,7 @@ class Convergence:
     seconds: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubsetAccuracy:
     """The mean test accuracy of several seeds on so many training images, with Student's 95 % interval."""
 
@@ -44,7 +44,7 @@ class SubsetAccuracy:
     seeds: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchSize:
     """Of one run: its speed without the first epoch, where it has more, and whether a batch fitted into memory."""
 
@@ -86,8 +86,15 @@ def convergence(checkpoints: Sequence[Artifact], reach: Sequence[float]) -> list
         epochs = records(checkpoint)
         for share in reach:
             reached = next((record for record in epochs if record["validation_accuracy"] >= share), None)
-            when = (int(reached["epoch"]), reached["seconds"]) if reached else (None, None)
-            made.append(Convergence(run, checkpoint.training.data.train, share, *when))
+            made.append(
+                Convergence(
+                    run=run,
+                    train_images=checkpoint.training.data.train,
+                    reach=share,
+                    epoch=int(reached["epoch"]) if reached else None,
+                    seconds=reached["seconds"] if reached else None,
+                )
+            )
     return made
 
 
@@ -105,7 +112,9 @@ def samples(checkpoints: Sequence[Artifact]) -> list[SubsetAccuracy]:
             reach = stats.student_t_975(n - 1) * statistics.stdev(accuracies) / math.sqrt(n)
             low, high = max(0.0, mean - reach), min(1.0, mean + reach)
         images = round(statistics.fmean(c.training.data.train for c in group))
-        made.append(SubsetAccuracy(run, subset, images, mean, low, high, n))
+        made.append(
+            SubsetAccuracy(run=run, subset=subset, train_images=images, accuracy=mean, low=low, high=high, seeds=n)
+        )
     return sorted(made, key=lambda row: (row.run, row.train_images))
 
 
@@ -117,7 +126,15 @@ def batch_sizes(checkpoints: Sequence[Artifact]) -> list[BatchSize]:
         size = training.config.batch_size
         whole = min(size, training.data.train)  # a batch that is larger than the set takes all of it
         fits = training.part_size is None or training.part_size >= whole
-        made.append(BatchSize(run, size, fits, images_per_s(checkpoint), training.test_accuracy))
+        made.append(
+            BatchSize(
+                run=run,
+                batch_size=size,
+                fits=fits,
+                images_per_s=images_per_s(checkpoint),
+                accuracy=training.test_accuracy,
+            )
+        )
     return sorted(made, key=lambda row: (row.run, row.batch_size))
 
 

@@ -129,7 +129,7 @@ def test_the_fastest_requests_tell_a_load_from_a_slower_model() -> None:
     assert ratio.of_fastest(quiet, [[time * 2 for time in launch] for launch in quiet]) == 2
 
 
-CLEAR = Witnesses(Ratio(1.1, 1.08, 1.12), fastest=1.09, drift=0.0, spread=0.01, p=0.001)
+CLEAR = Witnesses(ratio=Ratio(1.1, 1.08, 1.12), fastest=1.09, drift=0.0, spread=0.01, p=0.001)
 
 
 @pytest.mark.parametrize(

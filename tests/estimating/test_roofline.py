@@ -111,7 +111,10 @@ def test_what_cannot_be_counted_is_refused(tmp_path, monkeypatch):
     assert "edgebench[onnx]" in refused.value.fix
 
 
-LAYERS = [Layer("a", "Conv", 1_000_000, 400_000, "fp32"), Layer("b", "Gemm", 100_000, 4_000_000, "fp32")]
+LAYERS = [
+    Layer(name="a", operator="Conv", macs=1_000_000, weight_bytes=400_000, precision="fp32"),
+    Layer(name="b", operator="Gemm", macs=100_000, weight_bytes=4_000_000, precision="fp32"),
+]
 ROOF = roofline.Roof({"fp32": 100.0}, 10.0, 0, "declared by a test")
 
 
@@ -146,14 +149,20 @@ def test_a_peak_that_is_not_known_is_said_and_not_guessed():
 def test_the_orin_nanos_peaks_are_those_of_its_profile():
     roof = roofline.of_profile(load_profile("jetson_orin_nano"))
     assert (roof.gflops, roof.bandwidth_gb_s) == ({"fp32": 2080, "int8": 33000}, 102)
-    (layer,) = roofline.floor([Layer("a", "Conv", 2_080_000_000, 1, "fp32")], roof).layers
+    (layer,) = roofline.floor(
+        [Layer(name="a", operator="Conv", macs=2_080_000_000, weight_bytes=1, precision="fp32")], roof
+    ).layers
     assert layer.floor_us == pytest.approx(2000)
 
 
 sizes = st.integers(0, 10**9)
 some_layers = st.lists(
-    st.builds(Layer, st.just("l"), st.just("Conv"), sizes, sizes, st.sampled_from(["fp32", "fp16", "int8"])), max_size=6
-)
+    st.builds(
+        Layer, name=st.just("l"), operator=st.just("Conv"), macs=sizes, weight_bytes=sizes,
+        precision=st.sampled_from(["fp32", "fp16", "int8"]),
+    ),
+    max_size=6,
+)  # fmt: skip
 roofs = st.builds(
     roofline.Roof, st.dictionaries(st.sampled_from(["fp32", "fp16", "int8"]), st.floats(0.1, 1e6)),
     st.none() | st.floats(0.1, 1e4), st.integers(0, 2**30), st.just("a test"),

@@ -189,7 +189,9 @@ def test_twice_as_many_models_as_colours_all_look_different() -> None:
 def test_the_front_goes_through_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     """In pixels: left is faster, and up, which is less, more accurate."""
     best = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)}
-    path = pareto.front(points, chart.Scale(0, 1, 0, 20), chart.Scale(0, 1, 20, 0))
+    path = pareto.front(
+        points, chart.Scale(low=0, high=1, start=0, end=20), chart.Scale(low=0, high=1, start=20, end=0)
+    )
     corners, x = set(), None
     for step in path.replace("H", " H").replace("V", " V").split():
         if step.startswith(("H", "M")):

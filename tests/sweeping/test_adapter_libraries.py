@@ -15,7 +15,7 @@ from edgebench.sweeping.facts import Facts, key
 from edgebench.sweeping.site import Site
 from edgebench.sweeping.steps import Train
 
-TRAINED = Train(TrainConfig(), "net", {"dataset": "0" * 64}, {"torch": "2.0"})
+TRAINED = Train(config=TrainConfig(), folder="net", contents={"dataset": "0" * 64}, tools={"torch": "2.0"})
 
 
 def exported(target: str, precision: str) -> list[str]:
@@ -60,7 +60,9 @@ def test_other_libraries_leave_an_export_as_it_is(another_version) -> None:
 def test_a_measurement_depends_on_what_the_runtime_declares_where_it_runs() -> None:
     def identity(libraries: dict[str, str]) -> str:
         probe = Probe(name="torch", accepts=("checkpoint",), version="2.0", computes=("cpu",), libraries=libraries)
-        return build.measure(TRAINED, "torch", Site("cpu", "cpu", "a machine", (probe,)), RunOptions()).identity
+        return build.measure(
+            TRAINED, "torch", Site(device="cpu", compute="cpu", machine="a machine", probes=(probe,)), RunOptions()
+        ).identity
 
     now = {"torch": "2.0", "timm": "1.0"}
     assert identity(now) == identity(dict(now)) != identity(now | {"timm": "1.1"})
@@ -71,13 +73,13 @@ def test_a_runtime_that_declares_itself_alone_keeps_the_identity_of_earlier_swee
     probe = Probe(
         name="onnxruntime", accepts=("onnx",), version="1.27.0", computes=("cpu",), libraries={"onnxruntime": "1.27.0"}
     )
-    site = Site("cpu", "cpu", "a machine", (probe,))
+    site = Site(device="cpu", compute="cpu", machine="a machine", probes=(probe,))
     assert build.measure(TRAINED, "onnxruntime", site, RunOptions()).tools == {"onnxruntime": "1.27.0"}
 
 
 def test_a_measurement_depends_on_what_its_scenario_declares(another_version) -> None:
     probe = Probe(name="onnxruntime", accepts=("onnx",), version="1.27.0", computes=("cpu",))
-    site = Site("cpu", "cpu", "a machine", (probe,))
+    site = Site(device="cpu", compute="cpu", machine="a machine", probes=(probe,))
 
     def identity(scenario: str) -> str:
         return build.measure(TRAINED, "onnxruntime", site, RunOptions(scenario=scenario)).identity

@@ -83,7 +83,9 @@ def test_whatever_a_plan_holds_is_a_plan_or_one_clear_error(told: dict[str, Any]
 KNOWN_EXPORTS = exporting(("openvino", "tensorrt"))  # and ONNX, which both are made of
 OPENS = {"onnxruntime": "onnx", "openvino": "openvino", "torch": "checkpoint"}
 PROBES = [Probe(name=name, accepts=(format,), version="1", computes=("cpu",)) for name, format in OPENS.items()]
-SITE = Site("cpu", "cpu", "a machine", (*PROBES, Probe(name="tensorrt", error="no TensorRT here")))
+SITE = Site(
+    device="cpu", compute="cpu", machine="a machine", probes=(*PROBES, Probe(name="tensorrt", error="no TensorRT here"))
+)
 
 
 def made(**told: Any) -> matrix.Matrix:

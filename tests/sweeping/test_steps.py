@@ -10,15 +10,17 @@ from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig
 from edgebench.sweeping.steps import Export, Measure, StepOutcome, Train
 
-TRAIN = Train(TrainConfig(dataset="/data/a"), "net-a-0123", {"dataset": "d" * 64}, {"torch": "2.9"})
-EXPORT = Export(TRAIN.identity, "onnx", "fp32", tools={"onnx": "1"})
+TRAIN = Train(
+    config=TrainConfig(dataset="/data/a"), folder="net-a-0123", contents={"dataset": "d" * 64}, tools={"torch": "2.9"}
+)
+EXPORT = Export(source=TRAIN.identity, target="onnx", precision="fp32", tools={"onnx": "1"})
 OPTIONS = RunOptions(runtimes=("fake",), duration_s=2, policy=Policy(1, 0))
-MEASURE = Measure(EXPORT.identity, "cpu", "a machine", OPTIONS, {"fake": "1"})
+MEASURE = Measure(source=EXPORT.identity, device="cpu", machine="a machine", options=OPTIONS, tools={"fake": "1"})
 
 
 def test_a_step_read_back_from_json_is_the_same_step() -> None:
     for step in (TRAIN, EXPORT, MEASURE, replace(MEASURE, options=RunOptions(runtimes=("fake",), scenario="evaluate"))):
-        kept = StepOutcome(step, "ok", "then", "now")
+        kept = StepOutcome(step=step, status="ok", since="then", began="now")
         back = jsonio.decode(StepOutcome, jsonio.encode(kept), "record")
         assert back.step.identity == step.identity and back.step.kind == step.kind and back == kept
 

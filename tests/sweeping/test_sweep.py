@@ -28,9 +28,12 @@ OPTIONS = RunOptions(runtimes=("fake",), policy=Policy(max_seconds=30))
 
 def chain(seed: int) -> list[Step]:
     """A training, its export, and two measurements of that."""
-    train = Train(TrainConfig(seed=seed), f"net-{seed}", {"dataset": "d"}, {})
-    export = Export(train.identity, "onnx", "fp32")
-    measured = [Measure(export.identity, "cpu", "m", replace(OPTIONS, batch=batch)) for batch in (1, 2)]
+    train = Train(config=TrainConfig(seed=seed), folder=f"net-{seed}", contents={"dataset": "d"}, tools={})
+    export = Export(source=train.identity, target="onnx", precision="fp32")
+    measured = [
+        Measure(source=export.identity, device="cpu", machine="m", options=replace(OPTIONS, batch=batch))
+        for batch in (1, 2)
+    ]
     return [train, export, *measured]
 
 
@@ -200,7 +203,17 @@ def test_the_log_tells_each_begin_and_end(kept: Records) -> None:
 
 def ready(kept: Records, steps: list[list[Step]], engine: Stub) -> ReadySweep:
     cells = tuple(
-        Cell("net", "full", seed, "onnx", "fp32", "fake", "cpu", tuple(chain[:-1])) for seed, chain in enumerate(steps)
+        Cell(
+            model="net",
+            subset="full",
+            seed=seed,
+            target="onnx",
+            precision="fp32",
+            runtime="fake",
+            device="cpu",
+            steps=tuple(chain[:-1]),
+        )
+        for seed, chain in enumerate(steps)
     )
     return ReadySweep(
         matrix=Matrix(cells, ("tensorrt: not here",)), sites=(), workspace=kept.workspace, at_once=1,

@@ -15,7 +15,7 @@ COLOURS, DASHES = 7, ("", "6 3", "2 3", "8 3 2 3")
 MARKED = 16  # points of a line that get a mark each
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scale:
     """Values from `low` to `high`, linear or logarithmic, to pixels from `start` to `end`."""
 
@@ -64,11 +64,11 @@ def spanning(
     log = least > 0 and (log if log is not None else most / least > 8)
     if log:
         margin = max((most / least) ** 0.07, 1.05)
-        return Scale(least / margin, most * margin, start, end, log=True)
+        return Scale(low=least / margin, high=most * margin, start=start, end=end, log=True)
     margin = (most - least) * 0.07 or abs(most) * 0.1 or 1.0
     least, most = least - margin, most + margin
     least, most = (least if low is None else max(low, least)), (most if high is None else min(high, most))
-    return Scale(least, most if most > least else least + 1, start, end)
+    return Scale(low=least, high=most if most > least else least + 1, start=start, end=end)
 
 
 def number(value: float) -> str:
@@ -120,7 +120,7 @@ def legend(labels: Iterable[str], swatch: Callable[[int], Html]) -> Html:
     return el("ul", *items, class_="legend")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChartPoint:
     """A point of a line, its interval if it has one, and what is told of it."""
 

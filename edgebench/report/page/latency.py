@@ -147,7 +147,7 @@ def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> 
     if not found:
         return None
     series = {
-        name: [ChartPoint(b, s, tip=f"{name}\nbatch {b}: {s:,.1f} images/s") for b, s in sorted(speeds.items())]
+        name: [ChartPoint(x=b, y=s, tip=f"{name}\nbatch {b}: {s:,.1f} images/s") for b, s in sorted(speeds.items())]
         for name, speeds in zip(chart.distinct(list(found)), found.values(), strict=True)
     }
     sizes = sorted({batch for speeds in found.values() for batch in speeds})
@@ -201,7 +201,7 @@ def _timeline(row: Row, windows: Sequence[SustainedWindow]) -> Html:
         y = chart.spanning([value for _, value in points], top + PANEL - 14, top, log=False, low=0.0)
         parts.append(chart.axes(x, y, "time (s)" if n == len(panels) - 1 else "", label))
         parts.append(
-            chart.line(n, [ChartPoint(at, value, tip=f"{at:.0f} s: {value:,.4g}") for at, value in points], x, y)
+            chart.line(n, [ChartPoint(x=at, y=value, tip=f"{at:.0f} s: {value:,.4g}") for at, value in points], x, y)
         )
     title = ", ".join([row.model, f"{row.format} on {row.runtime}", row.precision, row.device])
     notes = [f"Verdict: {row.verdict}."] * bool(row.verdict) + ["Shaded: the machine throttled."] * bool(throttled)

@@ -32,7 +32,9 @@ def samples(checkpoints: Sequence[Artifact]) -> Html | None:
         interval = "" if row.low is None else f", 95 % interval {row.low:.1%} to {row.high:.1%}"
         seeds = f"{row.seeds} seed{'s' * (row.seeds > 1)}"
         tip = f"{row.run}\n{row.train_images:,} images: {row.accuracy:.1%}{interval}\n{seeds}"
-        series.setdefault(row.run, []).append(ChartPoint(row.train_images, row.accuracy, row.low, row.high, tip))
+        series.setdefault(row.run, []).append(
+            ChartPoint(x=row.train_images, y=row.accuracy, low=row.low, high=row.high, tip=tip)
+        )
     if not series:
         return None
     return chart.lines(
@@ -48,7 +50,7 @@ def convergence(checkpoints: Sequence[Artifact]) -> Html:
     for name, checkpoint in sorted(zip(study.names(checkpoints), checkpoints, strict=True), key=itemgetter(0)):
         points = [(record["epoch"], record["validation_accuracy"]) for record in study.records(checkpoint)]
         longest = max(longest, *(x for x, _ in points))
-        series[name] = [ChartPoint(x, y, tip=f"{name}\nepoch {x}: {y:.1%}") for x, y in points]
+        series[name] = [ChartPoint(x=x, y=y, tip=f"{name}\nepoch {x}: {y:.1%}") for x, y in points]
     return chart.lines(
         "Convergence", series, "epoch", "validation accuracy", show_x=lambda value: f"{value:g}",
         show_y=chart.percent, y_high=1.005, x_ticks=range(1, longest + 1, max(1, round(longest / 6))),
@@ -62,8 +64,8 @@ def batch_sizes(checkpoints: Sequence[Artifact]) -> list[Html]:
     for row in study.batch_sizes(checkpoints) if checkpoints else []:
         fits = "" if row.fits else "\nin parts: the batch did not fit into memory"
         tip = f"{row.run}\nbatch {row.batch_size}: {row.images_per_s:,.0f} images/s, {row.accuracy:.1%}{fits}"
-        speed.setdefault(row.run, []).append(ChartPoint(row.batch_size, row.images_per_s, tip=tip))
-        accuracy.setdefault(row.run, []).append(ChartPoint(row.batch_size, row.accuracy, tip=tip))
+        speed.setdefault(row.run, []).append(ChartPoint(x=row.batch_size, y=row.images_per_s, tip=tip))
+        accuracy.setdefault(row.run, []).append(ChartPoint(x=row.batch_size, y=row.accuracy, tip=tip))
     if not speed:
         return []
     sizes = _sizes(speed)

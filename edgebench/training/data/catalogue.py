@@ -51,7 +51,7 @@ def find(
     """
     if name == "digits":
         # The digits have 8 pixels; at 40, a MobileNetV3 needs only small changes (models/small_images.py).
-        return Dataset("digits", NUMERALS, 40, False, _digits)
+        return Dataset(name="digits", classes=NUMERALS, image_size=40, flip=False, read=_digits)
     if name in NAMES:
         return _named(name, Path(data_dir or data_folder()).expanduser(), download, on_progress)
     path = Path(name).expanduser() if name else Path("\0")
@@ -91,14 +91,26 @@ def _recognised(path: Path) -> Dataset:
     for layout in cifar.LAYOUTS:
         if any((path / name).is_file() for name in layout.train):
             classes = cifar.class_names(path, layout)
-            return Dataset(layout.dataset, classes, 32, True, partial(cifar.read, path, layout, len(classes)))
+            return Dataset(
+                name=layout.dataset,
+                classes=classes,
+                image_size=32,
+                flip=True,
+                read=partial(cifar.read, path, layout, len(classes)),
+            )
     if idx.find_file(path, IDX_FIRST):
         if path.resolve().name == "fashion-mnist":
-            return Dataset("fashion-mnist", FASHION, 32, True, partial(idx.read, path))
+            return Dataset(
+                name="fashion-mnist", classes=FASHION, image_size=32, flip=True, read=partial(idx.read, path)
+            )
         # MNIST and datasets like it show numerals and letters: mirrored, they mean something else
-        return Dataset(path.resolve().name, NUMERALS, 32, False, partial(idx.read, path))
+        return Dataset(
+            name=path.resolve().name, classes=NUMERALS, image_size=32, flip=False, read=partial(idx.read, path)
+        )
     found = folder.layout(path)
-    return Dataset(path.resolve().name, found.classes, 224, True, partial(folder.read, found))
+    return Dataset(
+        name=path.resolve().name, classes=found.classes, image_size=224, flip=True, read=partial(folder.read, found)
+    )
 
 
 def _digits() -> Raw:

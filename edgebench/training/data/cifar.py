@@ -17,7 +17,7 @@ from edgebench.training.data.sources import FETCH_AGAIN, Arrays, Raw
 PIXELS = 3 * 32 * 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CifarLayout:
     """The files of one layout. `header`: label bytes before each image, of which the last is used; 0 for pickles.
 
@@ -40,15 +40,20 @@ class CifarLayout:
 
 LAYOUTS = (
     CifarLayout(
-        "cifar10", "cifar-10-batches-bin", tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin",
-        "batches.meta.txt", header=1,
+        dataset="cifar10", folder="cifar-10-batches-bin", train=tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
+        test="test_batch.bin", names="batches.meta.txt", header=1,
     ),
     CifarLayout(
-        "cifar10", "cifar-10-batches-py", tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta",
-        key="label",
+        dataset="cifar10", folder="cifar-10-batches-py", train=tuple(f"data_batch_{i}" for i in range(1, 6)),
+        test="test_batch", names="batches.meta", key="label",
     ),
-    CifarLayout("cifar100", "cifar-100-binary", ("train.bin",), "test.bin", "fine_label_names.txt", header=2),
-    CifarLayout("cifar100", "cifar-100-python", ("train",), "test", "meta", key="fine_label"),
+    CifarLayout(
+        dataset="cifar100", folder="cifar-100-binary", train=("train.bin",), test="test.bin",
+        names="fine_label_names.txt", header=2,
+    ),
+    CifarLayout(
+        dataset="cifar100", folder="cifar-100-python", train=("train",), test="test", names="meta", key="fine_label",
+    ),
 )  # fmt: skip
 
 

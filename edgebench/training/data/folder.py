@@ -30,7 +30,7 @@ TAIL_BYTES = 4096
 SHOWN = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FolderLayout:
     """The folder of each split (None: it is cut from the training images), and the class names in label order."""
 
@@ -55,7 +55,7 @@ def layout(root: Path) -> FolderLayout:
     if "train" not in folders or (others and not _folders(root / "train")):
         if special:
             raise BadFile(f"{root} has {special[0]}/ but no train/", "put the training images into train/")
-        return FolderLayout(root, _classes(root, folders), root)
+        return FolderLayout(root=root, classes=_classes(root, folders), train=root)
     if {"val", "validation"} <= set(special):
         raise BadFile(f"{root} has both val/ and validation/", "delete or rename one of them")
     train = root / "train"
@@ -74,7 +74,7 @@ def layout(root: Path) -> FolderLayout:
                 f"{split / unknown[0]} is a class that {train} does not have",
                 "add training images of this class, or rename or delete the folder",
             )
-    return FolderLayout(root, classes, train, validation, test)
+    return FolderLayout(root=root, classes=classes, train=train, validation=validation, test=test)
 
 
 def _folders(path: Path) -> list[str]:

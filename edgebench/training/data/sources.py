@@ -80,7 +80,7 @@ class Raw:
     test: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset that was found. `image_size`: a good size to train at, in pixels; `flip`: whether a mirrored image
     keeps its class; `read` returns the images."""

@@ -22,7 +22,7 @@ LEAST_MATCH = 0.9
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".tar", ".th")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightsReport:
     """What was done with each tensor. Names are the network's; in `unused` they are the file's.
 
