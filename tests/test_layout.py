@@ -123,40 +123,6 @@ def test_no_two_classes_have_the_same_name() -> None:
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 
-OTHER_TESTS = {  # what tests/ holds beside a folder for each room
-    "adapters": "runtimes/ and exporters/",
-    "fixtures": "files that tests read",
-    "plugins": "packages that tests install or put on PYTHONPATH",
-    "slow": "what goes through several rooms",
-}
-
-
-def test_the_tests_mirror_the_rooms() -> None:
-    """A folder of tests is a room, or a folder in it; `slow` in any of them holds what trains or starts processes."""
-    tests = {path.parent.relative_to("tests") for path in tracked() if path.parts[0] == "tests"}
-    folders = {folder for folder in tests if folder.parts and folder.parts[0] not in OTHER_TESTS}
-    assert len(folders) > 10
-    for folder in folders:
-        of = folder.parent if folder.name == "slow" else folder
-        assert (REPOSITORY / "edgebench" / of).is_dir(), f"tests/{folder} is of no folder of edgebench/"
-
-
-def test_each_file_of_tests_can_be_run_alone() -> None:
-    """pytest finds modules in tests/ and beside the test itself; one of another folder is found if that ran before."""
-    tests = [path for path in tracked() if path.parts[0] == "tests" and path.suffix == ".py"]
-    everywhere = {path.stem for path in tests if len(path.parts) == 2}
-    helpers = {path.stem: path for path in tests if len(path.parts) > 2 and "plugins" not in path.parts}
-    assert len({path.name for path in tests if path.name.startswith("test_")}) == len(
-        [path for path in tests if path.name.startswith("test_")]
-    ), "pytest imports two files of one name as one module"
-    for path in tests:
-        for node in ast.walk(ast.parse((REPOSITORY / path).read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            for name in (set(names) & set(helpers)) - everywhere:
-                assert helpers[name].parent == path.parent, f"{path} imports {helpers[name]}: move that into tests/"
-
-
 def test_wide_dataclasses_are_built_by_keyword() -> None:
     """With more than four fields nobody can tell from a call which value is which."""
     positional = []

@@ -94,7 +94,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pick(
-    photos: Path, root: Path, *, budget_s: float = 600.0, limits: Limits | None = None, log: list[str] | None = None,
+    photos: Path, root: Path, *, budget_s: float = 36_000.0, limits: Limits | None = None, log: list[str] | None = None,
     told: list[str] | None = None,
 ) -> Picked:  # fmt: skip
     configs = tuple(

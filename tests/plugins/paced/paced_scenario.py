@@ -35,7 +35,7 @@ def perform(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell
         taken.append(time.perf_counter_ns() - before)
         time.sleep(job.own["rest_ms"] / 1e3)
     wall_ns = time.perf_counter_ns() - began
-    samples = Samples(tuple(taken), (), wall_ns, began_ns=began)
+    samples = Samples(latency_ns=tuple(taken), warmup_ns=(), wall_ns=wall_ns, began_ns=began)
     return Measured(samples=samples, extra={"idle_share": 1 - sum(taken) / wall_ns})
 
 
