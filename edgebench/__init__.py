@@ -1,4 +1,4 @@
-"""edgebench: which vision backbone, exported how, run by what, goes on this robot?
+"""edgebench: which vision backbone, exported how, run by which runtime, should go on this robot?
 
 `edgebench.train(...)`, `export`, `run` and the others of `__all__` do what the commands do (docs/api.md). They are
 loaded when they are first asked for, so that `import edgebench` costs nothing.

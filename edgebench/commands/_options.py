@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
     from edgebench.results.figures import Row
 
-TOLD = 5  # files that cannot be read, by name
+TOLD = 5  # unreadable files that a warning names
 
 
 def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,9 +72,10 @@ def complete_targets(ctx: click.Context, parameter: click.Parameter, incomplete:
 def settings(
     kind: type, without: Sequence[str] = (), only: Sequence[str] = (), **changed: dict[str, Any]
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each of a dataclass (records/options.py), given to the command by key; `only` in that order.
+    """A click option for each option of the dataclass `kind` (records/options.py); the command gets them by key.
 
-    `changed`: by key, what click is told otherwise, such as another default.
+    `without` leaves some out, `only` takes just these, in this order. `changed`: by key, arguments of `click.option`
+    that replace the dataclass's, such as another default.
     """
 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,7 +92,7 @@ def settings(
 
 
 def of_scenarios(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that scenarios have of their own, those of plug-ins among them; None where not given."""
+    """The options that belong to single scenarios, including those of plug-ins; None where not given."""
     from edgebench.machine.scenario_registry import own_options
 
     for each, names in reversed(own_options()):
@@ -105,7 +106,7 @@ def of_scenarios(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scenario(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--scenario`: what is timed, by the name of any that is installed."""
+    """`--scenario`: the name of an installed scenario that is timed."""
     from edgebench.machine.scenario_registry import timed
     from edgebench.records.jobs import Conditions
 
@@ -113,7 +114,7 @@ def scenario(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _spelled(each: options.Option) -> tuple[str, dict[str, Any]]:
-    """The flag of an option, and what click has to know of its values."""
+    """The flag of an option, and the arguments that tell click about its values."""
     made: dict[str, Any] = {}
     if each.metavar:
         made["metavar"] = each.metavar
@@ -145,7 +146,7 @@ def _parsed(parse: Callable[[str, str], Any], ctx: click.Context, parameter: cli
 
 
 def rows(workspace: Workspace) -> list[Row]:
-    """The rows of the report of all results in a workspace; what cannot be read is told on stderr."""
+    """The report's rows for all results in a workspace; a warning on stderr names what cannot be read."""
     from rich.console import Console
 
     from edgebench.results import index
@@ -160,12 +161,12 @@ def rows(workspace: Workspace) -> list[Row]:
         click.echo(f"warning: skipped {problem}", err=True)
     if len(problems) > TOLD:
         click.echo(f"warning: skipped {len(problems) - TOLD} more files", err=True)
-    gc.freeze()  # there are many, and all live to the end
+    gc.freeze()  # there are many, and all live to the end: do not search them for garbage
     return merged(entries)
 
 
 class Number(click.ParamType):
-    """A number alone; the message for one with its unit, or in words, says which unit is meant."""
+    """A number without its unit. The error for anything else, such as 20ms, says which unit is meant."""
 
     name = "number"
 
@@ -181,7 +182,7 @@ class Number(click.ParamType):
 
 
 def limits(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each limit of the table of figures, given to the command as one `limits`."""
+    """An option for each limit of the table of figures; the command gets them together as `limits`."""
     from edgebench.choosing.limits import Limits
     from edgebench.results.figures import LIMITS
 
@@ -213,7 +214,7 @@ def config(function: Callable[..., Any]) -> Callable[..., Any]:
                 error = unknown_name("setting", name, known)
                 raise UsageError(f"{path}: {error.message}", error.fix)
             if isinstance(value, (dict, list)):
-                raise UsageError(f"{path}: {name} is no single value", "write one setting a line: epochs = 20")
+                raise UsageError(f"{path}: {name} is not a single value", "write one setting a line: epochs = 20")
         ctx.default_map = {**(ctx.default_map or {}), **told}
 
     return click.option(
@@ -222,7 +223,7 @@ def config(function: Callable[..., Any]) -> Callable[..., Any]:
         is_eager=True,
         expose_value=False,
         callback=read,
-        help="Settings from a TOML file, named as the options are: batch_size = 32. Flags come first.",
+        help="Settings from a TOML file, named as the options are: batch_size = 32. Flags override them.",
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""How `edgebench run` goes on, shown at a terminal or written to a file that another program follows (`--progress`)."""
+"""The progress of `edgebench run`, on a terminal or in a file that another program follows (`--progress`)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """What is being done right now, and each result that is done; a context manager.
+    """Shows what is being done right now, and each result that is done; a context manager.
 
-    With a `file`, each goes there as a line of JSON, {"status": text} or {"result": file name}, and not to the console.
+    With a `file`, nothing goes to the console. Each is written there as a line of JSON: {"status": text} or
+    {"result": file name}.
     """
 
     def __init__(self, console: Console, file: Path | None) -> None:
@@ -60,7 +61,7 @@ def told(result: Result, path: Path) -> str:
     what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
     if result.status != "ok":
         text = printable(f"{what}: {result.status}: {result.message}")
-        return f"{text}\n  the whole story is in {path}" if result.log_tail else text
+        return f"{text}\n  the end of its log is in {path}" if result.log_tail else text
     lines = [f"{what}: {headline(result)}"]
     lines += [f"  {objection}" for objection in objections(result)]
     lines += [f"  warning: {notice.message} ({notice.remedy})" for notice in result.notices]

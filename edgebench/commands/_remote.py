@@ -30,7 +30,7 @@ HERE = (
     "config",
     "progress",
     "require_device",
-)  # options of `run` that are of this machine
+)  # options of `run` that this machine uses itself: a board does not get them
 
 ssh_config = click.option(
     "--ssh-config", "config", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
@@ -73,7 +73,9 @@ def _run_there(
     from edgebench.commands._progress import RunProgress, conclude
 
     if tuned:
-        raise UsageError("--tuned is of this machine, --host another", "give --runtime and --threads")
+        raise UsageError(
+            "--tuned uses a setting found on this machine, --host measures on another", "give --runtime and --threads"
+        )
     refuse_profile_file(given["device"])
     console = Console(stderr=True)
     arguments = ("run", "--require-device", *given_options(ctx, without=HERE))
@@ -94,7 +96,7 @@ def carried_out(
     host: Host, order: Order, console: Console, update: Callable[[str], None],
     finished: Callable[[Result, Path], None] = lambda result, path: None,
 ) -> tuple[list[Result], int]:  # fmt: skip
-    """The results that a board makes of an order, and its exit code. Raises EdgebenchError if the job was killed."""
+    """Carry out an order on a board: its results, and its exit code. Raises EdgebenchError if the job was killed."""
     from edgebench.boards import remote_run as engine
     from edgebench.report.formats import printable
 
@@ -113,9 +115,13 @@ def carried_out(
             host, order, engine.Watch(lambda text: update(f"{host.name}: {printable(text)}"), line, came, stopped)
         )
     if code is None:
-        message = f"the measurement was killed on {host.name}" + (f": {len(done)} results are here" if done else "")
-        raise EdgebenchError(message, "was it restarted, or out of memory?")
+        message = f"the measurement was killed on {host.name}" + (f": {_counted(len(done))} here" if done else "")
+        raise EdgebenchError(message, "did the board restart, or run out of memory?")
     return done, code
+
+
+def _counted(results: int) -> str:
+    return "1 result is" if results == 1 else f"{results} results are"
 
 
 def refuse_profile_file(device: str | None) -> None:
@@ -126,7 +132,7 @@ def refuse_profile_file(device: str | None) -> None:
 
 
 def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:
-    """The artifacts that are meant: those named, else the newest; of these a checkpoint only for its own runtime."""
+    """The artifacts that are named, else the newest. A checkpoint is one of these only if its own runtime is named."""
     from edgebench import artifact
     from edgebench.machine import registry
 
@@ -140,7 +146,7 @@ def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[st
 
 
 def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:
-    """The options that the user gave, however they were given, as arguments that give them again."""
+    """The options that the user gave (as flags or in the environment), as arguments for another command line."""
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
         if isinstance(parameter, click.Option) and parameter.name not in without and source not in (None, _DEFAULT):
@@ -148,7 +154,7 @@ def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:
 
 
 def spelled(option: click.Option, value: Any) -> list[str]:
-    """A value of an option as the arguments that give it."""
+    """The arguments that give an option this value."""
     name = option.opts[-1]
     if option.is_flag:
         return [name] if value else option.secondary_opts[-1:]
@@ -162,7 +168,7 @@ _DEFAULT = click.core.ParameterSource.DEFAULT
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed. Once asks to stop in good order; a second time ends this program at once."""
+    """A function that says whether Ctrl-C was pressed. The first press asks for an orderly stop, the next stops."""
     pressed = []
 
     def press(number: int, frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""The options that set the power mode and the clocks for a run, and what a run that was killed has left behind."""
+"""`--power-mode` and `--lock-clocks`, which hold for a run, and a warning about what a killed run left behind."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--lock-clocks", is_flag=True,
-            help="Hold the clocks for the run: jetson_clocks, elsewhere cpufreq. Takes root; put back after it.",
+            help="Hold the clocks during the run: jetson_clocks, elsewhere cpufreq. Needs root; put back afterwards.",
         ),
         click.option(
             "--power-mode", metavar="NAME",
-            help="nvpmodel's power mode for the run, as 15W. Takes root; put back after it.",
+            help="nvpmodel's power mode during the run, such as 15W. Needs root; put back afterwards.",
         ),
     ):  # fmt: skip
         function = option(function)
@@ -30,7 +30,7 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def held(power_mode: str | None, lock_clocks: bool, console: Console) -> Iterator[None]:
-    """What the options ask for, for as long as the `with` lasts; says what is held."""
+    """Hold what the options ask for while the `with` lasts, and say what is held."""
     from edgebench.machine import clocks
 
     with clocks.hold(power_mode, lock_clocks) as sentence:
@@ -40,12 +40,12 @@ def held(power_mode: str | None, lock_clocks: bool, console: Console) -> Iterato
 
 
 def warn_of_leftovers(console: Console) -> None:
-    """Say so if a run that was killed has left other settings than there were before it."""
+    """Warn if a killed run has left this machine with other settings than before it."""
     from edgebench.machine import clocks
 
     if left := clocks.left_behind():
         console.print(
-            f"a run with {left.asked} was killed before it could put back this machine's settings, which these figures "
-            "will be of: `edgebench devices restore` puts them back",
+            f"a run with {left.asked} was killed before it could put back this machine's settings, so they still hold "
+            "for this run: `edgebench devices restore` puts them back",
             style="bold yellow", highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip

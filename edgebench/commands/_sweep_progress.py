@@ -1,4 +1,4 @@
-"""A sweep on the terminal: a live table of its cells with the time left; elsewhere a line for each step that ends."""
+"""The progress of a sweep: a live table of its cells on a terminal; elsewhere a line for each step that ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOING = {"train": "training", "export": "exporting", "evaluate": "evaluating", "
 
 
 class SweepProgress:
-    """Shows each `State` that a sweep tells. A context manager."""
+    """Shows each `SweepState` of a sweep, with the time left; also prints sentences. A context manager."""
 
     def __init__(self, ready: ReadySweep) -> None:
         from rich.console import Console
@@ -67,7 +67,7 @@ class SweepProgress:
                 self.say(f"{len(marks)} of {len(state.steps)} steps are done already")
         for outcome in ended:
             mark = (outcome.step.identity, outcome.status)
-            if mark not in self._told and outcome.attempts:  # the others were given up with what they need
+            if mark not in self._told and outcome.attempts:  # without an attempt, what it needs has failed
                 self._told.add(mark)
                 took = "" if outcome.seconds is None else f" in {outcome.seconds:.1f} s"
                 what = f"{self._name(outcome)}: {outcome.status}{took}"
@@ -81,7 +81,7 @@ class SweepProgress:
         self._console.print(printable(sentence), highlight=False, markup=False, soft_wrap=True)
 
     def _name(self, outcome: StepOutcome) -> str:
-        """What the step does, and for the first cell that it is for."""
+        """What the step does, and the first cell that needs it."""
         cell = next((c for c in self._matrix.cells if outcome.step in c.steps), None)
         if cell is None or outcome.step.kind == "train":
             return outcome.step.title
@@ -157,7 +157,7 @@ def _first_line(text: str) -> str:
 
 
 def failures(matrix: Matrix, outcomes: Mapping[str, StepOutcome]) -> Sequence[str]:
-    """A sentence for each failed step of the sweep, with the cells that it cost."""
+    """A sentence for each failed step of the sweep, with the cells that failed with it."""
     causes: dict[str, list[str]] = {}
     for cell in matrix.cells:
         ending = cell.state(outcomes)

@@ -1,4 +1,4 @@
-"""The progress of a training on the terminal."""
+"""The progress of a training: a live bar on a terminal; elsewhere a line an epoch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TrainingProgress:
         return self
 
     def listener(self) -> Listener:
-        """What `train` is to be given; loads torch."""
+        """The listener for `training.loop.train`; loads torch."""
         from functools import partial
 
         from edgebench.training.loop import Listener

@@ -1,4 +1,4 @@
-"""`edgebench ab`: is B slower than A? Both alive at once, their bursts alternating."""
+"""`edgebench ab`: is B slower than A? Both are loaded at once and run in alternating bursts."""
 
 from __future__ import annotations
 
@@ -26,23 +26,32 @@ Examples:
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="[B]", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--runtime", metavar="NAME", shell_complete=_options.complete_runtimes, help="A's.  [default: the format's own]"
+    "--runtime",
+    metavar="NAME",
+    shell_complete=_options.complete_runtimes,
+    help="A's runtime.  [default: the format's own]",
 )
-@click.option("--runtime-b", metavar="NAME", shell_complete=_options.complete_runtimes, help="B's.  [default: A's]")
+@click.option(
+    "--runtime-b", metavar="NAME", shell_complete=_options.complete_runtimes, help="B's runtime.  [default: A's]"
+)
 @_options.settings(
     RunOptions, only=("compute", "batch", "threads"),
     compute={"help": "What the runtime computes on.  [default: this machine's]"},
     batch={"default": 1, "show_default": True, "help": "Images a request."},
     threads={"help": "CPU threads of the runtime.  [default: the physical cores]"},
 )  # fmt: skip
-@click.option("--threads-b", type=int, help="B's.  [default: A's]")
-@click.option("--runtime-option", multiple=True, metavar="KEY=VALUE", callback=_options.pairs, help="For A's runtime.")
+@click.option("--threads-b", type=int, help="B's threads.  [default: A's]")
 @click.option(
-    "--runtime-option-b", multiple=True, metavar="KEY=VALUE", callback=_options.pairs, help="B's.  [default: A's]"
+    "--runtime-option", multiple=True, metavar="KEY=VALUE", callback=_options.pairs, help="Passed to A's runtime."
 )
 @click.option(
-    "--python-a", metavar="PYTHON", help="An interpreter with edgebench to run A.  [default: the one that runs this]"
+    "--runtime-option-b",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_options.pairs,
+    help="Passed to B's runtime.  [default: A's]",
 )
+@click.option("--python-a", metavar="PYTHON", help="A Python with edgebench, to run A in.  [default: this one]")
 @click.option("--python-b", metavar="PYTHON", help="The same for B.")
 @click.option("--band", type=float, default=0.02, show_default=True, help="A difference below this share is noise.")
 @click.option(
@@ -58,8 +67,8 @@ Examples:
 def command(a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], band: float, **given: Any) -> None:
     """Is B slower than A? For differences that separate runs cannot see on a noisy machine.
 
-    Both are loaded at once and run short bursts by turns, so that whatever else the machine does hits both alike; then
-    again in fresh processes, until the 95 % interval of the ratio B ÷ A is clear of the noise band, or inside it.
+    Both are loaded at once and take turns at short bursts, so that whatever else the machine does slows both alike.
+    That is repeated in fresh processes until the 95 % interval of the ratio B ÷ A is outside the noise band, or inside.
     """
     from rich.console import Console
 
@@ -97,7 +106,7 @@ def _told(found: AbComparison) -> str:
     lines = [
         f"{found.verdict}: B ÷ A = {r.ratio:.3f} (95 % interval {r.low:.3f} to {r.high:.3f}) from "
         f"{len(found.launches)} launches, {found.bursts} bursts of each, {found.seconds:.0f} s"
-        + ("; the time was up first" if found.stop == "max_seconds" else "")
+        + ("; the time was up before that was certain" if found.stop == "max_seconds" else "")
         + ("; INTERRUPTED" if found.stop == "interrupted" else ""),
         f"A: {found.base}, {found.base_median_ns / 1e6:.3f} ms",
         f"B: {found.new}, {found.new_median_ns / 1e6:.3f} ms",

@@ -22,7 +22,7 @@ Examples:
   edgebench cluster doctor plan.toml --address ray-head:6379"""
 )
 def command() -> None:
-    """Ray clusters that `edgebench sweep --engine ray` works on."""
+    """Check the Ray cluster that `edgebench sweep --engine ray` uses."""
 
 
 @command.command(
@@ -32,13 +32,14 @@ Examples:
   edgebench cluster doctor plan.toml --workspace /shared/runs"""
 )
 @click.argument("path", metavar="[PLAN.toml]", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
+@click.option("--address", help="Address of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
 @_options.workspace
 @_options.as_json
 def doctor(path: Path | None, address: str | None, workspace: Workspace, as_json: bool) -> None:
-    """Ask every node what it offers: devices, cores, GPUs, runtimes, whether it trains and sees the workspace.
+    """Ask every node what it offers, whether it can train and whether it sees the workspace.
 
-    With a plan, also what the cluster lacks for it. Exit code 1 if anything is lacking.
+    It offers devices, cores, GPUs and the runtimes that work. With a plan, also say what the cluster lacks for it. Exit
+    code 1 if anything is missing.
     """
     from rich.console import Console
 
@@ -57,7 +58,7 @@ def doctor(path: Path | None, address: str | None, workspace: Workspace, as_json
         for sentence in lacking:
             click.echo(sentence)
         if not lacking:
-            click.echo("nothing is lacking")
+            click.echo("nothing is missing")
     if lacking:
         sys.exit(1)
 

@@ -40,8 +40,8 @@ Examples:
 )
 @click.option(
     "--fail-on", "fail_on", multiple=True, metavar="VERDICT", callback=fail_on_names, shell_complete=complete_fail_on,
-    help="Exit code 1 if a cell is slower (or fails in NEW alone), or inconclusive (or refused, or only in BASE); "
-    "repeatable, or with commas.",
+    help="Exit code 1 for this verdict. slower: also where NEW alone fails; inconclusive: also where a cell is refused "
+    "or only in BASE. Repeatable, or with commas.",
 )  # fmt: skip
 @click.option(
     "--format", "form", type=click.Choice(["table", "markdown", "json", "junit"]),

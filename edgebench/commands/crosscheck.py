@@ -38,22 +38,22 @@ Examples:
 @_options.settings(
     RunOptions, only=("batch", "threads"),
     batch={"default": 1, "show_default": True, "help": "Images a request."},
-    threads={"help": "CPU threads, of both sides.  [default: the physical cores]"},
+    threads={"help": "CPU threads of both sides.  [default: the physical cores]"},
 )  # fmt: skip
 @click.option(
-    "--rounds", type=int, default=15, show_default=True, help="Turns of whole runs, for tools that only run whole."
+    "--rounds", type=int, default=15, show_default=True, help="Rounds with a tool that can only make whole runs."
 )
-@_options.settings(RunOptions, only=("duration_s",), duration_s={"help": "Seconds of a whole run."})
+@_options.settings(RunOptions, only=("duration_s",), duration_s={"help": "Seconds of each whole run."})
 @click.option(
     "--max-seconds",
     type=float,
     default=60.0,
     show_default=True,
-    help="For a bare loop, whose bursts alternate with ours.",
+    help="Seconds for a bare loop, whose bursts alternate with ours.",
 )
 @_options.as_json
 def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float, as_json: bool, **given: Any) -> None:
-    """Hold our figures against the vendors' own tools: the same artifact, batch, threads and precision, by turns.
+    """Compare our figures with those of the vendors' own tools: same artifact, batch, threads and precision, in turns.
 
     Prints each figure, the ratio ours ÷ theirs and its 95 % interval. Exit code 1 if nothing could be compared.
     """

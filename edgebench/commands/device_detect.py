@@ -1,4 +1,4 @@
-"""`edgebench devices detect`: which device this machine is, and what is not known about it."""
+"""`edgebench devices detect`: which device this machine is, what is not known about it, and a profile to start from."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Examples:
 @click.option("--force", is_flag=True, help="Overwrite your profile of that NAME.")
 @_options.as_json
 def command(name: str | None, force: bool, as_json: bool) -> None:
-    """Name this machine: which profile recognises it, by what, and what no profile knows of it.
+    """Say which profile recognises this machine, and what no profile knows about it.
 
-    The starter profile holds what can be read here and lies in ~/.config/edgebench/devices/NAME.toml; from then on
-    this machine is a NAME.
+    --write puts what can be read here into a starter profile, ~/.config/edgebench/devices/NAME.toml. From then on this
+    machine is recognised as NAME.
     """
     from edgebench.errors import UsageError
     from edgebench.machine import starter_profile
@@ -40,11 +40,11 @@ def command(name: str | None, force: bool, as_json: bool) -> None:
     click.echo(f"this machine: {describe_machine()}")
     click.echo(f"device: {first.name} ({first.title})")
     if others:
-        click.echo(f"recognised too, less specifically: {', '.join(p.name for p in others)}")
+        click.echo(f"less specific profiles that fit too: {', '.join(p.name for p in others)}")
     for key, value in known.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         shown = ", ".join(shown) if isinstance(shown, list) else shown
-        click.echo(f"  {key.replace('_', ' ')}: {shown or 'not told by this machine'}")
+        click.echo(f"  {key.replace('_', ' ')}: {shown or 'unknown'}")
     for sentence in missing:
         click.echo(f"unknown: {sentence}")
     if path:

@@ -1,4 +1,4 @@
-"""`edgebench devices restore`: puts back the settings that a killed run has left behind."""
+"""`edgebench devices restore`: puts back the settings that a killed run changed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Examples:
 @_remote.ssh_config
 @_options.as_json
 def command(host: str | None, config: Path | None, as_json: bool) -> None:
-    """Put back the power mode and the clocks that `edgebench run --power-mode … --lock-clocks` had found.
+    """Put back the power mode and the clocks that a killed run changed.
 
-    A run does this by itself, also on Ctrl-C; after a kill -9 or a crash of the machine, this does.
+    `edgebench run --power-mode … --lock-clocks` does this by itself, also on Ctrl-C, but not after a kill -9 or a crash
+    of the machine.
     """
     from edgebench.machine import clocks
     from edgebench.records import jsonio

@@ -24,10 +24,11 @@ Examples:
 @_remote.ssh_config
 @_options.as_json
 def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None, as_json: bool) -> None:
-    """Set up a board: edgebench as it is here and one runtime, in a virtual environment of their own.
+    """Install edgebench and a runtime on a board, in a virtual environment of their own.
 
-    It is made in ~/.local/share/edgebench there, by the board's own pip from its own index, without root. Done again it
-    installs what has changed here; where nothing has, it only looks whether all works.
+    The version is the one that runs here. The environment is in ~/.local/share/edgebench on the board. The board's own
+    pip fills it from its own index, without root. Run again, this installs what has changed here; if nothing has, it
+    only checks that everything works.
     """
     from rich.console import Console
 

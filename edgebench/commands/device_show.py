@@ -1,4 +1,4 @@
-"""`edgebench devices show`: all that is known of one device."""
+"""`edgebench devices show`: all that the profile of one device says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edgebench devices`: the profiles, and which of them this machine is; what is done with devices is below it."""
+"""`edgebench devices`: lists the profiles and says which one this machine is. Its subcommands are in device_*.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgebench.commands import _options, device_detect, device_restore, device_s
 
 
 class DeviceCommands(click.Group):
-    """A group that knows that the word after `devices` may have been meant as a device."""
+    """A group that helps where a user gives a device's name instead of a subcommand."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in self.commands and not ctx.resilient_parsing:
@@ -48,7 +48,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand:
         if as_json:
             fix = f"`edgebench devices {ctx.invoked_subcommand} … --json`"
-            raise UsageError("--json stands before the command that it is for", fix)
+            raise UsageError("--json has to follow the command that it is for", fix)
         return
     here = detect().name
     profiles = [load_profile(known) for known in profile_names()]

@@ -29,7 +29,9 @@ Examples:
     help="Device profile: `edgebench devices`.  [default: this machine, by a short benchmark]",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images a request.")
-@click.option("--layers", type=click.IntRange(0), default=8, show_default=True, help="Show so many, the longest first.")
+@click.option(
+    "--layers", type=click.IntRange(0), default=8, show_default=True, help="How many layers to show, the longest first."
+)
 @click.option("--here/--no-here", default=True, show_default=True, help="Benchmark this machine, for comparison.")
 @_options.workspace
 @_options.as_json
@@ -37,10 +39,10 @@ def command(
     paths: tuple[Path, ...], device: str | None, batch: int, layers: int, here: bool, workspace: Workspace,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Say what ARTIFACT takes at the least on a device: a roofline floor from the profile's peaks, layer by layer.
+    """Say how long ARTIFACT takes at least on a device: a roofline floor from the profile's peaks, layer by layer.
 
-    It is no forecast: real latency is a multiple of it, and how large a multiple is shown for this machine, whose peaks
-    a benchmark of two seconds measures. Its evidence is `estimated-floor`, which is never ranked with what is measured.
+    The floor is no forecast: real latency is a multiple of it. For this machine, whose peaks a benchmark of two seconds
+    measures, the multiple is shown. The evidence is `estimated-floor`, which is never ranked with measured figures.
     """
     from edgebench import artifact
     from edgebench.estimating import model_floor
@@ -59,7 +61,7 @@ def command(
 
 
 def _told(found: ModelFloor) -> dict[str, Any]:
-    """For --json: without what was not asked for, and with the ratio of each measurement to its floor."""
+    """For --json: only what was asked for, and the ratio of each measurement to its floor."""
     from edgebench.records.jsonio import encode
 
     def measured(where: DeviceFloor) -> list[dict[str, Any]]:
@@ -101,7 +103,7 @@ def _show(found: ModelFloor, count: int) -> None:
         if here.notice:
             click.echo(f"    {here.notice}")
         _show_held(here.measured, "this machine")
-    click.echo("  a floor is no forecast: real latency is a multiple of it, and another multiple on every device")
+    click.echo("  a floor is no forecast: real latency is a multiple of it, and the multiple differs between devices")
 
 
 def _sentence(floor: Floor) -> str:
@@ -125,4 +127,4 @@ def _show_held(measured: tuple[Held, ...], where: str) -> None:
         times += "" if one.ratio >= 1 else ": the peaks are too low"
         click.echo(f"    measured with {runtime}, {threads} threads: {times}")
     if not seen:
-        click.echo(f"    nothing of it was measured on {where} yet: `edgebench run` shows how loose the floor is")
+        click.echo(f"    it has not been measured on {where} yet: `edgebench run` shows how loose the floor is")

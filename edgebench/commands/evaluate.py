@@ -16,21 +16,23 @@ if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
 
-# Options that are of this machine.
+# Options that this machine uses itself: a board does not get them.
 HERE = ("workspace", "as_json", "host", "config", "images", "save_images", "classes")
 
 
 @click.command(
     epilog="""\b
 Examples:
-  edgebench evaluate                                  everything newest, on every runtime that can open it
+  edgebench evaluate                                  the newest artifacts, on every runtime that opens them
   edgebench evaluate runs/artifacts/NAME-onnx --classes
   edgebench evaluate NAME-onnx --save-images test.npz (the test images in a file, for a board)
   edgebench evaluate NAME-onnx --images test.npz      (on the board: needs neither torch nor the dataset)
   edgebench evaluate NAME-onnx --host robot@orin.local     (sends them there, over ssh)"""
 )
 @click.argument("paths", metavar="[ARTIFACT]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--images", type=click.Path(dir_okay=False, path_type=Path), help="The test images, by --save-images.")
+@click.option(
+    "--images", type=click.Path(dir_okay=False, path_type=Path), help="The test images, as --save-images wrote them."
+)
 @click.option(
     "--save-images", type=click.Path(dir_okay=False, path_type=Path), help="Write the test images to this file too."
 )
@@ -51,8 +53,8 @@ def command(
 ) -> None:  # fmt: skip
     """Count the right answers of artifacts (by default the newest) on their runtimes, over the whole test split.
 
-    Beside the accuracy with its 95 % interval stands how often artifact and torch put the same class first. The first
-    time, the test split is read from the dataset and answered by the checkpoint, which takes torch; it is kept in the
+    Shows the accuracy with its 95 % interval, and how often artifact and torch put the same class first. The first
+    time, the checkpoint answers the test split of the dataset, which needs torch; images and answers are kept in the
     workspace. The accuracy goes into the report. Exit code 1 if an artifact could not be evaluated.
     """
     import sys
@@ -97,7 +99,7 @@ def _say_what_is_wrong(done: list[Result]) -> None:
         if result.status != "ok":
             click.echo(f"{result.status}: {what}: {result.message}", err=True)
         for notice in result.notices:
-            if notice.code == "unrepeatable":  # the others are about time, which is not what was asked for
+            if notice.code == "unrepeatable":  # the others are about time, which was not asked for
                 click.echo(printable(f"warning: {what}: {notice.message} ({notice.remedy})"), err=True)
 
 
@@ -126,7 +128,7 @@ def _here(
 def _there(
     address: str, config: Path | None, device: str | None, artifacts: list[Artifact], images: Path, workspace: Workspace
 ) -> tuple[list[Result], int]:
-    """The results of a board, and the exit code there."""
+    """Evaluate on a board: its results, and the exit code there."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -146,7 +148,7 @@ def _there(
 def _test_images(
     artifacts: list[Artifact], workspace: Workspace, given: Path | None, save: Path | None
 ) -> dict[str, Path]:
-    """The file with the images to judge each artifact by; reading them the first time is shown."""
+    """By artifact, the file with its test images. Shows the progress where they are read for the first time."""
     from edgebench.commands import _training
     from edgebench.training import evaluating
 

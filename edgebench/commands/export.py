@@ -32,7 +32,7 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--precision", type=click.Choice(typing.get_args(Precision)),
-    help="What weights and activations are kept in.  [default: as the source]",
+    help="Number format of weights and activations.  [default: as the source]",
 )  # fmt: skip
 @click.option(
     "--input", "input_type", type=click.Choice(typing.get_args(InputType)),
@@ -47,7 +47,7 @@ Examples:
     multiple=True,
     metavar="KEY=VALUE",
     callback=_options.pairs,
-    help="Passed to the target's exporter as it is.",
+    help="Passed to the target's exporter.",
 )
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact (with one --target)."
@@ -70,7 +70,7 @@ def command(
     """Export a checkpoint (by default the newest) and prove that the artifact still gives the right answers.
 
     Each artifact is opened by its own runtime and compared with torch on held-out images, at batch sizes 1, 3 and 8.
-    One that differs by more than its precision may cost is an error, and is not kept. Exports chain: openvino and trt
+    One that differs by more than its precision allows is an error, and is not kept. Exports chain: openvino and trt
     are made from the ONNX artifact. int8 is calibrated on training images, so it needs the dataset.
     """
     from rich.console import Console

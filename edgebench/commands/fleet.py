@@ -28,10 +28,10 @@ Examples:
 @_options.workspace
 @_options.as_json
 def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspace: Workspace, as_json: bool) -> None:
-    """Measure artifacts (by default the newest) on all the boards that a file lists, the boards side by side.
+    """Measure artifacts (by default the newest) on all the boards that a file lists, at the same time.
 
-    Each board is asked as by `edgebench run --host`, with the options that the file has for it, and measures one thing
-    at a time. A board that fails does not hold up the others. Exit code 1 if any of them failed.
+    Each board measures as in `edgebench run --host`, with the options that the file gives it, one artifact at a time. A
+    board that fails does not hold up the others. Exit code 1 if any of them failed.
     """
     from rich.console import Console
     from rich.live import Live
@@ -44,7 +44,7 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
 
     plan = fleet.read(boards)
     asked = []
-    for board in plan.boards:  # all of them are looked at before anything starts anywhere
+    for board in plan.boards:  # check all of them before anything starts anywhere
         arguments, runtimes = _arguments(plan, board, boards)
         artifacts = tuple(_remote.chosen(paths, workspace, runtimes))
         order = Order(
@@ -82,7 +82,7 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
 
 
 def _arguments(plan: Fleet, board: Board, path: Path) -> tuple[list[str], tuple[str, ...]]:
-    """What a board is asked for as arguments of `edgebench run`, which checks them; and the runtimes among them."""
+    """A board's options as arguments of `edgebench run`, which checks them; and the runtimes that they name."""
     from edgebench.commands.run import command as run
 
     where = f"{path}: {board.name}"
@@ -91,12 +91,14 @@ def _arguments(plan: Fleet, board: Board, path: Path) -> tuple[list[str], tuple[
     for key, value in plan.options(board).items():
         parameter = by_name.get(key)
         if not isinstance(parameter, click.Option) or parameter.name in _remote.HERE:
-            raise UsageError(f"{where}: {key!r} is no option of a run on a board", "`edgebench run --help` has them")
+            raise UsageError(
+                f"{where}: {key!r} is not an option of a run on a board", "`edgebench run --help` has them"
+            )
         made += _remote.spelled(parameter, value)
     try:
         ctx = run.make_context("run", list(made))
     except (click.UsageError, EdgebenchError) as error:
-        raise UsageError(f"{where}: {error.format_message()}", "mend the file") from None
+        raise UsageError(f"{where}: {error.format_message()}", "correct the file") from None
     return made, ctx.params["runtimes"]
 
 

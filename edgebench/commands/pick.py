@@ -24,7 +24,7 @@ UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 class Duration(click.ParamType):
-    """A time with its unit: 30m, 1h, 600s, 1h30m. A bare number is refused: is it minutes or seconds?"""
+    """A time with its unit: 30m, 1h, 600s, 1h30m. A bare number is refused: it could be minutes or seconds."""
 
     name = "duration"
 
@@ -34,7 +34,7 @@ class Duration(click.ParamType):
         found = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?", str(value).strip())
         seconds = sum(int(n) * u for n, u in zip(found.groups(), UNITS.values(), strict=True) if n) if found else 0
         if not seconds:
-            raise UsageError(f"--budget {value!r} is no time", "give it with its unit: 30m, 1h, 600s, 1h30m")
+            raise UsageError(f"--budget {value!r} is not a time", "give it with its unit: 30m, 1h, 600s, 1h30m")
         return float(seconds)
 
 
@@ -70,19 +70,19 @@ Examples:
 )
 @click.option(
     "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
-    help="Only this runtime; may be given several times.  [default: onnxruntime and openvino, as far as they are here]",
+    help="Only this runtime; may be given several times.  [default: those of onnxruntime and openvino that work here]",
 )  # fmt: skip
 @click.option(
     "--precision", "precisions", multiple=True, type=click.Choice(["fp32", "int8"]), default=("fp32",),
-    show_default=True, help="Of the exports; may be given several times.",
+    show_default=True, help="Precision of the exports; may be given several times.",
 )  # fmt: skip
-@click.option("--image-size", type=int, help="Pixels to train at.  [default: as the images are, from 32 to 224]")
-@click.option("--pretrained", is_flag=True, help="Begin with timm's pretrained weights, from the Hugging Face hub.")
+@click.option("--image-size", type=int, help="Pixels to train at.  [default: the images' usual size, from 32 to 224]")
+@click.option("--pretrained", is_flag=True, help="Start from timm's pretrained weights, from the Hugging Face hub.")
 @click.option(
     "--init-weights", multiple=True, metavar="MODEL=FILE", callback=_options.pairs,
-    help="Begin a model with the weights of this .safetensors file, but for the head.",
+    help="Start a model from the weights in this .safetensors file, except the head's.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the splits and the trainings.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and the trainings.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="picked", show_default=True,
     help="The folder to deploy: the model, infer.py and the evidence.",
@@ -96,9 +96,9 @@ def command(
 ) -> None:  # fmt: skip
     """Find out what to deploy for these images on this device, inside a time budget.
 
-    Trains the candidates briefly, drops what breaks a limit whatever it learns, trains the best few for as long as
-    there is time, exports, verifies, evaluates and measures them, and chooses as `edgebench select` does. Killed, the
-    same command goes on where it was. Exit code 1 if nothing is known to keep the limits.
+    Trains each candidate briefly, and drops those that would break a limit however well they learn. Trains the best few
+    in the time that is left, exports, verifies, evaluates and measures them, and chooses as `edgebench select` does. If
+    it is killed, the same command goes on where it was. Exit code 1 if nothing is known to keep the limits.
     """
     import sys
 
@@ -137,7 +137,7 @@ def _say_what_is_ahead(ready: ReadyPick) -> None:
     asked = ready.asked
     minutes, n, size = asked.budget_s / 60, len(asked.configs), asked.configs[0].image_size
     what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)
-    click.echo(f"{what}, {ready.images} images at {size} pixels, {minutes:g} minutes, on {runtimes}", err=True)
+    click.echo(f"{what}, {ready.images} images at {size} pixels, {minutes:g} min, on {runtimes}", err=True)
     if asked.budget_s < 60 * n:
         click.echo(
             f"note: {asked.budget_s:g} s is short for {n} candidates; some may be left out "

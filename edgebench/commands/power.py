@@ -1,4 +1,4 @@
-"""`edgebench power`: which meters work here, and what they tell."""
+"""`edgebench power`: which power meters work here, and what they read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  edgebench power                         every meter: what it tells now, or what it lacks
+  edgebench power                         every meter: what it reads now, or what it lacks
   edgebench power --seconds 5             readings of the best one, once a second, and their mean
   edgebench power tegrastats --seconds 60 --json
   edgebench power model --watts 3.5:12 --seconds 5"""
@@ -30,13 +30,13 @@ Examples:
     "--device",
     metavar="PROFILE",
     shell_complete=_options.complete_devices,
-    help="Whose rails add up to the whole.  [default: what this machine is]",
+    help="Device profile; it says which rails add up to the whole.  [default: what this machine is]",
 )
 @_options.settings(PowerOptions, only=("watts",))
-@click.option("--seconds", type=float, help="Read the METER, or the best one, for so long.")
+@click.option("--seconds", type=float, help="Read METER, or the best meter, for so many seconds.")
 @_options.as_json
 def command(meter: str | None, device: str | None, watts: Watts | None, seconds: float | None, as_json: bool) -> None:
-    """List the power meters and which of them work here; with --seconds, print what one of them tells.
+    """List the power meters and which of them work here; with --seconds, print what one of them reads.
 
     Exit code 1 if the meter that was asked for does not work.
     """
@@ -45,7 +45,7 @@ def command(meter: str | None, device: str | None, watts: Watts | None, seconds:
 
     PowerOptions(meter or "auto", watts).check()
     if meter == "none":
-        raise UsageError("none is no meter", "`edgebench power` lists them")
+        raise UsageError("none is not a meter", "`edgebench power` lists them")
     place = Place(load_profile(device) if device else detect(), watts=watts)
     if meter is None and seconds is None:
         _list(place, as_json)
@@ -100,7 +100,9 @@ def _watch(wanted: str, place: Place, seconds: float, as_json: bool) -> None:
             f"{told.updates} new values at {told.sample_rate_hz:.1f} Hz"
         )
     if told.mean_power_mw is None:
-        raise EdgebenchError(f"{told.source} gave no figure: {told.reason}", "`edgebench power` tells what each lacks")
+        raise EdgebenchError(
+            f"{told.source} gave no figure: {told.reason}", "`edgebench power` says what each meter lacks"
+        )
 
 
 def _show(last: Sample | None) -> None:

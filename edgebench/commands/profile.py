@@ -19,9 +19,15 @@ Examples:
 )
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--image-size", type=click.IntRange(8), default=224, show_default=True, help="Pixels of square images.")
-@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Batch of inference memory.")
 @click.option(
-    "--train-batch-size", type=click.IntRange(2), default=32, show_default=True, help="Batch of training memory."
+    "--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Batch size for the inference memory."
+)
+@click.option(
+    "--train-batch-size",
+    type=click.IntRange(2),
+    default=32,
+    show_default=True,
+    help="Batch size for the training memory.",
 )
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, which takes longest.")
 @click.option(
@@ -37,10 +43,11 @@ def command(
     models: tuple[str, ...], image_size: int, batch_size: int, train_batch_size: int, memory: bool, form: str,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Show what each MODEL costs: parameters, GMACs, GFLOPs, activations, size, peak memory. By default the seven.
+    """Show what each MODEL costs: parameters, GMACs, GFLOPs, activations, size, peak memory.
 
-    A MODEL is what --model of `edgebench train` takes; naming FILE.py:function executes that file. A network that
-    fails has the reason in its row, and the exit code is then 1.
+    By default these are the seven that `edgebench models` lists first. A MODEL is what --model of `edgebench
+    train` takes; naming FILE.py:function executes that file. A network that fails has the reason in its row, and the
+    exit code is then 1.
     """
     import sys
 

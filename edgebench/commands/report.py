@@ -57,8 +57,8 @@ def command(
 ) -> None:  # fmt: skip
     """Show the newest result of every measurement: model, cost, accuracy, latency, throughput, memory and evidence.
 
-    With --trainings: every checkpoint, how fast it learned, and what trainings tell that differ only in their images
-    and seeds, or only in their batch size. CSV then holds the trainings alone.
+    With --trainings: every checkpoint and how fast it learned, and what the number of images or the batch size does
+    where trainings differ in nothing else but the seed. CSV then holds the trainings alone.
     """
     from edgebench.errors import EdgebenchError, UsageError
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  edgebench run                                       everything newest, on every runtime that can open it, here
-  edgebench run --device jetson_orin                  on that board measures; elsewhere emulates, and says so
+  edgebench run                                       the newest artifacts, here, on every runtime that opens them
+  edgebench run --device jetson_orin                  measures on that board; elsewhere emulates it, and says so
   edgebench run --host robot@orin.local               on that board from here, over ssh
   edgebench run ARTIFACT --runtime ort --threads 1 --max-seconds 300
   edgebench run --tuned                               what `edgebench tune` found best
@@ -46,7 +46,9 @@ Examples:
 @_options.settings(Policy)
 @_options.settings(RunOptions, only=("time_limit_s", "memory_limit_mib", "runtime_options"))
 @_options.settings(PowerOptions, only=("meter", "watts", "energy_seconds"))
-@click.option("--tuned", is_flag=True, help="The artifact, runtime and settings that `edgebench tune` found here.")
+@click.option(
+    "--tuned", is_flag=True, help="Measure the artifact, runtime and settings that `edgebench tune` found here."
+)
 @_options.settings(RunOptions, only=("strict", "unverified"))
 @click.option(
     "--require-device", is_flag=True, help="Fail unless this machine is the device (the default where CI is set)."
@@ -62,7 +64,7 @@ def command(
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
     Each measurement is repeated in fresh processes until its median is known to ± 1 % or a minute is over; its result
-    is on disk before the next starts. An artifact whose answers are not torch's is not measured. Exit code 1 if any
+    is on disk before the next starts. An artifact whose answers differ from torch's is not measured. Exit code 1 if any
     measurement failed, or LoadGen calls one INVALID.
     """
     import os
@@ -120,12 +122,12 @@ def command(
     if interrupted:
         whole = sum(result.stop != "interrupted" for result in done)
         click.echo(
-            f"Interrupted: {whole} of {len(planned)} measurements are whole; what is marked interrupted has the "
+            f"Interrupted: {whole} of {len(planned)} measurements are complete; one that is marked interrupted has the "
             "launches that were finished.",
             err=True,
         )
     well = conclude(done, workspace, as_json)
     if interrupted:
-        sys.exit(130)  # as a shell tells of SIGINT
+        sys.exit(130)  # as shells do after SIGINT
     if not well:
         sys.exit(1)

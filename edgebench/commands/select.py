@@ -39,7 +39,9 @@ Examples:
     "--scenario", type=click.Choice(timed()), default=LATENCY, show_default=True,
     help="Choose by what was measured in this scenario.",
 )  # fmt: skip
-@click.option("--batch", type=int, help="Only this batch size.  [default: 1; in other scenarios any]")
+@click.option(
+    "--batch", type=int, help="Only this batch size.  [default: 1 in the scenario latency, any in the others]"
+)
 @click.option("--model", metavar="NAME", help="Only this model.")
 @click.option(
     "--format", "form", type=click.Choice(["table", "markdown", "json"]),
@@ -54,9 +56,9 @@ def command(
 ) -> None:  # fmt: skip
     """Choose what to deploy under limits: the best that keeps all of them, what ties, and by how much the others miss.
 
-    A limit whose figure was not measured is unknown, and not kept. Only measured figures of one machine are ranked
-    together; emulated ones only where there are no others, and they are labelled. Exit code 1 if nothing is known to
-    fit; the nearest miss is named then.
+    A limit whose figure was not measured is unknown, and does not count as kept. Only measured figures of one machine
+    are ranked together; emulated ones only where there are no others, and they are labelled. Exit code 1 if nothing is
+    known to fit; then the nearest miss is named.
     """
     import sys
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _list(kind: Callable[[str], Any]) -> Callable[..., list[Any]]:
-    """A callback for options of several values, separated by commas."""
+    """A callback for an option that takes several values, separated by commas."""
 
     def parsed(ctx: click.Context, parameter: click.Parameter, text: str) -> list[Any]:
         from edgebench.errors import UsageError
@@ -29,18 +29,18 @@ def _list(kind: Callable[[str], Any]) -> Callable[..., list[Any]]:
         except ValueError:
             found = []
         if not found:
-            raise UsageError(f"{parameter.opts[0]} {text!r} is no list", f"for example {parameter.metavar}")
+            raise UsageError(f"{parameter.opts[0]} {text!r} is not a list", f"for example {parameter.metavar}")
         return list(dict.fromkeys(found))
 
     return parsed
 
 
 def _shared(*varied: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options of all studies: those of `edgebench train` but for what a study varies itself."""
+    """The options of all studies: those of `edgebench train`, except for what the study varies itself."""
 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
-            click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: FILE.png."),
+            click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it into FILE.png."),
             _options.config, _options.workspace, _options.as_json,
         ):  # fmt: skip
             function = option(function)
@@ -61,7 +61,7 @@ Examples:
   edgebench study batch-size --sizes 32,64,128"""
 )
 def command() -> None:
-    """Train several times and show what the epochs, the number of images or the batch size do.
+    """Train several times and show the effect of the epochs, the number of images or the batch size.
 
     A training whose checkpoint is in the workspace is not done again, and one that was killed goes on.
     """
@@ -75,13 +75,13 @@ Examples:
 )
 @click.option(
     "--reach", default="0.5,0.8,0.9,0.95", show_default=True, metavar="0.8,0.9", callback=_list(float),
-    help="Validation accuracies to wait for.",
+    help="Validation accuracies to reach.",
 )  # fmt: skip
 @_shared()
 def convergence(
     reach: list[float], models: list[str], plot: Path | None, workspace: Workspace, as_json: bool, **given: Any
 ) -> None:
-    """After how many epochs and seconds a given accuracy is reached."""
+    """Show after how many epochs and seconds each accuracy is reached."""
     _study("convergence", workspace, as_json, plot, models=models, reach=reach, settings=given)
 
 
@@ -95,13 +95,15 @@ Examples:
     "--subsets", default="0.1,0.3,full", show_default=True, metavar="5000,10000,full", callback=_list(str),
     help="What --subset of `edgebench train` takes, several separated by commas.",
 )  # fmt: skip
-@click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", callback=_list(int), help="One run each.")
+@click.option(
+    "--seeds", default="0,1,2", show_default=True, metavar="0,1,2", callback=_list(int), help="Seeds, one run each."
+)
 @_shared("subset", "seed")
 def samples(
     subsets: list[str], seeds: list[int], models: list[str], plot: Path | None, workspace: Workspace, as_json: bool,
     **given: Any,
 ) -> None:  # fmt: skip
-    """Test accuracy against the number of training images, over several seeds."""
+    """Show test accuracy against the number of training images, over several seeds."""
     _study("samples", workspace, as_json, plot, models=models, subsets=subsets, seeds=seeds, settings=given)
 
 
@@ -120,12 +122,12 @@ Examples:
 def batch_size(
     sizes: list[int], models: list[str], plot: Path | None, workspace: Workspace, as_json: bool, **given: Any
 ) -> None:
-    """Training speed and accuracy against the batch size, and which sizes fit into memory."""
+    """Show training speed and accuracy against the batch size, and which sizes fit into memory."""
     _study("batch-size", workspace, as_json, plot, models=models, sizes=sizes, settings=given)
 
 
 def _study(kind: StudyKind, workspace: Workspace, as_json: bool, plot: Path | None, **asked: Any) -> None:
-    """Do a study, and print or draw what came of it."""
+    """Do a study, and print or draw its outcome."""
     import sys
 
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""`edgebench sweep`: a plan, its matrix of cells, and one engine that does all of it."""
+"""`edgebench sweep`: reads a plan, has its whole matrix done, and shows the progress and how each cell ended."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LISTS = {
     "models": "What --model of `edgebench train` takes.  [default: mobilenetv3_small_050]",
     "subsets": "Labelled images: full, numbers or shares.  [default: full]",
-    "seeds": "A training for each.  [default: 0]",
-    "targets": "Formats to export to; checkpoint: none.  [default: onnx,openvino]",
+    "seeds": "Seeds, a training for each.  [default: 0]",
+    "targets": "Formats to export to; checkpoint: no export.  [default: onnx,openvino]",
     "precisions": "fp32, fp16, bf16, int8.  [default: fp32]",
     "runtimes": "What to measure on.  [default: each format's own]",
     "devices": "Device profiles.  [default: what this machine is]",
@@ -45,20 +45,22 @@ Examples:
 @click.argument("path", metavar="[PLAN.toml]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @_lists
 @click.option("--train", "train", multiple=True, metavar="KEY=VALUE", help="A setting of the trainings: epochs=20.")
-@click.option("--export", "export", multiple=True, metavar="KEY=VALUE", help="Of the exports: accuracy_drop=0.01.")
-@click.option("--run", "run", multiple=True, metavar="KEY=VALUE", help="Of the measurements: max_seconds=30.")
 @click.option(
-    "--evaluate/--no-evaluate", default=None, help="Judge each artifact on the whole test split.  [default: yes]"
+    "--export", "export", multiple=True, metavar="KEY=VALUE", help="A setting of the exports: accuracy_drop=0.01."
+)
+@click.option("--run", "run", multiple=True, metavar="KEY=VALUE", help="A setting of the measurements: max_seconds=30.")
+@click.option(
+    "--evaluate/--no-evaluate", default=None, help="Evaluate each artifact on the whole test split.  [default: yes]"
 )
 @click.option(
     "--parallel", type=click.IntRange(1), metavar="N",
-    help="Trainings and exports at once.  [default: one a GPU; without any, one a core as memory allows]",
+    help="How many trainings and exports at once.  [default: one a GPU; without a GPU, one a core, if memory allows]",
 )  # fmt: skip
 @click.option(
     "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
     help="Where steps are done: on this machine, or on the nodes of a Ray cluster.",
 )  # fmt: skip
-@click.option("--address", help="Of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
+@click.option("--address", help="Address of the Ray cluster.  [default: RAY_ADDRESS, or the one on this machine]")
 @click.option("--dry-run", is_flag=True, help="Show the steps and how long they may take; do nothing.")
 @_options.workspace
 @_options.as_json
@@ -75,8 +77,8 @@ def command(
     """Train, export, verify, evaluate and measure every combination of a matrix.
 
     Each cell is a measurement, with the steps that lead to it. What is done in the workspace is not done again; a sweep
-    that was killed goes on where it was. What fails stays in its cells, with the reason, and is tried again by the next
-    sweep. Trainings share the machine, a measurement has it to itself. Exit code 1 if a cell failed.
+    that was killed goes on where it was. A step that fails leaves its reason in its cells, and the next sweep tries it
+    again. Trainings share the machine, a measurement has it to itself. Exit code 1 if a cell failed.
     """
     from rich.console import Console
 
@@ -87,7 +89,7 @@ def command(
 
     made = plan.make(_told(path, given), str(path) if path else "the sweep")
     console = Console(stderr=True)
-    with console.status("looking at what the plan names"):
+    with console.status("looking up what the plan names"):
         ready = sweeping.prepare(made, workspace, engine=engine, address=address, parallel=parallel)
     for sentence in ready.notices:
         console.print(sentence, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
@@ -109,13 +111,13 @@ def command(
         go_on = "Interrupted: the same command goes on with it."
         click.echo(go_on if swept.interrupted else "next: edgebench report")
     if swept.interrupted:
-        sys.exit(130)  # as a shell tells of SIGINT
+        sys.exit(130)  # as shells do after SIGINT
     if swept.failed:
         sys.exit(1)
 
 
 def _told(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The plan's values, with those of the flags over them."""
+    """The values of the plan's file, overridden by those of the flags."""
     from edgebench.errors import UsageError
     from edgebench.sweeping import plan
 

@@ -1,4 +1,4 @@
-"""`edgebench train`: options to a TrainConfig, and the run's progress to the terminal."""
+"""`edgebench train`: makes a TrainConfig of the options, trains, and shows the progress."""
 
 from __future__ import annotations
 

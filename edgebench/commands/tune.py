@@ -43,7 +43,8 @@ Examples:
     RunOptions, only=("runtimes", "compute", "duration_s"),
     runtimes={"help": "Only this runtime; may be given several times.  [default: all that work here]"},
     duration_s={
-        "default": 3.0, "help": "Seconds of measuring in the last round; the first, of all settings, is a tenth of it."
+        "default": 3.0,
+        "help": "Seconds of measuring in the last round; the first, with all settings, takes a tenth of that.",
     },
 )  # fmt: skip
 @click.option("--no-export", is_flag=True, help="Consider only what is exported already.")
@@ -62,7 +63,7 @@ def command(
     in flight too.
 
     Exports what is missing, drops what loses too much accuracy, then measures every setting briefly and the better
-    ones for longer. The setting that is found is kept in the workspace, and `edgebench run --tuned` measures it.
+    ones for longer. The best setting is kept in the workspace, and `edgebench run --tuned` measures it.
     """
     from rich.console import Console
 

@@ -27,8 +27,8 @@ class TrainConfig:
     skip_broken: bool = option(False, "List the images that cannot be read and go on without them.")
     stream: bool = option(False, "Decode images as they are needed instead of once into a cache.")
 
-    pretrained: bool = option(False, "Begin with timm's pretrained weights, from the Hugging Face hub.")
-    init_weights: str | None = option(None, "Begin with the weights of this .safetensors file, but for the head.")
+    pretrained: bool = option(False, "Start from timm's pretrained weights, from the Hugging Face hub.")
+    init_weights: str | None = option(None, "Start from the weights in this .safetensors file, except the head's.")
     freeze: bool = option(False, "Train the head alone (a linear probe).")
 
     epochs: int = option(8, "Passes over the training images.", least=1)

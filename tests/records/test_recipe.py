@@ -45,7 +45,7 @@ def test_the_defaults_of_the_command_are_those_of_the_recipe() -> None:
     ("text", "says", "fix"),
     [
         ("batchsize = 3", "unknown setting 'batchsize'", "did you mean batch_size"),
-        ("epochs = [1, 2]", "epochs is no single value", "epochs = 20"),
+        ("epochs = [1, 2]", "epochs is not a single value", "epochs = 20"),
         ("epochs = ", "is not TOML", "one setting a line"),
         ("config = 'other.toml'", "unknown setting 'config'", ""),
     ],

@@ -76,9 +76,9 @@ def test_convergence_tells_epochs_and_seconds(study) -> None:
     ("arguments", "says"),
     [
         (("samples", "--plot", "s.jpg"), "is no PNG"),
-        (("samples", "--seeds", "one"), "--seeds 'one' is no list"),
+        (("samples", "--seeds", "one"), "--seeds 'one' is not a list"),
         (("samples", "--seeds", "-1"), "--seed is -1"),
-        (("samples", "--subsets", ","), "is no list"),
+        (("samples", "--subsets", ","), "is not a list"),
         (("samples", "--subsets", "100,9999999"), "9999999"),
         (("convergence", "--reach", "95"), "--reach holds 95"),
         (("batch-size", "--sizes", "64,1"), "--batch-size is 1"),
