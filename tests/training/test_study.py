@@ -144,5 +144,5 @@ def test_what_a_report_of_trainings_cannot_do_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(EdgebenchError, match="no such checkpoint"):
         cli(["report", "--trainings", "--workspace", str(tmp_path)], standalone_mode=False)
-    with pytest.raises(EdgebenchError, match="--device is about measurements"):
+    with pytest.raises(EdgebenchError, match="trainings have no --device"):
         cli(["report", "--trainings", "--device", "desk", "--workspace", str(tmp_path)], standalone_mode=False)
