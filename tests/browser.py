@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from conftest import lacking
+from conftest import eventually, lacking
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WAIT_S = 120  # for one answer, on a machine that has much else to do
@@ -100,12 +99,9 @@ class Browser:
         self.requests.clear()
         self.errors.clear()
         self.send("Page.navigate", url=path.as_uri())
-        for _ in range(1000):
-            # evaluating works without scripts too: it is ours, not the page's
-            if self.js("document.readyState") == "complete" and self.js("location.href").startswith(path.as_uri()):
-                return
-            time.sleep(0.02)
-        pytest.fail("the page did not load")
+        # evaluating works without scripts too: it is ours, not the page's
+        there = f"document.readyState === 'complete' && location.href.startsWith({json.dumps(path.as_uri())})"
+        assert eventually(lambda: self.js(there)), "the page did not load"
 
     def js(self, expression: str) -> Any:
         """The value of an expression in the page."""
