@@ -1,1 +1,1 @@
-"""One job in, one result out: processes, launches, the timed loop, and whether the answers are right."""
+"""One job in, one result out: worker processes, launches, the timed loop, and the check of the answers."""

@@ -1,4 +1,4 @@
-"""Two workers alive at once, measured in short bursts that alternate, so that the machine's moods hit both alike."""
+"""Two workers that run in alternating short bursts, so that changes in the machine's speed affect both alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
+from multiprocessing.connection import Connection  # only its frames of bytes are used; nothing is ever unpickled
 from pathlib import Path
 
 from edgebench.errors import EdgebenchError
@@ -21,18 +21,18 @@ from edgebench.records.jobs import Job
 from edgebench.results import stats
 from edgebench.specs import Artifact, Effective
 
-BURST_NS = 10_000_000  # short beside the moods of a machine, long beside the switch between the two
-FEWEST = 3  # bursts of each side in a launch, however slow the model
+BURST_NS = 10_000_000  # short beside the machine's changes of speed, long beside the switch between the two
+FEWEST = 3  # bursts of each side per launch, however slow the model
 START_LIMIT_S = 120.0
 BURST_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One of the two: how to start its process, which answers on the file descriptor that ends its arguments.
+    """How to start the process of one side. The file descriptor it answers on is appended to the arguments.
 
-    The protocol, in frames of bytes: the process says what it is once it is ready and warm (JSON); then each frame
-    "n" makes it run n inferences, the first quarter of them (one at least) untimed, and answer with the nanoseconds of
+    The protocol, in frames of bytes: once ready and warm, the process describes itself (JSON). Then each frame "n"
+    makes it run n inferences. The first quarter of them (at least one) is untimed; it answers with the nanoseconds of
     the others (int64).
     """
 
@@ -53,10 +53,10 @@ def contestant(
 
 
 class Worker:
-    """A contestant's process, seen from the side that holds the watch.
+    """A contestant's process, seen from the side that measures.
 
-    While it is not its turn it is stopped (SIGSTOP): the threads of ONNX Runtime and OpenVINO spin on after an
-    inference, and two of them on a core of the other side's cost that a whole time slice, twice its inference.
+    It is stopped (SIGSTOP) while the other side runs: the threads of ONNX Runtime and OpenVINO keep spinning after an
+    inference. Two of them on a core that the other side needs cost it a whole time slice, twice its inference.
     """
 
     def __init__(self, contestant: Contestant) -> None:
@@ -70,7 +70,7 @@ class Worker:
         self._connection = Connection(ours.detach())
 
     def ready(self) -> Effective | None:
-        """Wait until it is warm. Returns what it runs, None for a rival that does not tell."""
+        """Wait until it is warm. Returns what it runs; None for a rival that does not report it."""
         told = json.loads(self._receive(START_LIMIT_S))
         if "error" in told:
             raise EdgebenchError(f"{self.name}: {told['error']}", told.get("fix", ""))
@@ -78,7 +78,7 @@ class Worker:
         return jsonio.decode(Effective, told["effective"], self.name) if "effective" in told else None
 
     def burst(self, count: int) -> array[int]:
-        """Run `count` inferences; the times of all but the first quarter, which warms the caches, in nanoseconds."""
+        """Run `count` inferences. Returns the times in ns of all but the first quarter, which warms the caches."""
         self._child.signal(signal.SIGCONT)
         self._connection.send_bytes(str(count).encode())
         samples = array("q")
@@ -93,7 +93,7 @@ class Worker:
 
     def _receive(self, limit_s: float) -> bytes:
         if not self._connection.poll(limit_s):
-            raise EdgebenchError(f"{self.name} did not answer within {limit_s:g} s", "a smaller model or batch")
+            raise EdgebenchError(f"{self.name} did not answer within {limit_s:g} s", "use a smaller model or batch")
         try:
             return self._connection.recv_bytes()
         except (EOFError, OSError):
@@ -102,7 +102,7 @@ class Worker:
 
 @contextlib.contextmanager
 def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
-    """The two, alive and warm; they load at the same time and never run at the same time after that."""
+    """Both, alive and warm. They load at the same time and never run at the same time after that."""
     with contextlib.ExitStack() as stack:
         workers = []
         for contestant in (one, other):
@@ -116,8 +116,8 @@ def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
 
 @contextlib.contextmanager
 def _interrupted_after() -> Iterator[None]:
-    """Ctrl-C waits until what is inside is done: between a process and our knowledge of it, it would be left alone."""
-    if threading.current_thread() is not threading.main_thread():  # where no Ctrl-C arrives
+    """Hold back Ctrl-C until the block ends: it must not come between starting a process and recording it."""
+    if threading.current_thread() is not threading.main_thread():  # Ctrl-C arrives in the main thread only
         yield
         return
     came: list[int] = []
@@ -131,7 +131,7 @@ def _interrupted_after() -> Iterator[None]:
 
 
 def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[list[int], list[int]]:
-    """Bursts by turns, the order swapped each time, until `until` says so: the medians of base's and of new's."""
+    """Run bursts in turn, swapping the order each time, until `until()`. Returns the medians of base and of new."""
     counts = [_count(worker) for worker in (base, new)]
     medians: tuple[list[int], list[int]] = ([], [])
     while len(medians[0]) < FEWEST or not until():
@@ -141,8 +141,8 @@ def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[
 
 
 def _count(worker: Worker) -> int:
-    """How many inferences make a burst: two at least, one that warms the caches and one that is timed."""
-    fastest = min(worker.burst(4))  # not the typical one: beside other programs that would make bursts of two or three
+    """How many inferences make a burst: at least two, one that warms the caches and one that is timed."""
+    fastest = min(worker.burst(4))  # the median, taken beside other programs, would make bursts of two or three
     if fastest < BURST_NS / 16:
         fastest = min(worker.burst(32))
     return max(2, round(BURST_NS / max(1, fastest)))

@@ -1,4 +1,4 @@
-"""Accuracy and parity from logits: are an artifact's answers torch's answers?"""
+"""Accuracy and parity from logits: does an artifact give the same answers as torch?"""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gate:
-    """How far an artifact's logits may be from torch's: the largest relative error, the least mean cosine over the
-    images, and the least share of images for which both put the same class first."""
+    """How far an artifact's logits may be from torch's: the largest relative error, the lowest mean cosine over the
+    images, and the lowest share of images for which both put the same class first."""
 
     relative_error: float
     cosine: float
@@ -34,12 +34,13 @@ class Gate:
 
 
 # fp32 against fp32 differs by rounding alone, about 1e-6 on every backbone we tried; 1e-3 leaves room for fused kernels
-# and still sees a swapped channel or a wrong mean. fp16 keeps 11 bits, so that errors of some ten roundings are a few
-# thousandths. bf16 keeps 8: five backbones erred by 0.001 to 0.004 of the largest logit on a CPU that computes in it,
-# but MobileNetV3-Large, trained on digits, by 0.16 at a cosine of 0.9985, and agreed on every image. int8 moves single
-# logits by the largest and more at equal accuracy (1.2 of it on digits where 97 % agreed: one clipped image is enough):
-# on CIFAR-10 MobileNetV3's kept a cosine of 0.987 and agreed in 93 %, EfficientNet-Lite0's 0.93 and 83 %, while swapped
-# channels gave 0.56 and 43 %, 0.73 and 64 %. What int8 costs in accuracy, `evaluate` and --accuracy-drop tell.
+# and still catches a swapped channel or a wrong mean. fp16 keeps 11 bits, so errors of about ten roundings are a few
+# thousandths. bf16 keeps 8: on a CPU that computes in it, five backbones erred by 0.001 to 0.004 of the largest logit,
+# but MobileNetV3-Large, trained on digits, by 0.16 at a cosine of 0.9985; it agreed on every image. int8 moves single
+# logits by as much as the largest logit and more at equal accuracy (by 1.2 of it on digits, where 97 % agreed: one
+# clipped image is enough). On CIFAR-10, MobileNetV3 kept a cosine of 0.987 and agreed on 93 %, EfficientNet-Lite0 0.93
+# and 83 %; swapped channels gave 0.56 and 43 %, 0.73 and 64 %. `evaluate` and --accuracy-drop show what int8 costs in
+# accuracy.
 GATES = {
     "fp32": Gate(1e-3, 0.99999, 1.0),
     "fp16": Gate(2e-2, 0.9999, 0.98),
@@ -49,7 +50,7 @@ GATES = {
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Share of images, in [0, 1], whose largest logit is the label's. logits (n, classes), labels (n,)."""
+    """The share of images, in [0, 1], whose largest logit is that of the label. logits (n, classes), labels (n,)."""
     return float((logits.argmax(axis=1) == labels).mean())
 
 
@@ -73,7 +74,7 @@ def torch_logits(
 
 
 def run_batches(session: Session, artifact: Artifact, images: np.ndarray, batch: int) -> np.ndarray:
-    """The session's logits (n, classes) for uint8 images (n, h, w, 3), `batch` at a time; the rest is filled up."""
+    """The session's logits (n, classes) for uint8 images (n, h, w, 3), `batch` at a time; the last one is filled up."""
     (input_spec,), output = artifact.inputs, artifact.outputs[0].name
     logits = []
     for start in range(0, len(images), batch):
@@ -87,15 +88,15 @@ def check_parity(session: Session, artifact: Artifact, reference: Reference, bat
     """Compare a session with torch on the reference images, at each of the batch sizes.
 
     relative_error is max |a − b| / max |b| over all logits: absolute errors say nothing, since untrained networks put
-    out logits of 1e6. An image disagrees when the class that the session puts first has, in torch's logits, less than
-    the best by more than the tolerance explains: a tie between two classes is no disagreement.
+    out logits of 1e6. An image disagrees when torch's logit of the class that the session puts first is below torch's
+    best by more than the tolerance explains. A tie between two classes is no disagreement.
     """
     gate = GATES[artifact.precision]
     tolerance = gate.relative_error
     expected = reference.logits
     scale = float(np.abs(expected).max()) or 1.0
     worst, disagreeing, non_finite, correct, cosines = 0.0, 0, 0, 0, []
-    # A tie between two classes is no disagreement where rounding decides it; what int8 and bf16 may decide is more.
+    # A tie that rounding decides is no disagreement. The tolerances of int8 and bf16 allow more than that, so cap them.
     tie = 2 * min(tolerance, 0.02) * scale
     rows = np.arange(len(expected))
     for batch in batches:
@@ -137,7 +138,7 @@ def check_parity(session: Session, artifact: Artifact, reference: Reference, bat
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """The mean over the rows of the cosine between them; 1 where both are zero."""
+    """The mean over the rows of their cosine; 1 for a row that is zero in both."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     product, lengths = (a * b).sum(axis=1), np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return float(np.where(lengths > 0, product / np.maximum(lengths, 1e-300), (a == b).all(axis=1)).mean())
@@ -154,7 +155,7 @@ def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Ca
                 raise VerificationFailed(f"its answer is {logits.shape}, not (images, {len(names)} classes)")
             non_finite += int((~np.isfinite(logits)).sum())
             first.append(logits.argmax(axis=1))
-            if len(first) == 1:  # an accuracy that is another one next time is worth knowing of
+            if len(first) == 1:  # a second run shows whether the accuracy can be repeated
                 changed = int((run_batches(session, artifact, images, batch).argmax(axis=1) != first[0]).sum())
             tell(f"{sum(map(len, first))}/{len(test.labels)}")
         answers, labels = np.concatenate(first), test.labels
@@ -176,13 +177,15 @@ def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Ca
 
 
 def explain(parity: Parity) -> str:
-    """One line on how far an artifact's answers are from torch's."""
+    """One sentence on how far an artifact's answers are from torch's."""
     if parity.non_finite:
         return f"{parity.non_finite} of its logits are NaN or infinite"
     if parity.relative_error is None:
-        return "its outputs do not have the shape of torch's"
+        return "its outputs have another shape than torch's"
+    *others, last = map(str, parity.batches)
+    batches = f"{', '.join(others)} and {last}" if others else last
     return (
         f"relative error {parity.relative_error:.2g} (bound {parity.tolerance:g}), cosine {parity.cosine:.5f} (bound "
         f"{parity.cosine_bound:g}), top-1 agreement {parity.top1_agreement:.1%} (bound {parity.agreement_bound:.0%}) "
-        f"on {parity.images} held-out images at batch {' and '.join(map(str, parity.batches))}"
+        f"on {parity.images} held-out images at batch {batches}"
     )

@@ -1,4 +1,4 @@
-"""Examines every adapter on this machine: does it load, what can it do, and if not, what is the fix?"""
+"""Examines every adapter on this machine: does it load, what can it do, and how can it be fixed if not?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgebench.protocols import Exporter
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found about one adapter. `detail` is a line for a person; `fix` is empty where nothing is wrong."""
+    """The finding on one adapter. `detail` is a sentence for people; `fix` is empty if nothing is wrong."""
 
     kind: str
     name: str
@@ -26,7 +26,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """One finding for each registered runtime, exporter, meter and scenario. Never raises for what an adapter does."""
+    """One finding for each registered runtime, exporter, meter and scenario. Never raises, whatever an adapter does."""
     return _runtimes() + _exporters() + _meters() + _scenarios()
 
 
@@ -80,7 +80,7 @@ def _meters() -> list[Finding]:
         stated = registry.facts("meters", name)
         try:
             with closing(power.make_meter(name, here)) as meter:
-                detail = f"tells the draw of the {meter.scope}, which has the {' and '.join(stated.sees)} in it"
+                detail = f"measures the {meter.scope}, which includes the {' and '.join(stated.sees)}"
             found.append(Finding(kind="meter", name=name, works=True, detail=detail))
         except EdgebenchError as error:
             made_for = f" (it is for {stated.machines})" if stated.machines else ""
@@ -103,7 +103,7 @@ def _scenarios() -> list[Finding]:
 
 
 def _precisions(exporter: Exporter) -> str:
-    """What it makes here, and what it lacks for the rest."""
+    """The precisions it can make here, and what it lacks for the others."""
     told = []
     for precision in exporter.accepts:
         try:
@@ -115,6 +115,6 @@ def _precisions(exporter: Exporter) -> str:
 
 
 def can_measure(findings: Sequence[Finding]) -> bool:
-    """Does at least one runtime that really measures work?"""
+    """Whether at least one runtime works that really measures."""
     stated = registry.all_facts("runtimes")
     return any(f.kind == "runtime" and f.works and not stated[f.name].only_by_name for f in findings)

@@ -1,4 +1,4 @@
-"""Repeats a measurement in fresh processes until its median is known well enough, or the time is up."""
+"""Repeats a measurement in fresh processes until its median is known well enough or the time is up."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def repeat(
     on_launch: Callable[[Result], None] = lambda result: None,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Result:
-    """Make launches of `job` until `policy` is content. The first one verifies the answers.
+    """Make launches of `job` until `policy` has enough. The first one verifies the answers.
 
-    After each launch `on_launch` gets the result so far, marked `interrupted`, so that it can be kept: it is what
-    remains if there is no more. Ctrl-C returns it. A launch that fails ends the measurement, and its status is the
-    result's.
+    After each launch `on_launch` gets the result so far, marked `interrupted`, so that it can be saved in case nothing
+    follows. Ctrl-C returns the result so far. A launch that fails ends the measurement, and the result takes its
+    status.
     """
     began = time.monotonic()
     result: Result | None = None
@@ -86,7 +86,7 @@ def _with_figures(result: Result) -> Result:
 
 
 def _collected(result: Result) -> tuple[Notice, ...]:
-    """One notice of each kind, the last one seen, and in how many of the launches it was."""
+    """One notice of each kind, the last one seen, with the number of launches that had it."""
     by_code: dict[str, list[Notice]] = {}
     for launch in result.launches:
         for notice in launch.notices:

@@ -1,4 +1,4 @@
-"""The one timed loop, and the three ways to drive it. Nobody else in edgebench reads the clock around an inference."""
+"""The one timed loop, and the three ways to drive it. Nothing else in edgebench times an inference."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Clock = Callable[[], int]
 Request = dict[str, Any]
 Run = Callable[[Request], Any]
 
-SPIN_NS = 500_000  # a sleep may end this much late, so the last of a wait is spent looking at the clock
-MIN_REQUESTS_A_LANE = 10  # else the idle end of one lane, while another finishes, would tell in the throughput
+SPIN_NS = 500_000  # a sleep may end this much late, so the last part of a wait polls the clock
+MIN_REQUESTS_A_LANE = 10  # otherwise the idle time at a lane's end would lower the throughput
 
 
 def one_at_a_time(
@@ -32,9 +32,9 @@ def one_at_a_time(
 ) -> Samples:
     """Time one request after another, from the call of `run` to its return.
 
-    `inputs` are prepared requests, taken in rotation. After `warmup_s` of warm-up the loop goes on for `duration_s` or
-    `max_iterations`, whichever ends first, but makes at least one request. Garbage collection is off meanwhile; every
-    sample is kept, the warm-up apart. `device_time_ns` tells, after a request, how long its computing alone took.
+    `inputs` are prepared requests, used in rotation. After `warmup_s` of warm-up the loop runs for `duration_s` or
+    `max_iterations`, whichever ends first, and makes at least one request. Garbage collection is off during the loop.
+    Every sample is kept, those of the warm-up apart. `device_time_ns` returns how long the last request computed.
     """
     with collection_off():
         warmup, _, _ = loop(run, inputs, warmup_s, max_iterations, clock_ns=clock_ns)
@@ -77,7 +77,7 @@ def loop(
 def many_at_once(
     lanes: Sequence[Run], inputs: Sequence[Request], *, warmup_s: float, duration_s: float, max_iterations: int
 ) -> Samples:
-    """Keep one request in flight in each of `lanes`, a thread each: for throughput. Latency includes the crowding."""
+    """Keep one request in flight in each of `lanes`, one thread each, for throughput. Latency includes waiting."""
     warmed = threading.Barrier(len(lanes))
     outcomes: list[tuple[array[int], array[int], int, int]] = []
     errors: list[BaseException] = []
@@ -120,9 +120,10 @@ def on_schedule(
     clock_ns: Clock = time.perf_counter_ns,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Samples:
-    """Send `frames` requests at `rate_hz`, whether or not the last one is done; latency counts from the scheduled time.
+    """Send `frames` requests at `rate_hz`, even if the last one is not done; latency counts from the scheduled time.
 
-    One request runs at a time, so a slow one makes the next ones late, and that shows (no coordinated omission).
+    One request runs at a time, so a slow one delays the next ones, and their latencies show it (no coordinated
+    omission).
     """
     latency, late = array("q", bytes(8 * frames)), array("q", bytes(8 * frames))
     with collection_off():
@@ -148,7 +149,7 @@ def on_schedule(
 
 @contextlib.contextmanager
 def collection_off() -> Iterator[None]:
-    """No garbage collection inside the loop; what there is to collect is collected before."""
+    """Garbage is collected before the block, and not inside it."""
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""What the user may ask of a run."""
+"""The options of a run, as the user gives them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from edgebench.records.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Conditions):
-    """The conditions that are asked for, and on what, how often and with which meter to measure.
+    """The conditions of a run, and what to measure, how often and with which meter.
 
-    `rate_hz`, `deadline_ms`, `minutes` and what is in `own` are options of single scenarios, which say what they mean.
+    `rate_hz`, `deadline_ms`, `minutes` and those in `own` are options of single scenarios, which define them.
     """
 
     runtimes: tuple[str, ...] = option(
@@ -34,7 +34,7 @@ class RunOptions(Conditions):
     power: PowerOptions = field(default_factory=PowerOptions)
 
     def check(self) -> None:
-        """Raise UsageError for what cannot be run."""
+        """Raise UsageError for options that cannot be run."""
         options.check(self)
         if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
             raise UsageError(f"--warmup is {self.warmup_s:g}", "give a number of seconds, 0 for none")
@@ -48,7 +48,7 @@ class RunOptions(Conditions):
         self.policy.check()
         self.power.check()
         if self.runtime_options and len(self.runtimes) != 1:
-            raise UsageError("--runtime-option is meant for one runtime", "say which: --runtime NAME")
+            raise UsageError("--runtime-option needs exactly one runtime", "name it: --runtime NAME")
         if scenario.check:
             scenario.check(self, own)
         if self.time_limit_s is not None and self.time_limit_s <= self.measured_s:
@@ -59,14 +59,14 @@ class RunOptions(Conditions):
 
     @property
     def measured_s(self) -> float:
-        """Seconds that one process measures for, warm-up included."""
+        """How long one process measures, warm-up included, in seconds."""
         return self.warmup_s + scenario_registry.settled(self).get("duration_s", self.duration_s)
 
 
 def asked(given: Mapping[str, Any], base: RunOptions | None = None) -> RunOptions:
-    """The options from their values by key, as flags, arguments and TOML name them; the others as in `base`.
+    """The options from their values by key, as flags, arguments and TOML name them; the rest as in `base`.
 
-    Raises UsageError for a key that no option has, of no scenario.
+    Raises UsageError for a key that is not an option of any scenario.
     """
     known, base = keys(), base or RunOptions()
     for key in given:
@@ -78,13 +78,13 @@ def asked(given: Mapping[str, Any], base: RunOptions | None = None) -> RunOption
 
 
 def keys() -> dict[str, Any]:
-    """By key, the type of each option of a run, those of single scenarios among them."""
+    """The type of each option of a run, by key, including those of single scenarios."""
     own = {each.key: each.kind for each, _ in scenario_registry.own_options()}
     return own | options.keys(RunOptions)
 
 
 def documented(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that takes the options of a run as arguments, with a line on each in its documentation."""
+    """A function that takes the options of a run as arguments; a line on each is added to its docstring."""
     shared = [f"{each.key}: {each.help}" for each in options.options_of(RunOptions) if each.key != "runtimes"]
     own = [f"{each.key} ({', '.join(names)}): {each.help}" for each, names in scenario_registry.own_options()]
     lines = "".join(f"\n        {line}" for line in (*shared, *own))

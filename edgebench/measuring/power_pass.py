@@ -1,4 +1,4 @@
-"""The power pass: the loop of a scenario once more, under a meter, apart from the launches that are timed."""
+"""The power pass: repeats the loop of a scenario under a meter, apart from the launches that are timed."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from edgebench.records.notices import DISTURBING_POWER, Notice, notice
 from edgebench.records.result import Result, Samples
 
 IDLE_S = 5.0
-LONGEST_S = 240.0  # a window is made longer for a slow meter, but not beyond this
+LONGEST_S = 240.0  # a slow meter gets a longer window, up to this
 MOST_REQUESTS_A_SECOND = 50_000
-DISAGREE = 0.10  # between an energy counter and the power beside it
-BUSY = 0.10  # of all cores; an idle machine's is below
+DISAGREE = 0.10  # between an energy counter and the power read beside it
+BUSY = 0.10  # share of all cores; an idle machine uses less
 
 
 @dataclass(frozen=True)
 class PowerPass:
-    """What a run does about power, by these options on this device. `root` is that of the files that meters read."""
+    """The power measurement of a run with these options on this device. Meters read files below `root`."""
 
     options: PowerOptions
     profile: Profile
     root: Path = ROOT
 
     def check(self, compute: str) -> None:
-        """Raise Unsupported if the user named a meter and it does not work here, before anything is measured."""
+        """Raise Unsupported before anything is measured if the meter that the user named does not work here."""
         if self.options.meter not in ("auto", "none"):
             open_meter(self.options.meter, self._place, compute).close()
 
@@ -48,9 +48,9 @@ class PowerPass:
         return Place(self.profile, self.root, self.options.watts)
 
     def measure(self, result: Result, on_phase: Callable[[str], None] = lambda phase: None) -> Result:
-        """Run the job of a finished result again under the meter, and add the energy and what makes it doubtful.
+        """Run the job of a finished result again under the meter; add the energy and notices of what makes it doubtful.
 
-        Never raises for what the meter or the worker does: what is not to be had is None, with the reason.
+        Never raises for what the meter or the worker does: a figure that cannot be measured is None, with the reason.
         """
         job = result.job
         sampler = self._open(job)
@@ -67,13 +67,13 @@ class PowerPass:
             if samples:
                 sampler.wait_past(samples.began_ns + samples.wall_ns)
         if one.status != "ok" or samples is None:
-            reason = f"the launch for it is {one.status}: {one.message}"
+            reason = f"its launch ended as {one.status}: {one.message}"
             return replace(result, energy=_nothing(sampler, "failed", reason))
         return _with_energy(result, sampler, idle, busy, samples, one.launches[0].notices)
 
     def beside(self, job: Job, measure: Callable[[], Result], on_phase: Callable[[str], None]) -> Result:
-        """Make a measurement of minutes under the meter, since it would be the same once more: the energy of it all,
-        and the power of each of its windows."""
+        """Make a measurement of minutes under the meter, since a second pass would only repeat it. Adds the energy of
+        the whole and the power of each window."""
         sampler = self._open(job)
         if isinstance(sampler, Energy):
             return replace(measure(), energy=sampler)
@@ -94,11 +94,11 @@ class PowerPass:
         return _with_energy(result, sampler, idle, busy, samples, ())
 
     def _open(self, job: Job) -> Sampler | Energy:
-        """A sampler on a meter, or why there is none."""
+        """A sampler on a meter, or an `Energy` with the reason why there is none."""
         if self.options.meter == "none":
             return Energy(missing="off", reason="not asked for: --power none")
         if job.evidence != "measured":
-            return Energy(missing="emulated", reason=f"this machine is no {job.device}: its power says nothing")
+            return Energy(missing="emulated", reason=f"this machine is not a {job.device}: no power measured")
         scenario = scenario_registry.load(job.scenario)
         if scenario.power == "none":
             return Energy(missing="scenario", reason=scenario.no_power)
@@ -110,8 +110,8 @@ class PowerPass:
 
 
 def _watch_idle(sampler: Sampler) -> tuple[Window, float]:
-    """The machine before the model: the window, and what share of its cores something else used meanwhile."""
-    sampler.wait_past(0)  # a tool takes a moment until its first line
+    """The idle window before the model runs, and the share of the cores that other programs used in it."""
+    sampler.wait_past(0)  # a tool takes a moment to print its first line
     psutil.cpu_percent()
     began_ns = time.perf_counter_ns()
     sampler.wait(IDLE_S)
@@ -119,7 +119,7 @@ def _watch_idle(sampler: Sampler) -> tuple[Window, float]:
 
 
 def _longer(job: Job, sampler: Sampler, idle: Window, seconds: float) -> Job:
-    """The job of the power pass: as long as is asked for, or as so many updates take at the pace of this meter."""
+    """The job of the power pass: as long as asked for, or as long as this meter needs for enough updates."""
     new = updates(sampler.samples, idle, sampler.meter.streams)
     pace_s = idle.seconds / new if new else 0.0
     seconds = max(seconds, MIN_WINDOW_S, min(LONGEST_S, pace_s * MIN_UPDATES * 1.1))
@@ -138,14 +138,14 @@ def _with_energy(
 ) -> Result:
     window, count = _window(result.job, samples)
     energy = judge(sampler.meter, sampler.samples, window, idle=idle, count=count, images=count * result.job.batch)
-    if energy.missing and sampler.error:  # a meter that ended when the window was over has told enough
+    if energy.missing and sampler.error:  # a meter that stopped after the window has told enough
         energy = replace(energy, missing="failed", reason=sampler.error.message)
     notices = [*doubts(energy, busy), *_disturbed(seen)] if energy.missing is None else []
     return replace(result, energy=energy, notices=(*result.notices, *notices))
 
 
 def _window(job: Job, samples: Samples) -> tuple[Window, int]:
-    """The timed loop, or what the scenario says is to be counted of it, and the requests in it."""
+    """The timed loop, or the part of it that the scenario counts, and the number of requests in it."""
     length_ns, count = samples.wall_ns, len(samples.latency_ns)
     if counted := scenario_registry.load(job.scenario).power_window:
         length_ns, count = counted(job, samples)
@@ -165,7 +165,7 @@ def _nothing(sampler: Sampler, missing: str, reason: str) -> Energy:
 
 
 def doubts(energy: Energy, busy: float) -> list[Notice]:
-    """What makes a figure of energy doubtful. `busy`: the share of all cores that was used before the model was."""
+    """Notices of what makes an energy figure doubtful. `busy`: the share of all cores in use before the model ran."""
     found = []
     if energy.counter_gap is not None and energy.counter_gap > DISAGREE:
         found.append(notice("power_disagrees", meter=energy.source, gap=energy.counter_gap))
@@ -187,7 +187,7 @@ def _disturbed(seen: Sequence[Notice]) -> list[Notice]:
 
 
 def _spans(windows: Sequence, samples: Samples) -> list[Window]:
-    """The stretches of a sustained run, each until the next one starts."""
+    """The windows of a sustained run, each until the next one starts."""
     starts = [samples.began_ns + round(window.start_s * 1e9) for window in windows]
     ends = [*starts[1:], samples.began_ns + samples.wall_ns]
     return [Window(start, end) for start, end in zip(starts, ends, strict=True)]

@@ -1,4 +1,4 @@
-"""Runs jobs in worker processes on this machine: time limit, memory limit, and every kind of end accounted for."""
+"""Runs jobs in worker processes on this machine, with a time and a memory limit, and explains however they end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_job(
     job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Result:  # fmt: skip
-    """Run a job once, in a worker of its own. Never raises for what the worker does: each way to fail is a status.
+    """Run a job once, in a worker of its own. Never raises for what the worker does: each kind of failure is a status.
 
     `images` is the file of the test set, for the scenario "evaluate".
     """
@@ -40,7 +40,7 @@ def run_job(
         )
         try:
             result = jsonio.read(Result, result_file)
-            # A worker that wrote its result and then died in a library's clean-up has still measured.
+            # A worker that wrote its result and then crashed in a library's clean-up has still measured.
             return replace(result, artifact=artifact, log_tail=result.log_tail or ending.log)
         except BadFile as error:
             status, message = _classify(ending, job, error)
@@ -69,7 +69,7 @@ def _classify(ending: Ending, job: Job, error: BadFile) -> tuple[Status, str]:
 
 
 def probe_all(names: list[str] | None = None) -> list[Probe]:
-    """Ask runtimes what they can do here, each in a process of its own: a crashing library takes nothing with it."""
+    """Ask runtimes what they can do here, each in a process of its own, which a crashing library may take down."""
     with ThreadPoolExecutor(max_workers=4) as pool:
         return list(pool.map(_probe, registry.names("runtimes") if names is None else names))
 
@@ -86,6 +86,6 @@ def _probe(name: str) -> Probe:
 
 
 def _start_worker(arguments: list[str], threads: int | None) -> Child:
-    # Read by OpenMP before any adapter has a say.
+    # OpenMP reads it before any adapter can set it.
     environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
     return Child([sys.executable, "-m", "edgebench.measuring.worker", *arguments], environment=environment)

@@ -1,4 +1,4 @@
-"""Which measurements to make of which artifacts on this device, and making them one after another."""
+"""Decides which artifacts to measure on which runtimes of this device, and measures them one after another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edgebench.specs import Artifact, Probe
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A job, the artifact that it is about, and the device that it is for."""
+    """A job with the artifact that it measures and the device that it is for."""
 
     job: Job
     artifact: Artifact
@@ -35,10 +35,10 @@ class Planned:
 
 
 def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, options: RunOptions) -> list[Planned]:
-    """Every artifact on every runtime that can open it here; on the runtimes that are named, if any are.
+    """Plan every artifact on every runtime that can open it here, or on those of the named runtimes that can.
 
-    A named runtime that does not work here is planned all the same, so that what is wrong with it is on record as a
-    result. Raises EdgebenchError if there is nothing to measure.
+    A named runtime that does not work here is planned as well, so that a result records what is wrong. Raises
+    EdgebenchError if there is nothing to measure.
     """
     options.check()
     named = [registry.canonical("runtimes", name) for name in options.runtimes]
@@ -49,7 +49,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
         raise UsageError(f"an emulated {profile.name} runs on {placement.compute}, not on {compute}", "drop --compute")
     cores = placement.cores or available_cores()
     threads = options.threads or min(cores, psutil.cpu_count(logical=False) or cores)
-    if threads > (most := max(cores, psutil.cpu_count() or cores)):  # thousands of them would not even start in time
+    if threads > (most := max(cores, psutil.cpu_count() or cores)):  # thousands of threads would not even start in time
         raise UsageError(f"--threads is {threads}, this machine has {most} cores", f"give at most {most}")
     physical_mib = psutil.virtual_memory().total // 2**20
     limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
@@ -86,7 +86,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
 
 
 def _opens(probe: Probe, artifact: Artifact) -> bool:
-    return bool(probe.error) or artifact.format in probe.accepts  # what does not load cannot tell what it would open
+    return bool(probe.error) or artifact.format in probe.accepts  # what does not load cannot say what it opens
 
 
 def _works(probe: Probe, compute: str) -> bool:
@@ -111,9 +111,9 @@ def run(
 ) -> Iterator[tuple[Result, Path]]:
     """Make the measurements one by one. Each result is on disk, in `folder`, before the next one starts.
 
-    So is a result in the making, after each of its launches: cut short, it remains with what it has, and says so. A
-    result that is ok is on disk before the power pass over it, too.
-    `around` is entered once the machine is ours, and left before it is given away.
+    A result is also saved after each of its launches: one that is cut short keeps what it has, and is marked. A result
+    that is ok is saved before its power pass. `around` is entered once this process has the machine to itself, and left
+    before it is released.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -158,7 +158,7 @@ def evaluate(
     item: Planned, images: Path, folder: Path, *,
     on_phase: Callable[[str], None] = lambda phase: None, on_wait: Callable[[], None] = lambda: None,
 ) -> Result:  # fmt: skip
-    """Judge an artifact on the test set in the file `images` (testset.py); the result is saved in `folder`."""
+    """Evaluate an artifact on the test set in the file `images` (testset.py); the result is saved in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with locks.device_to_ourselves(on_wait):
         result = process.run_job(item.job, item.artifact, images=images.resolve(), on_phase=on_phase)

@@ -1,4 +1,4 @@
-"""Searches batch × requests in flight for the most images a second."""
+"""Searches the batch size and the requests in flight for the highest throughput."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebench.results import stats
 from edgebench.specs import Artifact
 
 MAX_BATCH = 64
-WORTH = 1.02  # a step that gains less than this is noise
+WORTH = 1.02  # a smaller gain is noise
 PROBE_S = 1.0
 
 
@@ -25,10 +25,11 @@ def most_throughput(
     streams: int | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> tuple[Job, tuple[SearchPoint, ...]]:
-    """`job` at the best point found, and all points tried. A `batch` or `streams` that is given is not searched.
+    """Returns `job` at the best point found, and all points tried. A given `batch` or `streams` is not searched.
 
-    One short launch a point: first the streams at the smallest batch, then the batch doubles for as long as that
-    gains. With streams at 1, 2, 4 … up to the cores this finds the best of a surface that has one hill.
+    Each point takes one short launch. First the streams double at the smallest batch, then the batch doubles as long as
+    that gains. With streams at 1, 2, 4 … up to the number of cores, this finds the best point of a surface with one
+    peak.
     """
     if batch and streams:
         return replace(job, batch=batch, streams=streams), ()
@@ -46,7 +47,7 @@ def most_throughput(
     best = (first, max(flights, key=lambda n: throughput((first, n))))
     while not batch and best[0] < MAX_BATCH and throughput((best[0] * 2, best[1])) > WORTH * throughput(best):
         best = (best[0] * 2, best[1])
-    if not streams and best[0] != first:  # a larger batch may fill the cores by itself
+    if not streams and best[0] != first:  # a larger batch may occupy the cores by itself
         best = max(((best[0], n) for n in flights), key=throughput)
     return replace(job, batch=best[0], streams=best[1]), tuple(tried.values())
 

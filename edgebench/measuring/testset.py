@@ -1,4 +1,4 @@
-"""The test split in one file, with what torch answers to it: all that a machine needs to judge an artifact."""
+"""The test split in one file, with torch's answers: all that a machine needs to evaluate an artifact."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from edgebench.specs import Artifact
 if TYPE_CHECKING:
     from edgebench.protocols import Pixels
 
-SCHEMA = 1  # of this file; the first ones did not tell it
-CHUNK = 512  # images that are in memory at once
+SCHEMA = 1  # of this file; the first files had none
+CHUNK = 512  # images in memory at once
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """Labels, int64 (n,), what torch put first, int64 (n,), and the images, in order, as uint8 (≤ CHUNK, h, w, 3)."""
+    """Labels, int64 (n,); the classes that torch put first, int64 (n,); images in order, uint8 (≤ CHUNK, h, w, 3)."""
 
-    __test__ = False  # pytest: this is no test
+    __test__ = False  # for pytest: this is not a test class
 
     labels: np.ndarray
     torch_first: np.ndarray
@@ -35,7 +35,7 @@ class TestSet:
 
 
 def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, origin: str) -> None:
-    """Write the test split of the checkpoint with the identity `origin`, and its logits (n, classes), whole or not."""
+    """Write the test split of the checkpoint `origin` (its identity) and torch's logits (n, classes), atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -57,8 +57,8 @@ def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, or
 
 @contextmanager
 def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
-    """The test set in the file `path` for an artifact. Raises BadFile where it is damaged or another checkpoint's."""
-    made_anew = "delete it, and make it anew where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
+    """The test set in the file `path`. Raises BadFile if it is damaged or of another checkpoint."""
+    made_anew = "delete it, and make it again where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
     try:
         with zipfile.ZipFile(path) as file:
             if "schema.npy" in file.namelist():
@@ -68,12 +68,12 @@ def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
                 raise BadFile(f"{path} was made for another checkpoint than {artifact.path}", made_anew)
             classes = len(artifact.training.data.classes)
             if not (labels.dtype == first.dtype == np.int64 and labels.shape == first.shape == (labels.size,)):
-                raise BadFile(f"{path} holds no labels and answers, one an image", made_anew)
+                raise BadFile(f"{path} does not hold one label and one answer per image", made_anew)
             if not len(labels) or not all(((a >= 0) & (a < classes)).all() for a in (labels, first)):
-                raise BadFile(f"{path} has labels beyond the {classes} classes, or none", made_anew)
+                raise BadFile(f"{path} has no labels, or labels outside the {classes} classes", made_anew)
             yield TestSet(labels, first, _images(file, path, len(labels), artifact, made_anew))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadFile(f"{path} is no test set: {error}", made_anew) from None
+        raise BadFile(f"{path} is not a test set: {error}", made_anew) from None
 
 
 def _images(file: zipfile.ZipFile, path: Path, count: int, artifact: Artifact, fix: str) -> Iterator[np.ndarray]:
@@ -92,8 +92,8 @@ def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
 
 
 def _get(file: zipfile.ZipFile, name: str, most_bytes: int = 1 << 30) -> np.ndarray:
-    """An array of the file; one that would unpack to more than this is refused, not unpacked."""
+    """An array of the file. One that would unpack to more than `most_bytes` is refused before it is unpacked."""
     if file.getinfo(f"{name}.npy").file_size > most_bytes + 1024:
-        raise ValueError(f"{name} is larger than it can be")
+        raise ValueError(f"{name} is larger than its images can be")
     with file.open(f"{name}.npy") as entry:
         return np.lib.format.read_array(entry, allow_pickle=False)

@@ -4,7 +4,7 @@
     python -m edgebench.measuring.worker probe RUNTIME PROBE.json
     python -m edgebench.measuring.worker bursts JOB.json ARTIFACT_FOLDER SOCKET
 
-Nothing is read from stdin or said on stdout: a runtime may print there what it likes.
+Nothing is read from stdin or written to stdout: runtimes may print there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection  # its frames of bytes only; nothing is ever unpickled
+from multiprocessing.connection import Connection  # only its frames of bytes are used; nothing is ever unpickled
 from pathlib import Path
 
 from edgebench import artifact as folder
@@ -37,7 +37,7 @@ from edgebench.records.result import Launch, Measured, MemoryPeaks, Result
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Effective, Layers, Probe, SessionOptions
 
-VERIFY_BATCHES = (1, 3)  # one, and one that the export did not see
+VERIFY_BATCHES = (1, 3)  # one, and one that the export did not use
 
 
 def probe(name: str) -> Probe:
@@ -54,7 +54,7 @@ def probe(name: str) -> Probe:
         )
     except EdgebenchError as error:
         return Probe(name=name, error=error.message, fix=error.fix)
-    except Exception as error:  # an adapter from elsewhere may fail in any way
+    except Exception as error:  # another author's adapter may fail in any way
         return Probe(name=name, error=f"{type(error).__name__}: {error}", fix="reinstall its library")
 
 
@@ -62,7 +62,7 @@ def run_job(
     job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
     tell: Callable[[str], None] = lambda phase: None,
 ) -> Result:  # fmt: skip
-    """Open the artifact, measure it, then compare it with torch; whatever goes wrong becomes the result's status.
+    """Open the artifact, measure it, then compare it with torch. Every failure becomes the status of the result.
 
     `images` is the test set (see testset.py) that the scenario "evaluate" needs.
     """
@@ -79,7 +79,7 @@ def run_job(
         return replace(result, status="out_of_memory", message=str(error))
     except EdgebenchError as error:
         return replace(result, message=str(error))
-    except Exception as error:  # an adapter from elsewhere may fail in any way; the traceback is kept
+    except Exception as error:  # another author's adapter may fail in any way; the traceback is kept
         message = f"{type(error).__name__}: {error}"
         return replace(result, message=message, log_tail=traceback.format_exc()[-4000:])
 
@@ -88,7 +88,7 @@ def _measure(
     job: Job, artifact: Artifact, result: Result, verify: bool, images: Path | None, tell: Callable[[str], None]
 ) -> Result:
     if artifact.identity != job.artifact:
-        raise BadFile(f"{artifact.path} is not the artifact that this job names", "run it again")
+        raise BadFile(f"{artifact.path} is not the artifact of this job", "run it again")
     scenario = scenario_registry.load(job.scenario)
     batches = _batches_to_verify(job, artifact)
     before = fingerprint()
@@ -139,7 +139,8 @@ def _measure(
             gpu.look()
             memory = replace(memory, gpu_bytes=gpu.bytes, gpu_source=gpu.source)
         after = fingerprint()
-        # Last, since other batch sizes would add to the memory of this one; wrong answers void what was measured.
+        # Last, because other batch sizes would add to the peak memory of this one; wrong answers discard what was
+        # measured.
         parity, layers = None, ()
         if verify:
             tell("verifying")
@@ -175,7 +176,7 @@ def _measure(
 
 
 def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify: bool) -> None:
-    """Open the artifact, say what it runs, then run bursts for as long as they are asked for (bursts.py)."""
+    """Open the artifact, send what it runs, then run bursts on request until the other side closes (bursts.py)."""
     reference = folder.read_reference(artifact)
     requests = folder.requests(artifact, reference.images, job.batch)
     options = SessionOptions(
@@ -191,7 +192,7 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
     except EdgebenchError as error:
         connection.send_bytes(jsonio.dumps({"error": error.message, "fix": error.fix}).encode())
         return
-    with session, loop.collection_off(), contextlib.suppress(EOFError):  # the other side has closed: done
+    with session, loop.collection_off(), contextlib.suppress(EOFError):  # the other side closed the connection
         loop.loop(session.run, requests, job.warmup_s, job.max_iterations)
         connection.send_bytes(jsonio.dumps({"effective": session.effective}).encode())
         while True:
@@ -203,7 +204,7 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
 
 
 def _batches_to_verify(job: Job, artifact: Artifact) -> list[int]:
-    """The batch sizes to compare with torch. Raises Unsupported where the model's one size is not the job's."""
+    """The batch sizes to compare with torch. Raises Unsupported if the model's batch is fixed and is not the job's."""
     fixed = artifact.inputs[0].shape[0]
     if not isinstance(fixed, int):
         return sorted({*VERIFY_BATCHES, job.batch})
@@ -217,7 +218,7 @@ def _evidence(job: Job, effective: Effective) -> Evidence:
 
 
 def _fallback(layers: Sequence[Layers], effective: Effective) -> str:
-    """A sentence on the layers that run elsewhere than the session; empty if there are none."""
+    """A sentence on the layers that do not run on the session's provider; empty if there are none."""
     strayed = [some for some in layers if some.provider != effective.provider]
     count, total = (sum(some.count for some in which) for which in (strayed, layers))
     where = ", ".join(sorted({some.provider for some in strayed}))

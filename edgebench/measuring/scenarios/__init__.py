@@ -1,1 +1,1 @@
-"""What `edgebench run --scenario` can ask of a model: a file each, found by entry point as those of plug-ins are."""
+"""The scenarios of `edgebench run --scenario`, one file each, found by entry point like plug-ins."""

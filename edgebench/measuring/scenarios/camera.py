@@ -1,4 +1,4 @@
-"""camera: frames on a schedule, whether or not the one before is done; missed deadlines and jitter."""
+"""camera: frames on a schedule, even if the last one is not done; missed deadlines and jitter."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edgebench.protocols import Scenario, Session
 from edgebench.records.jobs import Conditions, Job
 from edgebench.records.result import Camera, Launch, Measured, Result, Samples, Summary
 
-LAG_BOUND = 0.1  # of the period; a sender that is later than that measures itself
+LAG_BOUND = 0.1  # share of the period; a sender that is later than that distorts the figures
 
 
 def check(asked: Conditions, own: Schedule) -> None:
     if own.rate_hz * asked.duration_s > Job.max_iterations:
         raise UsageError(
             f"--rate {own.rate_hz:g} for {asked.duration_s:g} s is more than {Job.max_iterations} frames",
-            "a shorter --duration",
+            "use a shorter --duration",
         )
 
 
@@ -29,24 +29,24 @@ def perform(session: Session, requests: Sequence[dict[str, Any]], job: Job, tell
     samples = loop.on_schedule(session.run, requests, rate_hz=job.rate_hz, frames=frames, warmup_s=job.warmup_s)
     if (late := lag(samples, job.rate_hz)) > LAG_BOUND:
         raise EdgebenchError(
-            f"the frames could not be sent on time: the 95th percentile left {late:.0%} of a period late with nothing "
-            "in its way, so the figures would be the sender's",
+            f"the frames could not be sent on time: 5 % of those not delayed by others left at least {late:.0%} of "
+            "a period late, so the figures would describe the sender",
             "free a core, or lower --rate",
         )
     return Measured(samples=samples)
 
 
 def lag(samples: Samples, rate_hz: float) -> float:
-    """How late the 95th percentile of the frames was sent with nothing before it in the way, as a share of the period.
+    """How late the frames left that no earlier frame delayed: the 95th percentile, as a share of the period.
 
-    That is the sender's fault, not the model's. (Of a run of 60 frames the 99th would be the worst one alone.)
+    The sender causes this, not the model. (In a run of 60 frames the 99th percentile would be the worst frame alone.)
     """
     from edgebench.results import stats
 
     period_ns = 1e9 / rate_hz
     idle = [0]
     for i, late in enumerate(samples.late_ns):
-        if i == 0 or samples.latency_ns[i - 1] < period_ns:  # the one before was done before this was due
+        if i == 0 or samples.latency_ns[i - 1] < period_ns:  # the last frame was done before this one was due
             idle.append(late)
     return stats.Pool([idle]).percentile(0.95) / period_ns
 
@@ -59,7 +59,7 @@ def summarise(job: Job, launches: Sequence[Launch], summary: Summary) -> Summary
 
 
 def frames_of(samples: Sequence[Samples], rate_hz: float, deadline_ms: float) -> Camera:
-    """Missed frames and jitter of runs on a schedule."""
+    """The missed frames and the jitter of runs on a schedule."""
     frames = sum(len(s.latency_ns) for s in samples)
     missed = sum(latency > deadline_ms * 1e6 for s in samples for latency in s.latency_ns)
     steps = [abs(b - a) for s in samples for a, b in zip(s.latency_ns, s.latency_ns[1:], strict=False)]
@@ -86,7 +86,7 @@ def power_margin_s(job: Job) -> float:
 
 
 def power_window(job: Job, samples: Samples) -> tuple[int, int]:
-    """Of a schedule that was kept up with, all periods but the last, of which the loop has not seen the wait."""
+    """The wall time of a schedule that was kept, without the last period, whose wait the loop does not see."""
     count, length_ns = len(samples.latency_ns), samples.wall_ns
     if count > 1 and length_ns <= count / job.rate_hz * 1e9:
         count -= 1

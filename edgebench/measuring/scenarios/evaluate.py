@@ -1,7 +1,7 @@
-"""evaluate: nothing is timed; the right answers of the whole test split are counted."""
+"""evaluate: times nothing; counts the right answers over the whole test split."""
 
 from __future__ import annotations
 
 from edgebench.protocols import Scenario
 
-SCENARIO = Scenario(name="evaluate", help="The right answers of the whole test split.", power="none")
+SCENARIO = Scenario(name="evaluate", help="The number of right answers over the whole test split.", power="none")

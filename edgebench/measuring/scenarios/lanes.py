@@ -1,4 +1,4 @@
-"""Several requests in flight: a function to run for each."""
+"""Several requests in flight: one function for each, to be called in a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgebench.records.jobs import Job
 
 
 def lanes(session: Session, job: Job) -> Sequence[Callable[[dict[str, Any]], Any]]:
-    """As many functions as the job has streams. Raises Unsupported where the session runs one request at a time."""
+    """As many functions as the job has streams. Raises Unsupported if the session runs one request at a time."""
     if job.streams == 1:
         return [session.run]
     if not (found := session.lanes(job.streams)):

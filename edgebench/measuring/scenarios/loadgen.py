@@ -1,4 +1,4 @@
-"""MLPerf's own LoadGen asks, a session answers: four scenarios, with its verdict, its reasons and its summary."""
+"""MLPerf's own LoadGen sends queries and a session answers: four scenarios, with LoadGen's verdict and reasons."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from edgebench.protocols import Scenario, Session
 from edgebench.records.jobs import Job
 from edgebench.records.result import LoadGenVerdict, Measured
 
-ESTIMATE_S = 0.5  # of measuring beforehand: LoadGen has to be told what rate to expect
-# Offline's one query is made beforehand; if the estimate were too low it would be over before the minimum duration.
+ESTIMATE_S = 0.5  # of measuring before the run: LoadGen must be told which rate to expect
+# Offline's one query is prepared beforehand; with too low an estimate it would end before the minimum duration.
 OFFLINE_MARGIN = 1.25
-MIN_BACKLOG = 10  # queries that a server may be behind at the least; a crowd of arrivals is no overload
+MIN_BACKLOG = 10  # a server may lag by at least so many queries: a burst of arrivals is no overload
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What LoadGen asks in one of its scenarios, which it calls `name`.
+    """How LoadGen asks in one of its scenarios, which it calls `name`.
 
-    `min_queries`: what its early-stopping rule asks for (99 % confidence, one query discarded); `query_s`: how long a
-    query takes, given the job and the requests a second that go through. `queued`: LoadGen does not wait for an answer
-    before it asks on. `largest_batch`: images of a query, which may share an inference. `set`: what else it is told.
+    `min_queries`: as its early-stopping rule demands (99 % confidence, one query discarded); `query_s`: how long a
+    query takes, from the job and the requests answered per second. `queued`: LoadGen sends queries without waiting for
+    answers. `largest_batch`: images of a query, which may share an inference. `set`: what else LoadGen is told.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadGenPlan:
-    """What LoadGen is told, in numbers. `capacity_per_s`: requests that went through beforehand.
+    """The numbers that LoadGen is told. `capacity_per_s`: requests answered per second in a run beforehand.
 
-    `needed_s` is how long the load's `min_queries` would take, `budget_s` how long LoadGen may issue: what is left of
-    the time limit goes to loading, the backlog and verifying.
+    `needed_s` is how long the load's `min_queries` would take, `budget_s` how long LoadGen may send queries: the rest
+    of the time limit is for loading, the backlog and verifying.
     """
 
     capacity_per_s: float
@@ -61,7 +61,7 @@ class LoadGenPlan:
 
 
 def scenario(name: str, help: str, load: Load, **given: Any) -> Scenario:
-    """The scenario in which LoadGen asks this load."""
+    """The scenario in which LoadGen asks like this load."""
 
     def measure(
         session: Session, requests: Sequence[dict[str, Any]], job: Job, tell: Callable[[str], None]
@@ -73,11 +73,11 @@ def scenario(name: str, help: str, load: Load, **given: Any) -> Scenario:
         help=help,
         libraries=("mlcommons-loadgen",),
         perform=measure,
-        repeated=False,  # LoadGen repeats by its own rules
+        repeated=False,  # LoadGen has its own rules of repetition
         crowded=load.queued,
         not_compared="its figures are LoadGen's own",
         power="none",
-        no_power="LoadGen's scenarios are run once: --scenario latency has energy",
+        no_power="LoadGen's scenarios are run once; --scenario latency measures energy",
         headline=loadgen_figures.headline,
         verdict=loadgen_figures.verdict,
         figures=loadgen_figures.figures,
@@ -88,10 +88,10 @@ def scenario(name: str, help: str, load: Load, **given: Any) -> Scenario:
 
 
 def perform(load: Load, lanes: Sequence[loop.Run], requests: Sequence[loop.Request], job: Job) -> LoadGenVerdict:
-    """Have LoadGen ask this load. Raises Unsupported where it is not installed.
+    """Let LoadGen ask like this load. Raises Unsupported if it is not installed.
 
-    A query of single-stream and multi-stream is answered on LoadGen's own thread, which waits for it anyway; those of
-    server and offline by a thread for each of `lanes`, so that LoadGen never waits for an answer before it asks on.
+    Queries of single-stream and multi-stream are answered on LoadGen's own thread, which waits for them anyway. Those
+    of server and offline are answered by one thread for each of `lanes`, so that LoadGen never waits for an answer.
     """
     library = _library()
     plan = make_plan(load, job, _capacity_per_s(lanes, requests, job))
@@ -127,7 +127,7 @@ def _library() -> Any:
 
 
 def _capacity_per_s(lanes: Sequence[loop.Run], requests: Sequence[loop.Request], job: Job) -> float:
-    """Requests a second that go through, from a short run after the warm-up."""
+    """Requests answered per second, from a short run after the warm-up."""
     bounds = {"warmup_s": job.warmup_s, "duration_s": ESTIMATE_S, "max_iterations": job.max_iterations}
     if len(lanes) == 1:
         seen = loop.one_at_a_time(lanes[0], requests, **bounds)
@@ -137,9 +137,9 @@ def _capacity_per_s(lanes: Sequence[loop.Run], requests: Sequence[loop.Request],
 
 
 def make_plan(load: Load, job: Job, capacity_per_s: float) -> LoadGenPlan:
-    """As many queries as the early-stopping rule asks for, if they fit into the time limit; else no more than asked.
+    """As many queries as the early-stopping rule demands, if the time limit allows; else the fewest asked for.
 
-    A run that must be INVALID for want of queries need not take minutes to say so.
+    A run that must be INVALID for lack of queries then ends without taking minutes.
     """
     slack_s = max(0.0, job.time_limit_s - job.warmup_s - job.duration_s)
     budget_s = job.duration_s + slack_s / 2
@@ -179,17 +179,17 @@ def _run(
     batch: int,
     logs: str,
 ) -> tuple[int, int]:
-    """Let LoadGen ask until it has enough; returns how many queries, and samples, it asked. Its files go to `logs`."""
+    """Let LoadGen ask until it has enough. Returns how many queries and samples it asked; its files go to `logs`."""
     errors: list[BaseException] = []
     asked = {"queries": 0, "samples": 0}
     waiting: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
 
     def answer(run: loop.Run, samples: list[Any]) -> None:
-        """One inference. Images that share one were prepared together beforehand: its first sample says which."""
+        """One inference. Images that share one were prepared together beforehand, under the index of the first."""
         if not errors:
             try:
                 run(requests[samples[0].index])
-            except BaseException as error:  # kept for later: raised through LoadGen's C++ it would kill the process
+            except BaseException as error:  # raised through LoadGen's C++ it would kill the process
                 errors.append(error)
         library.QuerySamplesComplete([library.QuerySampleResponse(sample.id, 0, 0) for sample in samples])
 
@@ -210,7 +210,7 @@ def _run(
     with loop.collection_off():
         for thread in threads:
             thread.start()
-        try:  # LoadGen reads an audit.config where it is told to: not in the current folder
+        try:  # LoadGen reads an audit.config from the folder it is told, not from the current one
             audit = str(Path(logs, "audit.config"))
             library.StartTestWithLogSettings(system, library_of_samples, settings, _log_settings(library, logs), audit)
         finally:
@@ -235,7 +235,7 @@ def _log_settings(library: Any, logs: str) -> Any:
 
 
 def _supported(name: str, queries: int) -> bool:
-    """Whether so many queries bound this percentile: LoadGen prints p99.9 of ten."""
+    """Whether this many queries bound this percentile: LoadGen prints p99.9 even of ten."""
     from edgebench.results import stats
 
     found = re.fullmatch(r"p(\d\d)(\d*)_latency_ns", name)
@@ -248,21 +248,19 @@ def hint(load: Load, job: Job, plan: LoadGenPlan, parsed: Parsed, queries: int) 
     if "Performance constraints" in unmet:
         if job.rate_hz > plan.capacity_per_s:
             within = f"{float(f'{0.7 * plan.capacity_per_s:.2g}'):g}"
-            return (
-                f"about {plan.capacity_per_s:,.3g} a second go through here, not {job.rate_hz:,g}: try --rate {within}"
-            )
-        return f"too many answers took longer than {job.deadline_ms:.4g} ms: a lower --rate or a higher --deadline-ms"
+            return f"this machine answers {plan.capacity_per_s:,.3g} queries/s, not {job.rate_hz:,g}: --rate {within}"
+        return f"too many answers took longer than {job.deadline_ms:.4g} ms: lower --rate or raise --deadline-ms"
     if plan.min_queries < load.min_queries:
         limit_s = math.ceil(job.warmup_s + job.duration_s + 2.5 * (plan.needed_s - job.duration_s))
         faster = f" or --batch {load.largest_batch}" if job.batch < load.largest_batch else ""
         return (
-            f"its verdict needs {load.min_queries} queries, about {plan.needed_s:,.0f} s of them, which the "
-            f"time limit forbids: --time-limit {limit_s}{faster}"
+            f"its verdict needs {load.min_queries} queries, which take about {plan.needed_s:,.0f} s, more than the "
+            f"time limit allows: --time-limit {limit_s}{faster}"
         )
     if "Early stopping" in unmet:
         more = re.search(r"at least (\d+) more queries", " ".join(parsed.reasons))
         longer_s = 1.5 * (queries + int(more[1]) if more else 2 * queries) * load.query_s(job, plan.capacity_per_s)
-        return f"more queries would tell: --duration {math.ceil(longer_s)}"
+        return f"its verdict needs more queries: --duration {math.ceil(longer_s)}"
     if "Min duration" in unmet:
-        return "it went faster than in the warm-up, from which the load is reckoned: a longer --warmup"
-    return "it went slower than in the warm-up, from which the load is reckoned: a higher --time-limit"
+        return "it ran faster than in the warm-up, which sets the load: use a longer --warmup"
+    return "it ran slower than in the warm-up, which sets the load: use a higher --time-limit"

@@ -1,16 +1,16 @@
-"""What LoadGen found, in the words and the units of everything else."""
+"""LoadGen's findings, in the words and units of all other scenarios."""
 
 from __future__ import annotations
 
 from edgebench.records.result import Result
 
-SUBMISSION_S = 600  # that a run in a submission to MLPerf takes at least
+SUBMISSION_S = 600  # the least duration of a run in a submission to MLPerf
 TOLD = {
     "samples_per_s": "{:,.1f} images/s", "completed_samples_per_s": "{:,.1f} images/s completed",
     "scheduled_samples_per_s": "{:,.1f} scheduled", "p50_latency_ns": "median {:.3f} ms",
     "p90_latency_ns": "p90 {:.3f} ms", "p99_latency_ns": "p99 {:.3f} ms", "queries": "{:,.0f} queries",
 }  # fmt: skip
-# Images a second: of offline, of server, of single-stream; LoadGen gives none for multi-stream.
+# Images per second of offline, of server and of single-stream; LoadGen reports none for multi-stream.
 THROUGHPUT = ("samples_per_s", "completed_samples_per_s", "queries_per_s")
 
 
@@ -51,7 +51,7 @@ def objections(result: Result) -> tuple[str, ...]:
 
 
 def objection(result: Result) -> str:
-    """What LoadGen found unsatisfied and what to do; its advice in full is in the result."""
+    """What LoadGen found unsatisfied, and what to do. The result has its advice in full."""
     found = result.loadgen
     if found is None or found.valid:
         return ""

@@ -1,4 +1,4 @@
-"""What MLPerf's LoadGen writes, read: its summary's verdict, reasons and figures, and its detail log's errors."""
+"""Reads what MLPerf's LoadGen writes: its summary's verdict, reasons and figures, its detail log's errors."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Parsed:
 def parse(summary: str) -> Parsed:
     """Read LoadGen's summary. Raises EdgebenchError for a text without a verdict.
 
-    Offline's latencies count from the one moment at which all samples were sent, so they are no figures of the model.
+    Offline's latencies count from the moment at which all samples were sent, so they are not figures of the model.
     """
     if not (verdict := re.search(r"^Result is : (VALID|INVALID)\s*$", summary, re.MULTILINE)):
         raise EdgebenchError(
-            "LoadGen's summary has no verdict", "the result's log has what it said; reinstall mlcommons-loadgen"
+            "LoadGen's summary has no verdict", "see the log in the result; reinstall mlcommons-loadgen"
         )
     figures = {}
     for line in summary.splitlines():
@@ -66,7 +66,7 @@ def _number(text: str) -> float | None:
 
 
 def _reasons(summary: str) -> tuple[str, ...]:
-    """What is not satisfied, then LoadGen's recommendations and, if it did not stop early, what that would take."""
+    """What is not satisfied, then LoadGen's recommendations and, if it did not stop early, what that needs."""
     unmet = re.findall(r"^ +(.+ satisfied) ?: NO\s*$", summary, re.MULTILINE)
     headings = ["Recommendations:"]
     if "Early stopping satisfied" in unmet:
@@ -80,7 +80,7 @@ def _reasons(summary: str) -> tuple[str, ...]:
 
 
 def read_detail(detail: str) -> tuple[str, tuple[str, ...]]:
-    """LoadGen's version and the errors it met, from its detail log: a line of JSON each, after a mark."""
+    """LoadGen's version and the errors it met, from its detail log: one line of JSON each, after a mark."""
     version, errors = "", []
     for line in detail.splitlines():
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgebench.measuring.scenarios.loadgen import Load, scenario
 
-LOAD = Load(  # one query of many samples; the early-stopping rule is not for it
+LOAD = Load(  # one query of many samples; the early-stopping rule does not apply
     name="Offline", min_queries=1, query_s=lambda job, capacity_per_s: 0.0, queued=True, counts_samples=True
 )
 SCENARIO = scenario(

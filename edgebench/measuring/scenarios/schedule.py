@@ -1,4 +1,4 @@
-"""The options of scenarios that send requests on a schedule, whether or not the one before is answered."""
+"""The options of scenarios that send requests on a schedule, even if the last one is not answered."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class Schedule:
 
 
 def settle(asked: Conditions, own: Schedule) -> dict[str, Any]:
-    """The rate and the deadline of a job; an answer has a period's time where nothing is said."""
+    """The rate and the deadline of a job; without a deadline, an answer has one period."""
     return {"rate_hz": own.rate_hz, "deadline_ms": own.deadline_ms or 1000 / own.rate_hz}

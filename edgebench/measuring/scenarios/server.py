@@ -1,4 +1,4 @@
-"""server: MLPerf's LoadGen asks at random moments, so many times a second on average, with a bound on p99."""
+"""server: MLPerf's LoadGen asks at random times, at a given mean rate, with a bound on p99."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgebench.measuring.scenarios.loadgen import Load, LoadGenPlan, scenario
 from edgebench.measuring.scenarios.schedule import Schedule
 from edgebench.records.jobs import Conditions, Job
 
-MAX_QUERIES = 1_000_000  # LoadGen makes them beforehand, at 0.3 KB each
+MAX_QUERIES = 1_000_000  # LoadGen prepares them beforehand, at 0.3 KB each
 
 
 def check(asked: Conditions, own: Schedule) -> None:
@@ -27,7 +27,7 @@ def check(asked: Conditions, own: Schedule) -> None:
 def tell_loadgen(settings: Any, job: Job, plan: LoadGenPlan) -> None:
     settings.server_target_qps = job.rate_hz
     settings.server_target_latency_ns = round(job.deadline_ms * 1e6)
-    settings.server_max_async_queries = plan.backlog  # further behind it gives up: the end is near and certain
+    settings.server_max_async_queries = plan.backlog  # this far behind, it gives up: it cannot recover
 
 
 LOAD = Load(
@@ -39,7 +39,7 @@ LOAD = Load(
 )
 SCENARIO = scenario(
     "server",
-    "MLPerf LoadGen: queries at random moments, with a bound on p99.",
+    "MLPerf LoadGen: queries at random times, with a bound on p99.",
     LOAD,
     options=Schedule,
     check=check,

@@ -1,4 +1,4 @@
-"""sustained: one request after another for minutes, with the clocks and the heat beside it: does it slow down?"""
+"""sustained: one request after another for minutes, while clocks and temperatures are recorded: does it slow down?"""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edgebench.records.jobs import Conditions, Job
 from edgebench.records.options import option
 from edgebench.records.result import Launch, Measured, Result, Samples, Summary, Sustained, SustainedWindow
 
-WINDOW_S = 1.0  # between two looks at the clocks and the heat
+WINDOW_S = 1.0  # between two readings of clocks and temperatures
 
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """How long it goes on."""
+    """How long it runs."""
 
     minutes: float = option(10.0, "Length of the run.", above_0="number of minutes")
 
@@ -66,14 +66,14 @@ def summarise(job: Job, launches: Sequence[Launch], summary: Summary) -> Summary
 
 
 def end_against_start(windows: Sequence[SustainedWindow]) -> Sustained | None:
-    """The last minute against the first, or thirds of a run that is shorter than three; None below six windows."""
+    """The last minute against the first, or the last third of a shorter run; None below six windows."""
     import numpy as np
 
     from edgebench.results.stats import RESAMPLES
 
     if len(windows) < 6:
         return None
-    total_s = windows[-1].start_s * len(windows) / (len(windows) - 1)  # the last one's end: they are equally long
+    total_s = windows[-1].start_s * len(windows) / (len(windows) - 1)  # the end of the last one: they are equally long
     span_s = min(60.0, total_s / 3)
     first = np.array([w.median_ns for w in windows if w.start_s < span_s])
     last = np.array([w.median_ns for w in windows if w.start_s >= total_s - span_s])
@@ -109,13 +109,13 @@ def verdict(result: Result) -> str:
 
 SCENARIO = Scenario(
     name="sustained",
-    help="For minutes, with the clocks and the heat beside it: does it slow down?",
+    help="For minutes, while clocks and temperatures are recorded: does it slow down?",
     options=Length,
     settle=settle,
     asked_by=asked_by,
     perform=perform,
     summarise=summarise,
-    repeated=False,  # minutes on end are one measurement
+    repeated=False,  # the minutes on end are one measurement
     own_length=True,
     over_time=True,
     power="beside",

@@ -1,4 +1,4 @@
-"""throughput: several requests at once, for the most images a second."""
+"""throughput: several requests at once, for the most images per second."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def headline(result: Result) -> str:
 
 SCENARIO = Scenario(
     name="throughput",
-    help="Several requests at once: the batch and the requests in flight that give most images a second.",
+    help="Several requests at once: the batch and the requests in flight that give the most images per second.",
     perform=perform,
     crowded=True,
     searches=True,

@@ -80,7 +80,7 @@ def test_what_stands_in_the_way_is_said(test_images: Path, onnx_artifact: Artifa
     nowhere = evaluate(onnx_artifact.path, "--runtime", "ort", "--workspace", tmp_path)
     assert nowhere.exit_code == 1 and "the checkpoint" in nowhere.stderr and "--images FILE" in nowhere.stderr
     for damage, says in (
-        (lambda c: c[: len(c) // 2], "is no test set"), (lambda c: b"", "is no test set"),
+        (lambda c: c[: len(c) // 2], "is not a test set"), (lambda c: b"", "is not a test set"),
     ):  # fmt: skip
         bad = tmp_path / "bad.npz"
         bad.write_bytes(damage(test_images.read_bytes()))
