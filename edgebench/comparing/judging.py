@@ -1,4 +1,4 @@
-"""Compares two sets of results cell by cell: pairs what is alike, refuses what is not, judges the rest."""
+"""Compares two sets of results cell by cell: pairs what is alike, refuses what is not, and judges the rest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ComparedOutcome = Literal[
     "faster", "slower", "equivalent", "inconclusive", "failed", "refused", "only in base", "only in new"
 ]
 ALTERNATE = "`edgebench ab` alternates the two, so that what happens on the machine happens to both"
-# What `--fail-on` adds up: a failure where base had a figure is worse than slow, and no verdict is no proof.
+# What `--fail-on` implies: a failure where base had a figure is worse than slow, and no verdict proves nothing.
 FAILING: dict[str, set[ComparedOutcome]] = {
     "slower": {"slower", "failed"},
     "inconclusive": {"inconclusive", "refused", "only in base"},
@@ -31,10 +31,10 @@ FAILING: dict[str, set[ComparedOutcome]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyRatio:
-    """The gross energy of an image on both sides, in mJ, and new ÷ base, of one power pass each: no verdict.
+    """The gross energy per image of both sides, in mJ, and new ÷ base, from one power pass each: there is no verdict.
 
-    `of`: the meter, or both, and what they cover. The ratio is None, with a `reason`, where the sides are not of the
-    same kind: another scope, or modelled against measured; or where a side has no energy.
+    `of`: the meter or meters, and what they cover. The ratio is None, with a `reason`, if a side has no energy, or if
+    the sides are of different kinds: another scope, or modelled against measured.
     """
 
     base_mj: float | None = None
@@ -46,10 +46,10 @@ class EnergyRatio:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedCell:
-    """One thing that was measured on both sides, or should have been, and what came of it.
+    """One measurement that both sides made, or should have made, with its verdict.
 
-    `ratio` is new ÷ base with its 95 % interval, above 1 is slower; `fastest` the same of the fastest requests; times
-    are per request or per image, as the scenario has it. `launches` and `disturbed`: (base, new).
+    `ratio` is new ÷ base with its 95 % interval; above 1 is slower. `fastest` is the same for the fastest requests.
+    Times are per request or per image, as the scenario defines. `launches` and `disturbed`: (base, new).
     """
 
     model: str
@@ -80,7 +80,7 @@ class ComparedCell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All cells of two sets of results; `base` and `new` say where they were read."""
+    """All cells of two sets of results; `base` and `new` say where they were read from."""
 
     base: str
     new: str
@@ -88,13 +88,13 @@ class Comparison:
     cells: tuple[ComparedCell, ...]
 
     def failing(self, fail_on: Sequence[str]) -> list[ComparedCell]:
-        """The cells that `--fail-on` is about."""
+        """The cells that `--fail-on` names."""
         outcomes = set().union(*(FAILING[name] for name in fail_on))
         return [cell for cell in self.cells if cell.outcome in outcomes]
 
 
 def load(path: Path) -> tuple[list[Result], list[BadFile]]:
-    """The results of a workspace, of a folder of results or of one file, and an error for each file that is none."""
+    """The results of a workspace, a folder of results or one file, and an error for each file that is not a result."""
     if path.is_file():
         return [store.read(path)], []
     if not path.is_dir():
@@ -149,11 +149,11 @@ def _bare(result: Result) -> ComparedCell:
 
 
 def _unjudged(base: Result | None, new: Result | None) -> tuple[ComparedCell, ratio.Witnesses | None]:
-    """A pair as far as it can be told without the other pairs."""
+    """Judge a pair without regard to the other pairs."""
     cell = _bare(new or base)
     if base is None or new is None:
         only = new or base
-        why = "" if only.status == "ok" else f"and there it is: {only.status}: {only.message}"
+        why = "" if only.status == "ok" else f"there it ended as {only.status}: {only.message}"
         return replace(cell, outcome="only in base" if new is None else "only in new", reason=why), None
     unlike = pairing.differences(pairing.asked(base), pairing.asked(new))
     if base.status == new.status == "ok":
@@ -173,7 +173,7 @@ def _unjudged(base: Result | None, new: Result | None) -> tuple[ComparedCell, ra
 
 
 def _energies(base: Result, new: Result) -> EnergyRatio | None:
-    """None where neither side has energy."""
+    """None if neither side has energy."""
     left, right = base.energy or Energy(), new.energy or Energy()
     both = EnergyRatio(base_mj=left.mj_per_image, new_mj=right.mj_per_image)
     if both.base_mj is None and both.new_mj is None:
@@ -201,7 +201,7 @@ def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCel
     medians = [stats.Pool(side).percentile(0.5) for side in times]
     cell = replace(cell, base_ms=medians[0] / 1e6, new_ms=medians[1] / 1e6, ratio=medians[1] / medians[0])
     if min(made) < MIN_LAUNCHES:
-        why = f"{made[0]} launches in base and {made[1]} in new; fewer than {MIN_LAUNCHES} say too little"
+        why = f"{made[0]} launch{'es' * (made[0] != 1)} in base and {made[1]} in new; each side needs {MIN_LAUNCHES}"
         repeated = find(cell.scenario).repeated
         fix = "edgebench run --launches 9" if repeated else "compare the scenario latency"
         return replace(cell, reason=why, remedy=fix), None
@@ -212,7 +212,7 @@ def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCel
 
 
 def _machine(base: Result, new: Result, clean: list[list[Launch]]) -> list[float]:
-    """new ÷ base of what took the machine itself how long, where the processor computes and both sides tell."""
+    """new ÷ base of the machine's yardstick, if the processor computes and both sides measured it."""
     taken = [[found for launch in side for found in launch.yardsticks] for side in clean]
     if not all(taken) or {base.job.compute, new.job.compute} != {"cpu"}:
         return []
@@ -229,18 +229,18 @@ def _why_disturbed(sides: list[list[Launch]], clean: list[list[Launch]]) -> str:
     codes = Counter(code for side in sides for launch in side for code in _disturbances(launch))
     left = " and ".join(f"{len(k)} of {len(s)} in {n}" for k, s, n in zip(clean, sides, ("base", "new"), strict=True))
     seen = ", ".join(f"{code} ({n})" for code, n in codes.most_common())
-    return f"launches were disturbed: {seen}; {left} were not, and it takes {MIN_LAUNCHES} each"
+    return f"launches were disturbed: {seen}; {left} were not; each side needs {MIN_LAUNCHES}"
 
 
 def _times(launch: Launch, result: Result) -> list[int]:
-    """What a launch says of the scenario's figure: each request's time or, of throughput, the time of an image."""
+    """A launch's times for the scenario's figure: per request or, for throughput, per image."""
     if find(result.job.scenario).compared_by == "request":
         return [max(1, time) for time in launch.samples.latency_ns]
     return [max(1, round(launch.samples.wall_ns / len(launch.samples.latency_ns) / result.job.batch))]
 
 
 def _requests(launch: Launch, result: Result) -> list[int]:
-    """Each request's time, shared by the images that were in flight meanwhile."""
+    """The time of each request, divided by the images that were in flight in it."""
     by_image = find(result.job.scenario).compared_by == "image"
     flight = result.job.batch * result.job.streams if by_image else 1
     return [max(1, time // flight) for time in launch.samples.latency_ns]

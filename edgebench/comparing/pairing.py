@@ -1,4 +1,4 @@
-"""Which results of two sets are about the same thing, and in what a pair of them differs."""
+"""Which results of two sets are about the same thing, and how a pair of them differs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from edgebench.results.same import Closeness, measurement
 
 
 def asked(result: Result) -> dict[str, Any]:
-    """What the user means by a cell, but for what it is called by."""
+    """What the user means by a cell, apart from its name."""
     names = measurement(result, "name")
     return {name: value for name, value in measurement(result, "meaning").items() if name not in names}
 
 
 def ran(result: Result) -> dict[str, Any]:
-    """What has to be alike as well, read back from what ran and from the machine."""
+    """What must be equal as well, as reported by the runtime and the machine."""
 
     def seen(read: Callable[[Launch], Any]) -> Any:
         found = sorted({jsonio.dumps(read(launch)) for launch in result.launches})
@@ -40,7 +40,7 @@ def ran(result: Result) -> dict[str, Any]:
 
 
 def free(result: Result) -> dict[str, Any]:
-    """What may differ, since it is what a comparison is made to try; it is listed."""
+    """What may differ, because the comparison is about it; differences are listed."""
     job, launch = result.job, result.launches[0]
     libraries = launch.before.get("libraries") or {}
     points = {"searched batch": job.batch, "searched streams": job.streams} if result.search else {}
@@ -55,7 +55,7 @@ def free(result: Result) -> dict[str, Any]:
 
 
 def differences(base: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Each key whose values differ, with both."""
+    """Each key whose values differ, with both values."""
 
     def text(value: Any) -> str:
         return "unknown" if value in (None, "null") else str(value)
@@ -69,7 +69,7 @@ def _key(result: Result, closeness: Closeness) -> str:
 
 
 def newest(side: Sequence[Result]) -> list[Result]:
-    """Of each cell the newest that is ok; of one that never was, the newest."""
+    """The newest ok result of each cell; the newest of all for a cell without one."""
     found: dict[str, Result] = {}
     for result in sorted(side, key=lambda result: (result.status == "ok", result.created)):
         found[_key(result, "exactly")] = result
@@ -77,9 +77,10 @@ def newest(side: Sequence[Result]) -> list[Result]:
 
 
 def paired(base: list[Result], new: list[Result]) -> list[tuple[Result | None, Result | None]]:
-    """Pairs by ever looser keys, where a key leaves one candidate on each side; then what has no partner.
+    """Pair by ever looser keys, if a key leaves one candidate on each side; then list what has no partner.
 
-    The second lets a runtime's option change. What only the last one pairs is unlike, and will be refused by name.
+    The second key lets a runtime's option change. Pairs that only the last key finds are unlike, and are refused by
+    name.
     """
     pairs: list[tuple[Result | None, Result | None]] = []
     for closeness in ("exactly", "meaning", "name"):

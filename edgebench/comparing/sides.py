@@ -1,4 +1,4 @@
-"""The two sides of `ab` from artifacts: which runtime, threads, options and interpreter each is measured with."""
+"""The two sides of `ab`, from artifacts: the runtime, threads, options and interpreter of each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from edgebench.specs import Artifact
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side. `runtime`: by default the one meant for the artifact's format; `python`: an interpreter with edgebench,
-    by default this one."""
+    """One side. `runtime`: by default the one for the artifact's format; `python`: an interpreter with edgebench, by
+    default this one."""
 
     artifact: Artifact
     runtime: str | None = None
@@ -35,9 +35,9 @@ def compare_artifacts(
     max_seconds: float = 60.0, on_launch: Callable[[int, ratio.Ratio | None], None] = lambda launches, so_far: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> AbComparison:  # fmt: skip
-    """Is B slower than A, on this machine? Both are alive at once, and their bursts alternate (ab.py).
+    """Is B slower than A on this machine? Both are alive at once, and their bursts alternate (ab.py).
 
-    A difference within ± `band` counts as none. Raises UsageError for what cannot be meant.
+    A difference within ± `band` counts as none. Raises UsageError for settings that make no sense.
     """
     positive("--max-seconds", max_seconds)
     if not 0 <= band < 1:
@@ -47,10 +47,10 @@ def compare_artifacts(
 
 
 def _contestant(side: Side, compute: str | None, batch: int) -> Make:
-    """What makes the side's contestant, once a launch begins."""
+    """What makes the contestant of this side when a launch begins."""
     python = side.python or sys.executable
     if shutil.which(python) is None:
-        raise UsageError(f"{python} is no program", "give the path of a Python, such as ../next/.venv/bin/python")
+        raise UsageError(f"{python} is not a program", "give the path of a Python, such as ../next/.venv/bin/python")
     found, profile = side.artifact, detect()
     placement = place(profile, require_device=True, environ={})
     asked = RunOptions(

@@ -1,4 +1,4 @@
-"""What the table of figures is written in: a column, how it is judged in a choice, its limit, and what is known."""
+"""The parts of the table of figures: a column, its criterion in a choice, its limit, and what is known of a value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Read = Callable[["Result"], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of one row in one respect: a value and its 95 % interval; or None, the reason and what to do."""
+    """What is known of one figure of a row: a value and its 95 % interval, or None with the reason and the fix."""
 
     value: float | None
     low: float | None = None
@@ -25,13 +25,14 @@ class Known:
     fix: str = ""
 
     def overlaps(self, other: Known) -> bool:
-        """Whether the two intervals overlap, so that neither is known to be the better; an exact value is its own."""
+        """Whether the two intervals overlap, so that neither value is known to be better. An exact value is its own
+        interval."""
         low, high = self._interval()
         other_low, other_high = other._interval()
         return low <= other_high and other_low <= high
 
     def holds(self, bound: float) -> bool:
-        """Whether the interval holds the bound, so that it is not sure on which side of it the truth is."""
+        """Whether the interval holds the bound, so that the true value may lie on either side of it."""
         return self.low is not None and self.low <= bound <= self.high
 
     def _interval(self) -> tuple[float, float]:
@@ -40,10 +41,10 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A limit that can be put on a figure: `max_p99_ms` is the option `--max-p99-ms`.
+    """A limit on a figure: `max_p99_ms` is the option `--max-p99-ms`.
 
-    `unit` is what a number means, in words. `most`: the largest number that makes sense. `place`: limits are shown in
-    its order, and those of one place in the order of the table.
+    `unit` is the unit of the number, in words. `most`: the largest number that makes sense. `place`: limits are shown
+    in this order, those of equal place in the order of the table.
     """
 
     name: str
@@ -55,12 +56,13 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion:
-    """How a choice judges a figure. `title`: its name in prose; `unit`: the limit's; `factor`: how many of these the
-    figure's own unit is.
+    """How a choice judges a figure. `title`: its name in prose; `unit`: the unit of its limit; `factor`: how many of
+    these make one of the figure's own unit.
 
-    `missing(row)` gives the reason and the fix where the figure is None. `unsure`: how far a figure without an interval
-    may be off, as a share. `axis`: what the page calls it on an axis; without, it has none. `tip`: what a mark's tip
-    calls it. `place`: figures are checked and shown in its order, and those of one place in the order of the table.
+    `missing(row)` gives the reason and the fix if the figure is None. `unsure`: how far a figure without an interval
+    may be off, as a share. `axis`: its name on an axis of the page; without it, the figure has no plot. `tip`: its name
+    in the tip of a mark. `place`: figures are checked and shown in this order, those of equal place in the order of the
+    table.
     """
 
     name: str
@@ -86,7 +88,7 @@ class Criterion:
         return self.sign * value < self.sign * than
 
     def known(self, row: Any) -> Known:
-        """What a row says in this respect."""
+        """What a row tells about this figure."""
         value = getattr(row, self.column.name)
         if value is None:
             reason, fix = self.missing(row)
@@ -108,15 +110,15 @@ class Criterion:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the report, a field of `Row`. Its name, which has the unit, is that of CSV, JSON and pandas.
+    """One column of the report, a field of `Row`. CSV, JSON and pandas use its name, which includes the unit.
 
-    `read` takes it from a result. `heading`: over the column of a table that people read, which has none without it.
-    Numbers are shown to `digits` significant digits, or as a percentage with `percent` decimal places. `optional`: left
-    out of a table in which no row has it. `once`: told once where all rows of a table say the same. `before`: tables
-    have it left of this column. `written`: stands in CSV, JSON and pandas. `plain` is what stands there, and `cell`
-    what stands in tables, where that is not the field itself. `low` and `high` name the fields with its 95 % interval.
-    `percentile`: which percentile of the latency it is, as a share. `shared`: only an evaluation has it, and lends it
-    to the rows of the same artifact on the same runtime.
+    `read` takes it from a result. `heading`: its heading in tables for people, which leave it out without one. Numbers
+    are shown to `digits` significant digits, or as a percentage with `percent` decimal places. `optional`: left out of
+    a table in which no row has it. `once`: shown once if all rows of a table have the same value. `before`: tables show
+    it left of this column. `written`: CSV, JSON and pandas have it. `plain` gives their value and `cell` that of
+    tables, if they differ from the field. `low` and `high` name the fields with its 95 % interval. `percentile`: the
+    percentile of the latency, as a share. `shared`: only an evaluation has it; the rows of the same artifact on the
+    same runtime take it from there.
     """
 
     read: Read
@@ -138,19 +140,19 @@ class Column:
     criterion: Criterion | None = None
 
     def interval_of(self, row: Any) -> tuple[float, float] | None:
-        """The 95 % interval of this figure in a row; None where there is none."""
+        """The 95 % interval of this figure in a row; None if it has none."""
         if not self.low or (low := getattr(row, self.low)) is None:
             return None
         return low, getattr(row, self.high)
 
 
 def column(heading: str, read: Read, **told: Any) -> Any:
-    """A field of `Row` with the column that it is."""
+    """A field of `Row`, with its column."""
     made = Column(heading=heading, read=read, **told)
     return dataclasses.field(metadata={"column": made, "json": made.written})
 
 
 def significant(value: float, digits: int) -> str:
-    """A number to this many significant digits, six decimal places at most, without an exponent."""
+    """A number to this many significant digits, at most six decimal places, without an exponent."""
     places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{min(places, 6)}f}"

@@ -1,6 +1,6 @@
-"""The one table of figures: every column of the report, how it is read, shown and judged, and what limits it.
+"""The one table of figures: every column of the report, how it is read, shown and judged, and its limit.
 
-Tables, CSV, JSON, pandas, the page, the limits and options of `select`, and the guide's tables follow from it.
+Tables, CSV, JSON, pandas, the page, the limits and options of `select`, and the guide's tables are built from it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgebench.results import readings, store
 from edgebench.results.columns import Column, Criterion, Limit, column
 from edgebench.results.readings import ms, watts
 
-# Repetitions differ by up to 30 % on a shared machine: a median without an interval is known no better.
+# Repetitions differ by up to 30 % on a shared machine: without an interval, a median is known no better than that.
 UNSURE = 0.3
 MEASURE = "edgebench run"
 EVALUATE = "edgebench evaluate"
@@ -27,10 +27,10 @@ def _missing(reason: str, fix: str) -> Callable[[Row], tuple[str, str]]:
 
 
 def _too_few(name: str, share: float) -> Callable[[Row], tuple[str, str]]:
-    """Why a percentile is unknown: too few requests were made for it, or none."""
+    """Why a percentile is unknown: too few requests were made, or none."""
 
     def why(row: Row) -> tuple[str, str]:
-        from edgebench.results.stats import min_samples  # with numpy, which the options of `select` do without
+        from edgebench.results.stats import min_samples  # it needs numpy, which the options of `select` do without
 
         if 0 < row.requests < (needed := min_samples(share)):
             return f"{name} needs {needed:,} requests, {row.requests:,} were made", _run_for(row, needed)
@@ -40,7 +40,7 @@ def _too_few(name: str, share: float) -> Callable[[Row], tuple[str, str]]:
 
 
 def _run_for(row: Row, needed: int) -> str:
-    """The command that makes so many requests, with a fifth to spare."""
+    """The command that makes enough requests, with a fifth to spare."""
     if not (row.throughput_per_s and row.launches):
         return f"{MEASURE} with a longer --duration"
     seconds = math.ceil(1.2 * needed * row.batch / row.throughput_per_s / row.launches)
@@ -129,11 +129,11 @@ THROUGHPUT = Criterion(
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the report, with its columns in their order. None is what was not measured; it is never shown as 0.
+    """One line of the report, with its columns in order. None means not measured; it is never shown as 0.
 
     `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
-    launches, and Wilson's of the accuracy on `deployed_images` test images, for a share `deployed_agreement` of which
-    torch puts the same class first. `energy_mj`: gross, of an inference; figures of another power scope are never
+    launches, and Wilson's of the accuracy on `deployed_images` test images. Torch puts the same class first on a share
+    `deployed_agreement` of these. `energy_mj`: gross, per inference. Figures of different power scopes are never
     compared.
     """
 
@@ -245,7 +245,7 @@ COLUMNS = {field.name: replace(field.metadata["column"], name=field.name) for fi
 
 
 def _judged() -> dict[str, Criterion]:
-    """By name, in their order."""
+    """All columns by name, in order."""
     found = [replace(one.criterion, column=one) for one in COLUMNS.values() if one.criterion]
     return {criterion.name: criterion for criterion in sorted(found, key=lambda criterion: criterion.place)}
 
@@ -259,8 +259,7 @@ def _in_tables() -> tuple[Column, ...]:
     return tuple(shown)
 
 
-# What a choice looks at; the limits that can be put on it by their names; the percentiles of the latency; what people
-# read in tables.
+# The figures that a choice looks at; the limits by name; the percentiles of the latency; the columns for people.
 CRITERIA = _judged()
 LIMITS = {c.limit.name: c for c in sorted(CRITERIA.values(), key=lambda criterion: criterion.limit.place)}
 PERCENTILES = tuple(one for one in COLUMNS.values() if one.percentile)

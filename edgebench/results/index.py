@@ -1,7 +1,7 @@
-"""What tables need of each result in a folder, kept in a cache beside them, so that thousands are read in a moment.
+"""The entries that tables need of each result in a folder, cached beside them, so that reading thousands is fast.
 
-The results' JSON files are the truth. The cache, `.index.sqlite`, is made by the first reading, brought up to date by
-each, thrown away when it is damaged or of another edgebench, and done without where it cannot be written.
+The results' JSON files are the truth. The first reading makes the cache, `.index.sqlite`, and each reading updates it.
+A cache that is damaged or of another edgebench is thrown away. If it cannot be written, reading works without it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ NAME = ".index.sqlite"
 FIELDS = [field.name for field in dataclasses.fields(Row)]
 LISTS = [i for i, field in enumerate(dataclasses.fields(Row)) if field.type.startswith("tuple")]  # kept as JSON
 FLAGS = [i for i, field in enumerate(dataclasses.fields(Row)) if field.type == "bool"]
-# Without types, so that sqlite gives back what it was given. `problem` is why a file cannot be read.
+# Without types, so that sqlite returns values as they were given. `problem` says why a file cannot be read.
 COLUMNS = ["name", "size", "time", "problem", "fix", "cell", "deployed", *(f"row_{name}" for name in FIELDS)]
 TABLE = f"CREATE TABLE entries ({', '.join(COLUMNS)}, PRIMARY KEY (name))"
-WAIT_S = 5.0  # for another that is writing
-TOGETHER = 200  # files a transaction: a first reading that is stopped keeps what it has read
+WAIT_S = 5.0  # while another process is writing
+TOGETHER = 200  # files per transaction: a first reading that is stopped keeps what it has read
 
-# A file: what tells that it was not changed, and what it holds or why it cannot be read.
+# A file: what shows whether it was changed, and what it holds or why it cannot be read.
 Found = "Entry | BadFile"
 
 
 def load(folder: Path, tell: Callable[[int, int], None] = lambda done, of: None) -> tuple[list[Entry], list[BadFile]]:
-    """An entry for each result in the folder by name, and an error for each other .json file.
+    """An entry for each result in the folder, by name, and an error for every other .json file.
 
-    `tell(done, of)` hears of the files that have to be read, while they are.
+    `tell(done, of)` is called with the progress while files are read.
     """
     files = _files(folder)
     with _opened(folder) as cache:
@@ -60,7 +60,7 @@ def load(folder: Path, tell: Callable[[int, int], None] = lambda done, of: None)
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int] | None]:
-    """Each .json file with its size and time of change in ns; None for what is no file, which is never kept."""
+    """Each .json file with its size and modification time in ns; None for what is not a file, which is never cached."""
     if not folder.is_dir():
         return {}
     found: dict[str, tuple[int, int] | None] = {}
@@ -68,7 +68,7 @@ def _files(folder: Path) -> dict[str, tuple[int, int] | None]:
         for item in inside:
             if item.name.endswith(".json"):
                 found[item.name] = None
-                with contextlib.suppress(OSError):  # a link to nowhere: reading it will say so
+                with contextlib.suppress(OSError):  # a broken link: reading it will say so
                     state = item.stat()
                     found[item.name] = (state.st_size, state.st_mtime_ns) if item.is_file() else None
     return found
@@ -85,8 +85,8 @@ def _read(path: Path) -> Found:
 def _made_by() -> int:
     """A number that changes with all code that a row may depend on: 28 bits of a hash.
 
-    Nobody has to remember to raise a version, nor to say what a row calls: it is the whole package, which takes some
-    10 ms to read, and the plug-ins that bring scenarios.
+    It covers the whole package and the plug-ins that bring scenarios, which takes some 10 ms to read. So nobody has to
+    remember to raise a version or to list what a row calls.
     """
     code = [digests.of_bytes(path.read_bytes()) for path in _code(Path(edgebench.__file__).parent)]
     return int(digests.of_data([edgebench.__version__, SCHEMA, code, _plugins()])[:7], 16)
@@ -102,9 +102,9 @@ def _code(folder: Path) -> Iterator[Path]:
 
 
 def _plugins() -> list[str]:
-    """Names and versions of the installed packages that bring a scenario, as their metadata's folders say them.
+    """Names and versions of the installed packages that bring a scenario, from the folders of their metadata.
 
-    `importlib.metadata` would tell as well, ten times as slowly.
+    `importlib.metadata` would give the same, but takes ten times as long.
     """
     found = (file for folder in dict.fromkeys(sys.path) for file in Path(folder).glob("*.dist-info/entry_points.txt"))
     return sorted({file.parent.name for file in found if b"[edgebench.scenarios]" in file.read_bytes()})
@@ -112,7 +112,7 @@ def _plugins() -> list[str]:
 
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[sqlite3.Connection | None]:
-    """The cache; an empty one in the place of what is damaged or another edgebench's; None where there can be none."""
+    """The cache. A damaged one or one of another edgebench is emptied; None if there can be none."""
     cache = None
     if folder.is_dir():
         for _ in range(2):
@@ -125,7 +125,7 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection | None]:
                         cache.execute(TABLE)
                         cache.execute(f"PRAGMA user_version = {ours}")
                 break
-            except sqlite3.OperationalError:  # locked for long, or a folder that is not to be written to
+            except sqlite3.OperationalError:  # locked for long, or a folder that cannot be written to
                 cache = None
                 break
             except sqlite3.DatabaseError:
@@ -139,12 +139,12 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection | None]:
 
 
 def _kept(cache: sqlite3.Connection | None, folder: Path, files: dict[str, tuple[int, int] | None]) -> dict[str, Found]:
-    """What the cache has of files that were not changed since."""
+    """The cached entries of files that have not changed since."""
     if cache is None:
         return {}
     found: dict[str, Found] = {}
     collecting = gc.isenabled()
-    gc.disable()  # it would go through all that is made here again and again
+    gc.disable()  # it would scan every object that is made here, again and again
     try:
         for name, size, time, *kept in cache.execute(f"SELECT {', '.join(COLUMNS)} FROM entries"):
             if files.get(name) == (size, time):
@@ -153,7 +153,7 @@ def _kept(cache: sqlite3.Connection | None, folder: Path, files: dict[str, tuple
                     found[name] = Entry(row=_row(values), cell=cell, deployed=deployed)
                 else:
                     found[name] = BadFile(f"{folder / name}{problem}", fix)
-    except sqlite3.DatabaseError:  # what is damaged is read from its file
+    except sqlite3.DatabaseError:  # a damaged entry is read from its file
         return found
     finally:
         if collecting:
@@ -167,12 +167,12 @@ def _keep(cache: sqlite3.Connection | None, folder: Path, files: dict[str, Any],
     lines = [
         (name, *files[name], *_columns(found, folder / name)) for name, found in part.items() if files[name] is not None
     ]
-    with contextlib.suppress(sqlite3.Error), cache:  # another writes: it is read again the next time
+    with contextlib.suppress(sqlite3.Error), cache:  # another process is writing: read it again next time
         cache.executemany(f"INSERT OR REPLACE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})", lines)
 
 
 def _columns(found: Found, path: Path) -> list[Any]:
-    if isinstance(found, BadFile):  # its message begins with the path, which may be another the next time
+    if isinstance(found, BadFile):  # its message begins with the path, which may differ next time
         return [found.message.removeprefix(str(path)), found.fix, None, None, *[None] * len(FIELDS)]
     values = [getattr(found.row, name) for name in FIELDS]
     for i in LISTS:
@@ -184,8 +184,8 @@ def _row(values: list[Any]) -> Row:
     for i in LISTS:
         values[i] = _list(values[i])
     for i in FLAGS:
-        values[i] = bool(values[i])  # sqlite has 0 and 1
-    made = object.__new__(Row)  # thousands at once, which the constructor takes three times as long for
+        values[i] = bool(values[i])  # sqlite stores 0 and 1
+    made = object.__new__(Row)  # thousands at once, for which the constructor takes three times as long
     vars(made).update(zip(FIELDS, values, strict=True))
     return made
 
@@ -196,7 +196,7 @@ def _list(text: str) -> tuple[Any, ...]:
 
 
 def _forget(cache: sqlite3.Connection | None, files: dict[str, Any]) -> None:
-    """Drop what is no longer there."""
+    """Drop the entries of files that no longer exist."""
     if cache is None:
         return
     with contextlib.suppress(sqlite3.Error), cache:

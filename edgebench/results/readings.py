@@ -1,4 +1,4 @@
-"""How the figures of a row are read from a result; what was not measured is None."""
+"""How the figures of a row are read from a result. What was not measured is None."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from edgebench.records.energy import Energy
 from edgebench.records.result import Result
 from edgebench.specs import Layers
 
-NO_ENERGY = Energy()  # of a result from before there were meters, or of a failure
+NO_ENERGY = Energy()  # of a result written before there were meters, or of a failure
 
 
 def figure(result: Result, name: str) -> float | None:
-    """A figure of all launches; where there is none, such as of LoadGen's runs, what the scenario tells instead."""
+    """A figure over all launches; if there is none, as with LoadGen's runs, the one that the scenario gives instead."""
     if result.summary:
         return getattr(result.summary, name)
     told = find(result.job.scenario).figures
@@ -33,7 +33,7 @@ def median_end_ms(result: Result, end: int) -> float | None:
 
 
 def half_width(result: Result) -> float | None:
-    from edgebench.results import stats  # with numpy, which the options of `select` do without
+    from edgebench.results import stats  # it needs numpy, which the options of `select` do without
 
     return result.summary and stats.half_width(result.summary)
 
@@ -53,13 +53,13 @@ def verdict(result: Result) -> str:
 
 
 def message(result: Result) -> str:
-    """What went wrong, or why what went well is not to be trusted; an advice in full is in the result."""
+    """What went wrong, or why a result that is ok is not to be trusted. The result has the advice in full."""
     told = find(result.job.scenario).objection
     return result.message or (told(result) if told else "")
 
 
 def evaluated(result: Result, name: str) -> Any:
-    """What an evaluation over the whole test split found, where one came through."""
+    """What an evaluation over the whole test split found, if one succeeded."""
     return getattr(result.evaluation, name) if result.status == "ok" and result.evaluation else None
 
 
@@ -74,7 +74,7 @@ def energy(result: Result) -> Energy:
 
 
 def metered(result: Result, name: str, without: Any) -> Any:
-    """What the meter says of itself, where it gave a figure."""
+    """What the meter reports of itself, if it gave a figure."""
     found = energy(result)
     return without if found.mean_power_mw is None else getattr(found, name)
 
@@ -85,12 +85,12 @@ def gpu_memory(result: Result) -> int | None:
 
 
 def effective(result: Result, name: str, without: Any) -> Any:
-    """What ran, as the runtime read it back."""
+    """What ran, as the runtime reported it."""
     return getattr(result.effective, name) if result.effective else without
 
 
 def layer_shares(layers: Sequence[Layers]) -> tuple[tuple[str, float], ...]:
-    """In what share of its layers a network computes in which precision, the largest first."""
+    """The share of a network's layers that computes in each precision, largest first."""
     counts: Counter[str] = Counter()
     for some in layers:
         counts[some.precision] += some.count if some.precision else 0
@@ -99,7 +99,7 @@ def layer_shares(layers: Sequence[Layers]) -> tuple[tuple[str, float], ...]:
 
 
 def machine(result: Result) -> tuple[str, ...]:
-    """What the fingerprint says of where something ran, as far as it makes times comparable; empty if nothing."""
+    """What the fingerprint tells of the machine, as far as times depend on it; empty if nothing."""
     before = before_first(result)
     cpu = before.get("cpu") or {}
     cores = cpu.get("logical_cores")

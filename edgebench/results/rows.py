@@ -1,4 +1,4 @@
-"""From results to the rows of a table: the newest result of each distinct measurement, best known first."""
+"""From results to the rows of a table: the newest result of each distinct measurement, best evidence first."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SHARED = tuple(column.name for column in COLUMNS.values() if column.shared)
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What tables need of one result, by itself. `cell` is alike in repetitions of one measurement, `deployed` in what
-    shares an accuracy; an evaluation's row has that accuracy, no other entry's has one."""
+    """What tables need of one result. `cell` is equal for repetitions of one measurement, `deployed` for those that
+    share an accuracy. Only the row of an evaluation has that accuracy."""
 
     row: Row
     cell: str
@@ -30,28 +30,28 @@ def rows(found: Sequence[Result]) -> list[Row]:
 
 
 def entry(result: Result) -> Entry:
-    """A result as far as tables need it."""
+    """The part of a result that tables need."""
     row = Row(**{name: column.read(result) for name, column in COLUMNS.items()})
     return Entry(row=row, cell=_key(result, "repetition"), deployed=_key(result, "answers"))
 
 
 def merged(entries: Sequence[Entry]) -> list[Row]:
-    """A row for each distinct measurement, the newest result standing for repetitions of it.
+    """A row for each distinct measurement; the newest result stands for its repetitions.
 
-    An evaluation is no row of its own: its accuracy stands in the rows of the same artifact on the same runtime.
-    Ordered by evidence first, so that emulated figures never stand among measured ones, then model and latency.
+    An evaluation is not a row of its own: the rows of the same artifact on the same runtime take its accuracy. Ordered
+    by evidence first, so that emulated figures never stand among measured ones, then by model and latency.
     """
     newest: dict[tuple[str, ...], Entry] = {}
     ordered = sorted(entries, key=lambda entry: entry.row.created)
     judged = {entry.deployed: entry.row for entry in ordered if entry.row.deployed_accuracy is not None}
-    # What was cut short stands only where there is nothing whole.
+    # A result that was cut short counts only if there is no complete one.
     for entry in sorted(ordered, key=lambda entry: entry.row.stop != "interrupted"):
         if not find(entry.row.scenario).timed:
             continue
-        if entry.row.status != "ok":  # a later failure hides no figure: it has its own row
+        if entry.row.status != "ok":  # a later failure does not hide a figure: it has a row of its own
             newest["failed", entry.cell] = entry
             continue
-        newest.pop(("failed", entry.cell), None)  # mends what failed before it
+        newest.pop(("failed", entry.cell), None)  # it supersedes an earlier failure
         newest["ok", entry.cell, entry.row.machine, entry.row.power_mode] = entry
     made = [_with_accuracy(entry.row, judged.get(entry.deployed)) for entry in newest.values()]
     return sorted(
@@ -62,7 +62,7 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
 def _with_accuracy(row: Row, judged: Row | None) -> Row:
     if judged is None:
         return row
-    made = object.__new__(Row)  # `dataclasses.replace` takes a third of a second for ten thousand
+    made = object.__new__(Row)  # `dataclasses.replace` takes a third of a second for ten thousand rows
     vars(made).update(vars(row), **{name: getattr(judged, name) for name in SHARED})
     return made
 

@@ -1,4 +1,4 @@
-"""When two results are of the same measurement: what has to be alike, by how closely one looks."""
+"""When two results are of the same measurement: what must be equal, at each level of strictness."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Literal
 from edgebench.machine import scenario_registry
 from edgebench.records.result import Result
 
-# answers: what an accuracy depends on. repetition: made again, of the very artifact; the newest stands for the others
-# in tables. name, meaning, exactly: of any artifact of a model, ever closer, for pairs of an old and a new result.
+# answers: what an accuracy depends on. repetition: the same artifact measured again; in tables the newest stands for
+# all. name, meaning, exactly: any artifact of a model, ever stricter, to pair an old and a new result.
 Closeness = Literal["answers", "repetition", "name", "meaning", "exactly"]
 
 
 def measurement(result: Result, closeness: Closeness) -> dict[str, Any]:
-    """What is alike in all results of the same measurement, by name. It is known even where a measurement failed."""
+    """What is equal in all results of the same measurement, by level. Known even if a measurement failed."""
     return {name: value for part in _PARTS[closeness] for name, value in part(result).items()}
 
 
@@ -31,7 +31,7 @@ def _names(result: Result) -> dict[str, Any]:
 
 
 def _shapes(result: Result) -> dict[str, Any]:
-    """What a network takes and gives, without the batch: that is the job's, however an export writes it."""
+    """What a network takes and returns, without the batch: the job sets that, however an export writes it."""
     made = result.artifact
 
     def told(tensors: Sequence[Any]) -> list[str]:
@@ -46,7 +46,7 @@ def _place(result: Result) -> dict[str, Any]:
 
 
 def _asked(result: Result) -> dict[str, Any]:
-    """How it was asked. A search is one measurement, wherever it ends; what it was not free to change was asked for."""
+    """How it was asked for. A search is one measurement, wherever it ends; only the settings that were given count."""
     job = result.job
     free = [len({(point.batch, point.streams)[i] for point in result.search}) > 1 for i in (0, 1)]
     batch, streams = ("searched" if f else given for f, given in zip(free, (job.batch, job.streams), strict=True))
@@ -67,7 +67,7 @@ def _own(result: Result) -> dict[str, Any]:
 
 
 def _schedule(result: Result) -> dict[str, Any]:
-    """The options of its scenario, but not how long it went on."""
+    """The options of its scenario, but not how long it ran."""
     job = result.job
     return {"rate_hz": job.rate_hz, "deadline_ms": job.deadline_ms, **job.own}
 

@@ -1,4 +1,4 @@
-"""Percentiles and their intervals, over launches; how many samples each needs; whether a run was steady."""
+"""Percentiles and their intervals over launches; how many samples each needs; whether a run was steady."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgebench.records.result import Launch, Summary
 
 RESAMPLES = 2000
 Z_975 = 1.959964  # the 97.5 % quantile of the normal distribution
-THINNED = 401  # order statistics that stand for a launch in the bootstrap: a rank is a quarter of a percent
+THINNED = 401  # order statistics that represent a launch in the bootstrap: one rank is a quarter of a percent
 
 
 def min_samples(share: float) -> int:
@@ -27,7 +27,7 @@ def min_samples(share: float) -> int:
 
 
 class Pool:
-    """The samples of several launches, sorted, each launch weighing the same whatever its number of samples."""
+    """The samples of several launches, sorted; each launch has the same weight, whatever its number of samples."""
 
     def __init__(self, launches: Sequence[Sequence[int]]) -> None:
         values = np.concatenate([np.asarray(launch, dtype=np.int64) for launch in launches])
@@ -39,14 +39,14 @@ class Pool:
     def percentile(self, share: float) -> int:
         """The nearest-rank percentile: the first sample up to which `share` of the weight lies.
 
-        Of n samples of one launch it is the one at 0-based index ceil(n · share) − 1, as in OpenVINO's benchmark_app:
+        With n samples of one launch it is the one at 0-based index ceil(n · share) − 1, as in OpenVINO's benchmark_app:
         always one of the samples, never an interpolation.
         """
-        # 1e-9: the sum of n times 1/n is not quite 1 in binary fractions, nor is 100 · 0.07 quite 7
+        # 1e-9: in binary fractions, n times 1/n does not add up to 1 exactly, nor is 100 · 0.07 exactly 7
         return int(self.values[min(np.searchsorted(self._cumulative, share - 1e-9), len(self.values) - 1)])
 
     def supported(self, share: float) -> int | None:
-        """The percentile, or None where there are too few samples to say."""
+        """The percentile, or None with too few samples."""
         return self.percentile(share) if len(self.values) >= min_samples(share) else None
 
 
@@ -56,7 +56,7 @@ def median(samples: Sequence[int]) -> int:
 
 
 def thinned(samples: Sequence[int]) -> np.ndarray:
-    """At most THINNED samples, sorted, evenly spread over the ranks: a launch for the bootstrap."""
+    """At most THINNED of the samples, sorted, evenly spread over the ranks: one launch for the bootstrap."""
     ordered = np.sort(np.asarray(samples, dtype=np.int64))
     if len(ordered) <= THINNED:
         return ordered
@@ -73,7 +73,7 @@ def resampled_medians(launches: Sequence[Sequence[int]], generator: np.random.Ge
     order = np.argsort(values, kind="stable")
     values, owner, weight = values[order], owner[order], weight[order]
     medians = np.empty(resamples)
-    for start in range(0, resamples, 100):  # a hundred at a time, to bound the memory
+    for start in range(0, resamples, 100):  # a hundred at a time, to limit the memory
         draws = generator.multinomial(len(kept), [1 / len(kept)] * len(kept), size=min(100, resamples - start))
         cumulative = np.cumsum(draws[:, owner] * weight, axis=1)
         first = (cumulative < 0.5 * len(kept) - 1e-9).sum(axis=1)
@@ -82,7 +82,7 @@ def resampled_medians(launches: Sequence[Sequence[int]], generator: np.random.Ge
 
 
 def median_interval(launches: Sequence[Sequence[int]]) -> tuple[float, float] | None:
-    """The launch-level bootstrap 95 % interval of the median, widened for few of them; None below MIN_LAUNCHES."""
+    """The launch-level bootstrap 95 % interval of the median, widened if launches are few; None below MIN_LAUNCHES."""
     if len(launches) < MIN_LAUNCHES:
         return None
     logs = np.log(np.maximum(1, resampled_medians(launches, np.random.default_rng(0), RESAMPLES)))
@@ -92,11 +92,11 @@ def median_interval(launches: Sequence[Sequence[int]]) -> tuple[float, float] | 
 
 
 def widened(resampled_logs: np.ndarray, centre: float, launches: int, freedom: int) -> tuple[float, float]:
-    """The percentile bootstrap's 95 % interval, made wider about `centre` for few launches; all are logarithms.
+    """The percentile bootstrap's 95 % interval, widened about `centre` if launches are few. All are logarithms.
 
-    As it comes it has a normal's quantiles and n where n − 1 belongs: of five launches it held the truth 83 to 88 % of
-    the time. So it is widened by √(n / (n − 1)) · t / z (the idea of Hesterberg's expanded percentile interval, "What
-    Teachers Should Know About the Bootstrap", The American Statistician 69, 2015).
+    Unwidened, it uses a normal's quantiles, and n instead of n − 1: with five launches it held the true value in 83 to
+    88 % of cases. So it is widened by √(n / (n − 1)) · t / z (the idea of Hesterberg's expanded percentile interval,
+    "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015).
     """
     wider = math.sqrt(launches / (launches - 1)) * student_t_975(freedom) / Z_975
     low, high = (centre + (float(end) - centre) * wider for end in np.percentile(resampled_logs, [2.5, 97.5]))
@@ -104,7 +104,8 @@ def widened(resampled_logs: np.ndarray, centre: float, launches: int, freedom: i
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, JASA 22, 1927): within [0, 1], also where none or all are right."""
+    """The 95 % score interval of a share (Wilson, JASA 22, 1927). It stays within [0, 1], even if none or all are
+    right."""
     share, z2 = right / n, Z_975**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     reach = Z_975 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
@@ -112,7 +113,8 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 
 
 def student_t_975(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t, to 0.5 %: the tables' values to 4, then Cornish and Fisher's expansion.
+    """The 97.5 % quantile of Student's t, to 0.5 %: tabulated up to 4 degrees of freedom, then Cornish and Fisher's
+    series.
 
     Abramowitz & Stegun, Handbook of Mathematical Functions, 26.7.5.
     """
@@ -136,10 +138,10 @@ def half_width(summary: Summary) -> float | None:
 
 
 def drift(latency_ns: Sequence[int]) -> float | None:
-    """By how much the last quarter's median differs from the first's, where that is a trend; else None.
+    """By how much the last quarter's median differs from the first's, if there is a trend; else None.
 
-    A trend: ten blocks' medians in an order that Kendall's τ calls one (|τ| ≥ 0.6, two-sided p ≈ 0.017 for ten), and
-    more than 2 %. Below 40 samples there is nothing to say.
+    A trend: Kendall's τ of ten blocks' medians shows an order (|τ| ≥ 0.6, two-sided p ≈ 0.017 for ten), and the
+    difference is above 2 %. Below 40 samples the result is None.
     """
     if len(latency_ns) < 40:
         return None
@@ -152,7 +154,7 @@ def drift(latency_ns: Sequence[int]) -> float | None:
 
 
 def summarise(launches: Sequence[Launch], batch: int) -> Summary | None:
-    """The figures of a result's launches; None where none of them has samples."""
+    """The figures over a result's launches; None if none of them has samples."""
     samples = [launch.samples for launch in launches if launch.samples and launch.samples.latency_ns]
     if not samples:
         return None

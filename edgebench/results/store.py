@@ -9,12 +9,12 @@ from edgebench.errors import BadFile
 from edgebench.records import jsonio
 from edgebench.records.result import Result
 
-# No text inside a string looks like this, for there its quotes are escaped.
+# Text inside a string cannot look like this: its quotes are escaped.
 SAMPLES = re.compile(r'"(latency_ns|warmup_ns|late_ns|device_ns)":\s*\[[^\]]*\]')
 
 
 def save(result: Result, folder: Path) -> Path:
-    """Write a result into the folder, by its own name."""
+    """Write a result into the folder, under its own name."""
     path = folder / file_name(result)
     jsonio.write(path, result)
     return path
@@ -27,8 +27,8 @@ def file_name(result: Result) -> str:
 
 
 def read(path: Path, *, samples: bool = True) -> Result:
-    """One result; without its raw samples, most of the file, ten times as fast. Raises BadFile if it is none, or a
-    newer edgebench's."""
+    """Read one result; ten times as fast without its raw samples, most of the file. Raises BadFile if the file is not a
+    result, or is a newer edgebench's."""
     return jsonio.read(Result, path, trim=str if samples else _without_samples)
 
 
@@ -48,5 +48,5 @@ def read_all(folder: Path) -> tuple[list[Result], list[BadFile]]:
 
 
 def folder_in(path: Path) -> Path:
-    """The folder of results that is meant by a workspace, or by such a folder itself."""
+    """The folder of results of a workspace, or the given folder if it is one."""
     return path / "results" if (path / "results").is_dir() else path

@@ -95,7 +95,7 @@ def test_a_stopped_worker_does_not_outlive_a_killed_command(onnx_artifact: Artif
         (("nowhere",), 1, "nowhere does not exist"),
         (("{onnx}", "--runtime", "onnxruntim"), 2, "did you mean onnxruntime"),
         (("{checkpoint}", "--runtime", "onnxruntime"), 1, "opens checkpoint"),
-        (("{onnx}", "--python-b", "/nowhere/python"), 2, "/nowhere/python is no program"),
+        (("{onnx}", "--python-b", "/nowhere/python"), 2, "/nowhere/python is not a program"),
         (("{onnx}", "--max-seconds", "0"), 2, "--max-seconds is 0"),
         (("{onnx}", "--band", "7"), 2, "--band is 7"),
         (("{onnx}", "--batch", "0"), 2, "--batch is 0"),
