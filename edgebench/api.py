@@ -1,9 +1,9 @@
 """What the commands do, as functions: train, export, evaluate, run, compare, select; api_search.py has the others.
 
-Each has the meaning and the defaults of the command of its name. An artifact is given as an `Artifact`, as another
-function returns it, or as the path of its folder; left out it is the newest of the workspace, a folder that is made
-where it is missing. Nothing is printed: that a machine is not the device, or that files cannot be read, is a warning.
-What can be foreseen to fail raises `edgebench.errors.EdgebenchError` or one of its children, such as UsageError,
+Each has the meaning and the defaults of the command of the same name. Artifacts are given as `Artifact` objects, as
+other functions return them, or as paths of their folders; by default the newest of the workspace is used. A workspace
+is a folder, created if it is missing. Nothing is printed: if the machine is not the device, or files cannot be read, a
+warning says so. Foreseen failures raise `edgebench.errors.EdgebenchError` or one of its children, such as UsageError,
 BadFile, Unsupported or VerificationFailed, with a `message` and a `fix`.
 """
 
@@ -55,9 +55,9 @@ def train(
     """Train a backbone and return the checkpoint that is best on validation: `train(model="resnet50", epochs=3)`.
 
     `settings` are the fields of `TrainConfig` (model, dataset, subset, image_size in pixels, epochs, lr, seed, …), or
-    change those of `config`. `training.test_accuracy` of what is returned is a share in [0, 1] of the test split;
-    images are squares of `preprocessing.height` pixels, uint8 RGB before and float32 (n, 3, h, w) after normalisation.
-    `listener` hears of each step. Raises UsageError for a setting that cannot be meant, BadFile for a dataset that
+    changes to those of `config`. The checkpoint's `training.test_accuracy` is a share in [0, 1] of the test split.
+    Images are squares of `preprocessing.height` pixels, uint8 RGB before normalisation and float32 (n, 3, h, w) after
+    it. `listener` is told of each step. Raises UsageError for a setting that makes no sense, BadFile for a dataset that
     cannot be read, Unsupported without torch.
     """
     from edgebench.training import data
@@ -79,13 +79,13 @@ def export(
     calibration_images: int = 300, max_batch: int = 32, options: dict[str, str] | None = None,
     tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
-    """Export a checkpoint, or an artifact, to "onnx", "openvino" or "tensorrt", and prove its answers right.
+    """Export a checkpoint, or an artifact, to "onnx", "openvino" or "tensorrt", and verify its answers.
 
-    The artifact takes float32 (batch, 3, h, w), or with `input="uint8"` a camera's (batch, h, w, 3), and puts
-    out logits (batch, classes). `precision` is that of weights and activations, by default the source's; int8 is
-    calibrated on `calibration_images` training images and with `accuracy_drop` (a share) keeps the worst layers in
-    floating point. Raises VerificationFailed, and keeps nothing, if an answer differs from torch's by more than the
-    precision may cost; Unsupported where a library is missing.
+    The artifact takes float32 (batch, 3, h, w), or with `input="uint8"` a camera's (batch, h, w, 3), and returns logits
+    (batch, classes). `precision` is that of weights and activations, by default the source's. int8 is calibrated on
+    `calibration_images` training images; with `accuracy_drop` (a share) it keeps the worst layers in floating point.
+    Raises VerificationFailed, and keeps nothing, if the answers differ from torch's by more than the precision allows;
+    Unsupported if a library is missing.
     """
     from edgebench.exporting import pipeline
 
@@ -104,11 +104,11 @@ def evaluate(
     runtime: str | Sequence[str] = (), images: AnyPath | None = None, save_images: AnyPath | None = None,
     batch: int = 16, threads: int | None = None, compute: str | None = None, time_limit_s: float = 3600.0,
 ) -> list[Result]:  # fmt: skip
-    """Count the right answers of artifacts on their runtimes over the whole test split; a result for each.
+    """Count the right answers of artifacts on their runtimes over the whole test split; one result for each.
 
-    `result.evaluation.accuracy` is a share in [0, 1], with Wilson's 95 % interval in `accuracy_ci95`; it is None, and
-    `status` and `message` say why, for what failed. `images`: a file that `save_images` wrote, for a board; without it
-    the dataset is read, and torch needed, the first time.
+    `result.evaluation.accuracy` is a share in [0, 1], with Wilson's 95 % interval in `accuracy_ci95`. If an evaluation
+    fails, `evaluation` is None, and `status` and `message` say why. `images`: a file that `save_images` wrote, for a
+    board. Without it, the first evaluation reads the dataset and needs torch.
     """
     where = Workspace(Path(workspace))
     asked = RunOptions(
@@ -130,14 +130,14 @@ def run(
     batch: int | None = None, threads: int | None = None, duration_s: float = 2.0, launches: int = Policy.launches,
     precision_target: float = Policy.precision_target, max_seconds: float = Policy.max_seconds, **options: Any,
 ) -> list[Result]:  # fmt: skip
-    """Measure artifacts on a device in fresh processes, one after another; a result for each artifact and runtime.
+    """Measure artifacts on a device in fresh processes, one after another; one result per artifact and runtime.
 
-    `result.summary` has the figures over all launches: `median_ns`, `p90_ns`, `p99_ns` (nanoseconds a request of
-    `job.batch` images), `throughput_per_s` (images a second); `result.peak_memory_bytes` the memory. What failed has no
-    summary but a `status` other than "ok" and a `message`: a failure is a result, not an exception. `device` is a
-    profile's name, by default what this machine is; the options are those of `edgebench run`, listed below. Each result
-    is on disk, in `WORKSPACE/results`, before the next measurement starts. Raises UsageError for what cannot be meant,
-    Unsupported for a device that this machine is not where `require_device` or CI asks for it.
+    `result.summary` has the figures over all launches: `median_ns`, `p90_ns`, `p99_ns` (nanoseconds per request of
+    `job.batch` images), `throughput_per_s` (images per second); `result.peak_memory_bytes` is the memory. A failure is
+    a result, not an exception: it has no summary, a `status` other than "ok", and a `message`. `device` is a profile's
+    name, by default that of this machine. The options are those of `edgebench run`, listed below. Each result is on
+    disk, in `WORKSPACE/results`, before the next measurement starts. Raises UsageError for options that make no sense,
+    and Unsupported if this machine is not the device and `require_device` or CI demands it.
     """
     where = Workspace(Path(workspace))
     asked = run_options.asked(
@@ -151,11 +151,11 @@ def run(
 
 
 def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Comparison:
-    """Is the new slower than the old? A cell for each thing that was measured on both sides, with a verdict each.
+    """Is new slower than base? One cell for each measurement that both sides made, with a verdict.
 
     Each side is a workspace, a folder of results, a result's file, or results. `cell.outcome` is "faster", "slower",
-    "equivalent", "inconclusive", … and `cell.ratio` new ÷ base with its 95 % interval (`low`, `high`); a difference
-    within ± `band` is ignored. Raises EdgebenchError if nothing pairs, BadFile for a side that is not there.
+    "equivalent", "inconclusive", …; `cell.ratio` is new ÷ base with its 95 % interval (`low`, `high`). A difference
+    within ± `band` is ignored. Raises EdgebenchError if nothing pairs, BadFile for a side that does not exist.
     """
     names = [os.fspath(s) if isinstance(s, (str, os.PathLike)) else n for s, n in ((base, "base"), (new, "new"))]
     return judging.compare(_results(base), _results(new), band=band, names=(names[0], names[1]))
@@ -169,9 +169,9 @@ def select(
     """Choose what to deploy on a device under limits, from a workspace, a folder of results, or results.
 
     The units are in the names; 1 MB is 10⁶ bytes and `min_accuracy` a share in (0, 1]. `decision.chosen` is the best by
-    `prefer` of what keeps all limits, or None; `decision.candidates` has every other with the limit that it broke and
-    by how much, "tie" or "unknown". Raises UsageError for a limit that cannot be meant, EdgebenchError if there is
-    nothing to choose from.
+    `prefer` among those that keep all limits, or None. `decision.candidates` has every other one with the limit that it
+    broke and by how much, "tie" or "unknown". Raises UsageError for a limit that makes no sense, EdgebenchError if
+    there is nothing to choose from.
     """
     asked = with_values(Limits(), limits, "limit")
     if isinstance(results, (str, os.PathLike)):
@@ -184,12 +184,12 @@ def select(
 
 
 def read_source(source: Source) -> Artifact:
-    """The artifact itself, or that of the folder."""
+    """The artifact itself, or the one in the folder."""
     return source if isinstance(source, Artifact) else artifact.read(Path(source))
 
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:
-    """A name alone, or several, as a tuple."""
+    """A single name, or several, as a tuple."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
@@ -203,7 +203,7 @@ def with_values(options: Options, given: dict[str, Any], what: str) -> Options:
 
 
 def _found(artifacts: Source | Sequence[Source] | None, workspace: Workspace) -> list[Artifact]:
-    """The artifacts that are meant: those given, or the newest. Raises UsageError for an empty list."""
+    """The given artifacts, or the newest. Raises UsageError for an empty list."""
     if artifacts is None:
         return workspace.newest_artifacts()
     sources = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
@@ -233,6 +233,6 @@ def _results(side: Results) -> list[Result]:
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """A Python warning for each sentence."""
+    """Warn of each sentence."""
     for sentence in sentences:
         warnings.warn(sentence, stacklevel=4)

@@ -1,4 +1,4 @@
-"""What the commands do, as functions: tune, pick, sweep, study, which do many steps each. See api.py for the others."""
+"""The commands of many steps, as functions: tune, pick, sweep, study. api.py has the others."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def tune(
 ) -> Tuned:  # fmt: skip
     """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and streams.
 
-    `source`: a checkpoint or an artifact of it. `tuned.best` is a `Trial`: `median_ns` (nanoseconds a request),
-    `throughput_per_s` (images a second), and the `runtime`, `precision`, `threads`, `batch` and `streams` that gave
-    them; `tuned.speedup(tuned.eager)` says how many times as fast as PyTorch that is. A lower precision may lose
-    `accuracy_drop`, a share of the validation images; `duration_s` is measured in the last round. With `export` what
-    is missing is exported first; what could not be is a warning. Raises UsageError for what cannot be meant,
-    EdgebenchError if nothing could be measured.
+    `source`: a checkpoint or an artifact of it. `tuned.best` is a `Trial`: `median_ns` (nanoseconds per request),
+    `throughput_per_s` (images per second), and the `runtime`, `precision`, `threads`, `batch` and `streams` that
+    reached them. `tuned.speedup(tuned.eager)` is the speed relative to PyTorch. A lower precision may lose
+    `accuracy_drop`, a share of the validation images. The last round measures for `duration_s`. With `export`, missing
+    artifacts are exported first; an export that fails gives a warning. Raises UsageError for options that make no
+    sense, EdgebenchError if nothing could be measured.
     """
     where = Workspace(Path(workspace))
     start = where.newest_checkpoint() if source is None else read_source(source)
@@ -62,11 +62,11 @@ def pick(
 ) -> Picked:  # fmt: skip
     """Find out what to deploy for images on a device, in about `budget_s` seconds: `pick("photos/", max_p99_ms=20)`.
 
-    `dataset`: a folder of images, a folder a class, or a dataset's name. `limits` are those of `select`. The folder
-    `out` gets the model, infer.py and the evidence; `picked.artifact` is the model, None where nothing keeps the
-    limits; `picked.decision` says why, as `select` does, and `picked.left_out` what became of the other candidates.
-    A pick that was killed goes on where it was. Raises UsageError for what cannot be meant, EdgebenchError if no
-    candidate could be trained, exported and measured.
+    `dataset`: a folder of images with one folder per class, or a dataset's name. `limits` are those of `select`. The
+    folder `out` gets the model, infer.py and the evidence. `picked.artifact` is the model, or None if nothing keeps the
+    limits; `picked.decision` says why, as `select` does; `picked.left_out` lists what became of the other candidates. A
+    pick that was killed resumes. Raises UsageError for options that make no sense, EdgebenchError if no candidate could
+    be trained, exported and measured.
     """
     folder, asked = Path(out), with_values(Limits(), limits, "limit")
     asked.check()
@@ -91,10 +91,11 @@ def sweep(
     """Train, export, evaluate and measure every combination: `sweep(models=["resnet18"], seeds=[0, 1])`.
 
     `values` are the keys of a plan's file (models, subsets, seeds, targets, precisions, runtimes, devices, evaluate,
-    and the tables train, export and run, as dicts); with `plan`, a file, they come over its own. A `swept.cells` entry
-    has `median_ms` (milliseconds a request), `accuracy` (a share in [0, 1] of the test split), a `status` and a
-    `message`: what fails is a status, not an exception. What is done in the workspace is not done again; Ctrl-C keeps
-    what is done and sets `swept.interrupted`. Raises UsageError for what a plan cannot mean.
+    and the tables train, export and run, as dicts); they override those of the file `plan`, if given. An entry of
+    `swept.cells` has `median_ms` (milliseconds per request), `accuracy` (a share in [0, 1] of the test split), a
+    `status` and a `message`: a failure is a status, not an exception. Steps that are done in the workspace are not
+    repeated. Ctrl-C keeps what is done and sets `swept.interrupted`. Raises UsageError for values that make no sense in
+    a plan.
     """
     told = plans.overlay(plans.read(Path(plan)) if plan else {}, values)
     made = plans.make(told, str(plan) if plan else "the sweep")
@@ -109,14 +110,14 @@ def study(
     seeds: Sequence[int] = studying.SEEDS, sizes: Sequence[int] = studying.SIZES, plot: AnyPath | None = None,
     listener: Listener | None = None, tell: Callable[[str], None] = lambda title: None, **settings: Any,
 ) -> Study:  # fmt: skip
-    """Train several times and say what one thing does: `study("samples", dataset="photos/", subsets=["100", "full"])`.
+    """Train several times, varying one setting: `study("samples", dataset="photos/", subsets=["100", "full"])`.
 
     `kind`: "convergence" (a row for each model and accuracy of `reach`: the epoch and the seconds that reach it),
     "samples" (for each of `subsets` the mean test accuracy over `seeds`, with its 95 % interval) or "batch-size" (for
-    each of `sizes` the images a second, the accuracy, and whether it fits into memory). `study.rows` has them, with
+    each of `sizes` the images per second, the accuracy, and whether it fits into memory). `study.rows` has them, with
     accuracies as shares in [0, 1]. `settings` are the other fields of `TrainConfig`; `plot` is a PNG file to draw. A
-    training whose checkpoint is in the workspace is not done again. Raises UsageError for a setting that cannot be
-    meant, BadFile for a dataset that cannot be read, Unsupported without torch, EdgebenchError after Ctrl-C.
+    training whose checkpoint is in the workspace is not repeated. Raises UsageError for a setting that makes no sense,
+    BadFile for a dataset that cannot be read, Unsupported without torch, EdgebenchError after Ctrl-C.
     """
     for name in studying.VARIED.get(kind, ()):
         if name in settings:

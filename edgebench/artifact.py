@@ -1,4 +1,4 @@
-"""Artifact folders: written whole or not at all, read only if every file still has the hash it was written with."""
+"""Artifact folders: written whole or not at all, and read only if the hash of every file still matches."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 MANIFESTS = ("artifact.json", "checkpoint.json")
 REFERENCE = "reference.npz"
-RECORDS = (REFERENCE, "history.jsonl", "config.toml")  # what an artifact carries beside its model
+RECORDS = (REFERENCE, "history.jsonl", "config.toml")  # the files of an artifact besides its model
 REQUESTS = 8  # distinct inputs in rotation: enough that no cache holds one answer
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Held-out test images and what torch answers to them, so that a board without torch can check an artifact.
+    """Held-out test images and torch's answers to them, so that a board without torch can check an artifact.
 
     images: uint8 (n, height, width, 3), already resized; labels: int64 (n,); logits: float32 (n, classes).
     """
@@ -41,7 +41,7 @@ def manifest_name(format: str) -> str:
 
 
 def ensure_writable(out: Path) -> None:
-    """Raise now, before hours of work, if the folder `out` could not be written later: BadFile, or the OSError."""
+    """Raise now, before hours of work, if the folder `out` cannot be written later: BadFile, or the OSError."""
     ours = any((out / manifest).exists() for manifest in MANIFESTS)
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise BadFile(f"{out} exists and is not an edgebench folder", "choose another --out, or empty it yourself")
@@ -51,10 +51,10 @@ def ensure_writable(out: Path) -> None:
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """A scratch folder beside `out` that takes its place when the block ends well and vanishes when it does not."""
+    """A scratch folder beside `out`. It replaces `out` when the block succeeds, and vanishes if it fails."""
     ensure_writable(out)
     scratch, old = (out.parent / f".{out.name}.{os.getpid()}.{suffix}" for suffix in ("partial", "old"))
-    for left in (scratch, old):  # by a killed process of the same number, as is common in containers
+    for left in (scratch, old):  # left by a killed process with the same id, as happens in containers
         shutil.rmtree(left, ignore_errors=True)
     scratch.mkdir()
     try:
@@ -68,19 +68,19 @@ def staged(out: Path) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path, artifact: Artifact) -> Artifact:
-    """Hash the files that lie in `folder`, write the manifest beside them and return the artifact as it can be read."""
+    """Hash the files in `folder`, write the manifest beside them and return the artifact as read from disk."""
     manifest = manifest_name(artifact.format)
     files = {p.name: digests.of_file(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != manifest}
     size_bytes = sum((folder / name).stat().st_size for name in files if name not in RECORDS)
     artifact = replace(artifact, files=files, size_bytes=size_bytes, path=folder)
     for name in files:
-        (folder / name).chmod(0o644)  # some libraries write files for their owner alone
+        (folder / name).chmod(0o644)  # some libraries write files that only their owner can read
     jsonio.write(folder / manifest, artifact)
     return artifact
 
 
 def read(path: Path, verify: bool = True) -> Artifact:
-    """Read an artifact or checkpoint folder. Raises BadFile if it is missing, not ours, too new or changed."""
+    """Read an artifact or checkpoint folder. Raises BadFile if it is missing, foreign, too new or changed."""
     if path.name in MANIFESTS:
         path = path.parent
     if path.is_file():
@@ -113,7 +113,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
 
 
 def file_in(artifact: Artifact, name: str) -> Path:
-    """The path of one of the artifact's own files; a name that would leave the folder is refused."""
+    """The path of one of the artifact's own files; a name that leads out of the folder is refused."""
     if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
         raise BadFile(f"{artifact.path}: the file name {name!r} leaves the artifact's folder")
     if (artifact.path / name).is_symlink():
@@ -122,7 +122,7 @@ def file_in(artifact: Artifact, name: str) -> Path:
 
 
 def model_file(artifact: Artifact, suffix: str) -> Path:
-    """The artifact's one file with this suffix. Raises BadFile if there is none or more than one."""
+    """The artifact's only file with this suffix. Raises BadFile if there is none or more than one."""
     found = [name for name in artifact.files if name.endswith(suffix)]
     if len(found) != 1:
         raise BadFile(f"{artifact.path} holds {len(found)} {suffix} files where one is expected")
@@ -137,7 +137,7 @@ def model_file(artifact: Artifact, suffix: str) -> Path:
 
 
 def check_inputs(artifact: Artifact, found: Mapping[str, Sequence[int | str | None]]) -> None:
-    """Raise BadFile unless a model's inputs, name → sizes (a number where it is fixed), are those of the manifest."""
+    """Raise BadFile unless a model's inputs, name → sizes (a number if fixed), are those of the manifest."""
     expected = {spec.name: spec.shape for spec in artifact.inputs}
     fit = expected.keys() == found.keys() and all(
         len(shape) == len(found[name]) and all(a == b for a, b in zip(shape[1:], list(found[name])[1:], strict=True))
@@ -164,7 +164,7 @@ def read_reference(artifact: Artifact) -> Reference:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             images, labels, logits = data["images"], data["labels"], data["logits"]
-    except Exception as error:  # numpy, zipfile and zlib each raise what they like about a damaged file
+    except Exception as error:  # numpy, zipfile and zlib raise various errors for a damaged file
         raise BadFile(f"{path} cannot be read: {error}", "export the artifact anew") from None
     n, size = len(images) if images.ndim else 0, (artifact.preprocessing.height, artifact.preprocessing.width)
     fits = (
@@ -194,7 +194,7 @@ def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
 
 
 def prepared(images: np.ndarray, artifact: Artifact) -> np.ndarray:
-    """What the artifact's input takes for uint8 images (n, h, w, 3): themselves, where its graph normalises them."""
+    """The artifact's input for uint8 images (n, h, w, 3): the images themselves if its graph normalises them."""
     import numpy as np
 
     if artifact.input_type == "uint8":
@@ -203,7 +203,7 @@ def prepared(images: np.ndarray, artifact: Artifact) -> np.ndarray:
 
 
 def requests(artifact: Artifact, images: np.ndarray, batch: int) -> list[dict[str, np.ndarray]]:
-    """Prepared inputs of `batch` real held-out images each, no two alike where there are images enough."""
+    """Prepared inputs of `batch` real held-out images each, all different if there are enough images."""
     import numpy as np
 
     starts = range(0, max(1, min(len(images) - batch + 1, REQUESTS * batch)), batch)

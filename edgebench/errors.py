@@ -1,4 +1,4 @@
-"""The errors that a user can meet: each says what is wrong and how to correct it, and has its exit code."""
+"""The errors that a user can meet. Each says what is wrong and how to fix it, and has an exit code."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class OutOfMemory(EdgebenchError):
 
 
 class BadFile(EdgebenchError):
-    """A file or folder of the user is missing, damaged or not what it should be."""
+    """A file or folder of the user is missing, damaged or not of the right kind."""
 
 
 class NewerFile(BadFile):
-    """A file that a newer edgebench wrote: nothing is wrong with it, so it is never made anew over."""
+    """A file that a newer edgebench wrote. It is not damaged, so nothing may replace it."""
 
 
 class VerificationFailed(EdgebenchError):

@@ -1,6 +1,6 @@
 """What an exporter, a runtime, a meter and a scenario must offer, and what each may state about itself.
 
-Write one: exporters/README.md, runtimes/README.md; CONTRIBUTING.md has scenarios.
+How to write one: exporters/README.md, runtimes/README.md; CONTRIBUTING.md for meters and scenarios.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# An adapter's facts are class attributes of these names; what it does not state is as below. `registry.facts` reads
-# them from the class, also on machines where its library is missing: so an adapter imports its library in `__init__`
-# and in the functions that use it, not at the top of the file.
+# An adapter's facts are class attributes with these names; the defaults are below. `registry.facts` reads them from the
+# class, also on machines without its library. So an adapter imports its library in `__init__` and in the functions that
+# use it, not at the top of the file.
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeFacts:
-    """What a runtime states about itself; `accepts` alone is a must.
+    """What a runtime states about itself; only `accepts` is required.
 
     aliases: other names that a user may type.
-    installs: by Python module, what pip is asked for where it is missing; install_note: what else helps there.
-    libraries: the distributions whose versions change what it answers or how fast. They are recorded with each
-        result, and a sweep measures again when one of them changes.
-    native: the formats for which it is meant where no runtime is named.
+    installs: by Python module, what pip installs if it is missing; install_note: what else helps.
+    libraries: the distributions whose versions change its answers or its speed. Each result records them, and a sweep
+        measures again when one of them changes.
+    native: the formats for which it is the default runtime.
     suffixes: by format, how the name of the model file ends.
-    requirements: what pip installs on a board for it, "{cuda}" being the major version of the board's CUDA; None where
-        edgebench cannot set it up. system_module: the Python module that has to come with the board's own system.
+    requirements: what pip installs on a board for it; "{cuda}" stands for the major version of the board's CUDA; None
+        if edgebench cannot set it up. system_module: the Python module that must come with the board's own system.
     suits: the kinds of machine whose new device profile lists it: "cuda", an architecture such as "x86_64", or "any".
-    only_by_name: it runs only when it is named, for what it tells is no measurement.
-    baseline: `tune` tells every speed-up against it, and measures it as it comes.
-    infer_py: what a deployed folder's infer.py does with it on a CPU: it reads SETTINGS and defines `run`, from float32
-        pixels (1, 3, h, w) to logits. Empty where infer.py cannot be written for it.
+    only_by_name: it runs only when it is named, because its figures are not measurements.
+    baseline: `tune` states every speed-up relative to it, and measures it with default settings.
+    infer_py: the code with which a deployed folder's infer.py uses it on a CPU: it reads SETTINGS and defines `run`,
+        from float32 pixels (1, 3, h, w) to logits. Empty if infer.py cannot be written for it.
     """
 
     accepts: frozenset[str] = frozenset()
@@ -60,10 +60,10 @@ class RuntimeFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ExporterFacts:
-    """What an exporter states about itself; those without a counterpart here are explained at `Exporter`.
+    """What an exporter states about itself; `Exporter` explains the attributes that this list leaves out.
 
     aliases, installs, install_note: as a runtime's.
-    libraries: the distributions whose versions change what it makes; libraries_for: those that one precision adds. A
+    libraries: the distributions whose versions change its product; libraries_for: those that one precision adds. A
         sweep exports again when one of them changes.
     """
 
@@ -77,7 +77,7 @@ class ExporterFacts:
 
     @property
     def on_device(self) -> bool:
-        """Whether it has to be made on the device that will run it."""
+        """Whether the export must be made on the device that will run it."""
         return self.verify_on != "cpu"
 
 
@@ -86,13 +86,13 @@ class MeterFacts:
     """What a meter states about itself.
 
     installs, install_note: as a runtime's.
-    sees: the computes whose draw is in its figure, "cpu" or "cuda". A meter of the processor does not see what computes
-        on a graphics card; a Jetson's module has both on it.
-    scope: what its figure covers; None where the device's profile says.
+    sees: the computes whose power its figure includes, "cpu" or "cuda". A meter of the processor does not see a
+        graphics card; on a Jetson, the module's power includes both.
+    scope: what its figure covers; None if the device's profile says so.
     machines: what it is for, in words.
-    place: where it stands in the order in which `--power auto` tries meters, lowest first: what is nearest to the whole
-        and costs the machine least. A model comes last.
-    takes_watts: it needs what the user declares with `--watts`.
+    place: its place in the order in which `--power auto` tries meters, lowest first: those that cover most and disturb
+        the machine least. A model comes last.
+    takes_watts: it needs the watts that the user declares with `--watts`.
     """
 
     installs: Mapping[str, str] = field(default_factory=dict)
@@ -105,21 +105,21 @@ class MeterFacts:
 
 
 class Exporter(Protocol):
-    """Turns an artifact of one format into another, or into another precision. See ExporterFacts for what it may state.
+    """Turns an artifact of one format into another, or into another precision. ExporterFacts lists what it may state.
 
-    `accepts` says for each precision that it can make the format and precision that it starts from, which lets exports
+    `accepts` maps each precision that it can make to the format and precision that it starts from. So exports can
     chain: checkpoint → onnx → tensorrt.
     """
 
     accepts: Mapping[Precision, tuple[str, Precision]]
-    # Whether it can put normalisation into the graph of what it made itself; if not, it starts from what has it there.
+    # Whether it can put normalisation into the graph of its own product; if not, it starts from a source that has it.
     bakes_input: bool
     produces: str
     verify_with: str  # the runtime that opens the product to compare it with torch …
-    verify_on: str  # … and what it runs on: "cpu", or "cuda" where it has to be made on the device itself
+    verify_on: str  # … and its compute: "cpu", or "cuda" if the export must be made on the device itself
 
     def check(self, precision: Precision) -> None:
-        """Raise Unsupported, with the fix, if this machine lacks what such an export needs. Cheap; before work."""
+        """Raise Unsupported, with the fix, if this machine lacks what the export needs. Cheap; called before work."""
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         """Write the model's files into the empty folder `out`. Raises EdgebenchError with the fix."""
@@ -129,30 +129,30 @@ Run = Callable[["dict[str, np.ndarray]"], "dict[str, np.ndarray]"]
 
 
 class Session(Protocol):
-    """An opened model; a context manager. The harness alone reads the clock."""
+    """An opened model; a context manager. Only the harness reads the clock."""
 
     effective: Effective
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One inference, done on return: the outputs lie in host memory, and a later run does not change them."""
+        """One inference, complete on return: the outputs lie in host memory, and later runs do not change them."""
 
     def lanes(self, count: int) -> Sequence[Run]:
-        """As many functions like `run`, safe to call at the same time from a thread each.
+        """As many functions like `run`, each safe to call in a thread of its own at the same time as the others.
 
-        Empty where the runtime takes one request at a time; then it has no part in scenarios with more in flight.
+        Empty if the runtime takes one request at a time; then it cannot run scenarios with more in flight.
         """
 
     def layers(self) -> Sequence[Layers]:
-        """What the graph became, a `Layers` for each precision and provider; empty where the runtime does not tell.
+        """What the graph became, one `Layers` per precision and provider; empty if the runtime does not report it.
 
-        Called once, when all is measured; it may open the model again.
+        Called once, after all measurements; it may open the model again.
         """
 
     def device_time_ns(self) -> int | None:
-        """How long the computing of the last `run` took by the runtime's own account; None where it does not tell."""
+        """How long the last `run` computed, as the runtime reports it, in ns; None if it does not report it."""
 
     def close(self) -> None:
-        """Give everything back; may be called twice."""
+        """Release everything; may be called twice."""
 
     def __enter__(self) -> Session: ...
 
@@ -160,9 +160,9 @@ class Session(Protocol):
 
 
 class Runtime(Protocol):
-    """Opens artifacts of the formats in `accepts` on a compute such as "cpu" or "cuda"; takes no arguments when made.
+    """Opens artifacts of the formats in `accepts` on a compute such as "cpu" or "cuda". It is made without arguments.
 
-    See RuntimeFacts for what it may state.
+    RuntimeFacts lists what it may state.
     """
 
     accepts: frozenset[str]
@@ -171,20 +171,20 @@ class Runtime(Protocol):
         """The version of the library underneath."""
 
     def computes(self) -> tuple[str, ...]:
-        """What it can run on here and now, best first; empty if there is nothing."""
+        """What it can run on here and now, best first; empty if nothing."""
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> Session:
-        """Load the model, ready to run. Never falls back: what cannot be had raises Unsupported with the fix."""
+        """Load the model, ready to run. Never falls back: raises Unsupported, with the fix, for what it cannot do."""
 
 
 class Meter(Protocol):
-    """Tells what is drawn right now by all that is in its `scope`; ours are in edgebench/machine/power/, a file each.
+    """Measures the present power of all that is in its `scope`; ours are in edgebench/machine/power/, one file each.
 
-    It is made with a `Place` (edgebench.machine.power.place), which tells where to look, and raises Unsupported, with
-    the fix, where it does not work. It is opened for one power pass and read by one thread, `interval_s` apart; 0 where
-    `read` itself waits for a source that goes at its own pace. `streams`: whatever it tells is new. Where it is False,
-    a value that never changes is taken for a sensor that is stuck. `total_rails`: the rails that add up to the whole.
-    See MeterFacts for what it may state.
+    It is made with a `Place` (edgebench.machine.power.place), which says where to look, and raises Unsupported, with
+    the fix, if it does not work. It is opened for one power pass and read by one thread, every `interval_s`; 0 if
+    `read` waits for a source that sets the pace itself. `streams`: every value it returns is new. If False, a value
+    that never changes counts as a stuck sensor. `total_rails`: the rails that add up to the whole. MeterFacts lists
+    what it may state.
     """
 
     name: str
@@ -195,49 +195,49 @@ class Meter(Protocol):
     total_rails: tuple[str, ...]
 
     def read(self) -> Sample | None:
-        """A look; None if it told nothing this time (a sensor that is asleep). It waits for a second at most.
+        """One reading; None if there was none this time (a sensor that is asleep). It waits for at most a second.
 
-        Raises EdgebenchError if it will never tell anything again.
+        Raises EdgebenchError if no reading will ever come again.
         """
 
     def close(self) -> None:
-        """Give everything back and leave no process; may be called twice."""
+        """Release everything and leave no process behind; may be called twice."""
 
 
 @dataclass(frozen=True)
 class NoOptions:
-    """Of a scenario that has no options of its own."""
+    """The options of a scenario that has none of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What is asked of an opened model, and what is made of the answers; ours are in edgebench/measuring/scenarios/.
+    """What a scenario asks of an opened model, and what it makes of the answers; ours are in measuring/scenarios/.
 
-    It is found by an entry point of its name in the group `edgebench.scenarios`. A record of functions and not a class
-    of methods, since most scenarios need few of them: what is left out is as in the scenario latency.
+    An entry point of its name in the group `edgebench.scenarios` names it. It is a record of functions, not a class
+    with methods, because most scenarios need few of them: the defaults are those of the scenario latency.
 
     libraries: the distributions whose versions change what it measures; a sweep measures again when one changes.
     options: a frozen dataclass of `records.options.option` fields; they become flags, TOML keys and arguments. A job
         holds each in its field of that name, or in `own`.
-    check(asked, own): raises UsageError for what cannot be run; `own` is an `options`, as everywhere here.
-    settle(asked, own): the fields of the job that these options decide, where it is not one field an option.
-    asked_by(job): the other way round: the values of its options that made a job.
-    perform(session, requests, job, tell): measures; None where nothing is timed.
-    summarise(job, launches, summary): adds what the scenario alone tells of the launches that came to an end.
+    check(asked, own): raises UsageError for what cannot be run; `own` is an `options` object, here and below.
+    settle(asked, own): the fields of the job that these options determine, if they are not one field per option.
+    asked_by(job): the reverse: the values of its options that made a job.
+    perform(session, requests, job, tell): measures; None if nothing is timed.
+    summarise(job, launches, summary): adds what only this scenario derives from the complete launches.
 
-    repeated: in fresh processes. crowded: several requests are in flight. searches: the best batch and the best number
-    of requests in flight, unless they are given. own_length: `--duration` has no meaning.
-    single_requests: the latencies are of requests that did not wait for each other by design: their spread is shown.
-    over_time: it has windows, which are shown. unit: what a request is called in sentences.
+    repeated: it is repeated in fresh processes. crowded: several requests are in flight. searches: it finds the best
+    batch and number of requests in flight, unless they are given. own_length: `--duration` does not apply.
+    single_requests: its requests do not wait for each other by design, so the page shows how latencies spread.
+    over_time: it has windows, which the page shows. unit: the name of a request in sentences.
 
-    compared_by: what `compare` takes the time of; with a reason in `not_compared` it takes none.
-    power: its energy is measured by doing the same once more after it, or beside it, or not, for the reason `no_power`.
-    power_margin_s(job): by how much longer the pass after it has to be than the window that counts, and
-    power_window(job, samples): of that pass, the length in nanoseconds and the requests that count.
+    compared_by: the time that `compare` uses; none if `not_compared` gives a reason. power: whether its energy is
+    measured by repeating it afterwards, beside it, or not at all, for the reason `no_power`. power_margin_s(job): how
+    much longer the pass afterwards must be than the window that counts. power_window(job, samples): the length of that
+    pass in nanoseconds and the requests that count.
 
-    headline(result): the figures that answer its question. verdict(result): one word. figures(result): those that stand
-    for the summary's fields where a result has no summary. objections(result): a line each on why a result that is ok
-    is not to be trusted, and the fix; objection(result): the same in short.
+    headline(result): the figures that answer its question. verdict(result): one word. figures(result): those that
+    replace the fields of the summary if a result has none. objections(result): one line for each reason not to trust a
+    result that is ok, and the fix; objection(result): the same in short.
     """
 
     name: str
@@ -270,7 +270,7 @@ class Scenario:
 
     @property
     def timed(self) -> bool:
-        """Whether it is for `edgebench run`."""
+        """Whether `edgebench run` offers it."""
         return self.perform is not None
 
 

@@ -1,4 +1,4 @@
-"""The data that flows between the parts: frozen dataclasses, and the version of their JSON.
+"""The data that the parts exchange: frozen dataclasses, and the version of their JSON.
 
 Schema history
     1  first release
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
-# What a model's input takes: normalised NCHW floats, or a camera's HWC bytes, which the graph itself normalises.
+# The inputs that a model may take: normalised NCHW floats, or a camera's HWC bytes, which the graph normalises.
 InputType = Literal["float32", "uint8"]
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a model. A dimension given by a name ("batch") may vary."""
+    """One input or output of a model. A dimension that is a name ("batch") may vary."""
 
     name: str
     dtype: str
@@ -45,7 +45,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSplit:
-    """What was trained on: the sizes of the splits, and a hash of exactly which images they hold.
+    """The data of a training: the sizes of the splits, and a hash of exactly the images that they hold.
 
     `duplicates` counts the images left out of training and validation because they equal one that is used, byte for
     byte; `skipped` names the files left out because they could not be decoded.
@@ -63,10 +63,10 @@ class DataSplit:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """A network, what rebuilds it, and its cost for one image.
+    """A network, how to rebuild it, and its cost for one image.
 
     macs = multiply-accumulates; flops = 2 × macs, as the field counts them; activations = elements that convolutions
-    and matrix products put out. `origin`: timm's `timm_name`, the function in a file of the user's whose sha256 is
+    and matrix products put out. `origin`: timm's `timm_name`, the function in a user's file with the sha256
     `file_sha256`, or an installed plug-in. `strides` replaces those of the named modules; `adapted` says in sentences
     what was changed for small images.
     """
@@ -89,9 +89,9 @@ class ModelInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a checkpoint came to be and how well it does. Accuracies are shares in [0, 1] of the named split.
+    """How a checkpoint was trained and how accurate it is. Accuracies are shares in [0, 1] of the named split.
 
-    `part_size`: images in memory at once, fewer than a batch where memory ran out.
+    `part_size`: images in memory at once, fewer than a batch if memory ran out.
     """
 
     config: TrainConfig
@@ -108,10 +108,10 @@ class Training:
 class Artifact:
     """A model in a folder of its own, in one format: "checkpoint", "onnx", "openvino" or "tensorrt".
 
-    `files` maps each file's name in the folder to its sha256; `size_bytes` is what of them a device needs to run the
-    model; `source` is the identity of the artifact that this one was exported from, `origin` that of the checkpoint at
-    the head of the chain (empty for the checkpoint itself); `in_float` names the layers that `--accuracy-drop` left in
-    floating point.
+    `files` maps each file's name in the folder to its sha256. `size_bytes` is the size of those that a device needs to
+    run the model. `source` is the identity of the artifact that this one was exported from; `origin` that of the
+    checkpoint at the head of the chain (empty for the checkpoint itself). `in_float` names the layers that
+    `--accuracy-drop` left in floating point.
     """
 
     format: str
@@ -137,7 +137,7 @@ class Artifact:
 
     @property
     def identity(self) -> str:
-        """sha256 of the content: the format, the precision and every file but the record of the training."""
+        """sha256 of the content: the format, the precision and every file except the record of the training."""
         content = {name: digest for name, digest in self.files.items() if name not in ("history.jsonl", "config.toml")}
         return digests.of_data([self.format, self.precision, content])
 
@@ -172,8 +172,8 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Images for quantization, uint8 (n, h, w, 3): training images of all classes, for the ranges; validation images
-    with their labels, int64 (m,), for what it costs. `classes`: how many the training images are of."""
+    """Images for quantization, uint8 (n, h, w, 3): training images of all classes for the ranges, and validation images
+    with their labels, int64 (m,), for the loss of accuracy. `classes`: how many the training images have."""
 
     images: np.ndarray
     validation_images: np.ndarray
@@ -186,7 +186,8 @@ class ExportOptions:
     """What an exporter is asked for. `extra`: `--exporter-option KEY=VALUE` pairs; an unknown one is a UsageError.
 
     With `input` uint8 and a source that takes floats, normalisation and layout go into the graph. `calibration` is
-    there for int8 where the dataset is; `accuracy_drop`: the share of right validation images that int8 may cost.
+    given for int8 if the dataset is available. `accuracy_drop`: the share of right validation images that int8 may
+    cost.
     """
 
     precision: Precision = "fp32"
@@ -199,7 +200,7 @@ class ExportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Effective:
-    """What a session really runs, read back from the runtime, not what it was asked for; None where it cannot tell."""
+    """What a session really runs, as the runtime reports it, not what was asked for; None if it does not report it."""
 
     provider: str
     precision: Precision | None
@@ -212,7 +213,7 @@ class Effective:
 class Layers:
     """How many layers of a session's graph, as the runtime made it, compute in `precision` on `provider`.
 
-    Copies and conversions between precisions are no layers. `precision` is None where no numbers of the image are
+    Copies and conversions between precisions are not layers. `precision` is None if no numbers of the image are
     computed (shapes, indices).
     """
 
@@ -223,7 +224,7 @@ class Layers:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What a runtime says of itself on this machine; `error` and `fix` where it does not load.
+    """What a runtime reports about itself on this machine; `error` and `fix` if it does not load.
 
     `computes`: what it runs on here, best first; `libraries`: the installed versions of those that it declares.
     """

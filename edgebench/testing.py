@@ -20,7 +20,7 @@ MAX_BATCH = 8
 def check_runtime(name: str, artifact: Artifact, compute: str = "cpu") -> None:
     """Hold the registered runtime `name` to the contract, on an artifact that it accepts and a compute that it has.
 
-    Raises AssertionError that says which rule is broken.
+    Raises AssertionError, which says which rule is broken.
     """
     runtime: Runtime = registry.load("runtimes", name)
     _states_facts(name)
@@ -29,7 +29,7 @@ def check_runtime(name: str, artifact: Artifact, compute: str = "cpu") -> None:
     for rule in (
         _says_what_it_runs,
         _inputs_stay,
-        _outputs_stay,  # before the comparison, which a shared buffer would fail for a reason hard to see
+        _outputs_stay,  # before the comparison, which a shared buffer would fail for no obvious reason
         _takes_any_batch,
         _answers_as_torch,
         _answers_the_same_twice,
@@ -103,7 +103,7 @@ def _answers_as_torch(session: Session, artifact: Artifact) -> None:
 
 def _takes_any_batch(session: Session, artifact: Artifact) -> None:
     output = artifact.outputs[0]
-    for batch in (2, 1, MAX_BATCH, 5):  # up and down again: buffers that only grow show here
+    for batch in (2, 1, MAX_BATCH, 5):  # up and down again: a buffer that only grows shows here
         outputs = session.run(_inputs(artifact, batch))
         assert set(outputs) == {spec.name for spec in artifact.outputs}, f"outputs are called {sorted(outputs)}"
         logits = outputs[output.name]
@@ -145,7 +145,7 @@ def _tells_device_time(session: Session, artifact: Artifact) -> None:
     session.run(_inputs(artifact, 2))
     told = session.device_time_ns()
     assert told is None or (isinstance(told, int) and told > 0), (
-        f"`device_time_ns()` gives {told!r}: nanoseconds as an int, or None if the runtime does not tell"
+        f"`device_time_ns()` gives {told!r}: it must be nanoseconds as an int, or None if unknown"
     )
 
 

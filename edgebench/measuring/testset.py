@@ -70,7 +70,7 @@ def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
             if not (labels.dtype == first.dtype == np.int64 and labels.shape == first.shape == (labels.size,)):
                 raise BadFile(f"{path} does not hold one label and one answer per image", made_anew)
             if not len(labels) or not all(((a >= 0) & (a < classes)).all() for a in (labels, first)):
-                raise BadFile(f"{path} has no labels, or labels outside the {classes} classes", made_anew)
+                raise BadFile(f"{path} has no labels, or labels beyond the {classes} classes", made_anew)
             yield TestSet(labels, first, _images(file, path, len(labels), artifact, made_anew))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadFile(f"{path} is not a test set: {error}", made_anew) from None

@@ -17,7 +17,7 @@ from edgebench.results.figures import CRITERIA, Row
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHOWN = 40  # candidates in a terminal
+SHOWN = 40  # candidates shown in a terminal
 STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow", "broken": "red"}
 NOTE = (
     "tie: not distinguishable from the chosen one; unknown: a limit could not be checked, so it is not known to be "
@@ -46,7 +46,7 @@ def _median(candidate: Candidate) -> str:
 
 
 def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
-    """Heading → cell: accuracy and median, then what else is limited or known of any, how fast before what it costs."""
+    """Heading → cell: accuracy and median, then every other figure that is limited or known, speed before cost."""
     columns: dict[str, Callable[[Candidate], str]] = {
         "": lambda c: f"{c.outcome}{' *' if c.pareto else ''}",
         "candidate": lambda c: c.name,
@@ -66,7 +66,7 @@ def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
 
 
 def why(candidate: Candidate) -> str:
-    """Why a candidate is not chosen, or what is not sure about the one that is."""
+    """Why a candidate was not chosen, or what is uncertain about the chosen one."""
     telling = [check for check in candidate.checks if check.outcome != "met" or not check.sure]
     return "; ".join([*checked(candidate, telling), *([candidate.reason] if candidate.reason else [])])
 
@@ -104,7 +104,7 @@ def _plain(bound: float) -> str:
 
 
 def _interval(row: Row, criterion: Criterion, side: str) -> str:
-    """How well a figure is known that may be on the other side of its limit."""
+    """How well a figure is known that may lie on the other side of its limit."""
     if criterion.column.interval_of(row) is None:
         return f"without an interval it is known only to ± {criterion.unsure:.0%}".replace("%", " %")
     known, unit = criterion.known(row), criterion.unit or "%"
@@ -113,7 +113,7 @@ def _interval(row: Row, criterion: Criterion, side: str) -> str:
 
 
 def headline(decision: Decision) -> list[str]:
-    """The answer in a few lines: what is chosen, or that nothing fits and what is the nearest miss."""
+    """The answer in a few lines: what was chosen, or that nothing fits and the nearest miss."""
     label = (
         f" [{decision.evidence.upper()}, not measured on {decision.device}]" if decision.evidence != "measured" else ""
     )
@@ -148,7 +148,7 @@ def _below(decision: Decision, left_out: int) -> list[str]:
 
 
 def terminal(decision: Decision) -> Table:
-    """A rich table for a terminal: the candidates, best first, and below it what was not ranked."""
+    """A rich table for a terminal: the candidates, best first; below it, what was not ranked."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -176,7 +176,7 @@ def markdown(decision: Decision) -> str:
 
 
 def as_json(decision: Decision) -> str:
-    """All of it, and the chosen candidate's row on its own; null if nothing fits."""
+    """The whole decision, and the chosen candidate's row on its own; null if nothing fits."""
     told = {name: value for name, value in vars(decision).items() if name != "power_modelled"}
     told |= {"machine": joined(decision.machine), "power_scope": scope(decision)}
     for name in ("candidates", "aside"):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NOTE = (
-    "new ÷ base of the medians, above 1 is slower, with its 95 % interval; of the scenario throughput the times are an "
-    "image's. Launches that other load disturbed are left out."
+    "new ÷ base of the medians, above 1 is slower, with its 95 % interval; for the scenario throughput, times are per "
+    "image. Launches that other load disturbed are left out."
 )
 STYLES = {"slower": "bold red", "failed": "bold red", "faster": "green", "inconclusive": "yellow", "refused": "yellow"}
 
@@ -32,7 +32,7 @@ def _ratio(cell: ComparedCell) -> str:
 
 
 def _energy(cell: ComparedCell) -> str:
-    """mJ an image on both sides and their ratio; two figures of different kinds do not even stand side by side."""
+    """mJ per image of both sides and their ratio; figures of different kinds are not shown together."""
     if cell.energy is None:
         return MISSING
     if cell.energy.ratio is None and None not in (cell.energy.base_mj, cell.energy.new_mj):
@@ -63,7 +63,7 @@ def _why(cell: ComparedCell) -> str:
 
 
 def _remarks(comparison: Comparison) -> list[str]:
-    """Why a cell has no plain verdict, and what changed; what changed alike in all cells is said once."""
+    """Why a cell has no plain verdict, and what changed. A change that all cells share is told once."""
     common = Counter(change for cell in comparison.cells for change in cell.changed)
     judged = sum(bool(cell.launches) for cell in comparison.cells)
     shared = {change for change, n in common.items() if n == judged > 1}
@@ -74,11 +74,11 @@ def _remarks(comparison: Comparison) -> list[str]:
         lines += [f"{cell.name}: changed: {'; '.join(own)}"] if own else []
         lines += [f"{cell.name}: {cell.energy.reason}"] if cell.energy and cell.energy.reason else []
     kinds = Counter(cell.energy.of for cell in comparison.cells if cell.energy and cell.energy.of)
-    return [*lines, *(f"mJ/image: {of}; of one power pass a side, so without a verdict" for of in kinds)]
+    return [*lines, *(f"mJ/image: {of}; one power pass per side, so there is no verdict" for of in kinds)]
 
 
 def _headings(comparison: Comparison) -> list[str]:
-    """Without energy, where no cell has any."""
+    """The headings, without energy if no cell has any."""
     return [h for h in COLUMNS if h != "mJ/image" or any(cell.energy for cell in comparison.cells)]
 
 
@@ -87,7 +87,7 @@ def terminal(comparison: Comparison) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    # said once where all say the same, since eighty columns are few
+    # told once if all are equal: a terminal has only eighty columns
     launches = {COLUMNS["launches"](cell) for cell in comparison.cells if cell.launches}
     headings = [heading for heading in _headings(comparison) if heading != "launches" or len(launches) > 1]
     lines = [
@@ -122,7 +122,8 @@ def as_json(comparison: Comparison, fail_on: Sequence[str] = ()) -> str:
 
 
 def junit(comparison: Comparison, fail_on: Sequence[str] = ()) -> str:
-    """JUnit XML: a test case a cell. A failure is what `--fail-on` names; what else has no verdict is skipped."""
+    """JUnit XML: one test case per cell. What `--fail-on` names is a failure; every other cell without a verdict is
+    skipped."""
     failing = {id(cell) for cell in comparison.failing(fail_on)}
     verdicts = {"faster", "slower", "equivalent", "failed"}
     skipped = [cell for cell in comparison.cells if id(cell) not in failing and cell.outcome not in verdicts]

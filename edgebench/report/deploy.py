@@ -1,4 +1,4 @@
-"""A chosen artifact as a folder that runs by itself: the model, its preprocessing, infer.py, and why it was chosen."""
+"""A chosen artifact as a folder that runs on its own: the model, its preprocessing, infer.py, and the evidence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgebench.records import jsonio
 from edgebench.report import choice
 from edgebench.specs import Artifact
 
-# The same for every runtime but for `load`, which the runtime states. It reads JSON beside it, so no name becomes code.
+# The same for every runtime except for `load`, which the runtime states. It reads names from JSON, so no name is code.
 INFER = '''"""Classifies images: python infer.py IMAGE... Needs numpy, Pillow and {runtime}."""
 import json, sys
 from pathlib import Path
@@ -42,13 +42,13 @@ for path in sys.argv[1:] if __name__ == "__main__" else []:
     print(f"{{path}}: {{SETTINGS['classes'][shares.argmax()]}} ({{shares.max():.1%}})")
 '''
 NOT_NEEDED = {folder.REFERENCE, "history.jsonl", "config.toml"}
-OURS = "decision.json"  # what tells a folder that may be replaced
+OURS = "decision.json"  # marks a folder that may be replaced
 
 
 def runtimes(named: Sequence[str] = ()) -> list[str]:
-    """The runtimes that infer.py can be written for: those of them that are named, all where none is.
+    """The runtimes that infer.py can be written for: the named ones among them, or all if none is named.
 
-    Raises UsageError for another one.
+    Raises UsageError for any other.
     """
     asked = list(dict.fromkeys(registry.canonical("runtimes", name) for name in named))
     able = [name for name, stated in registry.all_facts("runtimes").items() if stated.infer_py]
@@ -58,16 +58,16 @@ def runtimes(named: Sequence[str] = ()) -> list[str]:
 
 
 def check(out: Path) -> None:
-    """Raise UsageError if `out` is something that may not be replaced: a file, or a folder that is not ours."""
+    """Raise UsageError if `out` must not be replaced: a file, or a folder that `pick` did not make."""
     if out.exists() and not (out.is_dir() and ((out / OURS).is_file() or not any(out.iterdir()))):
-        raise UsageError(f"--out {out} is there already, and is no earlier answer", "name another folder")
+        raise UsageError(f"--out {out} exists and was not made by edgebench pick", "name another folder")
 
 
 def write(out: Path, decision: Decision, chosen: Artifact | None, results: list[Path]) -> None:
-    """Write the folder `out`, whole or not at all: the evidence and, if something was chosen, what runs it.
+    """Write the folder `out`, whole or not at all: the evidence and, if something was chosen, the files to run it.
 
-    `results`: the files of the results that the decision rests on. Raises Unsupported for a runtime or an artifact
-    that infer.py cannot run.
+    `results`: the files of the results that the decision rests on. Raises Unsupported for a runtime or an artifact that
+    infer.py cannot run.
     """
     check(out)
     out.parent.mkdir(parents=True, exist_ok=True)

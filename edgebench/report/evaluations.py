@@ -1,4 +1,4 @@
-"""Evaluations of deployed artifacts as a person reads them: a table of accuracies, and one of the classes."""
+"""Evaluations of artifacts as people read them: a table of accuracies, and one of the classes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def plain(result: Result) -> dict[str, Any]:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """A line for each result: the accuracy with its 95 % interval, and how it compares with torch's."""
+    """One line per result: the accuracy with its 95 % interval, and a comparison with torch."""
     from rich.markup import escape
     from rich.table import Table
 
-    headings = ("model", "format", "runtime", "precision", "images", "accuracy", "95 %", "in torch", "as torch")
+    headings = ("model", "format", "runtime", "precision", "images", "accuracy", "95 %", "in torch", "same as torch")
     made = Table(*headings, header_style="bold", pad_edge=False)
     for result in results:
         found = result.evaluation
@@ -43,7 +43,7 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def class_table(result: Result) -> Table:
-    """A line for each class of an evaluated artifact."""
+    """One line for each class of an evaluated artifact."""
     from rich.markup import escape
     from rich.table import Table
 

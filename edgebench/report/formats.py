@@ -16,8 +16,8 @@ from edgebench.results.figures import TABLE, Row
 if TYPE_CHECKING:
     from rich.table import Table
 
-MOST = 60  # rows in a terminal: thousands would be read by nobody, and take a minute to draw
-# Nothing in such a cell has to be changed for Markdown.
+MOST = 60  # rows in a terminal: nobody would read thousands, and drawing them takes a minute
+# Markdown needs no escaping in such a cell.
 PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
 
 
@@ -31,14 +31,14 @@ NOTE = (
 
 
 def _shown(rows: Sequence[Row]) -> tuple[list[Column], list[list[str]]]:
-    """The columns and the cells of a table without the optional columns that would be empty."""
+    """The columns and cells of a table, without optional columns that would be empty."""
     found = {column: cells(column, rows) for column in TABLE}
     kept = {column: told for column, told in found.items() if not column.optional or set(told) - {MISSING}}
     return list(kept), [list(line) for line in zip(*kept.values(), strict=True)]
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
-    """What failed, and what is not to be trusted, such as what LoadGen calls INVALID, with the reason."""
+    """What failed or is not to be trusted, such as a run that LoadGen calls INVALID, with the reason."""
     return [
         f"{row.verdict or row.status}: {row.model} ({row.format}) on {row.runtime}: {row.message}"
         for row in rows
@@ -47,9 +47,9 @@ def _failures(rows: Sequence[Row]) -> list[str]:
 
 
 def terminal(rows: Sequence[Row]) -> Table:
-    """A rich table for a terminal; columns that say the same in every row go into its caption, to save width.
+    """A rich table for a terminal. To save width, columns with the same value in every row go into its caption.
 
-    Of more than MOST rows the first, which says so.
+    Of more than MOST rows only the first are shown, and a line says so.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -75,7 +75,7 @@ def terminal(rows: Sequence[Row]) -> Table:
 
 
 def printable(text: str) -> str:
-    """Names come from outside: none may move the cursor or set the terminal's title."""
+    """Names come from outside: they must not move the cursor or set the terminal's title."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -90,7 +90,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def markdown_safe(cell: str) -> str:
-    """Names come from outside: no cell may break the table, smuggle in HTML or a link, or move a cursor."""
+    """Names come from outside: a cell must not break the table, smuggle in HTML or a link, or move the cursor."""
     if PLAIN.fullmatch(cell):
         return cell
     cell = printable(" ".join(cell.split()))
@@ -100,12 +100,12 @@ def markdown_safe(cell: str) -> str:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """All columns, unrounded; an empty field is what was not measured."""
+    """All columns, unrounded; an empty field was not measured."""
     return csv_of((record(row) for row in rows), [column.name for column in WRITTEN])
 
 
 def csv_of(records: Iterable[dict[str, Any]], names: Sequence[str]) -> str:
-    """A line for each record, under these names."""
+    """One line per record, under these names."""
     out = io.StringIO()
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
@@ -115,7 +115,7 @@ def csv_of(records: Iterable[dict[str, Any]], names: Sequence[str]) -> str:
 
 
 def _csv_safe(value: Any) -> Any:
-    """Text that a spreadsheet takes for no formula and, since csv does not quote a lone \\r, for no new row."""
+    """Text that a spreadsheet does not take for a formula or, since csv does not quote a lone \\r, for a new row."""
     if not isinstance(value, str):
         return value
     value = value.replace("\r\n", "\n").replace("\r", "\n")
@@ -123,7 +123,7 @@ def _csv_safe(value: Any) -> Any:
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """A list of objects, one a line."""
+    """A list of objects, one per line."""
     return "[" + ",\n".join(jsonio.dumps(record(row)) for row in rows) + "]\n"
 
 

@@ -15,7 +15,7 @@ STOPPED = {
 
 
 def headline(result: Result) -> str:
-    """The figures that answer the scenario's question, with how well they are known."""
+    """The figures that answer the scenario's question, and how well they are known."""
     scenario, summary = find(result.job.scenario), result.summary
     told = scenario.headline
     if summary is None:
@@ -24,7 +24,7 @@ def headline(result: Result) -> str:
 
 
 def _energy(result: Result) -> str:
-    """The energy with its meter, or why there is none where one might be expected."""
+    """The energy with its meter, or why there is none although one might expect it."""
     energy = result.energy
     if energy is None or energy.missing in ("off", "emulated", "scenario", "no_meter"):
         return ""

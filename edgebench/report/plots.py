@@ -1,4 +1,4 @@
-"""Pictures of training for people: PNG files by matplotlib, drawn without a screen."""
+"""Plots of trainings for people: PNG files by matplotlib, drawn without a screen."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The colours of Okabe & Ito, "Color Universal Design", 2008, which the colour-blind tell apart too, without their
-# yellow, which is pale on white. There are as many markers, and another number of dashes, so that pairs of all three
-# repeat late, and a print in grey can be read.
+# The colours of Okabe & Ito, "Color Universal Design", 2008, which colour-blind readers can tell apart, without their
+# yellow, which is pale on white. Their number equals that of the markers and differs from that of the dashes, so that
+# combinations of all three repeat late and a print in grey is readable.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
@@ -33,15 +33,12 @@ RING = {
     "linestyle": "",
 }  # fmt: skip
 CROSS = {"marker": "x", "markersize": 8, "markeredgewidth": 2, "linestyle": ""}
-MARKED_POINTS = 12  # a longer line is told by its colour and dashes
+MARKED_POINTS = 12  # the colour and dashes of a longer line identify it
 LABEL_LENGTH = 60
 
 
 def convergence(histories: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
-    """Validation accuracy and training loss against epochs and against seconds, a line for each label.
-
-    `histories` maps labels to the records of a history.jsonl: `epoch`, `seconds`, `loss`, `validation_accuracy`.
-    """
+    """Validation accuracy and training loss against epochs and against seconds, one line per label."""
     with _figure(path, rows=2, columns=2, size=(11, 7.5)) as (figure, axes):
         handles = []
         for (label, records), style in zip(histories.items(), _styles(len(histories)), strict=True):
@@ -60,9 +57,9 @@ def convergence(histories: Mapping[str, Sequence[Mapping[str, float]]], path: Pa
 
 
 def accuracy_by_samples(curves: Mapping[str, Sequence[tuple[int, float, float, float, int]]], path: Path) -> None:
-    """Test accuracy against the number of training images (logarithmic), a line with its intervals for each model.
+    """Test accuracy against the number of training images (logarithmic), with intervals, one line per model.
 
-    `curves` maps a model to its points: (images, mean, low, high, seeds): the mean accuracy over so many seeds and its
+    `curves` maps a model to its points (images, mean, low, high, seeds): the mean accuracy over this many seeds and its
     95 % interval, shares in [0, 1].
     """
     with _figure(path, size=(8.5, 6)) as (figure, ((axis,),)):
@@ -83,10 +80,10 @@ def accuracy_by_samples(curves: Mapping[str, Sequence[tuple[int, float, float, f
 
 
 def batch_size(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Training speed and accuracy against batch size; the largest batch that fits into memory has a ring.
+    """Training speed and accuracy against batch size. A ring marks the largest batch that fits into memory.
 
-    A row holds `batch_size`, `fits` (into memory), `images_per_s` and `accuracy` (a share in [0, 1]), of which either
-    is None where it was not measured, and, where there are several, `model`.
+    A row holds `batch_size`, `fits` (into memory), `images_per_s` and `accuracy` (a share in [0, 1]); the last two are
+    None if they were not measured. It also has `model` if there are several.
     """
     from matplotlib.lines import Line2D
 
@@ -151,7 +148,7 @@ def _value(record: Mapping[str, Any], name: str) -> float:
 
 
 def _name(axis: Axes, title: str, x: str, y: str) -> None:
-    """Title and labels; an axis without a figure says so, and one of percentages stays within them."""
+    """Title and labels. An axis without figures says so, and an axis of percentages stays within them."""
     axis.set_title(title)
     axis.set_xlabel(x)
     axis.set_ylabel(y)
@@ -165,7 +162,7 @@ def _name(axis: Axes, title: str, x: str, y: str) -> None:
 
 
 def _log_sizes(axis: Axes, sizes: Collection[int]) -> None:
-    """A logarithmic axis whose ticks are the sizes themselves, as far as there is room for them."""
+    """A logarithmic axis whose ticks are the sizes themselves, as many as there is room for."""
     axis.set_xscale("log")
     ticks: list[int] = []
     room = (max(sizes) / min(sizes)) ** 0.07
@@ -187,5 +184,5 @@ def _text(name: str) -> str:
     """Names come from outside: one short line, without control characters."""
     name = printable(name).replace("\n", " ")
     name = name if len(name) <= LABEL_LENGTH else f"{name[: LABEL_LENGTH - 1]}…"
-    # The legend of matplotlib before 3.10 leaves "_name" out.
+    # matplotlib before 3.10 leaves "_name" out of the legend.
     return f" {name}" if name.startswith("_") else name

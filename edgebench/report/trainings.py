@@ -1,4 +1,4 @@
-"""Trainings as tables and pictures: each checkpoint, and what those tell that differ in one thing."""
+"""Trainings as tables and plots: each checkpoint, and the studies of trainings that differ in one setting."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
 
 
 def sections(checkpoints: Sequence[Artifact]) -> dict[str, list[Any]]:
-    """Title → rows: the trainings, how fast they learn, and the studies that they make up together."""
+    """Title → rows: the trainings, how fast they learn, and the studies that they form together."""
     made: dict[str, list[Any]] = {"trainings": list(rows(checkpoints))}
     compared = study.comparable(checkpoints)
     for title, table, of in (
@@ -79,7 +79,7 @@ def sections(checkpoints: Sequence[Artifact]) -> dict[str, list[Any]]:
 
 
 def terminal(rows: Sequence[Any], title: str = "") -> Table:
-    """Dataclasses of one kind as a rich table, a column a field."""
+    """Dataclasses of one kind as a rich table, one column per field."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -136,9 +136,9 @@ def plot_batch_sizes(checkpoints: Sequence[Artifact], path: Path) -> None:
 
 
 def check_plot(path: Path | None) -> None:
-    """Raise UsageError for a file that no study can be drawn into."""
+    """Raise UsageError for a file that cannot hold the plot of a study."""
     if path and path.suffix != ".png":
-        raise UsageError(f"--plot {path} is no PNG", "end it in .png")
+        raise UsageError(f"--plot {path} is not a PNG file", "end it in .png")
 
 
 def plot(done: studying.Study, path: Path) -> None:
@@ -148,7 +148,7 @@ def plot(done: studying.Study, path: Path) -> None:
 
 
 def plots_in(folder: Path, checkpoints: Sequence[Artifact]) -> list[Path]:
-    """Draw what the checkpoints tell into the folder. Returns the files."""
+    """Draw plots of the checkpoints into the folder. Returns the files."""
     compared = study.comparable(checkpoints)
     drawn: list[tuple[str, Callable[[Sequence[Artifact], Path], None], Sequence[Artifact]]] = [
         ("convergence.png", plot_convergence, compared),

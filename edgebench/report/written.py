@@ -1,4 +1,4 @@
-"""What a row's data become where they are written: plain values for CSV, JSON and pandas, and cells of tables."""
+"""A row's values as they are written: plain values for CSV, JSON and pandas, and cells of tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MISSING = "–"
 WRITTEN = tuple(column for column in COLUMNS.values() if column.written)
 LISTS = {field.name for field in dataclasses.fields(Row) if field.type.startswith("tuple")}
-# Of thousands of rows most columns are taken as they are.
+# Most columns of thousands of rows are taken as they are.
 OTHERWISE = [column for column in WRITTEN if column.plain or column.name in LISTS]
 
 
@@ -29,7 +29,7 @@ def record(row: Row) -> dict[str, Any]:
 
 
 def values(column: Column, rows: Sequence[Row]) -> list[Any]:
-    """What stands in a column of a table, not yet rounded."""
+    """The value of a column in a table, not yet rounded."""
     if made := column.cell or column.plain:
         return [joined(made(row)) for row in rows]
     found = [getattr(row, column.name) for row in rows]
@@ -37,7 +37,7 @@ def values(column: Column, rows: Sequence[Row]) -> list[Any]:
 
 
 def cells(column: Column, rows: Sequence[Row]) -> list[str]:
-    """What people read in a column of a table."""
+    """The text of a column in a table."""
     return [text(column, value) for value in values(column, rows)]
 
 
@@ -51,7 +51,7 @@ def text(column: Column, value: Any) -> str:
 
 
 def scope(of: Row | Decision) -> str:
-    """What its power figures cover: "module", "system, modelled"; empty where there are none."""
+    """What its power figures cover: "module", "system, modelled"; empty if it has none."""
     return joined(power_scope(of))
 
 

@@ -140,7 +140,7 @@ class _TellsLayersInWords(FakeSession):
         (_ScribblesOnInput, "changed the caller's input|gave another answer"),
         (_GivesFewerLanes, "as many as asked for, or none"),
         (_SharesLanes, "lanes used at the same time mix their answers"),
-        (_TellsNoTimeAs0, "or None if the runtime does not tell"),
+        (_TellsNoTimeAs0, "or None if unknown"),
         (_TellsLayersInWords, "empty if it cannot tell"),
     ],
 )

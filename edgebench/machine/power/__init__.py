@@ -1,4 +1,4 @@
-"""Power: the options of a power pass, and the meter that is meant by a name or is best for a device."""
+"""Power: the options of a power pass, and how a meter is found by name or as the best for a device."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from edgebench.records.options import option
 
 @dataclass(frozen=True)
 class PowerOptions:
-    """What the user asks of the power pass: a meter's name, "auto" for the best that works, or "none"; the watts that
-    are declared for the model; and how long the window is, at least."""
+    """The options of the power pass: a meter's name, "auto" for the best that works, or "none"; the watts declared for
+    the meter `model`; the least length of the window."""
 
     meter: str = option(
         "auto", "Measure the energy in a pass of its own, with the best meter that works here, none, or this one.",
@@ -32,13 +32,13 @@ class PowerOptions:
     )  # fmt: skip
 
     def check(self) -> None:
-        """Raise UsageError for what cannot be meant."""
+        """Raise UsageError for options that make no sense."""
         if self.meter not in (known := ("auto", "none", *registry.names("meters"))):
             raise unknown_name("meter", self.meter, known)
         if not 5 <= self.seconds <= 3600:
             raise UsageError(f"--energy-seconds is {self.seconds:g}", "give 5 to 3600")
         if self.watts is not None and not 0 <= self.watts.idle < self.watts.most <= 100_000:
-            raise UsageError(f"--watts {self.watts} is no IDLE:MAX", "idle is below the maximum: --watts 3.5:12")
+            raise UsageError(f"--watts {self.watts} is not IDLE:MAX", "idle is below the maximum: --watts 3.5:12")
         if self.watts is None:
             return
         taking = [name for name, stated in registry.all_facts("meters").items() if stated.takes_watts]
@@ -48,22 +48,22 @@ class PowerOptions:
 
 
 def in_order() -> list[str]:
-    """The names of all meters, as "auto" tries them."""
+    """The names of all meters, in the order in which "auto" tries them."""
     stated = registry.all_facts("meters")
     return sorted(stated, key=lambda name: (stated[name].place, name))
 
 
 def make_meter(name: str, place: Place) -> Meter:
-    """The meter of that name. Raises Unsupported, with what it lacks, where it does not work."""
+    """The meter of that name. Raises Unsupported, with what it lacks, if it does not work."""
     return registry.load("meters", name, place)
 
 
 def open_meter(wanted: str, place: Place, compute: str) -> Meter:
     """The meter of that name, or with "auto" the best that works here and sees the compute "cpu" or "cuda".
 
-    Raises Unsupported where there is none; `survey` tells of each what it lacks.
+    Raises Unsupported if there is none; `survey` says what each lacks.
     """
-    where = compute if compute == "cuda" else "cpu"  # what is neither is a part of the processor
+    where = compute if compute == "cuda" else "cpu"  # any other compute is a part of the processor
     seeing = [name for name in in_order() if where in registry.facts("meters", name).sees]
     if wanted != "auto":
         if wanted not in seeing:
@@ -74,5 +74,5 @@ def open_meter(wanted: str, place: Place, compute: str) -> Meter:
             return make_meter(name, place)
     raise Unsupported(
         f"no power meter works here that sees what runs on {compute} (tried {', '.join(seeing)})",
-        "`edgebench power` tells what each of them lacks",
+        "`edgebench power` shows what each of them lacks",
     )

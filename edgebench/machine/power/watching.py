@@ -1,4 +1,4 @@
-"""Reads one meter for a while, with nothing else going on: what it tells now and then, and the mean of all."""
+"""Reads one meter for a while with nothing else running: its values over time and their mean."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TELL_EVERY_S = 1.0
 def watch(
     meter: str, place: Place, seconds: float, on_sample: Callable[[Sample | None], None] = lambda sample: None
 ) -> Energy:
-    """Read a meter for so long; for "auto" the best one that works here. `on_sample` hears of the last value once a
-    second, None while there is none yet.
+    """Read a meter for this long; with "auto" the best one that works here. Once a second, `on_sample` gets the last
+    value, or None before the first.
 
-    Raises EdgebenchError where the meter does not work. An answer without a mean says why in its `reason`.
+    Raises EdgebenchError if the meter does not work. An answer without a mean gives the `reason`.
     """
     positive("--seconds", seconds)
     opened = open_meter("auto", place, place.profile.compute) if meter == "auto" else make_meter(meter, place)

@@ -1,4 +1,4 @@
-"""The report as a page: one HTML file with all it needs inside, which opens offline and reads without scripts too."""
+"""The report as a page: one HTML file with everything inside, which opens offline and can be read without scripts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SECTIONS = {
     "decision": "Decision", "pareto": "Accuracy and cost", "latency": "Latency", "batch": "Batch size",
     "sustained": "Sustained load", "learning": "Training", "measurements": "Measurements", "details": "In full",
 }  # fmt: skip
-ROWS = 200  # measurements on a page, each with all that is known of it; a browser and a reader lose count beyond
+ROWS = 200  # measurements on a page, each with all that is known of it; browsers and readers cannot handle more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a page is made of. `folder` holds the files of the rows; `problems` are what could not be read."""
+    """The content of a page. `folder` holds the results of the rows; `problems` are the unreadable files."""
 
     folder: Path
     rows: Sequence[Row] = ()
@@ -41,10 +41,10 @@ class Content:
 
 
 def render(content: Content) -> str:
-    """The whole page. Reads the results that it shows one at a time, and keeps a summary of their raw samples."""
+    """The whole page. Reads the results that it shows one at a time, and keeps only a summary of their raw samples."""
     problems = list(content.problems)
     chosen = [decision.chosen.row for decision in content.decisions if decision.chosen]
-    # What was chosen is shown in any case.
+    # Chosen rows are always shown.
     rows = sorted(content.rows, key=lambda row: row not in chosen)[:ROWS]
     numbered = [(i, row) for i, row in enumerate(content.rows, 1) if row in set(rows)]
     read: dict[int, Result] = {}
@@ -77,7 +77,7 @@ def render(content: Content) -> str:
 
 
 def document(title: str, body: Html) -> str:
-    """The body in the frame of page.html, with a policy that lets nothing in but this very style and script."""
+    """The body in the frame of page.html, with a policy that allows this style and this script only."""
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
@@ -92,7 +92,7 @@ def _digest(content: str) -> str:
 
 
 def _light(result: Result) -> Result:
-    """A result without its raw samples, which are most of it."""
+    """A result without its raw samples, which make up most of it."""
     return replace(result, launches=tuple(replace(launch, samples=None) for launch in result.launches))
 
 

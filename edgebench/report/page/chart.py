@@ -1,4 +1,4 @@
-"""What every plot of the page is made of: scales, ticks, axes, line charts and their legends, as static SVG."""
+"""The parts of every plot of the page: scales, ticks, axes, line charts and legends, as static SVG."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from edgebench.report.page.markup import Html, el, join, table
 
 WIDTH, HEIGHT = 420, 290
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 42
-SERIES = 14  # more lines in a plot tell nobody anything
+SERIES = 14  # nobody can read more lines in one plot
 COLOURS, DASHES = 7, ("", "6 3", "2 3", "8 3 2 3")
-MARKED = 16  # points of a line that get a mark each
+MARKED = 16  # a line with at most so many points has a mark on each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Scale:
         return round(self.start + (value - low) / (high - low) * (self.end - self.start), 1)
 
     def ticks(self, most: int = 6) -> list[float]:
-        """Round values within the scale, a few."""
+        """A few round values within the scale."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             for digits in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
@@ -46,7 +46,7 @@ class Scale:
 
 
 def distinct(parts: Sequence[Sequence[str]]) -> list[str]:
-    """A name for each of several things: its first part, and those others in which they differ."""
+    """A name for each of several things: its first part, and the other parts in which they differ."""
     telling = [n for n in range(1, len(parts[0])) if len({each[n] for each in parts}) > 1] if parts else []
     return [", ".join([each[0], *(each[n] for n in telling if each[n])]) for each in parts]
 
@@ -55,9 +55,9 @@ def spanning(
     values: Iterable[float], start: float, end: float, *, log: bool | None = None, low: float | None = None,
     high: float | None = None,
 ) -> Scale:  # fmt: skip
-    """A scale that holds the values with a margin, within `low` and `high` where they are given.
+    """A scale that holds the values with a margin, within `low` and `high` if given.
 
-    Without `log` it is logarithmic where the values are far apart.
+    If `log` is not given, the scale is logarithmic if the values are far apart.
     """
     known = [value for value in values if math.isfinite(value)]
     least, most = min(known, default=0.0), max(known, default=1.0)
@@ -72,7 +72,7 @@ def spanning(
 
 
 def number(value: float) -> str:
-    """A tick in as few digits as tell it."""
+    """A tick in as few digits as it needs."""
     return f"{value:,.6f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:,.0f}"
 
 
@@ -84,7 +84,7 @@ def axes(
     x: Scale, y: Scale, x_label: str, y_label: str, *, show_x: Callable[[float], str] = number,
     show_y: Callable[[float], str] = number, x_ticks: Sequence[float] | None = None,
 ) -> Html:  # fmt: skip
-    """Grid, ticks and labels; with an empty `x_label` none of the x axis, as of a panel that has another below it."""
+    """Grid, ticks and labels. With an empty `x_label` there is no x axis, as in a panel above another one."""
     parts = []
     for value in y.ticks(5):
         at = y(value)
@@ -104,7 +104,7 @@ def axes(
 
 
 def drawing(title: str, description: str, *parts: object, height: float = HEIGHT, interactive: bool = False) -> Html:
-    """An SVG picture with its name and, for who cannot see it, what it shows."""
+    """An SVG picture with its name and, for readers who cannot see it, a description."""
     return el(
         "svg", el("title", title), el("desc", description), *parts, viewBox=f"0 0 {WIDTH} {height:g}",
         role="group" if interactive else "img", aria_label=f"{title}. {description}", class_="chart",
@@ -122,7 +122,7 @@ def legend(labels: Iterable[str], swatch: Callable[[int], Html]) -> Html:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartPoint:
-    """A point of a line, its interval if it has one, and what is told of it."""
+    """A point of a line, its interval if it has one, and the text of its tip."""
 
     x: float
     y: float
@@ -136,7 +136,7 @@ def lines(
     show_x: Callable[[float], str] = number, show_y: Callable[[float], str] = number,
     x_ticks: Sequence[float] | None = None, y_high: float | None = None, y_low: float | None = 0.0,
 ) -> Html:  # fmt: skip
-    """A figure with a line for each of the series, its legend, and all its points as a folded table."""
+    """A figure with one line per series, its legend, and all its points as a folded table."""
     drawn = dict(list(series.items())[:SERIES])
     points = [point for line in drawn.values() for point in line]
     tall = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
@@ -159,7 +159,7 @@ def lines(
 
 
 def line(index: int, points: Sequence[ChartPoint], x: Scale, y: Scale) -> Html:
-    """One line of a chart, with its intervals and, if its points are few, a mark for each."""
+    """One line of a chart with its intervals and, if it has few points, a mark on each."""
     points = sorted(points, key=lambda p: p.x)
     path = "M" + "L".join(f"{x(p.x)} {y(p.y)}" for p in points)
     parts = [el("path", d=path, class_="line", stroke_dasharray=dashes(index))]
@@ -172,7 +172,7 @@ def line(index: int, points: Sequence[ChartPoint], x: Scale, y: Scale) -> Html:
 
 
 def colour(index: int) -> str:
-    """The classes of its colour; where the colours come round again, every other time marks have a dark rim."""
+    """The CSS classes of a series. When the colours repeat, the marks of every second round have a dark rim."""
     return f"c{index % COLOURS}" + (" again" if index // COLOURS % 2 else "")
 
 
@@ -181,6 +181,6 @@ def dashes(index: int) -> str | None:
 
 
 def swatch(index: int) -> Html:
-    """A line's sample for its legend."""
+    """The sample of a line in the legend."""
     drawn = el("line", x1=0, x2=22, y1=6, y2=6, class_="line", stroke_dasharray=dashes(index))
     return el("svg", drawn, viewBox="0 0 22 12", width=22, height=12, aria_hidden="true", class_=colour(index))

@@ -1,4 +1,4 @@
-"""What to deploy on each device: the decision and its limits, what became of the candidates, and what was close."""
+"""What to deploy on each device: the decision, its limits, the outcomes of the candidates, and close calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CANDIDATES = 60  # in the table of one decision
 
 
 def section(decisions: Sequence[Decision], numbers: dict[Row, int]) -> Html | None:
-    """A card for each device; None where there is nothing to choose from."""
+    """A card for each device; None if there is nothing to choose from."""
     if not decisions:
         return None
     cards = [_card(decision, numbers) for decision in decisions]
@@ -61,7 +61,7 @@ def _link(candidate: Candidate, numbers: dict[Row, int]) -> Html:
 
 
 def _figures(row: Row) -> Html:
-    """The figures of the chosen one, with their intervals below."""
+    """The figures of the chosen candidate, with their intervals below."""
     told = []
     for criterion in CRITERIA.values():
         known = criterion.known(row)
@@ -76,7 +76,7 @@ def _figures(row: Row) -> Html:
 
 
 def _open(candidate: Candidate) -> str:
-    """What is unknown about it, and how to find out."""
+    """What is unknown about it, and how to measure it."""
     return "; ".join(f"{check.reason} ({check.fix})" for check in candidate.unknown)
 
 

@@ -1,4 +1,4 @@
-"""All that is known of one measurement, folded: figures, warnings, the commands that repeat it, and the machine."""
+"""Everything about one measurement, folded: figures, warnings, the commands that repeat it, and the machine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING
 from edgebench.results.figures import Row
 
-LONGEST = 200  # characters of a value of a fingerprint
+LONGEST = 200  # characters of a fingerprint's value
 
 
 def entry(number: int, row: Row, result: Result | None) -> Html:
-    """A folded entry; where the result could not be read, its row alone."""
+    """A folded entry; if the result could not be read, its row alone."""
     name = el("b", row.model, class_="name")
     what = (row.format, row.runtime, row.precision, f"{row.scenario}, batch {row.batch}", row.device)
     small = el("small", " · ".join(what))

@@ -1,4 +1,4 @@
-"""What the clock saw: the distribution of the latencies, the batch size at inference, and what happens under load."""
+"""Latency and throughput: the distributions of latencies, the batch size at inference, and sustained runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from edgebench.report.written import MISSING, joined, text
 from edgebench.results.columns import significant
 from edgebench.results.figures import PERCENTILES, Row
 
-DISTRIBUTIONS, TIMELINES = 24, 6  # that are drawn at most; the others have their figures in the table
+DISTRIBUTIONS, TIMELINES = 24, 6  # this many are drawn; the table has the figures of the others
 BINS, STRIP, STRIP_HEIGHT = 96, 480, 34
 PANEL = 104  # pixels, the height of one panel of a timeline
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """The latencies of a result in short: shares of the requests in bins of equal width on a logarithmic scale."""
+    """A summary of a result's latencies: shares of the requests in bins of equal width on a logarithmic scale."""
 
     low_ms: float
     high_ms: float
@@ -34,7 +34,7 @@ class Distribution:
 
 
 def distribution(result: Result) -> Distribution | None:
-    """The samples of all launches, each launch weighing the same; None where there are none."""
+    """The samples of all launches, each launch with the same weight; None if there are none."""
     launches = [launch.samples.latency_ns for launch in result.launches if launch.samples and launch.samples.latency_ns]
     if not launches:
         return None
@@ -47,7 +47,7 @@ def distribution(result: Result) -> Distribution | None:
 
 
 def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None:
-    """A table with a strip for each measurement, on one axis, fastest first."""
+    """A table with one strip per measurement, on one axis, fastest first."""
     ordered = sorted(found, key=lambda one: one[1].median_ms or math.inf)
     if not ordered:
         return None
@@ -68,7 +68,7 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
     ruler = el("th", _ruler(scale), scope="col", aria_label="distribution on a logarithmic scale of milliseconds")
     head = [el("th", "measurement", scope="col"), ruler, *(el("th", h, scope="col", class_="n") for h in headings)]
     note = f" The fastest {len(shown)} of {len(ordered)} are drawn." if len(ordered) > len(shown) else ""
-    drawn = el(  # the roles hold where a phone's style takes the table apart
+    drawn = el(  # the roles stay where a phone's style takes the table apart
         "table", el("caption", "Latency distributions", class_="hidden"), el("thead", el("tr", *head)),
         el("tbody", *lines, role="rowgroup"), class_="spread", role="table",
     )  # fmt: skip
@@ -76,8 +76,8 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
         "section",
         el("h2", "How latency spreads", id="latency-heading"),
         el(
-            "p", "How often each latency was seen: every request of every launch, on one logarithmic scale, each "
-            f"launch weighing the same. The tall line is the median, the shorter ones p90 and p99.{note}",
+            "p", "How often each latency occurred: every request of every launch, on one logarithmic scale, each "
+            f"launch with the same weight. The tall line is the median, the shorter ones p90 and p99.{note}",
             class_="note",
         ),
         el("div", drawn, class_="scroll", tabindex=0, role="region", aria_label="Latency distributions"),
@@ -86,7 +86,7 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
 
 
 def described(row: Row) -> str:
-    """What of a row stands under the model's name."""
+    """The part of a row that stands under the model's name."""
     parts = [row.format, row.runtime, row.precision]
     parts += [row.scenario] * (row.scenario != LATENCY) + [f"batch {row.batch}"] * (row.batch > 1)
     return " · ".join([*parts, *[row.device] * (row.evidence != "measured")])
@@ -102,7 +102,7 @@ def _ruler(scale: Scale) -> Html:
 
 
 def _strip(row: Row, spread: Distribution, scale: Scale) -> Html:
-    """The outline of a histogram, its highest bin as high as the strip."""
+    """The outline of a histogram; its highest bin is as high as the strip."""
     base, tall = STRIP_HEIGHT - 2, max(spread.shares) or 1.0
     edges = np.exp(np.linspace(math.log(spread.low_ms), math.log(spread.high_ms), len(spread.shares) + 1))
     path = f"M{scale(edges[0])} {base}"
@@ -121,7 +121,7 @@ def _strip(row: Row, spread: Distribution, scale: Scale) -> Html:
 
 
 def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> Html | None:
-    """Images a second against the batch: measurements that differ in nothing else, and what a search tried."""
+    """Images per second against the batch: measurements that differ in nothing else, and the points of searches."""
     found: dict[tuple[str, ...], dict[int, float]] = {}
     for i, row in numbered:
         searched = find(row.scenario).searches
@@ -162,7 +162,7 @@ def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> 
 
 
 def timelines(sustained: Sequence[tuple[int, Row, Result]]) -> Html | None:
-    """A figure for each sustained run: latency, and the state of the machine beside it."""
+    """A figure for each sustained run: latency, and the state of the machine."""
     figures = [_timeline(row, windows) for _, row, result in sustained[:TIMELINES] if (windows := _windows(result))]
     if not figures:
         return None
@@ -223,5 +223,5 @@ def _timeline(row: Row, windows: Sequence[SustainedWindow]) -> Html:
 
 
 def _ms(value: float) -> str:
-    """As in the table."""
+    """A value as the table shows it."""
     return significant(value, 3)

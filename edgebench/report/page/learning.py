@@ -1,4 +1,4 @@
-"""What the trainings tell: accuracy by the number of images, convergence, and the batch size of training."""
+"""Figures from the trainings: accuracy by the number of images, convergence, and the batch size of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebench.training import study
 
 
 def section(checkpoints: Sequence[Artifact]) -> Html | None:
-    """A figure for each thing in which trainings differ; None where there is no training."""
+    """A figure for each setting in which trainings differ; None if there is no training."""
     compared = study.comparable(checkpoints)
     if not compared:
         return None
@@ -58,7 +58,7 @@ def convergence(checkpoints: Sequence[Artifact]) -> Html:
 
 
 def batch_sizes(checkpoints: Sequence[Artifact]) -> list[Html]:
-    """Training speed, and test accuracy, against the batch size; what did not fit into memory at once says so."""
+    """Training speed and test accuracy against the batch size; a tip tells if a batch did not fit into memory."""
     speed: dict[str, list[ChartPoint]] = {}
     accuracy: dict[str, list[ChartPoint]] = {}
     for row in study.batch_sizes(checkpoints) if checkpoints else []:
@@ -81,6 +81,6 @@ def batch_sizes(checkpoints: Sequence[Artifact]) -> list[Html]:
 
 
 def _sizes(series: dict[str, list[ChartPoint]]) -> list[float] | None:
-    """The sizes themselves as ticks, where there is room for them."""
+    """The sizes themselves as ticks, as many as there is room for."""
     found = sorted({point.x for points in series.values() for point in points})
     return found if len(found) <= 6 else None

@@ -1,4 +1,4 @@
-"""Markup whose text cannot become markup: elements are built from values, and all that is no element is escaped."""
+"""Markup that text cannot break: elements are built from values, and everything that is not an element is escaped."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ VOID = {"input", "meta", "link", "br"}
 
 
 class Html(str):
-    """Text that is markup already; any other text is escaped where it becomes part of one."""
+    """Text that is markup already; all other text is escaped when it becomes part of one."""
 
 
 def text(value: object) -> Html:
-    """A name or a figure as markup: escaped for content and attributes alike, without control characters."""
+    """A name or a figure as markup: escaped for content and attributes, without control characters."""
     return value if isinstance(value, Html) else Html(html.escape(printable(str(value)), quote=True))
 
 
 def el(tag: str, *children: object, **attributes: Any) -> Html:
-    """An element. `class_` is the attribute class, `data_row` data-row; one that is None or False is left out."""
+    """An element. `class_` is the attribute class, `data_row` data-row; None or False leaves an attribute out."""
     told = ""
     for name, value in attributes.items():
         if value is not None and value is not False:
@@ -33,12 +33,12 @@ def el(tag: str, *children: object, **attributes: Any) -> Html:
 
 
 def join(parts: Iterable[object]) -> Html:
-    """Parts one after another; None is nothing."""
+    """Parts one after another; None is skipped."""
     return Html("".join(text(part) for part in parts if part is not None))
 
 
 def table(caption: object, headings: Sequence[str], lines: Iterable[Sequence[object]], **attributes: Any) -> Html:
-    """A table whose first cell heads its row; a cell that begins with a digit stands to the right."""
+    """A table whose first cell is the heading of its row; a cell that begins with a digit is aligned to the right."""
     head = el("tr", *(el("th", heading, scope="col") for heading in headings))
     body = []
     for first, *others in lines:

@@ -10,12 +10,12 @@ from edgebench.report.written import MISSING, text, values
 from edgebench.results.figures import TABLE, Row
 
 FILTERS = ("model", "runtime", "precision", "device", "scenario", "evidence", "status")
-# These are in the first cell, under the model's name.
+# The first cell shows these under the model's name.
 IN_THE_NAME = {"model", "format", "runtime", "precision"}
 
 
 def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
-    """All rows that are shown, sortable and to be filtered where scripts run."""
+    """All rows that are shown; scripts make them sortable and filter them."""
     rows = [row for _, row in numbered]
     plain = {column: values(column, rows) for column in TABLE}
     cells = {column: [text(column, value) for value in found] for column, found in plain.items()}
@@ -55,7 +55,7 @@ def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
 
 
 def filters(rows: Sequence[Row]) -> Html | None:
-    """The form above everything that it filters; hidden where no script runs. None for a single row."""
+    """The form above everything that it filters; hidden if no script runs. None for a single row."""
     if len(rows) < 2:
         return None
     fields = [el("label", "Search", el("input", type="search", name="search", autocomplete="off"))]

@@ -1,9 +1,9 @@
-// What the page gains where scripts run: tips, sorting, filtering, and entries that open when something leads to them.
+// What scripts add to the page: tips, sorting, filtering, and entries that open when a link leads to them.
 "use strict";
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // Tips: what a mark's <title> says, beside the mark, for the pointer and the keyboard alike.
+  // Tips: the text of a mark's <title>, shown beside the mark for pointer and keyboard.
   const tip = document.createElement("div");
   tip.id = "tip";
   tip.hidden = true;
@@ -32,7 +32,7 @@
   addEventListener("focusout", () => { tip.hidden = true; });
   addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
 
-  // Sorting: a click on a heading sorts by it, another one the other way round; what was not measured stays last.
+  // Sorting: a click on a heading sorts by it, a second click reverses the order; what was not measured stays last.
   const table = document.getElementById("table");
   const rows = table ? all("tbody tr", table) : [];
   const value = (row, column) => {
@@ -98,7 +98,7 @@
     filter();
   }
 
-  // Entries: a link to one opens it, and all are open on paper.
+  // Entries: a link to one opens it; all are open in print.
   const open = () => {
     const entry = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const folded = entry && entry.closest("details");
@@ -116,7 +116,7 @@
   });
   addEventListener("afterprint", () => { for (const entry of closed) entry.open = false; });
 
-  // A button that copies the commands, where the browser lets it.
+  // A button that copies the commands, if the browser allows it.
   if (navigator.clipboard) {
     for (const code of all("pre")) {
       const button = document.createElement("button");

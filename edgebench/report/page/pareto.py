@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: a plot for latency, energy and memory of each device, with its Pareto front."""
+"""Accuracy against cost: a plot of latency, energy and memory for each device, with its Pareto front."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from edgebench.results.figures import CRITERIA, Row
 SHAPES = ("circle", "square", "triangle", "diamond")
 EXPLAINED = (
     "Up and to the left is better; the dashed line is the Pareto front of what is shown. The area of a mark is the "
-    "number of parameters; thin lines are 95 % intervals, dotted ones the limits; a ring is what was chosen; a hollow "
-    "mark was not measured on the device. Each mark leads to its measurement. Accuracy is the artifact's own where it "
-    "was evaluated, else the checkpoint's."
+    "number of parameters; thin lines are 95 % intervals, dotted lines the limits; a ring marks the chosen one; a "
+    "hollow mark was not measured on the device. Each mark leads to its measurement. Accuracy is the artifact's own "
+    "where it was evaluated, else the checkpoint's."
 )
 LARGEST = 11.0  # radius in pixels of the model with the most parameters
 
 
-# What stands on an x axis, where less is better, a plot each.
+# The x axes, one plot each; less is better on all.
 AXES = tuple(criterion for criterion in CRITERIA.values() if criterion.axis)
 
 
 @dataclass(frozen=True)
 class Look:
-    """Who has which colour and shape: a model a colour, a runtime a shape, alike in all plots of the page."""
+    """The colour and shape of each row: a colour per model, a shape per runtime, the same in all plots of the page."""
 
     models: tuple[str, ...]
     runtimes: tuple[str, ...]
@@ -50,7 +50,7 @@ class Look:
 
 
 def shape(index: int, x: float, y: float, r: float, hollow: bool = False) -> Html:
-    """A mark of about the area of a circle of this radius."""
+    """A mark with about the area of a circle of this radius."""
     kind = "mark hollow" if hollow else "mark"
     name = SHAPES[index % len(SHAPES)]
     if name == "circle":
@@ -68,12 +68,12 @@ def shape(index: int, x: float, y: float, r: float, hollow: bool = False) -> Htm
 
 
 def accuracy(row: Row) -> float:
-    """The artifact's own where it was evaluated, else the checkpoint's in torch."""
+    """The artifact's own accuracy if it was evaluated, else the checkpoint's in torch."""
     return row.test_accuracy if row.deployed_accuracy is None else row.deployed_accuracy
 
 
 def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: dict[str, float]) -> Html | None:
-    """The plots of every device, machine and evidence, apart: what is not comparable is not in one plot."""
+    """The plots, separate for each device, machine and evidence: one plot holds only what is comparable."""
     groups: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Row]]] = {}
     for i, row in numbered:
         if row.status == "ok" and row.scenario == LATENCY and row.median_ms is not None:
@@ -83,7 +83,7 @@ def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: 
     look = Look.of([row for members in groups.values() for _, row in members])
     parts = []
     for (device, evidence, machine), members in groups.items():
-        batch = min(row.batch for _, row in members)  # times of other requests are not comparable
+        batch = min(row.batch for _, row in members)  # times of requests with other batches are not comparable
         members = [(i, row) for i, row in members if row.batch == batch]
         plots = [plot(cost, members, look, chosen, limits) for cost in AXES]
         missing = [cost.axis for cost, made in zip(AXES, plots, strict=True) if made is None]
@@ -105,7 +105,7 @@ def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: 
 def plot(
     cost: Criterion, members: Sequence[tuple[int, Row]], look: Look, chosen: Sequence[Row], limits: dict[str, float]
 ) -> Html | None:
-    """One plot; None where nobody's cost was measured."""
+    """One plot; None if no cost was measured."""
     points = [(i, row, value) for i, row in members if (value := getattr(row, cost.column.name)) is not None]
     if not points:
         return None
@@ -114,7 +114,7 @@ def plot(
     y = chart.spanning(shares, HEIGHT - BOTTOM, TOP, log=False, low=0.0, high=1.005)
     stairs = front([(x(value), y(accuracy(row))) for _, row, value in points], x, y)
     marks = []
-    for i, row, value in sorted(points, key=lambda point: -point[1].parameters_m):  # no large one hides a small one
+    for i, row, value in sorted(points, key=lambda point: -point[1].parameters_m):  # large marks first
         at = (x(value), y(accuracy(row)))
         ring = el("circle", cx=at[0], cy=at[1], r=LARGEST + 5, class_="ring") if row in chosen else None
         parts = (el("title", tip(row)), ring, *_intervals(cost, row, at, x, y), look.mark(row, *at))
@@ -132,7 +132,7 @@ def plot(
 
 
 def _intervals(cost: Criterion, row: Row, at: tuple[float, float], x: Scale, y: Scale) -> list[Html]:
-    """What is known of how well the figures are known."""
+    """The 95 % intervals of a mark's figures."""
     found = []
     if row.deployed_low is not None:
         ends = (y(row.deployed_low), y(row.deployed_high))
@@ -144,7 +144,7 @@ def _intervals(cost: Criterion, row: Row, at: tuple[float, float], x: Scale, y: 
 
 
 def front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
-    """The stairs of the Pareto front through pixels: what no other is left of and above."""
+    """The stairs of the Pareto front in pixels: nothing lies to the left of and above them."""
     path, best = "", math.inf
     for at_x, at_y in sorted(points):
         if at_y < best:
@@ -154,7 +154,7 @@ def front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
 
 
 def tip(row: Row) -> str:
-    """What is told of a measurement in a line each."""
+    """The tip of a mark, one line per figure."""
     lines = [
         row.model, f"{row.format} on {row.runtime}, {row.precision}, {row.parameters_m:.3g} M parameters",
         f"accuracy {accuracy(row):.1%}" + ("" if row.deployed_accuracy is not None else " (the checkpoint's)"),
@@ -167,7 +167,7 @@ def tip(row: Row) -> str:
 
 
 def _limits(cost: Criterion, limits: dict[str, float], x: Scale, y: Scale) -> Html:
-    """The limits of the choice that are about these axes."""
+    """The limits of the choice on these axes."""
     parts = []
     least = limits.get(CRITERIA["accuracy"].limit.name)
     if least is not None and y.low <= least <= y.high:

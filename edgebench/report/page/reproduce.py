@@ -1,4 +1,4 @@
-"""The commands that make a result again, from the images on, quoted for a shell."""
+"""The commands that make a result again, starting from the images, quoted for a shell."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgebench.records.options import flag, options_of
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
 
-# What a checkpoint records of where and how fast it ran; another machine has its own.
+# A checkpoint records where and how fast it ran; these differ on another machine.
 ELSEWHERE = ("data_dir", "threads")
 
 
 def commands(result: Result) -> str:
-    """A line each: train, export unless it is the checkpoint that was measured, run."""
+    """One line each: train, export (unless the checkpoint itself was measured), run."""
     made = result.artifact
     lines = [("train", *_recipe(made.training.config), "--out", "repeat/checkpoint")]
     measured = "repeat/checkpoint"
@@ -30,20 +30,20 @@ def commands(result: Result) -> str:
 
 
 def remarks(result: Result) -> Iterator[str]:
-    """What the commands cannot repeat by themselves."""
+    """What the commands alone cannot repeat."""
     config = result.artifact.training.config
     if config.data_dir:
-        yield f"The images of {config.dataset} were in {config.data_dir}: name your folder with --data-dir."
+        yield f"The images of {config.dataset} were in {config.data_dir}: give your folder with --data-dir."
     if result.artifact.model.origin == "file":
         yield f"The network's file had the SHA-256 {result.artifact.model.file_sha256}."
     if result.artifact.precision == "int8":
-        yield "int8 was calibrated with what --calibration-images and --accuracy-drop said then, which is not recorded."
+        yield "The --calibration-images and --accuracy-drop of the int8 calibration were not recorded."
     if result.artifact.training.interrupted:
-        yield "The training was interrupted: repeated as a whole it gives another checkpoint."
+        yield "The training was interrupted, so training again as a whole gives another checkpoint."
 
 
 def quote(word: str) -> str:
-    """A word for a POSIX shell; one with what cannot be printed in Bash's $'…', which shows what it holds."""
+    """A word for a POSIX shell; unprintable characters are escaped in Bash's $'…'."""
     if word.isprintable():
         return shlex.quote(word)
     return "$'" + "".join(c if c.isprintable() and c not in "\\'" else f"\\U{ord(c):08x}" for c in word) + "'"
@@ -62,7 +62,7 @@ def _recipe(config: TrainConfig) -> Iterator[str]:
 
 
 def _asked(result: Result) -> Iterator[str]:
-    """The options of `edgebench run`, as the job says; as many launches as were made."""
+    """The options of `edgebench run` that the job records, with as many launches as were made."""
     job = result.job
     given: dict[str, object] = {"--runtime": job.runtime, "--device": job.device, "--compute": job.compute}
     given |= {"--threads": job.threads, "--scenario": job.scenario, "--batch": job.batch}

@@ -75,7 +75,7 @@ def test_convergence_tells_epochs_and_seconds(study) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("samples", "--plot", "s.jpg"), "is no PNG"),
+        (("samples", "--plot", "s.jpg"), "is not a PNG file"),
         (("samples", "--seeds", "one"), "--seeds 'one' is not a list"),
         (("samples", "--seeds", "-1"), "--seed is -1"),
         (("samples", "--subsets", ","), "is not a list"),
