@@ -52,9 +52,11 @@ def test_a_single_figure_or_word_is_a_difference(tmp_path: Path, name: str, old:
 
 def test_a_deliberate_change_of_words_is_none_if_it_is_listed(tmp_path: Path) -> None:
     before = spoiled(tmp_path, "help-report", "Show the newest result of every measurement", "Newest results")
-    (before / "words.toml").write_text(
-        'changes = [["Newest results", "Show the newest result of every measurement", "help*"]]\n'
+    listed, one_more = (
+        before / "words.toml",
+        '["Newest results", "Show the newest result of every measurement", "help*"]',
     )
+    listed.write_text(listed.read_text().replace("changes = [", f"changes = [\n  {one_more},", 1))
     done = compare("--before", before, "--only", "help-report")
     assert done.returncode == 0, done.stdout + done.stderr
 
