@@ -1,4 +1,4 @@
-"""Steps from what the user asks for and what was found out: the one place where their identities come from."""
+"""Builds the steps of a sweep from settings and facts. All that a step's identity depends on is put into it here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgebench.sweeping.steps import Export, Measure, Step, Train
 
 
 def train(config: TrainConfig, known: Facts) -> Train:
-    """The training by a recipe; `known` has to be told of it."""
+    """The training by a recipe. `known` has to hold the facts about it."""
     config = absolute(config)
     which = facts.key(config)
     folder = folder_name(config, known.datasets[which])
@@ -29,10 +29,10 @@ def export(
     accuracy_drop: float | None = None, calibration_images: int = 300, max_batch: int = 32,
     extra: dict[str, str] | None = None,
 ) -> list[Export]:  # fmt: skip
-    """The exports from a training to a target, each from what the one before makes; the last one is the target's.
+    """The exports that lead from a training to a target, in order: each starts from what the one before makes.
 
-    None for the target "checkpoint", which is there already. `device`: where it runs, for targets that are
-    made there. Raises UsageError where the target is not made in that precision.
+    Empty for the target "checkpoint", which the training makes. `device`: the profile on which the artifact will run,
+    for targets that are made there. Raises UsageError if the target cannot be made in that precision.
     """
     source: Step = trained
     made: list[Export] = []
@@ -60,7 +60,7 @@ def export(
 
 
 def measure(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:
-    """The measurement of what a step makes on one runtime of a device."""
+    """The measurement, on one runtime of a device, of the artifact that a step makes."""
     told = site.probe(runtime)
     asked = registry.versions(scenario_registry.find(options.scenario).libraries)
     tools = told.libraries | asked | {runtime: told.version}
@@ -74,7 +74,7 @@ def measure(source: Step, runtime: str, site: Site, options: RunOptions) -> Meas
 
 
 def evaluate(source: Step, runtime: str, site: Site, options: RunOptions) -> Measure:
-    """The evaluation on the whole test split; of `options` only what decides on the answers is taken."""
+    """The evaluation on the whole test split. Only those of the options count that can change the answers."""
     only = RunOptions(
         compute=options.compute, scenario="evaluate", batch=16, threads=options.threads, time_limit_s=3600.0,
         unverified=options.unverified, runtime_options=options.runtime_options,

@@ -25,7 +25,7 @@ ANSWER_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A node's account of itself; `storage`: whether it sees the sweep's workspace; `error`: why it gave no account."""
+    """A node's report on itself. `storage`: it sees the sweep's workspace; `error`: why there is no report."""
 
     address: str
     resources: dict[str, float]
@@ -46,7 +46,7 @@ class Node:
         return bool(self.tools) and all(name in self.tools for name in facts.TRAINING_TOOLS)
 
     def problems(self) -> list[str]:
-        """What keeps it from its part in a sweep, as clauses."""
+        """Why it cannot take part in a sweep, as clauses."""
         if self.error:
             return [self.error]
         found = []
@@ -55,9 +55,11 @@ class Node:
         if not self.storage:
             found.append("it does not see the workspace: share the folder, under the same path")
         known = set(profile_names())
-        found += [f"it carries device:{name}, which is no profile" for name in self.devices if name not in known]
+        found += [
+            f"it carries device:{name}, but there is no such profile" for name in self.devices if name not in known
+        ]
         if not self.devices and not self.trains:
-            found.append("it can neither train (pip install 'edgebench[all]') nor carries a device")
+            found.append("it cannot train (pip install 'edgebench[all]') and carries no device")
         return found
 
 
@@ -72,9 +74,9 @@ def how_to_carry(device: str) -> str:
 
 
 def report(ray: Any, workspace: Workspace, runtimes: Sequence[str] = ()) -> list[Node]:
-    """Ask every living node, at once; one that does not answer in time is told as such.
+    """Ask every living node, all at the same time. For one that does not answer in time, `error` says so.
 
-    `runtimes`: what to ask about; by default all but those that are only run by name.
+    `runtimes`: the runtimes to ask about; by default all except those that run only when they are named.
     """
     token = secrets.token_hex(16)
     mark = workspace.root.absolute() / "sweep" / f".seen-{token}"
@@ -97,7 +99,7 @@ def report(ray: Any, workspace: Workspace, runtimes: Sequence[str] = ()) -> list
 
 
 def _told(resources: Mapping[str, float]) -> dict[str, float]:
-    """The resources that say something about a node: no memory, and no name that Ray made up."""
+    """The resources that matter here: CPUs, GPUs and devices, not memory or names that Ray makes up."""
     return {k: float(v) for k, v in resources.items() if k in ("CPU", "GPU") or k.startswith(PREFIX)}
 
 
@@ -113,7 +115,7 @@ def _answer(ray: Any, task: Any, node: Node) -> Node:
 
 
 def account(mark: str, token: str, runtimes: list[str]) -> str:
-    """On a node: its account of itself as JSON. `mark` is a file of the workspace that holds `token`."""
+    """Runs on a node: its report on itself, as JSON. `mark` is a file of the workspace that holds `token`."""
     try:
         storage = Path(mark).read_text() == token
     except OSError:
@@ -136,7 +138,7 @@ def account(mark: str, token: str, runtimes: list[str]) -> str:
 
 
 def lacking(nodes: Sequence[Node], devices: Sequence[str]) -> list[str]:
-    """What the whole cluster lacks for a plan on these devices, in sentences."""
+    """What the whole cluster lacks for a plan on these devices, as sentences."""
     found = [f"node {node.address}: {problem}" for node in nodes for problem in node.problems()]
     if not any(node.trains and not node.problems() for node in nodes):
         found.append("no node can train: pip install 'edgebench[all]' on one")
@@ -146,5 +148,5 @@ def lacking(nodes: Sequence[Node], devices: Sequence[str]) -> list[str]:
 
 
 def at_once(nodes: Sequence[Node]) -> int:
-    """About how many trainings or exports the cluster does at a time."""
+    """About how many trainings or exports the cluster does at the same time."""
     return max(1, int(sum(node.resources.get("GPU", 0.0) or node.resources.get("CPU", 0.0) for node in nodes)))

@@ -12,14 +12,16 @@ from edgebench.machine import scenario_registry
 from edgebench.measuring.options import RunOptions
 from edgebench.sweeping.steps import Export, Measure, Step, StepOutcome, Train, alone, told
 
-LOADING_S = 10.0  # before a launch measures: a process, a runtime, a network of 100 M parameters; and its checks
+# Before a launch measures: starting a process, loading a runtime and a network of 100 M parameters, checking it.
+LOADING_S = 10.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds for the steps that have run before in a similar way (`known`), or whose time was limited (`bounded`).
+    """How long steps may take, in seconds.
 
-    `unknown` counts the others, by kind.
+    `known` counts the steps that are as long as similar ones before, `bounded` those that a limit of time bounds. Both
+    are in `seconds`. `unknown` counts the others, by kind.
     """
 
     seconds: float
@@ -28,14 +30,14 @@ class Estimate:
     unknown: Mapping[str, int]
 
     def sentence(self) -> str:
-        """The estimate with what it rests on."""
+        """The estimate, and what it is based on."""
         if not self.known + self.bounded + sum(self.unknown.values()):
             return "nothing is left to do"
         basis = []
         if self.known:
-            basis.append(f"{self.known} steps as long as similar ones in this workspace")
+            basis.append(f"{_counted(self.known, 'step')} as long as similar ones in this workspace")
         if self.bounded:
-            basis.append(f"{self.bounded} measurements as long as they may take")
+            basis.append(f"{_counted(self.bounded, 'measurement')} as long as allowed")
         sentence = f"about {clock(self.seconds)} ({'; '.join(basis)})" if basis else ""
         if self.unknown:
             counted = ", ".join(f"{count} {kind}" for kind, count in self.unknown.items())
@@ -44,7 +46,7 @@ class Estimate:
 
 
 class Durations:
-    """How long steps took, by what makes them similar; it learns from each outcome."""
+    """How long steps took, by what makes steps similar. It learns from each outcome."""
 
     def __init__(self, outcomes: Iterable[StepOutcome] = ()) -> None:
         self._seconds: dict[tuple[Any, ...], list[float]] = {}
@@ -68,7 +70,8 @@ class Durations:
         return None
 
     def left(self, steps: Sequence[Step], outcomes: Mapping[str, StepOutcome], at_once: int, now: str) -> Estimate:
-        """How long the steps without an outcome take; `at_once` of them run at a time, except those that run alone."""
+        """How long the steps without an outcome take, if `at_once` of them run together; some run alone
+        (`steps.alone`)."""
         shared, exclusive, known, bounded, unknown = 0.0, 0.0, 0, 0, dict[str, int]()
         for step in steps:
             outcome = outcomes.get(step.identity)
@@ -91,20 +94,24 @@ class Durations:
         return Estimate(exclusive + shared / at_once, known, bounded, unknown)
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def clock(seconds: float) -> str:
-    """4:05, 1:02:03."""
+    """Seconds as minutes and seconds, or with hours: 4:05, 1:02:03."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 def _bounded(scenario: str) -> bool:
-    """Whether the policy says how long it takes."""
+    """Whether the policy limits how long it takes."""
     found = scenario_registry.find(scenario)
     return found.repeated and not found.searches
 
 
 def _at_most(options: RunOptions) -> float:
-    """The most seconds that a measurement takes. Without a precision to reach it ends after its launches."""
+    """The most seconds that a measurement takes. Without a target for the precision, it ends after its launches."""
     policy = options.policy
     if policy.precision_target:
         return policy.max_seconds

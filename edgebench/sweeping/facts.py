@@ -1,4 +1,4 @@
-"""What the steps of a sweep depend on, found out before any work: names, contents, versions, who exports from what."""
+"""Facts that steps depend on, looked up before any work: what names mean, contents, versions, how targets are made."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TRAINING_TOOLS = ("torch", "timm")
 
 @dataclass(frozen=True)
 class Exporting:
-    """How a target is made: for each precision the format and precision that it starts from.
+    """How a target is made. `accepts`: by precision, the format and precision that it is made from.
 
-    `tools`: by precision, the versions of the libraries that change what is made; `on_device`: it has to be made on the
-    device that runs it; `error`: why nothing of this is known.
+    `tools`: by precision, the versions of the libraries that decide on what is made. `on_device`: it has to be made on
+    the device that will run it. `error`: why none of this is known.
     """
 
     accepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -31,8 +31,11 @@ class Exporting:
 
 @dataclass(frozen=True)
 class Facts:
-    """`contents`: by recipe (see `key`), the sha256 of its dataset and files; `datasets`: its dataset's name;
-    `networks`: what its model's name stands for; `exporting`: by target."""
+    """The facts about the recipes and targets of a sweep.
+
+    `contents`: by recipe (see `key`), the sha256 of its dataset and files; `datasets`: by recipe, its dataset's name;
+    `networks`: by model, the network that the name means; `exporting`: by target, how it is made.
+    """
 
     contents: dict[str, dict[str, str]]
     datasets: dict[str, str]
@@ -42,14 +45,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Question:
-    """What `find` is asked, in a process of its own, since it loads torch."""
+    """What `find` is asked. It is asked in a process of its own, because it loads torch."""
 
     configs: tuple[TrainConfig, ...]
     targets: tuple[str, ...]
 
 
 def find(asked: Question) -> Facts:
-    """Look at everything that recipes and targets name. Raises UsageError or BadFile for the first that is wrong."""
+    """Look up everything that recipes and targets name. Raises UsageError or BadFile for the first that is wrong."""
     from edgebench.training import data, models
 
     contents, datasets, networks = {}, {}, {}
@@ -78,7 +81,7 @@ def find(asked: Question) -> Facts:
 
 
 def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
-    """How these targets are made, and what they are made of. Their libraries need not be here: the steps will tell."""
+    """How these targets, and those that they are made from, are made. A missing library is no error until the step."""
     found: dict[str, Exporting] = {}
     waiting = list(targets)
     while waiting:
@@ -103,15 +106,15 @@ def key(config: TrainConfig) -> str:
 
 
 def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision) -> tuple[tuple[str, Precision], ...]:
-    """The exports that lead from a checkpoint to a target, each as (target, precision), the last one last.
+    """The exports that lead from a checkpoint to a target, in order, each as (target, precision).
 
-    Raises UsageError where the target is not made in that precision.
+    Raises UsageError if the target cannot be made in that precision.
     """
     known = exporting[target]
     if known.error:
         raise UsageError(known.error)
     if precision not in known.accepts:
-        raise UsageError(f"{target} artifacts are not made in {precision}", f"choose of {', '.join(known.accepts)}")
+        raise UsageError(f"{target} artifacts cannot be made in {precision}", f"choose of {', '.join(known.accepts)}")
     format, start = known.accepts[precision]
     before = () if format == "checkpoint" else chain(exporting, format, start)  # type: ignore[arg-type]
     return (*before, (target, precision))

@@ -1,4 +1,4 @@
-"""From a plan to the cells of its matrix: each a measurement, with the steps that lead to it."""
+"""The matrix of a plan: a cell for each measurement, with the steps that lead to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgebench.sweeping.work import ordered
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One measurement. `steps` are all that it takes, in order: the last one measures, one before it may evaluate."""
+    """One measurement. `steps`: all that it needs, in order. The last one measures, the one before it may evaluate."""
 
     model: str
     subset: str
@@ -34,9 +34,10 @@ class Cell:
         return self.steps[-1]
 
     def state(self, outcomes: Mapping[str, StepOutcome]) -> StepOutcome | None:
-        """How far it is: the failure of one of its steps, else what is under way, else its last step if that is done.
+        """The outcome that says how far it is: of a failed step, else of one under way, else of the last if all are
+        done.
 
-        None where it waits for its turn.
+        None while it waits for its turn.
         """
         found = [outcomes[step.identity] for step in self.steps if step.identity in outcomes]
         for outcome in found:
@@ -48,26 +49,26 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The cells of a plan, and in sentences what of it cannot be."""
+    """The cells of a plan; `left_out`: a sentence for each combination that cannot be done."""
 
     cells: tuple[Cell, ...]
     left_out: tuple[str, ...]
 
     @property
     def steps(self) -> list[Step]:
-        """The steps of all cells, each once: all trainings, then the exports, then what is evaluated and measured."""
+        """The steps of all cells, each once: all trainings, then the exports, the evaluations and the measurements."""
         order = ("train", "export", "evaluate", "measure")
         every = [step for cell in self.cells for step in cell.steps]
         return ordered(sorted(every, key=lambda step: order.index(step.kind)))
 
 
 def question(made: SweepPlan) -> Question:
-    """What has to be found out about a plan before its matrix can be made."""
+    """What has to be looked up about a plan before its matrix can be made."""
     return Question(tuple(made.configs()), tuple(target for target in made.targets if target != "checkpoint"))
 
 
 def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:
-    """All cells of a plan. Raises UsageError where nothing of it can be."""
+    """All cells of a plan. Raises UsageError if none of its combinations can be done."""
     plan.refuse_copies("models", list(made.models), known.networks)
     cells: list[Cell] = []
     left_out: dict[str, None] = {}

@@ -1,7 +1,7 @@
 """The Ray engine: trainings on the cluster's GPUs or cores, measurements on the node that carries `device:PROFILE`.
 
-Nodes share the workspace's folder; Ray itself moves nothing but the names of steps. What a step needs is read from the
-workspace by its hash, as on one machine, and what came of it is on record there.
+Nodes share the workspace's folder. Ray itself moves only the names of steps: a step reads what it needs from the
+workspace, by its hash, as on one machine, and its outcome is kept there.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from edgebench.sweeping.step_process import StepProcess
 from edgebench.sweeping.steps import Step, StepOutcome, Train, alone
 
 POLL_S = 0.1
-LOST_AT_MOST = 3  # nodes under one step, before it is the step that is to blame
-NO_NODE_S = 60.0  # how long a device may have no node before what waits for it is given up
+LOST_AT_MOST = 3  # nodes that one step may lose; after more, the step itself is the likely cause
+NO_NODE_S = 60.0  # a step is given up when its device has had no node for this long
 
 
 def connect(address: str | None) -> Any:
-    """Ray, connected to a cluster: the one at `address`, or what RAY_ADDRESS or this machine has."""
+    """Connect to the Ray cluster at `address`, or the one that RAY_ADDRESS names, or the one on this machine."""
     try:
         import ray
     except ModuleNotFoundError:
@@ -49,9 +49,9 @@ def connect(address: str | None) -> Any:
 
 
 def sites(reports: Sequence[cluster.Node], devices: Sequence[str]) -> list[Site]:
-    """The devices of a plan as nodes of the cluster have them; by default all that are there.
+    """A site for each device of a plan, by default for all devices that the cluster has.
 
-    Raises UsageError for one that no node carries, EdgebenchError where the node cannot do its part.
+    Raises UsageError for a device that no node carries, EdgebenchError if its node cannot take part.
     """
     carried = {device: node for node in reversed(reports) for device in node.devices}
     if not carried:
@@ -66,14 +66,14 @@ def sites(reports: Sequence[cluster.Node], devices: Sequence[str]) -> list[Site]
             )
         node = carried[device]
         if problems := node.problems():
-            raise EdgebenchError(f"node {node.address} carries device:{device}, but {problems[0]}", "mend that first")
+            raise EdgebenchError(f"node {node.address} carries device:{device}, but {problems[0]}", "fix that first")
         found.append(Site(device=device, compute=profile.compute, machine=node.machine, probes=node.probes))
     return found
 
 
 @dataclass
 class Task:
-    """A step that was handed to Ray, and how many of its nodes were lost."""
+    """A step that Ray has. `lost`: how many of its nodes died; `homeless_since`: since when no node has its device."""
 
     begun: StepOutcome
     reference: Any
@@ -82,7 +82,7 @@ class Task:
 
 
 class OnRay:
-    """Steps as Ray tasks. A node that dies costs what ran on it: that is begun anew elsewhere, and the rest goes on."""
+    """Does steps as Ray tasks. If a node dies, its steps start again elsewhere; all others go on."""
 
     def __init__(self, kept: Records, ray: Any, reports: Sequence[cluster.Node], say: Callable[[str], None]) -> None:
         self._kept, self._ray, self._say = kept, ray, say
@@ -111,7 +111,7 @@ class OnRay:
         return over + self._without_a_node()
 
     def _over(self, identity: str) -> StepOutcome | None:
-        """The outcome of a task that Ray is done with; None where its node was lost and it was handed over anew."""
+        """The outcome of a task that Ray has finished; None if its node was lost and Ray got the task again."""
         task, errors = self._tasks[identity], self._ray.exceptions
         message = ""
         try:
@@ -123,20 +123,20 @@ class OnRay:
         except errors.RayError as error:
             task.lost += 1
             if task.lost <= LOST_AT_MOST:
-                self._say(f"a node was lost: {task.begun.step.title} begins anew")
+                self._say(f"a node was lost: {task.begun.step.title} starts again")
                 task.begun = self._kept.begin(task.begun.step)
                 task.reference = self._submit(task.begun.step)
                 return None
             why = str(error).strip().splitlines()[0]
-            return self._end(identity, "crashed", f"{task.lost} nodes were lost under it, the last one so: {why}")
+            return self._end(identity, "crashed", f"it lost {task.lost} nodes; at the last one Ray said: {why}")
         found = self._kept.read(identity)
         if found is None or found.status == "running":
-            return self._end(identity, "failed", message or "its node did not put an outcome on record")
+            return self._end(identity, "failed", message or "its node recorded no outcome")
         del self._tasks[identity]
         return found
 
     def _without_a_node(self) -> list[StepOutcome]:
-        """Give up what waits for a device that has had no node for a while."""
+        """Give up the steps whose device has had no node for NO_NODE_S."""
         carried = {d for node in self._ray.nodes() if node["Alive"] for d in cluster.devices_in(node["Resources"])}
         over = []
         for identity, task in list(self._tasks.items()):
@@ -163,7 +163,7 @@ class OnRay:
 
 
 def demands(step: Step, reports: Sequence[cluster.Node]) -> dict[str, Any]:
-    """What Ray has to find for a step. Where it is measured, all cores and GPUs of the node that carries the device."""
+    """The resources that Ray reserves for a step. A measurement gets all cores and GPUs of its device's node."""
     if alone(step):
         nodes = [node for node in reports if step.device in node.devices]
         if not nodes:
@@ -175,11 +175,11 @@ def demands(step: Step, reports: Sequence[cluster.Node]) -> dict[str, Any]:
 
 
 def perform_here(root: str, identity: str, share: int) -> None:
-    """On a node: do the step that the workspace in `root` has on record as begun, on `share` cores (0: all)."""
+    """Runs on a node: does the step that is recorded as begun in the workspace `root`, on `share` cores (0: all)."""
     kept = Records(Workspace(Path(root)))
     begun = kept.read(identity)
     if begun is None:
-        raise EdgebenchError(f"the workspace {root} is not the sweep's on this node: share its folder")
+        raise EdgebenchError(f"on this node, {root} is not the sweep's workspace: share that folder")
     if alone(begun.step):
         _wait(StepProcess(begun, kept))
         return

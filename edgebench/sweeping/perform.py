@@ -1,4 +1,4 @@
-"""Does one step: trains, exports, evaluates or measures, and says what came of it. Takes up what a killed one left."""
+"""Does one step: trains, exports, evaluates or measures. It goes on with what a killed attempt left."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Told = Callable[[str], None]
 
 
 def perform(begun: StepOutcome, kept: Records, tell: Told = lambda phase: None) -> StepOutcome:
-    """Do the step of a record that was just begun (`Records.begin`), in this process. The outcome is not kept yet.
+    """Do the step of a record that was just begun (`Records.begin`), in this process. The caller keeps the outcome.
 
-    Never raises for what goes wrong in the step: that is the outcome's status and message.
+    Raises nothing for what goes wrong in the step: the outcome's status and message say it.
     """
     started = time.monotonic()
     try:
@@ -40,7 +40,7 @@ def perform(begun: StepOutcome, kept: Records, tell: Told = lambda phase: None) 
     except EdgebenchError as error:
         done = replace(begun, status="failed", message=str(error))
     except Exception as error:  # a library may fail in any way; the traceback is kept
-        status = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "failed"  # torch's, of a GPU
+        status = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "failed"  # torch's, on a GPU
         message = f"{type(error).__name__}: {error}"
         done = replace(begun, status=status, message=message, log_tail=traceback.format_exc()[-4000:])
     return replace(done, seconds=round(time.monotonic() - started, 3))
@@ -53,7 +53,7 @@ def _do(begun: StepOutcome, kept: Records, tell: Told) -> StepOutcome:
         return replace(begun, status="ok", path=_relative(found.path, kept), product=found.identity)
     before = kept.read(step.source)
     if before is None or before.status != "ok":
-        raise EdgebenchError("the step that it needs is not done", "sweep again")
+        raise EdgebenchError("the step that it depends on is not done", "sweep again")
     source = kept.artifact(before)
     if isinstance(step, Export):
         found = _exported(step, source, begun.since, kept, tell)
@@ -72,7 +72,7 @@ def _relative(path: Path, kept: Records) -> str:
 
 
 def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
-    """The checkpoint of the recipe if it is there and whole, else a training, which goes on where it was killed."""
+    """The recipe's checkpoint, if it is there and whole; else train it, going on where a killed training was."""
     out = kept.workspace.checkpoints / step.folder
     found = _whole(out)
     if found is None or found.training.interrupted or not (found.created >= since or _made_alike(found, step, kept)):
@@ -105,12 +105,12 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
     except BadFile:
         if not unfinished.exists():
             raise
-        unfinished.discard()  # what was saved cannot be used
+        unfinished.discard()  # the saved state cannot be used
         return begin()
 
 
 def _made_alike(found: Artifact, step: Train, kept: Records) -> bool:
-    """Whether `edgebench train` made this checkpoint, with the same libraries: then it need not be made again."""
+    """Whether `edgebench train` made this checkpoint with the same libraries, so that it need not be made again."""
     same = all(found.tools.get(name, "").split("+")[0] == v.split("+")[0] for name, v in step.tools.items())
     return same and not kept.claimed(step)
 
@@ -147,13 +147,13 @@ def _measured(step: Measure, source: Artifact, since: str, kept: Records, tell: 
     (item,) = running.plan([source], profile, placement, step.options)
 
     def same() -> list[tuple[Path, Result]]:
-        """What there is of this very job, oldest first."""
+        """The results of this very job, oldest first."""
         paths = sorted(workspace.results.glob(f"*-{item.job.runtime}-{item.job.identity[:12]}.json"))
         return [(path, store.read(path, samples=False)) for path in paths]
 
     for path, result in same():
         if result.created >= since and result.status == "ok" and result.stop != "interrupted":
-            return result, path  # whole, but it was killed before that was on record
+            return result, path  # complete, but it was killed before it was recorded
     wait = lambda: tell("waiting: another edgebench is at work on this machine")  # noqa: E731
     if step.kind == "evaluate":
         images = workspace.test_set(source)
@@ -167,9 +167,7 @@ def _measured(step: Measure, source: Artifact, since: str, kept: Records, tell: 
         if other.created == result.created:
             made = path
         elif other.created >= since and other.stop == "interrupted":
-            path.unlink(
-                missing_ok=True
-            )  # launches of an attempt that was killed; the whole measurement stands for them
+            path.unlink(missing_ok=True)  # launches of a killed attempt; the complete measurement replaces them
     return result, made
 
 

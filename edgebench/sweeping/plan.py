@@ -1,4 +1,4 @@
-"""A plan: what a sweep is to try, from a TOML file and flags. All that is wrong with it is told before any work."""
+"""The plan of a sweep: what to try, from a TOML file and flags. Every mistake in it is reported before any work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ TABLES = ("train", "export", "run")
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPlan:
-    """Everything of the first seven with everything. No `runtimes`: the format's own; no `devices`: this machine."""
+    """What to sweep: every combination of the first seven fields.
+
+    Without `runtimes`, each format is measured on its own runtime; without `devices`, on this machine.
+    """
 
     models: tuple[str, ...] = (TrainConfig.model,)
     subsets: tuple[str, ...] = (TrainConfig.subset,)
@@ -54,12 +57,12 @@ class SweepPlan:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The values of a plan's file. Raises BadFile if it cannot be read or is no TOML."""
+    """The values of a plan's file. Raises BadFile if it cannot be read or is not TOML."""
     return toml.read(path, what="the plan", example='for example models = ["resnet50"]')
 
 
 def overlay(told: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan's values with others over them; of [train], [export] and [run] only the settings that are given."""
+    """A plan's values, overridden by others. In [train], [export] and [run], each setting is overridden by itself."""
     made = {**told, **over}
     for name in TABLES:
         if isinstance(told.get(name), Mapping) and isinstance(over.get(name), Mapping):
@@ -68,18 +71,17 @@ def overlay(told: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make(told: Mapping[str, Any], where: str = "the plan") -> SweepPlan:
-    """A plan from its values. Raises UsageError that names the place for what is unknown, empty, doubled or no value.
+    """A plan from its values. Raises UsageError, with the place, for what is unknown, empty, doubled or of a wrong
+    type.
 
-    Names of models and datasets are looked up later (facts.find), for that takes torch.
+    Names of models and datasets are looked up later (facts.find), because that needs torch.
     """
     known = [*LISTS, "evaluate", *TABLES]
     for key in told:
         if key not in known:
             inside = [name for name, fields in _fields().items() if key in fields]
             if inside:
-                raise UsageError(
-                    f"{where}: {key!r} stands outside of its table", f"write it under a line [{inside[0]}]"
-                )
+                raise UsageError(f"{where}: {key!r} is outside of its table", f"write it under a line [{inside[0]}]")
             raise _unknown(where, "key", key, known)
     values: dict[str, Any] = {
         name: _list(f"{where}: {name}", told[name], kind) for name, kind in LISTS.items() if name in told
@@ -103,7 +105,7 @@ def make(told: Mapping[str, Any], where: str = "the plan") -> SweepPlan:
 def _fields() -> dict[str, dict[str, Any]]:
     """By table, the type of each setting in it."""
     train, run = typing.get_type_hints(TrainConfig), run_options.keys()
-    left_out = {"model", "subset", "seed", "runtimes", "policy", "own"}  # these have lists of their own, or a table
+    left_out = {"model", "subset", "seed", "runtimes", "policy", "own"}  # these are lists of the plan, or tables
     export = typing.get_type_hints(ExportSettings)
     return {
         "train": {name: kind for name, kind in train.items() if name not in left_out},
@@ -114,7 +116,7 @@ def _fields() -> dict[str, dict[str, Any]]:
 
 def _table(name: str, told: Any, where: str) -> dict[str, Any]:
     if not isinstance(told, Mapping):
-        raise UsageError(f"{where}: {name} is no table", f"write its settings under a line [{name}]")
+        raise UsageError(f"{where}: {name} is not a table", f"write its settings under a line [{name}]")
     known = _fields()[name]
     for key in told:
         if key not in known:
@@ -140,7 +142,7 @@ def _list(where: str, value: Any, kind: type) -> tuple[Any, ...]:
     items = value if isinstance(value, (list, tuple)) else [value]
     if not items:
         raise UsageError(f"nothing to do: {where} is empty", "name at least one")
-    if where.endswith("subsets"):  # 500, 0.1 and "full" are all meant well
+    if where.endswith("subsets"):  # 500 and 0.1 may be given as numbers
         items = [str(item) if type(item) in (int, float) else item for item in items]
     items = [_value(kind, item, where) for item in items]
     refuse_copies(where, items)
@@ -148,7 +150,7 @@ def _list(where: str, value: Any, kind: type) -> tuple[Any, ...]:
 
 
 def refuse_copies(where: str, names: list[Any], means: Mapping[str, str] | None = None) -> None:
-    """Raise UsageError where a list names the same thing twice, be it by two names."""
+    """Raise UsageError if a list names the same thing twice, also under two names."""
     seen: dict[Any, Any] = {}
     for name in names:
         meant = (means or {}).get(name, name)
@@ -159,7 +161,7 @@ def refuse_copies(where: str, names: list[Any], means: Mapping[str, str] | None 
 
 
 def _check_names(values: dict[str, Any], where: str) -> None:
-    """Replace what is known by several names by the one name; refuse what is unknown."""
+    """Replace aliases by the registered names. Raises UsageError for unknown names."""
     if "targets" in values:
         values["targets"] = tuple(
             "checkpoint" if name == "checkpoint" else registry.canonical("exporters", name)

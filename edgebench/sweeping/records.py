@@ -1,9 +1,9 @@
-"""What came of each step, in WORKSPACE/sweep: written whole, by one sweep at a time, with a log of begins and ends.
+"""The outcome of each step on disk, in WORKSPACE/sweep. Files are written whole, by one sweep at a time.
 
-lock                the sweep at work, and its process number
-steps/HASH.json     an Outcome; one that is "running" was killed, or is under way
-phases/HASH         what a step is at, in words
-logs/HASH.txt       what its process printed
+lock                the sweep at work, with its process number
+steps/HASH.json     a StepOutcome; one that is "running" is under way, or was killed
+phases/HASH         what a step is doing, in words
+logs/HASH.txt       what a step's process printed
 log.jsonl           a line for each step that began or ended
 """
 
@@ -31,7 +31,7 @@ from edgebench.sweeping.steps import Step, StepOutcome, Train
 
 
 class Records:
-    """The records of a workspace. As a context manager it is the one sweep there: another gets an EdgebenchError."""
+    """The records of a workspace. As a context manager it is the only sweep there: another gets an EdgebenchError."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -47,7 +47,7 @@ class Records:
             os.close(handle)
             raise EdgebenchError(
                 f"another sweep is at work in {self.workspace.root}{f' ({who})' if who else ''}",
-                "wait for its end, or give this one another --workspace; nothing was lost",
+                "wait until it ends, or use another --workspace; nothing was lost",
             )
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} since {now()[:19]} UTC".encode(), 0)
@@ -62,21 +62,21 @@ class Records:
             self.lock = None
 
     def read(self, identity: str) -> StepOutcome | None:
-        """The record of a step; None where there is none, or none that can be read: it is then done again.
+        """The record of a step; None if there is none, or it cannot be read: the step is then done again.
 
-        Raises NewerFile for one that a newer edgebench wrote.
+        Raises NewerFile if a newer edgebench wrote it.
         """
         found = jsonio.read_if_good(StepOutcome, self._file(identity))
         return found if found and found.step.identity == identity else None
 
     def all(self) -> Iterator[StepOutcome]:
-        """Every record of this workspace, of whatever sweep."""
+        """Every record of this workspace, from all sweeps."""
         for path in sorted((self.folder / "steps").glob("*.json")):
             if found := self.read(path.stem):
                 yield found
 
     def begin(self, step: Step) -> StepOutcome:
-        """Note that a step begins; one that was cut short keeps when it first began."""
+        """Record that a step begins. One that was cut short keeps the time when it first began."""
         before, moment = self.read(step.identity), now()
         cut_short = before is not None and before.status == "running"
         attempts = before.attempts + 1 if before else 1
@@ -88,14 +88,17 @@ class Records:
         return begun
 
     def end(self, outcome: StepOutcome) -> StepOutcome:
-        """Keep what came of a step."""
+        """Record the outcome of a step."""
         jsonio.write(self._file(outcome.step.identity), outcome)
         self.log("ended", outcome)
         (self.folder / "phases" / outcome.step.identity).unlink(missing_ok=True)
         return outcome
 
     def done(self, step: Step, sources: dict[str, StepOutcome]) -> StepOutcome | None:
-        """The outcome of a step that need not be done: it went well, from what its sources still are, and is there."""
+        """The outcome of a step that need not be done again; None for any other.
+
+        It went well, what it was made from has not changed since, and what it made is still there.
+        """
         found = self.read(step.identity)
         if found is None or found.status != "ok":
             return None
@@ -116,7 +119,7 @@ class Records:
         return store.read(self.workspace.root / outcome.path, samples=False)
 
     def claimed(self, step: Train) -> bool:
-        """Whether another step wrote the checkpoint's folder: by the same recipe, from another dataset or torch."""
+        """Whether another step, with the same recipe but another dataset or torch, wrote the checkpoint's folder."""
         return any(
             isinstance(other.step, Train) and other.step.folder == step.folder and other.step.identity != step.identity
             for other in self.all()
@@ -128,7 +131,7 @@ class Records:
         return ""
 
     def tell(self, identity: str, phase: str) -> None:
-        """Note what a step is at; a reader may see half a word, never a wrong outcome."""
+        """Record what a step is doing. This is not atomic: a reader may see half a word, but never a wrong outcome."""
         (self.folder / "phases" / identity).write_text(phase, encoding="utf-8")
 
     def log_file(self, identity: str) -> Path:
@@ -149,7 +152,7 @@ class Records:
 
 
 def _taken(handle: int, patience_s: float) -> bool:
-    """Lock, with patience: the steps of a sweep that was killed hold its lock until they are gone too."""
+    """Take the lock, waiting up to `patience_s`: the steps of a killed sweep hold its lock until they are gone too."""
     deadline = time.monotonic() + patience_s
     while True:
         if locks.taken(handle):

@@ -1,4 +1,4 @@
-"""A device as a sweep sees it: how runs there are labelled, what machine it is, what its runtimes can do."""
+"""Site: a device that a sweep measures on, which machine it really is, and what its runtimes can do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from edgebench.specs import Probe
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """`machine` describes what is really there; `notice` is to be shown loudly where it is not empty."""
+    """A place to measure: the profile `device`, the `compute` there, and a probe of each runtime.
+
+    `machine` describes the machine that is really there. `notice` is shown prominently unless it is empty.
+    """
 
     device: str
     compute: str
@@ -23,20 +26,20 @@ class Site:
     notice: str = ""
 
     def probe(self, runtime: str) -> Probe:
-        """What a runtime said of itself. Raises UsageError for one that was not asked."""
+        """What a runtime said about itself. Raises UsageError for a runtime that was not asked."""
         for probe in self.probes:
             if probe.name == runtime:
                 return probe
         raise unknown_name("runtime", runtime, [probe.name for probe in self.probes])
 
     def opens(self, runtime: str, format: str) -> bool:
-        """Whether the runtime opens the format. One that does not load may: its cells will tell what is wrong."""
+        """Whether the runtime opens the format. True also if it does not load: its cells then say what is wrong."""
         probe = self.probe(runtime)
         return bool(probe.error) or format in probe.accepts
 
 
 def here(device: str | None = None, probes: Sequence[Probe] | None = None) -> Site:
-    """This machine as a device, by default as what it is. Raises EdgebenchError where it cannot even emulate that."""
+    """This machine as a device, by default the one that it is. Raises EdgebenchError if it cannot even emulate it."""
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
     found = tuple(process.probe_all() if probes is None else probes)

@@ -1,10 +1,10 @@
-"""`python -m edgebench.sweeping.step_process`: one step, or looking up what a plan names, in a process of its own.
+"""`python -m edgebench.sweeping.step_process`: does one step, or looks up facts, in a process of its own.
 
     python -m edgebench.sweeping.step_process perform WORKSPACE HASH [--cores 0,1]
     python -m edgebench.sweeping.step_process facts QUESTION.json ANSWER.json
 
-A step may crash or take all memory: that is its own outcome, and the sweep goes on. The sweep may be killed: its steps
-end with it.
+A step may crash or use up all memory: that becomes its outcome, and the sweep goes on. If the sweep is killed, its
+steps end with it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TELL_EVERY_S = 0.5
 
 
 class StepProcess:
-    """A process that does the step of a record that was just begun. `stop` ends it; its outcome is then not known."""
+    """A process that does the step of a record that was just begun. `stop` ends it without an outcome."""
 
     def __init__(
         self, begun: StepOutcome, kept: Records, *, cores: Sequence[int] = (), environment: dict[str, str] | None = None
@@ -43,11 +43,13 @@ class StepProcess:
             _command("perform", str(kept.workspace.root.absolute()), identity, *chosen),
             environment=environment,
             log=kept.log_file(identity),
-            held=() if kept.lock is None else (kept.lock,),  # until it is gone, the next sweep waits
+            held=()
+            if kept.lock is None
+            else (kept.lock,),  # it holds the sweep's lock too: the next sweep waits until it is gone
         )
 
     def outcome(self) -> StepOutcome | None:
-        """What came of the step, kept; None while it is under way."""
+        """The outcome of the step, which is kept; None while it is under way."""
         ending = self._child.ended()
         if ending is None:
             return None
@@ -72,7 +74,9 @@ def ask(question: facts.Question) -> facts.Facts:
         jsonio.write(asked, question)
         ending = Child(_command("facts", str(asked), str(answer))).wait()
         if not answer.is_file():
-            raise EdgebenchError(f"the plan could not be looked at: {_message(ending)}", "`edgebench doctor`")
+            raise EdgebenchError(
+                f"the names in the plan could not be looked up: {_message(ending)}", "`edgebench doctor`"
+            )
         found = jsonio.read(Answer, answer)
     if found.facts is None:
         raise (UsageError if found.usage else EdgebenchError)(found.error, found.fix)
@@ -81,7 +85,7 @@ def ask(question: facts.Question) -> facts.Facts:
 
 @dataclass(frozen=True)
 class Answer:
-    """The facts, or what is wrong with the question, and whether the user asked for what cannot be meant."""
+    """The facts, or the error; `usage`: the error is a UsageError."""
 
     facts: facts.Facts | None = None
     error: str = ""
@@ -94,9 +98,9 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _message(ending: Ending) -> str:
-    """Of a process that ended without an answer."""
+    """How a process ended that gave no answer."""
     if _killed(ending):
-        return "its process was killed (SIGKILL), most likely for want of memory"
+        return "its process was killed (SIGKILL), most likely because memory ran out"
     return f"its process {ending.how}" + (f": {ending.last_line}" if ending.cause == "exit" else "")
 
 
@@ -131,7 +135,7 @@ def main(arguments: list[str]) -> None:
 
     def tell(phase: str) -> None:
         nonlocal told_at, told
-        kind = phase.partition(" ")[0]  # a training tells each of its steps
+        kind = phase.partition(" ")[0]  # a training reports each of its steps: that is too often to write down
         if kind != told or time.monotonic() - told_at > TELL_EVERY_S:
             told_at, told = time.monotonic(), kind
             kept.tell(given.identity, phase)

@@ -1,4 +1,4 @@
-"""The steps of a sweep as data: what to do, what that depends on, and what came of it."""
+"""The steps of a sweep as data: what to do, what that depends on, and its outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ StepStatus = Literal["running", "ok", "failed", "timeout", "out_of_memory", "cra
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train by a recipe into the checkpoint `folder`; its test split is kept beside it, for the evaluations.
+    """Train by a recipe into the checkpoint `folder`; the test split is kept too, for the evaluations.
 
     `contents`: the sha256 of the dataset and of each file that the recipe names; `tools`: versions of the libraries.
     """
@@ -36,7 +36,7 @@ class Train:
 
     @cached_property
     def identity(self) -> str:
-        # Where the files lie does not matter, only what is in them.
+        # Only what is in the files matters, not where they are.
         config = dataclasses.replace(self.config, data_dir=None, dataset="", init_weights=None)
         return _hash(self.kind, told(config), self.contents, self.tools)
 
@@ -47,7 +47,7 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Export what the step `source` makes. `device`: the one that it has to be done on; "" for any machine."""
+    """Export what the step `source` makes. `device`: the profile on which it has to be done; "" for any machine."""
 
     source: str
     target: str
@@ -76,9 +76,9 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """Measure what the step `source` makes on one runtime of a device, or evaluate it: `options.scenario` says which.
+    """Measure or evaluate, as `options.scenario` says, what the step `source` makes, on one runtime of a device.
 
-    `machine` tells this device from others of its profile; `tools`: the version of the runtime there.
+    `machine` distinguishes this device from others of the same profile; `tools`: the version of the runtime there.
     """
 
     source: str
@@ -113,11 +113,11 @@ Step = Train | Export | Measure
 
 @dataclass(frozen=True, kw_only=True)
 class StepOutcome:
-    """What came of a step, or that it is under way.
+    """The outcome of a step, or that it is under way.
 
-    `path`, relative to the workspace, is what it made: a checkpoint, an artifact or a result; `product` the identity
-    of the first two, `made_from` that of the artifact it began with. `since` is when it was first begun and `began`
-    when it was last, `attempts` how often; `seconds` is how long the last one took.
+    `path`: what it made (a checkpoint, an artifact or a result), relative to the workspace. `product`: the identity of
+    a checkpoint or artifact that it made; `made_from`: that of the artifact it started from. `since`: when it first
+    began; `began`: when it last began; `attempts`: how often; `seconds`: how long the last attempt took.
     """
 
     step: Step
@@ -135,7 +135,7 @@ class StepOutcome:
 
 
 def alone(step: Step) -> bool:
-    """Whether nothing else may run on its machine: it is measured there, or tries out what is fastest."""
+    """Whether nothing else may run on its machine: it measures there, or an export tries out what is fastest."""
     return bool(step.device)
 
 
@@ -144,13 +144,13 @@ def _hash(*parts: Any) -> str:
 
 
 def told(value: Any) -> dict[str, Any]:
-    """The fields that are not as by default: a setting that a newer edgebench adds does not make old work new."""
+    """The fields that differ from their defaults. So a setting that a newer edgebench adds keeps old identities."""
     changed = {}
     for each in dataclasses.fields(value):
         found = getattr(value, each.name)
         default = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
         if isinstance(found, float) and found.is_integer():
-            found = int(found)  # 2 and 2.0 are one number, and JSON gives back the other
+            found = int(found)  # 2 and 2.0 are the same number, and JSON may turn one into the other
         if found != default:
             changed[each.name] = told(found) if dataclasses.is_dataclass(found) else found
     return changed

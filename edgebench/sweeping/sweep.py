@@ -1,4 +1,4 @@
-"""`sweep`: a plan whose names are looked up, then all of its steps done by an engine; and how each cell ended."""
+"""`sweep`: looks up what a plan names, does all of its steps with an engine, and says how each cell ended."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ EngineName = Literal["local", "ray"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReadySweep:
-    """A sweep that can begin. `sites`: its devices; `at_once`: trainings and exports at a time.
+    """A sweep that can begin. `sites`: its devices; `at_once`: how many trainings and exports run at the same time.
 
-    `engine` makes what does the steps, from the records and what hears a sentence now and then.
+    `engine` makes the engine, from the records and a function that prints a sentence.
     """
 
     matrix: Matrix
@@ -38,11 +38,11 @@ class ReadySweep:
 
     @property
     def notices(self) -> list[str]:
-        """What is to be shown loudly: that this machine only emulates a device."""
+        """What to show prominently: that this machine only emulates a device."""
         return [where.notice for where in self.sites if where.notice]
 
     def done(self) -> dict[str, StepOutcome]:
-        """The outcomes of those steps that need not be done again, by identity."""
+        """The outcomes of the steps that need not be done again, by identity."""
         return settled(self.matrix.steps, Records(self.workspace))
 
     def durations(self) -> Durations:
@@ -56,7 +56,7 @@ class ReadySweep:
 
 @dataclass(frozen=True, kw_only=True)
 class CellOutcome:
-    """A cell and how it ended. `paths`, relative to the workspace: by kind of step, what it made.
+    """A cell and how it ended. `paths`: by kind of step, what that step made, relative to the workspace.
 
     `median_ms` and `accuracy` (a share of the test split) are None where they were not measured.
     """
@@ -77,9 +77,10 @@ class CellOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """What came of a sweep. `left_out`: sentences on what of the plan cannot be; `interrupted`: by Ctrl-C.
+    """The outcome of a sweep. `left_out`: a sentence for each combination that cannot be done; `interrupted`: by
+    Ctrl-C.
 
-    `outcomes`: of each step that is done or was tried, by identity.
+    `outcomes`: by identity, the outcome of each step that is done or was tried.
     """
 
     cells: tuple[CellOutcome, ...]
@@ -97,9 +98,9 @@ def prepare(
     plan: SweepPlan, workspace: Workspace, *, engine: EngineName = "local", address: str | None = None,
     parallel: int | None = None,
 ) -> ReadySweep:  # fmt: skip
-    """Look up all that a plan names, and the devices to measure on. Nothing is done yet.
+    """Look up all that a plan names, and the devices to measure on. No step is done yet.
 
-    Raises UsageError for what cannot be meant, EdgebenchError where no Ray cluster answers at `address`.
+    Raises UsageError for a plan that cannot be done, EdgebenchError if no Ray cluster answers at `address`.
     """
     runtimes = list(plan.runtimes or dict.fromkeys(map(registry.native, plan.targets)))
     if engine == "ray":
@@ -122,10 +123,10 @@ def sweep(
     ready: ReadySweep, *, on_change: Callable[[SweepState], None] = lambda state: None,
     say: Told = lambda sentence: None,
 ) -> Swept:  # fmt: skip
-    """Do all steps that are not done. A step that fails stays in its cells, and raises nothing.
+    """Do all steps that are not done. A step that fails raises nothing: its cells say so.
 
-    `on_change` hears of each change and every fifth of a second. Ctrl-C ends it in good order: what is done is kept,
-    and the next sweep goes on. Raises EdgebenchError while another sweep is at work in the workspace.
+    `on_change` is called at each change and every fifth of a second. Ctrl-C ends the sweep in good order: what is done
+    is kept, and the next sweep goes on. Raises EdgebenchError while another sweep is at work in the workspace.
     """
     outcomes: dict[str, StepOutcome] = {}
 

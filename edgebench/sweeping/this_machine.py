@@ -17,15 +17,15 @@ from edgebench.sweeping.step_process import StepProcess
 from edgebench.sweeping.steps import Step, StepOutcome, Train, alone
 
 POLL_S = 0.02
-MEMORY_OF_ONE = 3 << 30  # bytes that a training on a CPU may well take
-AT_ONCE = 16
+MEMORY_OF_ONE = 3 << 30  # bytes that a training on a CPU may need
+AT_ONCE = 16  # trainings at most
 
 
 def slots(steps: Sequence[Step]) -> int:
-    """How many trainings or exports to do at once: one a GPU; without any one a core, as memory allows.
+    """How many trainings or exports to do at once: one a GPU; without a GPU, one a core if memory allows.
 
-    It depends on the machine and the whole plan, not on what is left of it: a training's threads follow from it, and
-    a resumed sweep has to come to the same weights.
+    It depends on the machine and the whole plan, not on what is left of the plan: it decides how many threads a
+    training gets, and a resumed sweep has to arrive at the same weights.
     """
     trainings = sum(isinstance(step, Train) for step in steps) or 1
     cards = len(nvidia_cards())
@@ -34,12 +34,12 @@ def slots(steps: Sequence[Step]) -> int:
 
 
 class Local:
-    """Steps as processes of this machine, at most `at_once` of those that may share it."""
+    """Does steps as processes on this machine: at most `at_once` of those that may share it, the others alone."""
 
     def __init__(self, kept: Records, at_once: int = 1) -> None:
         self._kept = kept
         self._free = list(range(at_once))
-        self._children: dict[int, StepProcess] = {}  # by slot; what is alone has slot −1
+        self._children: dict[int, StepProcess] = {}  # by slot; a step that runs alone has slot −1
         cores = sorted(os.sched_getaffinity(0))
         share = max(1, min(available_cores(), len(cores)) // at_once)
         self._cores = [cores[i * share : (i + 1) * share] for i in range(at_once)]

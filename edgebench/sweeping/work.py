@@ -1,4 +1,5 @@
-"""Does steps in order: skips what is done, starts what is ready, gives up what depends on a failed step."""
+"""`work`: does steps in order on an engine. Skips what is done, starts what is ready, gives up what needs a failed
+step."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ TICK_S = 0.2
 
 
 class Engine(Protocol):
-    """Where steps are performed. Each is on record as begun when it is started, and its outcome at its end."""
+    """Where steps are done. It records each step when it starts, and its outcome when it ends."""
 
     def has_room(self, step: Step) -> bool:
         """Whether the step may be started now."""
@@ -24,32 +25,32 @@ class Engine(Protocol):
         """Begin the step, and return its record."""
 
     def ended(self, timeout_s: float) -> list[StepOutcome]:
-        """The outcomes of steps that ended by now; waits so long for the first."""
+        """The outcomes of steps that have ended; waits up to `timeout_s` for the first."""
 
     def close(self) -> None:
-        """End what is under way; the next sweep goes on with it."""
+        """Stop what is under way; the next sweep goes on with it."""
 
 
 @dataclass(frozen=True)
 class SweepState:
-    """A moment of a sweep. `outcomes` by identity: what is done, and what is under way ("running")."""
+    """A moment of a sweep. `outcomes`: by identity, of the steps that are done or under way ("running")."""
 
     steps: tuple[Step, ...]
     outcomes: dict[str, StepOutcome]
 
 
 def ordered(steps: Sequence[Step]) -> list[Step]:
-    """Each step once, in the order given. Raises ValueError where one stands before what it needs."""
+    """Each step once, in the given order. Raises ValueError if a step comes before one that it needs."""
     found: dict[str, Step] = {}
     for step in steps:
         if missing := [need for need in step.needs if need not in found]:
-            raise ValueError(f"{step.title} needs the step {missing[0][:12]}, which is not before it")
+            raise ValueError(f"{step.title} needs the step {missing[0][:12]}, which does not come before it")
         found.setdefault(step.identity, step)
     return list(found.values())
 
 
 def settled(steps: Sequence[Step], kept: Records) -> dict[str, StepOutcome]:
-    """The outcomes of those steps that need not be done again, by identity."""
+    """The outcomes of the steps that need not be done again, by identity."""
     found: dict[str, StepOutcome] = {}
     for step in ordered(steps):
         if all(need in found for need in step.needs) and (outcome := kept.done(step, found)):
@@ -60,11 +61,11 @@ def settled(steps: Sequence[Step], kept: Records) -> dict[str, StepOutcome]:
 def work(
     steps: Sequence[Step], kept: Records, engine: Engine, on_change: Callable[[SweepState], None] = lambda state: None
 ) -> dict[str, StepOutcome]:
-    """Do all steps, those that they need before them, and return what came of each, by identity.
+    """Do all steps, each after those that it needs, and return their outcomes by identity.
 
-    A step that fails, in this sweep, is not tried again; what needs it ends with its status and says so. A later sweep
-    tries it again. `on_change` is called at each change and every fifth of a second. On an exception, such as
-    KeyboardInterrupt, the engine is closed: what is done is on record, and the next sweep goes on.
+    A step that fails is not tried again in this sweep, but in a later one. What needs it ends with the same status, and
+    its message says why. `on_change` is called at each change and every fifth of a second. On an exception, such as
+    KeyboardInterrupt, the engine is closed: what is done is recorded, and the next sweep goes on.
     """
     todo = ordered(steps)
     outcomes = settled(todo, kept)
@@ -78,7 +79,7 @@ def work(
                 if failed := [o for o in before if o is not None and o.status not in ("ok", "running")]:
                     waiting.remove(step)
                     outcomes[step.identity] = _given_up(step, failed[0], by_identity)
-            # What many can do at a time comes first: a measurement would make all of them wait.
+            # Steps that can share the machine come first: a measurement would make all of them wait.
             for step in sorted(waiting, key=alone):
                 ready = all(need in outcomes and outcomes[need].status == "ok" for need in step.needs)
                 if ready and engine.has_room(step):
@@ -87,7 +88,9 @@ def work(
                     running.add(step.identity)
             on_change(SweepState(tuple(todo), outcomes))
             if not running and waiting:
-                time.sleep(TICK_S)  # another edgebench has the machine, or a failure is yet to be passed on
+                time.sleep(
+                    TICK_S
+                )  # another edgebench has the machine, or a failed step's dependents are given up in the next turn
                 continue
             for outcome in engine.ended(TICK_S) if running else ():
                 outcomes[outcome.step.identity] = outcome
@@ -99,7 +102,7 @@ def work(
 
 
 def _given_up(step: Step, cause: StepOutcome, by_identity: dict[str, Step]) -> StepOutcome:
-    """A step that needs a failed one gets its status. It is not recorded, because it was not tried."""
+    """The outcome of a step that needs a failed one: the same status. It is not recorded, because it was not tried."""
     title = by_identity[cause.step.identity].title
     message = cause.message if cause.message.startswith("[") else f"[{title}] {cause.message}"
     moment = now()

@@ -29,7 +29,7 @@ WRONG = [
     ({"devices": ["jetson_orion"]}, "jetson_orin"),
     ({"runtimes": ["onnxruntme"]}, "did you mean onnxruntime?"),
     ({"epochs": 3}, "[train]"),
-    ({"train": 3}, "is no table"),
+    ({"train": 3}, "is not a table"),
     ({"train": {"epoch": 3}}, "did you mean epochs?"),
     ({"train": {"epochs": 0}}, "give at least 1"),
     ({"train": {"epochs": "three"}}, "expected int"),
