@@ -1,4 +1,4 @@
-"""The time budget of a pick: what is left of it, kept on disk, and steps that are done only while some is left."""
+"""The time budget of a pick: how much is left, kept on disk, and doing steps only while some is left."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SAVE_EVERY_S = 5.0
 
 
 class OutOfTime(Exception):
-    """The time for a step is over. What is chosen is chosen from what is done by now."""
+    """The time for a step is over. The choice is made among what is done by now."""
 
 
 @dataclass(frozen=True)
 class PickProgress:
-    """What a killed pick goes on with: the epochs that were decided, by "model round", and the seconds it took."""
+    """What a killed pick goes on with: the epochs that were decided, by "model round", and the seconds spent so far."""
 
     epochs: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -31,9 +31,9 @@ class PickProgress:
 
 
 class Budget:
-    """The seconds of a pick, counting those that it spent before it was killed.
+    """The seconds of a pick, including those that it spent before it was killed.
 
-    The epochs that were decided are kept too, so that a machine that is faster today does not train anew.
+    The epochs that were decided are kept too: if the machine is faster today, what is trained already still counts.
     """
 
     def __init__(self, seconds: float, file: Path, began: float | None = None) -> None:
@@ -51,7 +51,7 @@ class Budget:
         return self.seconds - self.spent_s
 
     def epochs(self, name: str, decide: Callable[[], int]) -> int:
-        """How many epochs the training called `name` gets: what was decided once stays."""
+        """How many epochs the training called `name` gets. `decide` is asked once; its answer stays."""
         if name not in self._progress.epochs:
             self._progress = replace(self._progress, epochs=self._progress.epochs | {name: decide()})
             self.save()
@@ -73,7 +73,7 @@ def this_machine(kept: Records, steps: Sequence[Step]) -> Engine:
 
 
 class StepsInTime:
-    """Does steps of a sweep within a budget. `show` hears what is being done and the seconds left."""
+    """Does steps of a sweep within a budget. `show` is called with what is being done and the seconds left."""
 
     def __init__(
         self, kept: Records, budget: Budget, show: Callable[[str, float], None],
@@ -86,9 +86,9 @@ class StepsInTime:
         return len(settled(steps, self._kept)) == len(steps)
 
     def do(self, steps: Sequence[Step], until_s: float) -> dict[str, StepOutcome]:
-        """Do the steps while more than `until_s` of the budget is left; the outcomes by identity.
+        """Do the steps while more than `until_s` seconds of the budget are left; their outcomes by identity.
 
-        Raises OutOfTime where a step is under way by then. What is done is kept.
+        Raises OutOfTime if a step is still under way then. What is done is kept.
         """
 
         def on_change(state: SweepState) -> None:

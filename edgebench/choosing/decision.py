@@ -1,4 +1,4 @@
-"""A choice under limits, as data: what fits, what is best, what is a tie, what is not known."""
+"""A choice under limits, as data: each candidate with its checks, and what became of it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ CandidateOutcome = Literal["chosen", "tie", "fits", "unknown", "broken"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One limit and one candidate. `by` is how far it is beyond the limit, in the limit's unit, and `by_share` the same
-    as a share of the limit; None unless broken. `sure`: its 95 % interval does not include the limit, or it has none.
-    `reason` and `fix` where the figure is unknown."""
+    """One candidate against one limit, whose value is `bound`.
+
+    `by`: how far the candidate is beyond the limit, in the limit's unit; `by_share`: the same as a share of the limit;
+    both None unless broken. `sure`: the figure's 95 % interval does not include the limit, or there is no interval.
+    `reason` and `fix`: why the figure is unknown, and what to do about it.
+    """
 
     metric: str
     bound: float

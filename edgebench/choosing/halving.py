@@ -9,9 +9,9 @@ from typing import TypeVar
 Candidate = TypeVar("Candidate", bound=Hashable)
 
 KEPT = 1 / 3  # of the candidates, from each round to the next (Jamieson & Talwalkar, AISTATS 2016, with η = 3)
-CLOSE = 1.1  # … and every one this close to the best: a short trial on a busy machine is off by as much
+CLOSE = 1.1  # … and every candidate within this factor of the best: a short trial on a busy machine errs by as much
 FINALISTS = 3
-LAST = 2  # the round that decides
+LAST = 2  # number of the last round, which decides
 
 
 def halve(
@@ -20,7 +20,7 @@ def halve(
     *,
     always: Sequence[Candidate] = (),
 ) -> dict[Candidate, float]:
-    """The cost of each candidate that is left after the last round, the lowest first. Lower is better.
+    """The cost of each candidate that is left after the last round, lowest (best) first.
 
     `look(candidate, round)` returns its cost in round 0, 1 and 2, and may spend more in each round; None drops the
     candidate. A few candidates skip round 1. A candidate's cost is the lowest that was seen, because disturbances only

@@ -1,4 +1,4 @@
-"""The limits that a choice is made under, as the table of figures has them, and what the best is best in."""
+"""The limits of a choice, one for each limit in the table of figures, and the criteria that decide."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edgebench.records.options import flag
 from edgebench.results.figures import LIMITS
 
 Prefer = Literal["accuracy", "latency", "energy", "size"]
-# What is looked at next among those that tie.
+# By preference, the criteria in the order in which they decide: the next one decides among ties.
 ORDER = {best: (best, *(n for n in typing.get_args(Prefer) if n != best)) for best in typing.get_args(Prefer)}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _check(self: Limits) -> None:
-    """Raise UsageError for a limit that cannot be meant."""
+    """Raise UsageError for an impossible limit, such as a negative one or an accuracy above 1."""
     for name, bound in self.given().items():
         limit = LIMITS[name].limit
         if not (math.isfinite(bound) and bound > 0):
@@ -33,7 +33,7 @@ def _check(self: Limits) -> None:
 
 
 def _given(self: Limits) -> dict[str, float]:
-    """The limits that there are, by name."""
+    """The limits that are set, by name."""
     return {name: bound for name in LIMITS if (bound := getattr(self, name)) is not None}
 
 
@@ -57,7 +57,7 @@ def highest_percentile(limits: Limits) -> float | None:
 
 
 def documented(function: Function) -> Function:
-    """A function that takes `**limits`, with each of them in its signature and its docstring."""
+    """Decorates a function that takes `**limits`: puts each limit into its signature and its docstring."""
     signature = inspect.signature(function)
     kept = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     by_name = inspect.Parameter.KEYWORD_ONLY

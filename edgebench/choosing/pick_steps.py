@@ -1,4 +1,4 @@
-"""The steps that a pick is made of: a candidate's trial run, its longer trainings, and its final measurement."""
+"""Builds the steps of a pick: a candidate's trial run, its longer trainings, and its final measurement."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Chain:
 
 
 class Steps:
-    """Makes the steps of each candidate from what was asked and what was found out about it."""
+    """Makes the steps of each candidate from what was asked and the facts that were looked up."""
 
     def __init__(self, asked: Asked, known: Facts, site: Site) -> None:
         self._asked, self._known, self._site = asked, known, site
@@ -75,9 +75,9 @@ class Steps:
         )  # fmt: skip
 
     def longer(self, chain: Chain, results: Mapping[str, Result]) -> Chain:
-        """The chain with longer measurements where a percentile has a limit and too few requests were made for it.
+        """The chain, with longer measurements if a percentile has a limit and too few requests were made for it.
 
-        `results`: of the measurements that went well, by identity. The chain itself where none need be longer.
+        `results`: of the measurements that went well, by identity. Returns the same chain if none has to be longer.
         """
         if not (share := highest_percentile(self._asked.limits)):
             return chain

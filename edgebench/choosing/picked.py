@@ -1,4 +1,4 @@
-"""A pick as data: what was asked, and what came of it."""
+"""A pick as data: Asked, what it was asked, and Picked, its outcome. picking.py makes the one from the other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Picked:
-    """The decision and what it rests on. `artifact`: what was chosen; None where nothing keeps the limits.
+    """The decision and what it is based on. `artifact`: the chosen one; None if nothing keeps the limits.
 
     `files` holds the file of each of `results`; `left_out`: by model, why a candidate was not measured to the end.
     """

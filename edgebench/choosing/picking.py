@@ -6,8 +6,8 @@
    budget allows, less the time that step 3 takes.
 3. Each of these is exported, evaluated and measured on each runtime, the most accurate first; then `selecting.select`.
 
-Every step is a sweep's: it is done once, and a killed pick goes on where it was. How long to train is decided from how
-long the trial runs took, and kept in WORKSPACE/pick: the same command comes to the same steps.
+The steps are those of a sweep: each is done once, and a killed pick goes on where it was. How long to train follows
+from how long the trial runs took. It is kept in WORKSPACE/pick, so that the same command arrives at the same steps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TRIAL_IMAGES = 3000
 TRIALS_SHARE = 0.45  # of the budget; a candidate that had no trial run by then is left out
 MOST_EPOCHS = 100
 PLANNED_SHARE = 0.75  # Plan 75 % of a training's slot: epochs may run slower than in the trial.
-FAR = 1.3  # times a limit, at which a brief measurement is enough to give up on a candidate
+FAR = 1.3  # a brief measurement that is beyond this multiple of a limit is enough to drop a candidate
 
 
 def pick(
@@ -45,7 +45,7 @@ def pick(
     show: Callable[[str, float], None] = lambda what, left_s: None,
     engine: Callable[[Records, Sequence[Step]], Engine] = this_machine,
 ) -> Picked:  # fmt: skip
-    """Do a pick that is ready. `tell` hears a sentence now and then, `show` what is being done and the seconds left.
+    """Do a pick that is ready. `tell` gets sentences on its progress, `show` what is being done and the seconds left.
 
     Raises EdgebenchError if no candidate could be trained, exported and measured.
     """
@@ -59,7 +59,7 @@ def _progress_file(asked: Asked, workspace: Workspace) -> Path:
 
 
 class Pick:
-    """The candidates of one pick, and what was seen of each so far."""
+    """The candidates of one pick, and what is known about each so far."""
 
     def __init__(
         self, ready: ReadyPick, kept: Records, budget: Budget, work: StepsInTime, tell: Callable[[str], None]
@@ -68,16 +68,19 @@ class Pick:
         self._steps = Steps(ready.asked, ready.known, ready.site)
         self._kept, self._budget, self._work, self._tell = kept, budget, work, tell
         self._left_out: dict[str, str] = {}
-        self._best: dict[str, tuple[float, StepOutcome]] = {}  # by model: the least validation error, and its training
+        self._best: dict[
+            str, tuple[float, StepOutcome]
+        ] = {}  # by model: the lowest validation error, and the training that had it
         self._trials: dict[str, list[StepOutcome]] = {}  # by model: the brief measurements
-        self._final_s: dict[str, float] = {}  # by model: about how long its final chains take, in all precisions
-        self._finalists = 0  # that had their longest training
+        self._final_s: dict[str, float] = {}  # by model: about how long its final steps take, in all precisions
+        self._finalists = 0  # how many have had their longest training
 
     def decide(self) -> Picked:
-        """Do all of it. Raises EdgebenchError if nothing came of any candidate."""
+        """Do the whole pick. Raises EdgebenchError if no candidate could be measured."""
         order = list(halving.halve(self._steps.models, self._look))
         finished = self._finish(order)
-        # Without a final measurement the trial run counts: it breaks a limit, or its accuracy is unknown.
+        # A candidate without a final measurement counts with its trial run: it breaks a limit, or its accuracy is
+        # unknown.
         seen = [o for model, found in self._trials.items() if model not in finished for o in found]
         outcomes = [*(o for found in finished.values() for o in found), *seen]
         pairs = [(self._kept.result(o), self._kept.workspace.root / o.path) for o in outcomes if o.path]
@@ -104,7 +107,7 @@ class Pick:
         return self._trial(model) if number == 0 else self._train_longer(model, number)
 
     def _trial(self, model: str) -> float | None:
-        over = self._asked.budget_s * (1 - TRIALS_SHARE) if self._best else 0.0  # the first may take all the time
+        over = self._asked.budget_s * (1 - TRIALS_SHARE) if self._best else 0.0  # the first one may take all the time
         subset = self._steps.config(model).subset
         few = str(TRIAL_IMAGES) if subset == "full" and self._images * 0.6 > TRIAL_IMAGES else None
         chain = self._steps.trial(self._steps.train(model, TRIAL_EPOCHS, few))
@@ -127,7 +130,7 @@ class Pick:
         return self._judge(model, trained, "its trial run")
 
     def _train_longer(self, model: str, number: int) -> float:
-        """Train a candidate for its share of the time that is left; its error, the old one where that is too short."""
+        """Train a candidate for its share of the time left. Its error; the old one if that time is too short."""
         error, before = self._best[model]
         share_s = self._share_s(last=number == halving.LAST)
         most = MOST_EPOCHS if number == halving.LAST else TRIAL_EPOCHS * 3
@@ -144,7 +147,7 @@ class Pick:
         return self._judge(model, done, f"{epochs} epochs") if done.status == "ok" else error
 
     def _share_s(self, *, last: bool) -> float:
-        """Seconds for one training of this round: what is left is shared, less the final measurements' time."""
+        """Seconds for a training of this round: its share of the time left, without that of the final measurements."""
         slowest = sorted(self._final_s.values(), reverse=True)[: halving.FINALISTS]
         free = self._budget.left_s - sum(slowest)
         if not last:
@@ -154,7 +157,7 @@ class Pick:
         return free * (1 / room)
 
     def _epochs_in(self, seconds: float, before: StepOutcome) -> int:
-        """How many epochs on all images fit into the seconds, by how long the training `before` took."""
+        """How many epochs on all images fit into the seconds, judging by how long the training `before` took."""
         training = self._kept.artifact(before, verify=False).training
         all_images = max(1, round(self._images * 0.8 * 7 / 8))  # a fifth is for the test, an eighth validates
         epoch_s = training.seconds / max(1, training.config.epochs) * all_images / training.data.train
@@ -166,7 +169,7 @@ class Pick:
         self._tell(f"{model}: dropped: {why}")
 
     def _far_off(self, model: str) -> str:
-        """Why no training can bring a candidate within the limits; empty if one may."""
+        """Why no training can bring a candidate within the limits; empty if a training may."""
         given = {name: bound * FAR for name, bound in self._asked.limits.given().items() if name.startswith("max_")}
         found = rows([self._kept.result(outcome) for outcome in self._trials[model]])
         decision = select(found, Limits(**given), device=self._site.device, prefer="latency")
@@ -184,7 +187,7 @@ class Pick:
         return error
 
     def _finish(self, order: Sequence[str]) -> dict[str, list[StepOutcome]]:
-        """Export, evaluate and measure the finalists, the best first, while there is time; the first in any case."""
+        """Export, evaluate and measure the finalists, the best first, while there is time; the best one in any case."""
         finished: dict[str, list[StepOutcome]] = {}
         for model in order:
             needed = self._final_s[model]

@@ -1,4 +1,4 @@
-"""What a pick needs before it begins: candidates, image size, device, runtimes and datasets, all looked up."""
+"""Prepares a pick: looks up the candidates, the dataset and its image size, the device and its runtimes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from edgebench.training.data.decoding import usual_side
 MODELS = ("mobilenetv3_small_050", "mobilenetv4", "efficientvit", "resnet18")
 BUDGET_S = 1800.0
 LEAST_IMAGE, MOST_IMAGE = 32, 224  # pixels
-SAMPLED_IMAGES = 64  # image files whose size decides on that of the training
+SAMPLED_IMAGES = 64  # how many files of a folder are looked at for the image size
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadyPick:
-    """A pick whose names were all looked up. `images`: how many the dataset has; `began`: on the monotonic clock."""
+    """A pick that can begin. `images`: how many the dataset has; `began`: the start, by the monotonic clock."""
 
     asked: Asked
     known: Facts
@@ -44,14 +44,15 @@ def prepare(
 ) -> ReadyPick:  # fmt: skip
     """Look up all that a pick is asked for. The budget runs from here.
 
-    `runtimes`: those to measure on, as far as they work here; `models`: by default MODELS; `image_size`: by default as
-    the images are. Raises UsageError for what cannot be meant, EdgebenchError where no runtime works.
+    `budget_s`: seconds for all of it. `runtimes`: measured on those of them that work here; `models`: by default
+    MODELS; `image_size`: pixels, by default the images' usual size. Raises UsageError for settings that cannot be used,
+    EdgebenchError if no runtime works.
     """
     began = time.monotonic()
     found, weights = data.find(dataset), init_weights or {}
     models = models or MODELS
     if unknown := set(weights) - set(models):
-        raise UsageError(f"--init-weights is for {min(unknown)}, which is no candidate", f"of {', '.join(models)}")
+        raise UsageError(f"--init-weights is for {min(unknown)}, which is not a candidate", f"of {', '.join(models)}")
     images = len(found.read().source.labels)
     size = image_size or _image_size(found, dataset)
     configs = tuple(
@@ -71,7 +72,7 @@ def prepare(
 
 
 def _image_size(dataset: data.Dataset, name: str) -> int:
-    """The dataset's own, or for a folder of images their usual size, in multiples of 8."""
+    """In pixels: the dataset's own; for a folder of images their usual size, a multiple of 8."""
     files = getattr(dataset.read().source, "files", None)
     if not files:
         return dataset.image_size

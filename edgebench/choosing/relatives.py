@@ -1,4 +1,4 @@
-"""The exports that `tune` chooses from, missing ones made first, and the images that lower precisions are judged by."""
+"""Before a tuning: exports the artifacts that are missing, and finds the images that lower precisions are judged by."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def export_missing(
     family: Sequence[Artifact], precisions: Sequence[Precision], workspace: Workspace, *,
     on_phase: Callable[[str], None] = lambda phase: None, on_left_out: Callable[[str], None] = lambda sentence: None,
 ) -> list[Artifact]:  # fmt: skip
-    """Export the family's checkpoint to each format and precision that is missing and can be made here.
+    """Export the family's checkpoint to each format and precision that is missing and can be made here. Returns those.
 
-    `on_left_out` hears of each export that failed, with the reason. Without the checkpoint nothing is made.
+    `on_left_out` is called with each export that failed, and why. Without the checkpoint nothing is exported.
     """
     checkpoint = next((f for f in family if f.format == "checkpoint"), None)
     if checkpoint is None:
@@ -32,7 +32,7 @@ def export_missing(
         try:
             able = registry.load("exporters", target).accepts
         except Unsupported:
-            continue  # `edgebench doctor` tells why
+            continue  # `edgebench doctor` says why
         for precision in precisions:
             if precision not in able or (target, precision) in have:
                 continue
@@ -51,9 +51,10 @@ def export_missing(
 
 
 def judging_images(given: Path | None, start: Artifact, workspace: Workspace) -> Callable[[], Path] | None:
-    """A function to the file of images that lower precisions are judged by, which makes it when it is first called.
+    """A function that returns the file of images by which lower precisions are judged. Its first call makes the file.
 
-    `given`, else the validation split of the artifact's checkpoint; None where that is not here, as on a board.
+    The images are those of `given`, else the validation split of the artifact's checkpoint. None if the checkpoint is
+    not here, as on a board.
     """
     if given or workspace.validation_set(start).is_file():
         return lambda: given or workspace.validation_set(start)

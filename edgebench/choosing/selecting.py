@@ -1,4 +1,4 @@
-"""Chooses among rows of the report under limits."""
+"""`select`: chooses among rows of the report under limits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from edgebench.results.columns import Criterion, Known
 from edgebench.results.figures import CRITERIA, Row
 
 EVIDENCE = ("measured", "emulated", "scripted")  # only the best available is ranked
-TRIED = 6  # looser limits, of those that are the nearest
-FAR = 50  # times beyond a limit: it was probably given in another unit
+TRIED = 6  # of the candidates that miss a limit, so many of the nearest are tried under looser limits
+FAR = 50  # a figure this many times beyond a limit: the limit was probably given in another unit
 
 
 def select(
@@ -79,7 +79,7 @@ def _of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[
 
 
 def _comparable(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list[Aside]]:
-    """The rows that can be ranked together: usable, with one batch size, evidence and machine; and the others."""
+    """The rows that can be ranked together (usable, of the same batch size, evidence and machine), and the others."""
     aside: list[Aside] = []
     if batch is not None:
         rows = _apart(rows, aside, lambda r: f"batch {r.batch}, not {batch}" if r.batch != batch else "")
@@ -93,7 +93,7 @@ def _comparable(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list
 
 
 def _one_scope(rows: Sequence[Row], figures: list[dict[str, Known]]) -> tuple[str, bool]:
-    """The scope of the power figures that are compared: that of most rows. Figures of other scopes count as unknown."""
+    """The scope of the power figures that are compared, which is that of most rows. The others become unknown."""
     scopes = Counter((row.power_scope, row.power_modelled) for row in rows if row.power_scope)
     if not scopes:
         return "", False
@@ -112,7 +112,7 @@ def _named(scope: str, modelled: bool) -> str:
 
 
 def _apart(rows: Sequence[Row], aside: list[Aside], why: Callable[[Row], str]) -> list[Row]:
-    """The rows without a reason against them; the others go to `aside`."""
+    """The rows for which `why` gives no reason; the others go to `aside`, with the reason."""
     reasons = [why(row) for row in rows]
     aside += [Aside(row=row, reason=reason) for row, reason in zip(rows, reasons, strict=True) if reason]
     return [row for row, reason in zip(rows, reasons, strict=True) if not reason]
@@ -125,7 +125,7 @@ def _unusable(row: Row) -> str:
 
 
 def _judged(row: Row, figures: dict[str, Known], pareto: bool | None, bounds: dict[str, float]) -> Candidate:
-    """A row against each limit."""
+    """The candidate that a row becomes: checked against each limit."""
     limited = [criterion for criterion in CRITERIA.values() if criterion.limit.name in bounds]
     checks = tuple(_check(c, figures[c.name], bounds[c.limit.name]) for c in limited)
     outcomes = {check.outcome for check in checks}
@@ -145,13 +145,13 @@ def _check(criterion: Criterion, known: Known, bound: float) -> Check:
 
 
 def _pareto(figures: list[dict[str, Known]], over: Sequence[str]) -> list[bool | None]:
-    """Whether no other is as good in all criteria and better in one; None where one of these figures is unknown."""
+    """For each row, whether no other is as good in all criteria and better in one; None if a figure is unknown."""
     known = [all(found[m].value is not None for m in over) for found in figures]
     points = [
         tuple(CRITERIA[m].sign * found[m].value for m in over) if whole else None
         for found, whole in zip(figures, known, strict=True)
     ]
-    distinct = sorted({p for p in points if p is not None})  # whatever dominates a point sorts before it
+    distinct = sorted({p for p in points if p is not None})  # a point that dominates another sorts before it
     front, n = np.empty((len(over), len(distinct))), 0
     for point in distinct:
         if not (front[:, :n] <= np.array(point)[:, None]).all(axis=0).any():
@@ -174,7 +174,7 @@ def _ranked(
             unknown = "decides nothing: it is unknown for every candidate that fits"
             notes.append(f"{criterion.name} {unknown}: {why.reason} ({why.fix})")
         if not known or (position > 0 and known != left):
-            continue  # a figure that some lack cannot decide between them
+            continue  # a figure that some of them lack cannot decide
         for i in set(left) - set(known):
             done[i] = replace(made[i], outcome="unknown", reason=figures[i].reason)
         best = figures[min(known, key=lambda i: criterion.sign * figures[i].value)]
@@ -192,7 +192,7 @@ def _ranked(
 
 
 def _order(row: Row, figures: dict[str, Known], prefer: Prefer) -> tuple:
-    """By the plain values, where intervals decide nothing; unknown figures come last."""
+    """The order by plain values, for ties that no interval resolves; unknown figures come last."""
     values = [(CRITERIA[m].sign, figures[m].value) for m in ORDER[prefer]]
     return (*((value is None, sign * (value or 0.0)) for sign, value in values), row.created)
 
@@ -201,7 +201,7 @@ def _changes(
     judged: Sequence[Candidate], made: Sequence[Candidate], every: Sequence[dict[str, Known]], limits: Limits,
     prefer: Prefer,
 ) -> list[str]:  # fmt: skip
-    """Which looser limits give another answer: the nearest three, each tried by choosing once more under them."""
+    """Which looser limits would change the choice: the nearest three. Each is tried by choosing again under it."""
     criterion = CRITERIA[ORDER[prefer][0]]
     chosen = next((i for i, candidate in enumerate(made) if candidate.outcome == "chosen"), None)
     found: dict[int, str] = {}
@@ -228,7 +228,7 @@ def _changes(
 
 
 def _worse(one: dict[str, Known], than: dict[str, Known], prefer: Prefer) -> bool:
-    """Whether the first criterion that distinguishes them favours the other; unknown figures distinguish nothing."""
+    """Whether the first criterion that distinguishes the two favours `than`. Unknown figures distinguish nothing."""
     for criterion in (CRITERIA[m] for m in ORDER[prefer]):
         mine, other = one[criterion.name], than[criterion.name]
         if None not in (mine.value, other.value) and not mine.overlaps(other):
@@ -237,14 +237,14 @@ def _worse(one: dict[str, Known], than: dict[str, Known], prefer: Prefer) -> boo
 
 
 def _loosened(check: Check) -> str:
-    """The limit that would just hold the value, to three digits."""
+    """The limit, to three digits, that the value would just keep."""
     step = 10.0 ** (math.floor(math.log10(abs(check.value))) - 2) if check.value else 1.0
     rounded = (math.ceil if CRITERIA[check.metric].sign > 0 else math.floor)(check.value / step) * step
     return f"{rounded:.6g}"
 
 
 def _place(candidate: Candidate) -> tuple:
-    """The chosen one first; then by outcome, and by how near they are."""
+    """The order of the candidates: the chosen one first, then by outcome, then by how near they are to the limits."""
     row = candidate.row
     accuracy = row.deployed_accuracy if row.deployed_accuracy is not None else -1.0
     rank = typing.get_args(CandidateOutcome).index(candidate.outcome)
@@ -252,7 +252,7 @@ def _place(candidate: Candidate) -> tuple:
 
 
 def _units(made: Sequence[Candidate]) -> list[str]:
-    """A hint for each limit that every candidate breaks by so much that it must be in another unit."""
+    """A hint for each limit that every candidate breaks by so much that it is probably in another unit."""
     found: Counter[tuple[str, float]] = Counter()
     for candidate in made:
         for check in candidate.checks:

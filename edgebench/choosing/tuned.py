@@ -1,4 +1,4 @@
-"""What a tuning found, as it is kept in the workspace, and how `edgebench run --tuned` uses it again."""
+"""The outcome of a tuning as data, as the workspace keeps it, and how `edgebench run --tuned` uses it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Goal = Literal["latency", "throughput"]
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One setting and what was measured of it; None where nothing was. `message`: why it was dropped.
+    """One setting and its figures; None for what was not measured. `message`: why it was dropped.
 
-    `median_ns` and `throughput_per_s` are the best of its launches. `accuracy_drop`: on the validation images, against
-    torch; None for fp32, whose answers are torch's.
+    `median_ns` and `throughput_per_s` (images a second) are the best of its launches. `accuracy_drop`: the share of the
+    validation images that it loses against torch; None for fp32, which is not judged.
     """
 
     artifact: str
@@ -41,10 +41,10 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """The best setting found on a device for a checkpoint's artifacts, and what it is better than.
+    """The best setting found on a device for a checkpoint's artifacts, and those to compare it with.
 
     `eager`: PyTorch fp32 on as many threads as the device has cores; `default`: the best of the runtimes with their
-    default settings, on the fp32 artifact that each prefers. None where there was none to measure.
+    default settings, on the fp32 artifact that each prefers. None if there was none to measure.
     """
 
     goal: Goal
@@ -75,8 +75,8 @@ def measure_tuned(
 ) -> tuple[list[Artifact], RunOptions]:
     """The artifact that tuning found best among the relatives of `given`, and `asked` with its settings filled in.
 
-    What the user asked for stays. Raises UsageError where nothing was tuned for this device and goal, BadFile where
-    the artifact that was best is gone.
+    What the user asked for stays. Raises UsageError if nothing was tuned for this device and goal, BadFile if the best
+    artifact is gone.
     """
     if len({found.origin or found.identity for found in given}) > 1:
         raise UsageError("--tuned is for the artifacts of one checkpoint", "name one of them")

@@ -25,9 +25,9 @@ from edgebench.records.workspace import Workspace, now
 from edgebench.results import stats
 from edgebench.specs import Artifact, Precision
 
-PRECISIONS: tuple[Precision, ...] = ("fp32", "int8", "bf16")  # that are considered where none is named
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8", "bf16")  # tried if none is named
 ROUNDS = (0.1, 0.3, 1.0)  # of the measuring time in each round
-BATCHES = (1, 4, 16)  # that throughput tries
+BATCHES = (1, 4, 16)  # tried for throughput
 
 
 def tune(
@@ -38,9 +38,10 @@ def tune(
 ) -> Tuned:  # fmt: skip
     """Find the fastest setting of a network on a device, and keep it in the workspace for `edgebench run --tuned`.
 
-    `start`: the network's checkpoint, or an artifact of it. With `export` what is missing is exported first, in
-    `precisions` (by default fp32, int8 and bf16); fp32 is measured in any case, to compare with. Raises UsageError for
-    what cannot be meant, EdgebenchError if nothing could be measured.
+    `start`: the network's checkpoint, or an artifact of it. With `export`, missing artifacts are exported first, in
+    `precisions` (by default fp32, int8 and bf16); fp32 is measured in any case, to compare with. `accuracy_drop`: the
+    share of the validation images that a lower precision may lose. Raises UsageError for settings that cannot be used,
+    EdgebenchError if nothing could be measured.
     """
     if not 0 <= accuracy_drop < 1:
         raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
@@ -69,7 +70,7 @@ def tune(
 
 @dataclass(kw_only=True)
 class _Bench:
-    """What was seen so far of each job."""
+    """Measures jobs, and keeps what is known so far about each."""
 
     duration_s: float
     goal: Goal
@@ -78,7 +79,7 @@ class _Bench:
     seen: dict[str, Trial] = field(default_factory=dict)
 
     def look(self, job: Job, number: int) -> float | None:
-        """Measure a job in this round, for as long as that is; its cost, lower is better."""
+        """Measure a job for as long as this round takes. Its cost, lower is better; None drops it."""
         old = self.seen.get(job.identity) or self.fresh(job)
         seconds = self.duration_s * ROUNDS[number]
         result = process.run_job(
@@ -121,9 +122,10 @@ def search(
 ) -> Tuned:
     """Search the settings of `planned`: each artifact of one checkpoint on each runtime that opens it, for this goal.
 
-    Lower precisions whose accuracy on the images (a file as testset.py writes; None where there is none) is more than
-    `accuracy_drop` below torch's are out before anything is timed. `duration_s`: of measuring in the last round, which
-    only the best few reach. Raises EdgebenchError if nothing could be measured.
+    Lower precisions whose accuracy is more than `accuracy_drop` below torch's are dropped before anything is timed.
+    `images`: returns the file of images to judge them by, as testset.py writes it; None if there is none.
+    `duration_s`: seconds of measuring in the last round, which only the best few reach. Raises EdgebenchError if
+    nothing could be measured.
     """
     began = time.monotonic()
     bench = _Bench(
@@ -171,9 +173,9 @@ def search(
 
 
 def _judge(bench: _Bench, item: Planned, images: Callable[[], Path] | None, bound: float) -> str:
-    """Why an artifact of lower precision is out on this runtime; empty if it is not."""
+    """Why an artifact of lower precision is dropped on this runtime; empty if it is not."""
     if images is None:
-        return "its accuracy is not known: there are no images to judge it by"
+        return "its accuracy is unknown: there are no images to judge it by"
     job = replace(item.job, scenario="evaluate", batch=8, time_limit_s=3600.0)
     result = process.run_job(job, item.artifact, verify=False, images=images())
     if result.status != "ok" or result.evaluation is None:
@@ -184,13 +186,13 @@ def _judge(bench: _Bench, item: Planned, images: Callable[[], Path] | None, boun
 
 
 def _is_baseline(job: Job) -> bool:
-    """Whether it runs on what every speed-up is told against."""
+    """Whether it runs on the runtime that speed-ups are given against (PyTorch eager)."""
     return registry.facts("runtimes", job.runtime).baseline
 
 
 def _settings(job: Job, goal: Goal) -> list[Job]:
-    """The job as it is, and with other numbers of threads; for throughput with batches and requests in flight."""
-    if _is_baseline(job):  # to compare with, as it comes
+    """The job as it is, and with other numbers of threads; for throughput also of images in a batch and in flight."""
+    if _is_baseline(job):  # only to compare with: its defaults
         return [job]
     cores = min(job.cores or available_cores(), available_cores())
     powers = sorted({1, *(2**i for i in range(1, cores.bit_length())), cores})

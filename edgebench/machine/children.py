@@ -1,4 +1,4 @@
-"""Child processes: started in a group of their own, watched, ended with their parent, and how each of them ended.
+"""Child processes: starts each in a group of its own, watches it, ends it with its parent, and says how it ended.
 
 The parent holds one end of a pipe, the lifeline. The kernel closes it when the parent dies, however it dies; the child,
 which has called `end_with_parent`, then ends itself and whatever it started.
@@ -23,9 +23,12 @@ from typing import Literal
 
 import psutil
 
-POLL_S = 0.1  # how often the memory of a child is looked at; each look costs it a few microseconds
-LOG_BYTES = 4000  # of what it said last
-LIFELINE, PHASES = "EDGEBENCH_LIFELINE", "EDGEBENCH_PHASES"  # file descriptors, told in the environment
+POLL_S = 0.1  # how often a child's memory is read; each reading costs it a few microseconds
+LOG_BYTES = 4000  # of the end of its output
+LIFELINE, PHASES = (
+    "EDGEBENCH_LIFELINE",
+    "EDGEBENCH_PHASES",
+)  # environment variables with the numbers of file descriptors
 # Python does not import a torch.py of the current folder, and what is printed is in the log at once.
 ENVIRONMENT = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -35,7 +38,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 class Ending:
     """How a child ended: by itself, with an exit code; by a signal, whose name is kept; or at one of our limits.
 
-    "out_of_memory" is our limit of memory, or the kernel's want of it. `log` is the end of what the child printed.
+    "out_of_memory": it reached our memory limit, or the kernel ran out of memory. `log` is the end of what the child
+    printed.
     """
 
     cause: Literal["exit", "signal", "timeout", "out_of_memory"]
@@ -46,11 +50,11 @@ class Ending:
 
     @property
     def how(self) -> str:
-        """In words that follow "the process"."""
+        """How it ended, as words that follow "the process"."""
         if self.cause == "timeout":
             return "did not end in time"
         if self.cause == "out_of_memory":
-            return "was killed for want of memory"
+            return "was killed because memory ran out"
         return f"was killed by {self.signal}" if self.signal else f"ended with exit code {self.exit_code}"
 
     @property
@@ -61,8 +65,8 @@ class Ending:
 class Child:
     """A process that ends when we end. It is started at once; `wait` or `stop` has to follow.
 
-    `log`: the file that takes what it prints, a temporary one where none is named; `held`: file descriptors that it
-    gets. `stoppable`: it may be sent SIGSTOP; the thread that starts it has to outlive it.
+    `log`: the file for what it prints, by default a temporary one; `held`: file descriptors that it inherits.
+    `stoppable`: it may be sent SIGSTOP; the thread that starts it has to outlive it.
     """
 
     def __init__(
@@ -137,7 +141,7 @@ class Child:
     def said(self) -> str:
         """The end of what it printed so far."""
         size = os.fstat(self._log.fileno()).st_size
-        # Without a seek: the place in the file is the child's too.
+        # Without a seek: the child shares the position in the file.
         return os.pread(self._log.fileno(), LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
 
     def stop(self) -> None:
@@ -156,7 +160,7 @@ class Child:
         if code >= 0:
             return Ending(cause="exit", exit_code=code, **seen)
         name = _signal_name(-code)
-        killed = name == "SIGKILL" and _oom_kills() != self._oom_kills  # the kernel was faster than we
+        killed = name == "SIGKILL" and _oom_kills() != self._oom_kills  # the kernel was faster than we were
         return Ending(cause="out_of_memory" if killed else "signal", signal=name, **seen)
 
     def _close(self) -> None:
@@ -170,7 +174,7 @@ def last_line(said: str) -> str:
 
 
 def end_with_parent() -> None:
-    """In the child, first of all: end this process group when the parent is gone, be it by kill -9.
+    """Call this first in the child: ends its process group when the parent is gone, also after a kill -9.
 
     Does nothing in a process that was started by hand.
     """
@@ -185,15 +189,15 @@ def end_with_parent() -> None:
 
 
 def teller() -> Callable[[str], None]:
-    """In the child: a function that tells the parent the name of a phase, which is one word."""
+    """For the child: a function that tells the parent the name of a phase, which is one word."""
     phases = os.environ.pop(PHASES, "")
     return lambda phase: os.write(int(phases), phase.encode() + b"\n") if phases else None
 
 
 def _killed_while_stopped() -> Callable[[], None]:
-    """What a stoppable child does before its program: a stopped one cannot watch its lifeline, so the kernel kills it.
+    """What a stoppable child does before its program. A stopped one cannot watch its lifeline, so the kernel kills it.
 
-    Where the kernel has no such call, it at least wakes a group that is stopped when the last of our session goes.
+    Without prctl, the kernel at least wakes a stopped group when the last process of our session ends.
     """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
@@ -213,7 +217,7 @@ def _signal_name(number: int) -> str:
 
 
 def _oom_kills() -> str:
-    """The kernel's count of processes killed for want of memory, as text; "" where it does not tell."""
+    """The kernel's count of processes that it killed because memory ran out, as text; "" if it gives none."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Locks that the kernel lets go of when their holder is gone: of any open file, and of this machine for measuring."""
+"""Locks on open files, and the lock on this machine for measuring. The kernel frees them when the holder is gone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def taken(file: Any, *, shared: bool = False) -> bool:
-    """Lock an open file, or its descriptor, alone or with others who share it. False where another holds it.
+    """Lock an open file, or its descriptor, alone or shared with others. False if another process holds the lock.
 
-    The lock is of the open file: whoever inherits it holds the lock too, until the last of them is gone.
+    The lock belongs to the open file: a process that inherits it holds the lock too, until the last of them is gone.
     """
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -25,7 +25,7 @@ def taken(file: Any, *, shared: bool = False) -> bool:
 
 @contextlib.contextmanager
 def device_to_ourselves(on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the machine's measuring lock: two measurements at once would each slow the other. Waits for its turn."""
+    """Hold the machine's measuring lock, waiting for it: two measurements at once would slow each other."""
     with _measuring_lock() as handle:
         if not taken(handle):
             on_wait()
@@ -35,7 +35,7 @@ def device_to_ourselves(on_wait: Callable[[], None] = lambda: None) -> Iterator[
 
 @contextlib.contextmanager
 def machine_shared() -> Iterator[bool]:
-    """Keep measurements away while this machine trains. False, and nothing is held, while one is being made."""
+    """Keep measurements away while this machine trains. Gives False, and holds nothing, while one is under way."""
     with _measuring_lock() as handle:
         yield taken(handle, shared=True)
 

@@ -1,4 +1,4 @@
-"""The installed edgebench as something to send: a wheel of it, and a digest that tells two versions apart."""
+"""Packs the installed edgebench to send it to a board: a wheel, and a digest that distinguishes two versions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 from edgebench.records import digests
 
 PACKAGES = ("edgebench", "edgebench.exporters", "edgebench.runtimes", "edgebench.device_profiles")
-CODE = (".py", ".toml")  # what the digest is of; a wheel also carries whatever else lies in the packages
+CODE = (".py", ".toml")  # what the digest covers; a wheel also contains the other files of the packages
 LEFT_OUT = (".pyc", ".md")
 WHEEL = "Wheel-Version: 1.0\nGenerator: edgebench\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-MOMENT = (2020, 1, 1, 0, 0, 0)  # of every file in the wheel, so that equal code gives equal bytes
+MOMENT = (2020, 1, 1, 0, 0, 0)  # the date of every file in the wheel, so that equal code gives equal bytes
 
 
 def files() -> Iterator[tuple[str, Path]]:
-    """Every file of the package, by its name in a wheel, sorted; wherever an editable install has them from."""
+    """Every file of the package with its name in a wheel, sorted by name. Works for an editable install too."""
     found = {}
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)

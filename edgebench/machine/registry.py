@@ -1,4 +1,4 @@
-"""From a name to an adapter, through entry points: the same for our own adapters as for anyone else's."""
+"""Finds adapters by name, through entry points: ours in the same way as anyone else's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AdapterKind = Literal["runtimes", "exporters", "meters", "scenarios", "models"]
 WORDS: dict[AdapterKind, str] = {
     "runtimes": "runtime", "exporters": "target", "meters": "meter", "scenarios": "scenario", "models": "model",
 }  # fmt: skip
-# What those of a kind may state about themselves. The others are functions, or state nothing.
+# What adapters of a kind state about themselves. Those of the other kinds state nothing.
 FACTS: dict[AdapterKind, type] = {"runtimes": RuntimeFacts, "exporters": ExporterFacts, "meters": MeterFacts}
 
 
@@ -26,7 +26,7 @@ def _entries(kind: AdapterKind) -> dict[str, EntryPoint]:
 
 
 def names(kind: AdapterKind) -> list[str]:
-    """The registered names, installed libraries or not."""
+    """The registered names, whether or not their libraries are installed."""
     return sorted(_entries(kind))
 
 
@@ -53,12 +53,12 @@ def load(kind: AdapterKind, name: str, *given: Any) -> Any:
 
 
 def load_object(kind: AdapterKind, name: str) -> Any:
-    """What the entry point names, as it is. Raises Unsupported as `load` does."""
+    """The object that the entry point names, without calling it. Raises Unsupported as `load` does."""
     return _guarded(kind, name, lambda adapter: adapter)
 
 
 def facts(kind: AdapterKind, name: str) -> Any:
-    """What an adapter states about itself, its library installed or not. If its file does not load, that is nothing."""
+    """What an adapter states about itself; needs no library of its own. Defaults if its file does not load."""
     return _stated(kind, _entries(kind)[canonical(kind, name)])
 
 
@@ -68,7 +68,7 @@ def all_facts(kind: AdapterKind) -> dict[str, Any]:
 
 
 def native(format: str) -> str:
-    """The runtime that is meant for a format where none is named: the one that says so, else that of the same name."""
+    """The runtime for a format if none is named: the one whose facts say so, else the one of the same name."""
     return next((name for name, stated in all_facts("runtimes").items() if format in stated.native), format)
 
 
@@ -92,7 +92,7 @@ def runtime_libraries() -> tuple[str, ...]:
 def _stated(kind: AdapterKind, entry: EntryPoint) -> Any:
     try:
         adapter = entry.load()
-    except Exception:  # `load` tells what is wrong with it
+    except Exception:  # `load` says what is wrong with it
         return FACTS[kind]()
     given = {field.name: getattr(adapter, field.name) for field in fields(FACTS[kind]) if hasattr(adapter, field.name)}
     return FACTS[kind](**given)

@@ -1,4 +1,4 @@
-"""Scenarios by name: those that are installed, their options, and a stand-in for one whose plug-in is not."""
+"""Scenarios by name: those installed, their options, and a stand-in for a scenario whose plug-in is not installed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edgebench.records.result import Result
 
 # The order in which help lists ours; those of plug-ins follow by name.
 FIRST = ("latency", "throughput", "camera", "sustained", "single-stream", "multi-stream", "server", "offline")
-# The options of scenarios that have a field of their own in a job; any other stands in `own`.
+# Options of scenarios that have a field in a job; all others are in its field `own`.
 _SLOTS = {f.name for f in dataclasses.fields(Conditions) if not f.metadata}
-# What a scenario cannot call an option of its own, since every run has one of that name.
+# Names that a scenario cannot use for its own options, because every run has an option of that name.
 _TAKEN = {*options.keys(Conditions), *options.keys(Policy), *options.keys(PowerOptions), "runtimes"} - _SLOTS
 
 
@@ -28,7 +28,7 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Scenario:
-    """The scenario of that name. Raises UsageError for one that is not installed, Unsupported if it does not load."""
+    """The scenario of that name. Raises UsageError if it is not installed, Unsupported if it does not load."""
     if name not in registry.names("scenarios"):
         raise unknown_name("scenario", name, timed())
     return _loaded(name)
@@ -39,18 +39,20 @@ def _loaded(name: str) -> Scenario:
     found = registry.load_object("scenarios", name)
     if not isinstance(found, Scenario) or found.name != name:
         raise Unsupported(
-            f"the scenario {name} does not load: its entry point is no Scenario of that name", "reinstall its library"
+            f"the scenario {name} does not load: its entry point is not a Scenario of that name",
+            "reinstall its library",
         )
     if taken := [each.flag for each in options.options_of(found.options) if each.key in _TAKEN]:
         raise Unsupported(
-            f"the scenario {name} does not load: its option {taken[0]} is one of every run", "it needs another name"
+            f"the scenario {name} does not load: every run has an option {taken[0]} already",
+            "give the option another name",
         )
     return found
 
 
 @cache
 def find(name: str) -> Scenario:
-    """The scenario of that name; where it cannot be had, one that knows what any result tells."""
+    """The scenario of that name; if it does not load, a stand-in that can show stored results but measures nothing."""
     try:
         return load(name)
     except EdgebenchError:
@@ -73,7 +75,7 @@ def timed() -> list[str]:
 
 
 def own_options() -> list[tuple[options.Option, list[str]]]:
-    """The options that scenarios have of their own, and the scenarios that have each."""
+    """The options that belong to single scenarios, each with the names of the scenarios that have it."""
     found: dict[str, tuple[options.Option, list[str]]] = {}
     for scenario in installed():
         for each in options.options_of(scenario.options):
@@ -82,9 +84,9 @@ def own_options() -> list[tuple[options.Option, list[str]]]:
 
 
 def own(asked: Conditions) -> Any:
-    """The scenario's own options as they are asked for, as by default where they are not.
+    """The scenario's own options, with defaults for those that are not given.
 
-    Raises UsageError for one that another scenario has, or none.
+    Raises UsageError for an option that only other scenarios have, or none.
     """
     scenario = load(asked.scenario)
     known = {each.key for each in options.options_of(scenario.options)}
@@ -102,7 +104,7 @@ def own(asked: Conditions) -> Any:
 
 
 def _given(asked: Conditions) -> dict[str, Any]:
-    """What is given of options that only some scenarios have."""
+    """The given values of options that only some scenarios have."""
     fields = {f.name for f in dataclasses.fields(asked)} & {each.key for each, _ in own_options()}
     told = {key: getattr(asked, key) for key in fields} | asked.own
     return {key: value for key, value in told.items() if value is not None}
@@ -120,7 +122,7 @@ def settled(asked: Conditions) -> dict[str, Any]:
 
 
 def asked_by(job: Job) -> dict[str, Any]:
-    """By key, the values of the scenario's own options that made a job; also of one whose plug-in is not here."""
+    """By key, the values of the scenario's own options for a job, also if the scenario's plug-in is not installed."""
     scenario = find(job.scenario)
     if scenario.asked_by:
         return scenario.asked_by(job)
@@ -128,6 +130,6 @@ def asked_by(job: Job) -> dict[str, Any]:
 
 
 def objections(result: Result) -> tuple[str, ...]:
-    """A line each on why a result that is ok is not to be trusted; none where it is."""
+    """Why a result that is ok cannot be trusted, a line for each reason; empty if it can."""
     told = find(result.job.scenario).objections
     return told(result) if told else ()

@@ -1,4 +1,4 @@
-"""Whether an artifact's answers are right, as data: against torch's on a few images, against the labels on all."""
+"""Whether an artifact's answers are right, as data: compared with torch's on a few images, with labels on all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """An artifact's answers against torch's on held-out images, and the bounds that its precision sets them.
+    """An artifact's answers compared with torch's on held-out images, and the bounds for its precision.
 
     `relative_error` = max |a − b| / max |b|; `cosine`: the mean over images of the cosine between their logits.
     """
@@ -36,10 +36,11 @@ class ClassAccuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """An artifact's accuracy on its runtime over the whole test split, and where it and torch put the same class first.
+    """An artifact's accuracy on its runtime over the whole test split, as shares in [0, 1].
 
-    `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32. Of the first
-    `given_again` images, given once more to the same session, `changed` were then put in another class.
+    `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32;
+    `torch_agreement` is the share of images for which artifact and torch put the same class first. The same session got
+    the first `given_again` images once more, and gave another class for `changed` of them.
     """
 
     images: int

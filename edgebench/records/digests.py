@@ -1,4 +1,4 @@
-"""The sha256 of a file, of bytes and of data: what identities are made of."""
+"""sha256 of files, bytes and data, of which identities are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgebench.records import jsonio
 
 
 def of_file(path: Path) -> str:
-    """In hexadecimal, as all of these. Reads the file in blocks, however large it is."""
+    """The sha256 of a file in hexadecimal. Reads it in blocks, so it may be of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -19,9 +19,10 @@ def of_file(path: Path) -> str:
 
 
 def of_bytes(content: bytes) -> str:
+    """The sha256 of bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def of_data(data: Any) -> str:
-    """Of the canonical JSON of dataclasses and containers of them: equal for equal values, on every machine."""
+    """The sha256 of dataclasses, or containers of them, by their canonical JSON: the same value has the same digest."""
     return of_bytes(jsonio.dumps(data).encode())

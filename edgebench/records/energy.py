@@ -1,4 +1,4 @@
-"""Energy as data: what an artifact draws while it runs, by which meter, of what, and why where it was not measured."""
+"""Energy as data: what an artifact draws while it runs, which meter says so, what that covers, why it is missing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Missing = Literal[
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at a meter: the power of the whole and of each rail, in mW, None and absent where it did not tell.
+    """One reading of a meter, in mW: `total_mw` (None if it gave none), and `rails_mw` for the rails that it gave.
 
     `at_ns` is by `time.perf_counter_ns`, the monotonic clock that all processes of a machine share. `total_uj`: energy
-    since some moment before, where the source itself counts it; it is then preferred to `total_mw`.
+    in µJ since some earlier moment, if the source counts energy itself; it is preferred to `total_mw`.
     """
 
     at_ns: int
@@ -40,8 +40,8 @@ class Energy:
     with the wait for the next one. `rails_mw` is the mean of each rail, of which `total_rails` add up to the whole.
     `updates`: readings that were new, at `sample_rate_hz` on average; `coverage`: the share of the window that they
     span without a gap; `counter_gap`: the share by which a source's power, integrated, differs from its energy counter.
-    `trace`: seconds from the window's start and the power of the whole in mW, of each look in it and the two around it.
-    All figures are None, with `missing` and the `reason` as a sentence, where none is to be had.
+    `trace`: seconds from the window's start and the power of the whole in mW, of each reading in it and of the one
+    before and after. If there is no figure, all are None; `missing` says why as a code, `reason` as a sentence.
     """
 
     source: str = ""

@@ -1,4 +1,4 @@
-"""What can be said of an export: each setting with its default, meaning and bounds, for flags and TOML files alike."""
+"""The settings of an export: each with its default, meaning and bounds, for flags and TOML files alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A measurement to make, as data: what it is of, how it is asked, and when it is done."""
+"""A measurement to make, as data: of which artifact, under which conditions, and when it is finished."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from edgebench.records import digests
 from edgebench.records.options import check, option
 from edgebench.specs import Precision
 
-SECONDS = "number of seconds"  # what an option has to be
+SECONDS = "number of seconds"  # in errors: "give a positive number of seconds"
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
 # `measured` on the named device; `emulated` elsewhere under its limits; `scripted` by the fake runtime.
 Evidence = Literal["measured", "emulated", "scripted"]
-LATENCY = "latency"  # the scenario that is meant where none is named, and that choices are made by
+LATENCY = "latency"  # the scenario if none is named, and the one that choices are made by
 MIN_LAUNCHES = 5  # fewer say too little about how launches differ (Kalibera & Jones, ISMM 2013)
 # Why no further launch was made.
 Stop = Literal["precision", "launches", "max_seconds", "interrupted", "failed"]
@@ -23,12 +23,12 @@ Stop = Literal["precision", "launches", "max_seconds", "interrupted", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """How a model is asked: what the options of a run share with the job that they become.
+    """The conditions of a measurement: what the options of a run share with the job that is made of them.
 
-    In the options None stands for the default of the device or the scenario; a job has the values. `threads` is the
-    total over all `streams`. `rate_hz`: requests a second that are sent; `deadline_ms`: when an answer is late; None in
-    a scenario without a schedule. `own`: what else the scenario has of options of its own. `strict`: a layer that falls
-    back to another provider is a failure; `unverified`: wrong answers are not, but a notice.
+    In the options, None stands for the default of the device or the scenario; a job has the values. `threads` is the
+    total over all `streams`. `rate_hz`: requests sent a second; `deadline_ms`: a later answer is late; both are None in
+    a scenario without a schedule. `own`: the scenario's other options. `strict`: a layer that falls back to another
+    provider is a failure. `unverified`: wrong answers are no failure, only a notice.
     """
 
     compute: str | None = option(None, "What the runtime computes on.  [default: the profile's]", metavar="cpu|cuda")
@@ -47,11 +47,11 @@ class Conditions:
         None, "Seconds a launch may take in all.  [default: measuring + 120]", flag="--time-limit", above_0=SECONDS
     )
     memory_limit_mib: int | None = option(
-        None, "Stop a measurement beyond this resident memory.  [default: the device's]",
+        None, "Stop a measurement that uses more resident memory.  [default: the device's]",
         flag="--memory-limit", metavar="MiB", least=1,
     )  # fmt: skip
     strict: bool = option(False, "Fail where a layer falls back from the GPU to the CPU.")
-    unverified: bool = option(False, "Measure an artifact whose answers are not torch's all the same, and label it.")
+    unverified: bool = option(False, "Measure an artifact even if its answers differ from torch's, and label it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,8 @@ class Job(Conditions):
 
 @dataclass(frozen=True)
 class Policy:
-    """When a measurement is done: `launches` processes at least, then as many as it takes for a 95 % interval of the
-    median within ± `precision_target` (0: no more), while another still fits into `max_seconds`."""
+    """When a measurement is finished: after at least `launches` processes, and as many more as it takes until the 95 %
+    interval of the median is within ± `precision_target` (0: no more), while another fits into `max_seconds`."""
 
     launches: int = option(MIN_LAUNCHES, "Fresh processes to measure in, at least.", least=1)
     precision_target: float = option(
@@ -91,7 +91,7 @@ class Policy:
     max_seconds: float = option(60.0, "Make no launch that would end after this.", above_0=SECONDS)
 
     def check(self) -> None:
-        """Raise UsageError for what cannot be done."""
+        """Raise UsageError for values that cannot be used."""
         check(self)
         if not 0 <= self.precision_target < 1:
             raise UsageError(

@@ -51,8 +51,8 @@ def dumps(value: Any, indent: int | None = None) -> str:
 def decode(kind: Any, data: Any, where: str) -> Any:
     """Build `kind` (a dataclass or a type expression of its fields) from JSON values.
 
-    Raises BadFile that names the place where `data` departs from the type: nothing is guessed or coerced. A dataclass
-    with a field `schema` is told as newer, by NewerFile, where the number is above the field's default.
+    Raises BadFile, with the place, where `data` does not fit the type: nothing is guessed or coerced. Raises NewerFile
+    for a dataclass with a field `schema` if the number in `data` is above the field's default.
     """
     if kind is Any:
         return data
@@ -106,7 +106,7 @@ def _decode_dataclass(kind: Any, data: dict[str, Any], where: str) -> Any:
 
 
 def check_schema(found: Any, newest: int, where: str) -> None:
-    """Raise NewerFile where a file tells a later schema than we know: before its other keys are looked at."""
+    """Raise NewerFile if a file has a later schema than we know. Call it before its other keys are decoded."""
     if type(found) is int and found > newest:
         raise NewerFile(f"{where} has schema {found}, newer than {newest}", "upgrade edgebench")
 
@@ -150,17 +150,17 @@ def read(kind: type[T], path: Path, trim: Callable[[str], str] = str) -> T:
     except NewerFile:
         raise
     except BadFile as error:
-        raise BadFile(error.message, error.fix or "it was damaged or edited: copy it again, or make it anew") from None
+        raise BadFile(error.message, error.fix or "it was damaged or edited: copy it again, or make it again") from None
     except FileNotFoundError:
         raise BadFile(f"{path} does not exist") from None
     except OSError as error:
         raise BadFile(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise BadFile(f"{path} is not JSON: {error}", "delete the file, or make it anew") from None
+        raise BadFile(f"{path} is not JSON: {error}", "delete the file, or make it again") from None
 
 
 def read_if_good(kind: type[T], path: Path) -> T | None:
-    """The same; None where there is no such file, or none that can be read. Raises NewerFile all the same."""
+    """As `read`, but None if the file does not exist or cannot be read. Raises NewerFile too."""
     try:
         return read(kind, path)
     except NewerFile:

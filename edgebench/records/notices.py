@@ -1,4 +1,4 @@
-"""Typed warnings that travel with a result, and the table of those that edgebench itself gives."""
+"""Notices: typed warnings that are stored with a result, and the table of those that edgebench itself gives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning and its remedy. A plug-in may give a code of its own: it is stored and shown as the others are."""
+    """A warning and its remedy. A plug-in may use a code of its own: it is stored and shown like the others."""
 
     code: str
     message: str
@@ -16,7 +16,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class NoticeKind:
-    """What a code stands for; `message` and `remedy` have places for the figures.
+    """What a code means; `message` and `remedy` have places for the figures.
 
     disturbs_latency: something besides the model took time, so that `compare` leaves the launch out;
     disturbs_power: something besides the model drew power, so that a power pass is doubtful.
@@ -78,14 +78,14 @@ KINDS = {
         "a longer --warmup or --duration; look for throttling or other load",
     ),
     "threads_differ": NoticeKind(
-        "{asked} threads were asked for, {used} are used", "--threads {used} says what is really run"
+        "{asked} threads were asked for, {used} are used", "ask for what is really used: --threads {used}"
     ),
-    "unverified": NoticeKind("{wrong}", "these figures are of a model that does not do its work"),
+    "unverified": NoticeKind("{wrong}", "these figures are of a model that gives wrong answers"),
     "fallback": NoticeKind(
         "{strayed}", "its operators or their types are not all that provider's; --strict makes this a failure"
     ),
     "unrepeatable": NoticeKind(
-        "of {given_again} images given once more {changed} got another answer",
+        "{changed} of {given_again} images got another answer when they were given again",
         "another runtime or precision; one thread answers alike where threads race: --threads 1",
     ),
     # The power pass and its meter.
@@ -94,14 +94,14 @@ KINDS = {
         "a longer --energy-seconds; a newer driver",
     ),
     "power_constant": NoticeKind(
-        "{meter} told {power_mw:,.0f} mW all the time", "look whether the sensor still lives: `edgebench power`"
+        "{meter} read {power_mw:,.0f} mW all the time", "check whether the sensor still works: `edgebench power`"
     ),
     "idle_was_busy": NoticeKind(
         "the machine was {busy:.0%} busy before the power pass: its idle power is not that of an idle one",
         "stop what else runs; the gross figures stand",
     ),
     "net_negative": NoticeKind(
-        "the machine drew less with the model than idle before it",
+        "the machine drew less power with the model than idle before it",
         "stop what else runs, or let it settle after clocks were set",
     ),
     "power_pass_disturbed": NoticeKind("in the power pass: {message}", "{remedy}"),

@@ -1,4 +1,4 @@
-"""Looks into ONNX files without the onnx library: a board has none, and nothing is read before it was looked at."""
+"""Looks into ONNX files without the onnx library, which a board lacks. Nothing loads a file before this check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgebench.errors import BadFile
 
-# Numbers of the fields of onnx.proto, by message, that lead to a tensor, and the message that each holds.
+# By message of onnx.proto: the numbers of the fields that lead to a tensor, and the message in each.
 PATHS = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -18,16 +18,16 @@ PATHS = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
-DEEPEST = 64  # messages within messages: no exporter nests its graphs so
+DEEPEST = 64  # messages within messages: no exporter nests graphs this deep
 
 
 def external_files(path: Path) -> set[str]:
-    """The files, as the ONNX file names them, that hold weights outside of it. Raises BadFile if it is no ONNX file."""
+    """The names of the files with weights that the ONNX file refers to. Raises BadFile if it is not an ONNX file."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return set(_locations(data, 0, len(data), "model", 0))
-    except (ValueError, IndexError) as error:  # mmap says ValueError of an empty file
-        raise BadFile(f"{path} is no ONNX file, or damaged: {error}", "export the artifact anew") from None
+    except (ValueError, IndexError) as error:  # mmap raises ValueError for an empty file
+        raise BadFile(f"{path} is not an ONNX file, or damaged: {error}", "export the artifact again") from None
 
 
 def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:

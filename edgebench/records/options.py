@@ -1,4 +1,4 @@
-"""Options as data: what a dataclass says of its fields makes their flags, TOML keys, help and bounds."""
+"""Options as data: a dataclass states for each field its flag, TOML key, help and bounds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def option(
     """A field of a dataclass that a user can set.
 
     `flag` is its spelling on the command line, `key` its name in Python and TOML; both follow from the field's name
-    where they are left out. `unset`: what None stands for, in words. `names`: the adapters that it names, for
+    where they are left out. `unset`: what None means, in words. `names`: the kind of adapters that it names, for
     completion in a shell. `least` and `most` bound it; `above_0` says what has to be positive ("number of seconds").
     `parse` reads the text after a flag, given the flag and the text. A `default` that is a type, such as `dict`, makes
     a new one each time.
@@ -60,7 +60,7 @@ def flag(name: str) -> str:
 
 @cache
 def options_of(kind: type) -> tuple[Option, ...]:
-    """The options of a dataclass in their order; those of a dataclass in a field stand in its place."""
+    """The options of a dataclass in their order. A field that is a dataclass is replaced by the options of that."""
     found: list[Option] = []
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
@@ -97,7 +97,7 @@ def keys(kind: type) -> dict[str, Any]:
 
 
 def made(kind: type, given: Mapping[str, Any], base: Any = None) -> Any:
-    """A dataclass from the values of its options by key; what is not given is as in `base`, or as by default."""
+    """A dataclass from the values of its options by key. What is not given is as in `base`, else the default."""
     values: dict[str, Any] = {}
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):

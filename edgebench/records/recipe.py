@@ -15,8 +15,8 @@ from edgebench.records.options import check, option
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The whole recipe of a training run. What is None is filled in from the dataset, the network or the machine; a
-    checkpoint records what it became."""
+    """The whole recipe of a training run. The dataset, the network or the machine decides what is None here; a
+    checkpoint records the values."""
 
     model: str = option("mobilenetv3_small_050", "A short name, a timm name, FILE.py:FUNCTION or FILE.toml.")
     dataset: str = option("digits", "digits, fashion-mnist, cifar10, cifar100, imagenet, or a folder of images.")
@@ -74,9 +74,9 @@ class TrainConfig:
 
 
 def to_toml(config: TrainConfig) -> str:
-    """The settings as a TOML file that `--config` reads; what is None is left out."""
+    """The settings as the text of a TOML file that `--config` reads; what is None is left out."""
     told = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
-    # JSON's strings, numbers and booleans are TOML's too, but for surrogate pairs and a bare DEL.
+    # JSON's strings, numbers and booleans are valid in TOML too, except surrogate pairs and a bare DEL.
     texts = {name: json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") for name, value in told.items()}
     return "".join(f"{name} = {text}\n" for name, text in texts.items())
 
@@ -92,7 +92,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
 
 
 def folder_name(config: TrainConfig, dataset: str) -> str:
-    """Of the checkpoint: the same recipe gets the same folder, another recipe another."""
+    """The name of the checkpoint's folder: the same for the same recipe, another for any other."""
     model = config.model.rpartition("/")[2]
     plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
     return f"{'-'.join(plain)}-{digests.of_data(config)[:8]}"

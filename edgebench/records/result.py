@@ -1,4 +1,4 @@
-"""What came of one job, as data: the raw samples, the figures, and all that it takes to believe or doubt them."""
+"""The outcome of one job, as data: the raw samples, the figures, and everything needed to check them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Samples:
 
     `wall_ns` spans the timed loop from its start, at `began_ns` of the machine's monotonic clock, to its end. With a
     schedule, latency counts from the scheduled time and `late_ns` is how long after it each request was started.
-    `device_ns` is the computing alone, by the runtime's own account; empty where it has none.
+    `device_ns` is the computing alone, as the runtime reports it; empty if it reports none.
     """
 
     latency_ns: tuple[int, ...]
@@ -31,7 +31,7 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPeaks:
-    """Peak memory of the worker in each phase, in bytes; None, with a `reason`, where it cannot be read.
+    """Peak memory of the worker in each phase, in bytes; None, with a `reason`, if it cannot be read.
 
     `uss_bytes` and `pss_bytes` are what the memory is made of once warm: the process's own pages, and those with its
     share of the pages that other processes map too. `gpu_bytes` is the peak seen on a discrete GPU (`gpu_source`).
@@ -55,7 +55,7 @@ class MemoryPeaks:
 
 @dataclass(frozen=True, kw_only=True)
 class SustainedWindow:
-    """One stretch of a sustained run, and the state of the machine at its end; None is what it does not tell.
+    """One stretch of a sustained run, and the state of the machine at its end; None for what the machine does not say.
 
     `power_mw` is the mean over the stretch, where a meter ran beside it.
     """
@@ -93,8 +93,11 @@ class LoadGenVerdict:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """On one thread, medians of a few repetitions. `copy_ns`: of 32 MiB in memory; `loop_ns`: of 20,000 turns of a loop
-    of the Python interpreter, which feels the clock and a neighbour on the same core."""
+    """How fast the machine itself is: medians of a few repetitions on one thread.
+
+    `copy_ns`: to copy 32 MiB in memory; `loop_ns`: for 20,000 turns of a loop in Python, which takes longer at a lower
+    clock or beside another load on the same core.
+    """
 
     copy_ns: int
     loop_ns: int
@@ -102,7 +105,7 @@ class Yardstick:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What a scenario found in one process; `extra`: figures that it alone has, by name."""
+    """What a scenario measured in one process; `extra`: figures that only this scenario has, by name."""
 
     samples: Samples | None = None
     windows: tuple[SustainedWindow, ...] = ()
@@ -113,9 +116,9 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """What one process measured, and the machine around it. The first launch asks for the `layers`.
+    """What one process measured, and the machine's state `before` and `after`. Only the first launch has `layers`.
 
-    `extra`: figures that the scenario alone has, by name.
+    `extra`: figures that only this scenario has, by name.
     """
 
     effective: Effective
@@ -159,7 +162,7 @@ class Sustained:
 
 @dataclass(frozen=True)
 class SearchPoint:
-    """One setting that the search for the most throughput tried; None where it could not run."""
+    """One setting that the search for the highest throughput tried; None if it could not run."""
 
     batch: int
     streams: int
@@ -197,7 +200,7 @@ class Summary:
 class Result:
     """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device.
 
-    `host`: what the board is called that it was measured on over ssh, without any user's name; empty: right here.
+    `host`: the name of the board that measured it over ssh, without the user's name; empty for this machine.
     """
 
     job: Job
@@ -225,7 +228,7 @@ class Result:
 
     @property
     def layers(self) -> tuple[Layers, ...]:
-        """In what its layers ran, and where; empty where the runtime cannot tell."""
+        """In which precision its layers ran, and where; empty if the runtime cannot say."""
         return self.launches[0].layers if self.launches else ()
 
     @property

@@ -1,4 +1,4 @@
-"""TOML files that a person wrote: each is read whole, or refused with its place and an example."""
+"""Reads TOML files that a person wrote. An error says where the mistake is, and shows an example."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ else:
 
 
 def loads(text: str) -> dict[str, Any]:
-    """The values of a TOML text. Raises ValueError, or RecursionError for one that is nested too deep."""
+    """The values of a TOML text. Raises ValueError, or RecursionError if it is nested too deep."""
     return tomllib.loads(text)
 
 

@@ -1,4 +1,4 @@
-"""Where things lie on disk, and which of them is the newest."""
+"""The workspace: where checkpoints, artifacts and results are on disk, and which of them are the newest."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class Workspace:
         return self.root / "results"
 
     def test_set(self, found: Artifact) -> Path:
-        """Where the test split of an artifact's checkpoint is kept once it was needed (testset.py)."""
+        """The file that keeps the test split of an artifact's checkpoint once it was needed (testset.py)."""
         return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}.npz"
 
     def validation_set(self, found: Artifact) -> Path:
-        """The same of its validation split, by which settings are chosen."""
+        """The same for its validation split, by which settings are chosen."""
         return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}-validation.npz"
 
     def tuned(self, found: Artifact, device: str, goal: str) -> Path:
-        """Where the setting is kept that `edgebench tune` found for the artifacts of a checkpoint on a device."""
+        """The file with the setting that `edgebench tune` found for the artifacts of a checkpoint on a device."""
         return self.root / "tuned" / f"{(found.origin or found.identity)[:16]}-{device}-{goal}.json"
 
     def family(self, found: Artifact) -> list[Artifact]:
@@ -62,7 +62,7 @@ class Workspace:
         return artifact.read(found[-1].path)
 
     def all_checkpoints(self) -> list[Artifact]:
-        """Every checkpoint by age. A folder that cannot be read is an error, not a gap in the table."""
+        """Every checkpoint, the oldest first. Raises BadFile for a folder that cannot be read: none is left out."""
         return _manifests(self.checkpoints)
 
     def checkpoint_of(self, found: Artifact) -> Artifact:
@@ -79,7 +79,7 @@ class Workspace:
     def newest_artifacts(self) -> list[Artifact]:
         """The newest checkpoint and what was exported from it; failing that, all artifacts here.
 
-        Raises EdgebenchError if there is none. A folder that cannot be read is an error, not a gap in the table.
+        Raises EdgebenchError if there is none, BadFile for a folder that cannot be read: none is left out.
         """
         checkpoints, exported = _manifests(self.checkpoints), _manifests(self.artifacts)
         if not (checkpoints or exported):
@@ -93,7 +93,7 @@ class Workspace:
 
 
 def _manifests(folder: Path) -> list[Artifact]:
-    """The artifacts in the folder by age; hashes are checked when one is really used."""
+    """The artifacts in the folder, the oldest first. Their hashes are checked later, when one is used."""
     if not folder.is_dir():
         return []
     inside = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]

@@ -70,8 +70,7 @@ class Durations:
         return None
 
     def left(self, steps: Sequence[Step], outcomes: Mapping[str, StepOutcome], at_once: int, now: str) -> Estimate:
-        """How long the steps without an outcome take, if `at_once` of them run together; some run alone
-        (`steps.alone`)."""
+        """How long the steps without an outcome take, `at_once` of them together; some run alone (`steps.alone`)."""
         shared, exclusive, known, bounded, unknown = 0.0, 0.0, 0, 0, dict[str, int]()
         for step in steps:
             outcome = outcomes.get(step.identity)

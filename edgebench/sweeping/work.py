@@ -1,5 +1,4 @@
-"""`work`: does steps in order on an engine. Skips what is done, starts what is ready, gives up what needs a failed
-step."""
+"""`work`: does steps in order on an engine; skips what is done, and gives up what needs a failed step."""
 
 from __future__ import annotations
 
@@ -88,9 +87,8 @@ def work(
                     running.add(step.identity)
             on_change(SweepState(tuple(todo), outcomes))
             if not running and waiting:
-                time.sleep(
-                    TICK_S
-                )  # another edgebench has the machine, or a failed step's dependents are given up in the next turn
+                # Another edgebench has the machine, or the next turn gives up what needs a failed step.
+                time.sleep(TICK_S)
                 continue
             for outcome in engine.ended(TICK_S) if running else ():
                 outcomes[outcome.step.identity] = outcome

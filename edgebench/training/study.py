@@ -1,4 +1,4 @@
-"""What trainings that differ in one thing tell: accuracy against epochs, number of images, and batch size."""
+"""Rows that compare trainings which differ in one thing: accuracy against epochs, number of images, or batch size."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from edgebench.results import stats
 from edgebench.specs import Artifact
 from edgebench.training import history
 
-# How fast a run is or where it ran, not what it learns.
+# Settings that decide how fast a run is or where it ran, not what it learns: they do not tell trainings apart.
 NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken")
 FIGURES = ("validation_accuracy", "loss", "seconds", "images_per_s")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convergence:
-    """Of one run: the first epoch whose validation accuracy reached a share, and the seconds until its end; or None."""
+    """One run and one accuracy: the first epoch whose validation accuracy reached it, and the seconds until its end.
+
+    Both are None if no epoch reached it.
+    """
 
     run: str
     train_images: int
@@ -46,7 +49,7 @@ class SubsetAccuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSize:
-    """Of one run: its speed without the first epoch, where it has more, and whether a batch fitted into memory."""
+    """One run: its speed, without the first epoch if it has more, and whether a batch fitted into memory."""
 
     run: str
     batch_size: int
@@ -56,23 +59,23 @@ class BatchSize:
 
 
 def records(checkpoint: Artifact) -> list[history.Record]:
-    """The record of each epoch of a checkpoint's training. Raises BadFile where it is missing or incomplete."""
+    """The record of each epoch of a checkpoint's training. Raises BadFile if it is missing or incomplete."""
     path = artifact.file_in(checkpoint, "history.jsonl")
     found = history.read(path)
     for name in FIGURES:
         if not found or any(record.get(name) is None for record in found):
-            raise BadFile(f"{path} does not tell the {name} of each epoch", "train anew")
+            raise BadFile(f"{path} lacks the {name} of an epoch", "train again")
     return found
 
 
 def images_per_s(checkpoint: Artifact) -> float:
-    """The training speed: the median of the epochs, without the first where there are more."""
+    """The training speed in images a second: the median of the epochs, without the first if there are more."""
     speeds = [record["images_per_s"] for record in records(checkpoint)]
     return statistics.median(speeds[1:] or speeds)
 
 
 def names(checkpoints: Sequence[Artifact], but: Sequence[str] = ()) -> list[str]:
-    """For each a name that says the model and the settings, `but` for these, in which the trainings differ."""
+    """A name for each: the model and the settings in which the trainings differ, except those in `but`."""
     configs = [c.training.config for c in checkpoints]
     settings = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in ("model", *NOT_TOLD, *but)]
     differing = [name for name in settings if len({getattr(config, name) for config in configs}) > 1]
@@ -80,7 +83,7 @@ def names(checkpoints: Sequence[Artifact], but: Sequence[str] = ()) -> list[str]
 
 
 def convergence(checkpoints: Sequence[Artifact], reach: Sequence[float]) -> list[Convergence]:
-    """A row for each checkpoint and each share of validation images to be right."""
+    """A row for each checkpoint and each validation accuracy in `reach`."""
     made = []
     for run, checkpoint in zip(names(checkpoints), checkpoints, strict=True):
         epochs = records(checkpoint)
@@ -99,7 +102,7 @@ def convergence(checkpoints: Sequence[Artifact], reach: Sequence[float]) -> list
 
 
 def samples(checkpoints: Sequence[Artifact]) -> list[SubsetAccuracy]:
-    """A row for each subset that was trained on, over the seeds of otherwise equal trainings."""
+    """A row for each subset: the mean over the seeds of trainings that are equal otherwise."""
     groups: dict[tuple[str, str], list[Artifact]] = {}
     for run, checkpoint in zip(names(checkpoints, but=("subset", "seed")), checkpoints, strict=True):
         groups.setdefault((run, checkpoint.training.config.subset), []).append(checkpoint)
@@ -119,7 +122,7 @@ def samples(checkpoints: Sequence[Artifact]) -> list[SubsetAccuracy]:
 
 
 def batch_sizes(checkpoints: Sequence[Artifact]) -> list[BatchSize]:
-    """A row for each checkpoint."""
+    """A row for each checkpoint, ordered by batch size."""
     made = []
     for run, checkpoint in zip(names(checkpoints, but=("batch_size",)), checkpoints, strict=True):
         training = checkpoint.training
@@ -139,14 +142,14 @@ def batch_sizes(checkpoints: Sequence[Artifact]) -> list[BatchSize]:
 
 
 def comparable(checkpoints: Sequence[Artifact]) -> list[Artifact]:
-    """The newest of each recipe, without those that were interrupted: no training counts twice."""
+    """The newest checkpoint of each recipe, without interrupted ones, so that no training counts twice."""
     whole = [c for c in checkpoints if not c.training.interrupted]
     newest = {_told(c, ()): c for c in sorted(whole, key=lambda c: c.created)}
     return list(newest.values())
 
 
 def with_several(checkpoints: Sequence[Artifact], *varied: str) -> list[Artifact]:
-    """Those that have a sibling: a training that differs from it in nothing but these settings."""
+    """The checkpoints for which another one differs only in the settings `varied`."""
     same = [_told(checkpoint, varied) for checkpoint in checkpoints]
     return [c for c, config in zip(checkpoints, same, strict=True) if same.count(config) > 1]
 

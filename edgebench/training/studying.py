@@ -1,4 +1,4 @@
-"""`study`: several trainings that differ in one thing, one after another, and what that thing does (study.py)."""
+"""`study`: does several trainings that differ in one thing, one after another. study.py makes rows of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ StudyKind = Literal["convergence", "samples", "batch-size"]
 VARIED: dict[str, tuple[str, ...]] = {
     "convergence": ("model",), "samples": ("model", "subset", "seed"), "batch-size": ("model", "batch_size"),
 }  # fmt: skip
-REACH = (0.5, 0.8, 0.9, 0.95)  # validation accuracies to wait for
+REACH = (0.5, 0.8, 0.9, 0.95)  # validation accuracies to reach
 SUBSETS = ("0.1", "0.3", "full")
 SEEDS = (0, 1, 2)
 SIZES = (16, 32, 64, 128, 256)  # of a batch
@@ -35,7 +35,7 @@ SIZES = (16, 32, 64, 128, 256)  # of a batch
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What several trainings tell together. `checkpoints`: one a training, in the order in which they were made."""
+    """What several trainings show together. `checkpoints`: one a training, in the order in which they were made."""
 
     kind: StudyKind
     rows: tuple[Convergence, ...] | tuple[SubsetAccuracy, ...] | tuple[BatchSize, ...]
@@ -47,11 +47,11 @@ def study(
     subsets: Sequence[str] = SUBSETS, seeds: Sequence[int] = SEEDS, sizes: Sequence[int] = SIZES,
     settings: Mapping[str, Any], workspace: Workspace, watch: Callable[[str], AbstractContextManager[Listener]],
 ) -> Study:  # fmt: skip
-    """Train each model several times, and say what the epochs, the number of images or the batch size do.
+    """Train each model several times, and show the effect of the epochs, the number of images or the batch size.
 
     `settings`: of `TrainConfig`, the same for every training, without those in VARIED[kind]. `watch` gets the title of
-    a training, and gives its listener. A training whose checkpoint is in the workspace is not done again, and one that
-    was killed goes on. Raises UsageError for what cannot be meant, EdgebenchError after Ctrl-C.
+    a training, and returns its listener. A training whose checkpoint is in the workspace is not done again, and one
+    that was killed goes on. Raises UsageError for settings that cannot be used, EdgebenchError after Ctrl-C.
     """
     if kind not in VARIED:
         raise unknown_name("study", kind, VARIED)
@@ -99,7 +99,7 @@ def _train_all(
 
 
 def _trained(config: TrainConfig, out: Path, train: Callable[..., Artifact]) -> Artifact:
-    """The checkpoint in `out` if it is there and whole, else the one that `train(config, out, resume=…)` makes."""
+    """The checkpoint in `out`, if it is there and complete; else what `train(config, out, resume=…)` makes."""
     from edgebench.training.resuming import SavedRun
 
     if (out / "checkpoint.json").is_file():

@@ -16,7 +16,7 @@ def test_a_notice_is_made_by_its_code_and_its_figures() -> None:
     made = notice("steal_time", share=0.0312)
     assert made.message == "the hypervisor took 3.1% of this machine's CPU time"
     assert made.remedy == "measure on a machine of your own, or repeat when its neighbours are quiet"
-    assert notice("threads_differ", asked=4, used=2).remedy == "--threads 2 says what is really run"
+    assert notice("threads_differ", asked=4, used=2).remedy == "ask for what is really used: --threads 2"
 
 
 @pytest.mark.parametrize("code", KINDS)

@@ -61,7 +61,7 @@ def test_a_model_that_holds_its_weights_has_none(tmp_path: Path, onnx_artifact) 
     "data", [b"", b"no ONNX at all", b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x3a\x05ab"]
 )
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(BadFile, match="no ONNX file, or damaged"):
+    with pytest.raises(BadFile, match="not an ONNX file, or damaged"):
         external_files(written(tmp_path, data))
 
 

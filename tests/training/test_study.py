@@ -98,7 +98,7 @@ def test_no_training_counts_twice(tmp_path: Path) -> None:
 def test_a_history_without_figures_is_refused(tmp_path: Path, text: str) -> None:
     made = trained(tmp_path / "a")
     (tmp_path / "a" / "history.jsonl").write_text(text)
-    with pytest.raises(BadFile, match=r"history\.jsonl does not tell the validation_accuracy"):
+    with pytest.raises(BadFile, match=r"history\.jsonl lacks the validation_accuracy"):
         study.records(made)
 
 

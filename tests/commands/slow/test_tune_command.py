@@ -76,7 +76,7 @@ def test_lower_precisions_need_images_and_may_lose_too_much(
         return [trial for trial in tried if trial["precision"] == "int8"]
 
     out = trials("board")
-    assert out and all("accuracy is not known" in trial["message"] for trial in out)
+    assert out and all("accuracy is unknown" in trial["message"] for trial in out)
     # The fake runtime knows the answers to the reference images alone, and so gets the validation split wrong.
     judged = trials("desk", "--accuracy-drop", "0")
     assert judged and all(trial["accuracy_drop"] > 0 and "the bound is 0.00%" in trial["message"] for trial in judged)
