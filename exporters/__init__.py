@@ -1,1 +1,1 @@
-"""What turns an artifact into another format: one small file each; see README.md to write your own."""
+"""Exporters turn an artifact into another format: one small file each. README.md explains how to write one."""

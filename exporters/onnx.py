@@ -90,13 +90,13 @@ class OnnxExporter:
         """
         onnx, onnxsim, torch = self._onnx, self._onnxsim, self._torch
         model = self._restore(source)
-        # Batch 2, since an exporter may take a batch of one for a constant.
+        # Batch 2, since an exporter may treat a batch of one as a constant.
         example = torch.zeros(2, *source.inputs[0].shape[1:])
         try:
             _trace(torch, model, example, source, path)
         except (torch.onnx.errors.OnnxExporterError, torch.jit.TracingCheckError, RuntimeError) as error:
             _export(torch, model, example, source, path, error)
-        # Constants folded, and what does nothing dropped.
+        # Folds constants and drops nodes without effect.
         simplified, same = onnxsim.simplify(onnx.load(path), skipped_optimizers=KEEP_MATMUL)
         if not same:
             raise EdgebenchError(
@@ -106,7 +106,7 @@ class OnnxExporter:
 
 
 def _check(onnx: ModuleType, path: Path) -> None:
-    """Let onnx's own checker judge the file."""
+    """Check the file with onnx's own checker."""
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -116,7 +116,7 @@ def _check(onnx: ModuleType, path: Path) -> None:
 def _trace(torch: ModuleType, model: torch.nn.Module, example: torch.Tensor, source: Artifact, path: Path) -> None:
     names = [source.inputs[0].name, source.outputs[0].name]
     with warnings.catch_warnings():
-        # What the tracer warns of, the comparison at another batch size finds.
+        # The comparison at another batch size finds what the tracer warns of.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
@@ -158,7 +158,7 @@ def _opset(model: onnx.ModelProto) -> str:
 
 @contextlib.contextmanager
 def _quiet():
-    """torch.export tells its progress on stdout and its doubts in the log; stdout belongs to the caller's --json."""
+    """torch.export prints its progress to stdout and its doubts to the log; stdout belongs to the caller's --json."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Puts normalisation and layout into an ONNX graph, so that a camera's bytes go straight in; for the ONNX exporter."""
+"""Puts normalisation and layout into an ONNX graph, so that it takes a camera's bytes; for the ONNX exporter."""
 
 from __future__ import annotations
 

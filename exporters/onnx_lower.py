@@ -25,14 +25,14 @@ def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, 
         return _fp16(model), {"onnxruntime": onnxruntime.__version__}, ()
     import nncf
 
-    # Attention is what sets a softmax between two products of matrices; no convolutional backbone has one inside.
+    # Attention has a softmax between two matrix products; no convolutional backbone has one inside.
     transformer = any(node.op_type == "Softmax" for node in model.graph.node)
     made, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
     return made, {"nncf": nncf.__version__}, in_float
 
 
 def _fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Every tensor within the graph is typed fp16, so that TensorRT and ONNX Runtime run it as what it says."""
+    """Type every tensor within the graph as fp16, so that TensorRT and ONNX Runtime run it in fp16."""
     try:
         lower = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
     except ValueError as error:

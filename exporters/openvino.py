@@ -50,7 +50,7 @@ class OpenVinoExporter:
             import nncf
 
             tools["nncf"] = nncf.__version__
-            # Attention is what sets a softmax between two products of matrices; no convolutional backbone has one.
+            # Attention has a softmax between two matrix products; no convolutional backbone has one.
             transformer = any(node.get_type_name() == "Softmax" for node in model.get_ops())
             model, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
         # compress_to_fp16 is on by default and would quietly change the weights of a model that is called fp32.

@@ -66,11 +66,11 @@ class TensorRtExporter:
         trt, logger = self._library, Log()
         try:
             builder = trt.Builder(logger)
-        except TypeError as error:  # so pybind11 tells of a null pointer
+        except TypeError as error:  # pybind11 reports a null pointer this way
             raise _error(trt, "does not start", list(logger.lines), "check the driver with `nvidia-smi`") from error
         # Flags are positions of bits, and STRONGLY_TYPED is another in TensorRT 11 than in 10.
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, logger)  # owns the weights: it has to live until the plan is built
+        parser = trt.OnnxParser(network, logger)  # owns the weights: it must live until the plan is built
         if not _parse(parser, model_file(source, ".onnx"), source.precision):
             reasons = [_parse_error(parser.get_error(i)) for i in range(parser.num_errors)]
             raise _error(
@@ -84,7 +84,7 @@ class TensorRtExporter:
         config = builder.create_builder_config()
         # On by default, it would compute fp32 with ten bits of mantissa and still call it fp32.
         config.clear_flag(trt.BuilderFlag.TF32)
-        # So that the plan can tell in what each of its layers computes.
+        # So that the plan can report the precision of each layer.
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         if workspace:
             config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace << 20)

@@ -14,11 +14,11 @@ QDQ = ("QuantizeLinear", "DequantizeLinear")
 
 
 def read(path: Path) -> onnx.ModelProto:
-    """The model of an ONNX file, weights beside it included, with its activations in int8 around zero.
+    """The model of an ONNX file, with weights beside it included, with its activations in int8 around zero.
 
-    TensorRT's parser refuses a zero point that is not 0, and takes uint8 for int8 without a change of the scale, which
-    would cut off the upper half of what follows a ReLU. The ranges stay as wide as they were, so that one which lay on
-    one side of zero has seven bits left. Raises Unsupported where a scale is computed, or weights have a zero point.
+    TensorRT's parser refuses a zero point that is not 0. It reads uint8 as int8 without a change of the scale, which
+    would cut off the upper half of what follows a ReLU. Ranges keep their width, so that a range on one side of zero
+    has seven bits left. Raises Unsupported if a scale is computed, or weights have a zero point.
     """
     model = onnx.load(path)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}

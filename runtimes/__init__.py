@@ -1,1 +1,1 @@
-"""What opens an artifact and runs it: one small file each; see README.md to write your own."""
+"""Runtimes open an artifact and run it: one small file each. README.md explains how to write one."""

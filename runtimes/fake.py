@@ -19,7 +19,7 @@ REMEMBERED = 32  # input arrays; a measurement has eight in rotation
 class Fake:
     """Opens an artifact of any format and answers from its reference file.
 
-    `--runtime-option latency_ms=2,2,9` scripts the time of each inference, over and over; the default is 1 ms.
+    `--runtime-option latency_ms=2,2,9` scripts the time of each inference, repeating; the default is 1 ms.
     """
 
     accepts = frozenset({"checkpoint", "onnx", "openvino", "tensorrt"})
@@ -49,7 +49,7 @@ class Fake:
 
 
 class FakeSession:
-    """Knows the answer to each reference image, and waits as it is told before giving it."""
+    """Knows the answer to each reference image, and waits for the scripted time before giving it."""
 
     def __init__(self, artifact: Artifact, latencies_s: list[float], options: SessionOptions) -> None:
         reference = folder.read_reference(artifact)
@@ -75,13 +75,12 @@ class FakeSession:
         return {self._output: answer}
 
     def _look_up(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The answer to an array not seen before, remembered by its identity: looking at its pixels each time would
-        cost more than the loop that this runtime is there to test. The array is kept, so that no other can have its id.
-        """
+        """The answer to an array not seen before, remembered by the array's id: reading its pixels each time would cost
+        more than the loop that this runtime tests. The array is kept, so that no other can get its id."""
         if images.dtype != np.float32 or images.shape[1:] != self._input.shape[1:]:
             raise EdgebenchError(f"the input {images.dtype}{images.shape} is not {self._input.shape}")
         answer = np.stack([self._answers.get(image.tobytes(), self._unknown) for image in images])
-        answer.flags.writeable = False  # it is given out again
+        answer.flags.writeable = False  # the same answer is returned again
         if len(self._seen) == REMEMBERED:
             self._seen.clear()
         self._seen[id(images)] = images, answer

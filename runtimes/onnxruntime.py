@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
-# By the type of a node's first input, as profiles write it.
+# By the type of a node's first input, as profiles name it.
 PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8", "uint8": "int8"}
 NO_LAYERS = {"QuantizeLinear", "DequantizeLinear", "Cast", "ReorderInput", "ReorderOutput"}
 INFER = """import onnxruntime
@@ -73,7 +73,7 @@ class OnnxRuntime:
             )
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 3  # its warnings go to stderr; what matters is read back below
-        if options.threads:  # of each request: those in flight at once share what there is
+        if options.threads:  # per request: requests in flight share the cores
             settings.intra_op_num_threads = max(1, options.threads // options.streams)
         path = model_file(artifact, self.suffixes[artifact.format])
         try:

@@ -17,7 +17,7 @@ from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 if TYPE_CHECKING:
     import openvino
 
-# What the layers compute in that the file does not quantize, as openvino.Type names it.
+# What layers that the file does not quantize compute in, by openvino.Type's names.
 TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 DEVICES = {"cpu": "CPU"}
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}  # as the execution graph writes
@@ -92,10 +92,10 @@ class OpenVino:
 
 class OpenVinoSession:
     """One request at a time, as `benchmark_app -hint latency -api sync`, on a model compiled for its batch size; with
-    several streams as many at once, with the throughput hint.
+    several streams that many at once, with the throughput hint.
 
-    A model whose batch is left open runs at about half the speed on the CPU, so each batch size that comes gets a
-    compiled model of its own, the one that was announced when the session is opened.
+    A model with an open batch runs at about half the speed on the CPU. So each batch size gets a compiled model of its
+    own, the announced one when the session is opened.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class OpenVinoSession:
         return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
 
     def device_time_ns(self) -> int | None:
-        return int(self._last.latency * 1e6)  # OpenVINO tells milliseconds
+        return int(self._last.latency * 1e6)  # OpenVINO reports milliseconds
 
     def layers(self) -> Sequence[Layers]:
         found = Counter()

@@ -75,7 +75,7 @@ class TensorRtSession:
         from edgebench.machine import cuda
 
         self._library, self._cuda = trt, cuda
-        self._owned = ExitStack()  # what CUDA lent us, given back last in, first out
+        self._owned = ExitStack()  # what CUDA gave us, released last in, first out
         self._inputs: dict[str, _Tensor] = {}
         self._outputs: dict[str, _Tensor] = {}
         self._logger, self._context = Log(), None
@@ -94,7 +94,7 @@ class TensorRtSession:
                 tensor = _Tensor(self._engine, name, trt, cuda)
                 self._owned.callback(tensor.buffer.free)
                 (self._inputs if tensor.is_input else self._outputs)[name] = tensor
-            # Room for the largest batch now: lacking memory shows here, and the first request allocates nothing.
+            # Room for the largest batch now: a lack of memory shows here, and the first request allocates nothing.
             self._fit({name: tensor.at(options.batch) for name, tensor in self._inputs.items()})
         except BaseException:
             self.close()
@@ -119,7 +119,7 @@ class TensorRtSession:
                 raise self._error("refused to run", "open the artifact again")
             for tensor in self._outputs.values():
                 tensor.buffer.download(self._stream)
-        finally:  # also after a failure: nothing may be under way when the buffers are next written to or freed
+        finally:  # also after a failure: nothing may still run when the buffers are next written to or freed
             self._cuda.call(self._cuda.cudart.cudaStreamSynchronize, self._stream)
         return {name: tensor.buffer.view.copy() for name, tensor in self._outputs.items()}
 
@@ -135,12 +135,12 @@ class TensorRtSession:
         return None
 
     def _fit(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Tell TensorRT the shapes of the inputs, and give every tensor the memory that it then needs."""
+        """Tell TensorRT the shapes of the inputs, and give every tensor the memory that it needs for them."""
         if shapes.keys() != self._inputs.keys():
             raise EdgebenchError(f"the plan's inputs are {sorted(self._inputs)}, not {sorted(shapes)}", "name them so")
         for name, shape in shapes.items():
             self._inputs[name].check(shape)
-        self._fitted: dict[str, tuple[int, ...]] | None = None  # until all has worked
+        self._fitted: dict[str, tuple[int, ...]] | None = None  # set once everything has worked
         for name, shape in shapes.items():
             if not self._context.set_input_shape(name, shape):
                 raise self._error(f"refuses the shape {shape} for {name!r}", "export again for this shape")
@@ -154,7 +154,7 @@ class TensorRtSession:
         return kind("\n".join([f"TensorRT {self._library.__version__} {what}", *self._logger.lines]), fix)
 
     def close(self) -> None:
-        self._context = self._engine = self._runtime = None  # in this order: each before the one it was made from
+        self._context = self._engine = self._runtime = None  # in this order: each before the one that it was made from
         self._owned.close()
 
     def __enter__(self) -> TensorRtSession:
@@ -165,7 +165,7 @@ class TensorRtSession:
 
 
 class _Tensor:
-    """An input or output of the plan: what it may be, and its memory."""
+    """An input or output of the plan: its possible shapes, and its memory."""
 
     def __init__(self, engine: trt.ICudaEngine, name: str, trt: ModuleType, cuda: ModuleType) -> None:
         self.name = name
@@ -176,7 +176,7 @@ class _Tensor:
         self.buffer = cuda.Buffer(np.dtype(trt.nptype(engine.get_tensor_dtype(name))))
 
     def at(self, batch: int) -> tuple[int, ...]:
-        """The input's shape at this batch size, or its only one."""
+        """The input's shape at this batch size, or its only shape."""
         return (batch, *self.most[1:]) if self.least != self.most else self.most
 
     def check(self, shape: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""In what each layer of a TensorRT plan computes, from what TensorRT's engine inspector tells in JSON."""
+"""The precision of each layer of a TensorRT plan, from the JSON of TensorRT's engine inspector."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ WORDS: dict[str, Precision] = {
 def layers(told: str, provider: str) -> list[Layers]:
     """How many layers compute in each precision: that of the first tensor of numbers that they read.
 
-    Nothing where the plan tells names alone, as one that was not built with detailed profiling does. What Q and DQ left
-    as layers of their own converts, and is none (their origin is QDQ).
+    Empty if the plan gives only names, as without detailed profiling. Layers that remain of Q and DQ only convert, so
+    they do not count (their origin is QDQ).
     """
     try:
         found = json.loads(told)

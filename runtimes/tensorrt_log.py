@@ -1,4 +1,4 @@
-"""What TensorRT last complained of, for both of its adapters. Needs TensorRT."""
+"""TensorRT's last complaints, for both of its adapters. Needs TensorRT."""
 
 from __future__ import annotations
 

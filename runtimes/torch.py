@@ -56,7 +56,7 @@ class Torch:
 
 
 class TorchSession:
-    """A model in eval mode; inputs are copied to where it computes and outputs back, as a robot would."""
+    """A model in eval mode. Inputs are copied to its device and outputs back, as on a robot."""
 
     def __init__(self, model: torch.nn.Module, artifact: Artifact, compute: str, streams: int) -> None:
         import torch
@@ -77,11 +77,11 @@ class TorchSession:
         if self._model is None:
             raise EdgebenchError("the torch session is closed")
         images = inputs[self._input.name]
-        if images.shape[1:] != self._input.shape[1:]:  # a convolution would take any size without a word
+        if images.shape[1:] != self._input.shape[1:]:  # a convolution would accept any size without an error
             raise EdgebenchError(f"the input has shape {images.shape}, the model takes {self._input.shape}")
         torch = self._torch
         with torch.inference_mode():
-            try:  # .cpu() waits for the GPU; numpy() shares memory with a tensor that nobody else holds
+            try:  # .cpu() waits for the GPU; numpy() shares memory with a tensor that nothing else holds
                 logits = self._model(torch.from_numpy(images).to(self._device)).cpu()
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(f"torch: {error}", "a smaller --batch") from error
