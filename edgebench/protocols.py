@@ -90,9 +90,9 @@ class MeterFacts:
         graphics card; on a Jetson, the module's power includes both.
     scope: what its figure covers; None if the device's profile says so.
     machines: what it is for, in words.
-    place: its place in the order in which `--power auto` tries meters, lowest first: those that cover most and disturb
-        the machine least. A model comes last.
-    takes_watts: it needs the watts that the user declares with `--watts`.
+    auto_order: when `--power auto` tries it, lowest first. Ours have 10 to 60, the power model 90: first what covers
+        most of the device and costs it least to read.
+    takes_watts: it needs what the user declares with `--watts`.
     """
 
     installs: Mapping[str, str] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class MeterFacts:
     sees: tuple[str, ...] = ()
     scope: Scope | None = None
     machines: str = ""
-    place: int = 70
+    auto_order: int = 70
     takes_watts: bool = False
 
 

@@ -105,6 +105,13 @@ def test_every_adapter_file_is_registered() -> None:
         files = {f"edgebench.{kind}.{path.stem}" for path in (REPOSITORY / kind).glob("[!_]*.py")}
         parts = {file for file in files if any(file.startswith(f"{entry}_") for entry in entries)}  # onnx_lower of onnx
         assert entries == files - parts
+    # Meters and scenarios stand beside files that they share; those that are one have a class or an object of the kind.
+    for kind, folder, mark in (
+        ("meters", "machine/power", "auto_order"), ("scenarios", "measuring/scenarios", "\nSCENARIO = "),
+    ):  # fmt: skip
+        entries = {value.split(":")[0] for value in config["project"]["entry-points"][f"edgebench.{kind}"].values()}
+        inside = [path for path in (REPOSITORY / "edgebench" / folder).glob("[!_]*.py") if mark in path.read_text()]
+        assert inside and entries == {f"edgebench.{folder.replace('/', '.')}.{path.stem}" for path in inside}
 
 
 def test_no_two_classes_have_the_same_name() -> None:

@@ -39,7 +39,8 @@ def command(
 ) -> None:  # fmt: skip
     """Train a backbone and keep the checkpoint that is best on validation.
 
-    The validation images are taken from the training images; the test split is used once, at the end. Ctrl-C after an
+    The validation images are taken from the training images, unless the dataset has its own; the test split is used
+    once, at the end. Ctrl-C after an
     epoch keeps the best checkpoint so far; --resume goes on with it, or with a run that was killed.
     """
     import os

@@ -13,13 +13,13 @@ from pathlib import Path
 from edgebench.comparing import ratio
 from edgebench.machine import locks
 from edgebench.machine.foreign_load import ForeignLoad
-from edgebench.measuring import bursts
-from edgebench.measuring.bursts import Contestant
+from edgebench.measuring import alternating
+from edgebench.measuring.alternating import Contestant
 from edgebench.records.jobs import Stop
 from edgebench.records.notices import Notice
 from edgebench.results import stats
 
-MIN_LAUNCHES = ratio.FEWEST_RANKED
+FEWEST_FOR_VERDICT = ratio.FEWEST_RANKED
 LAUNCH_S = 1.5  # seconds of bursts in a launch; short, since launches differ more than the bursts of one
 
 Make = Callable[..., Contestant]
@@ -53,7 +53,7 @@ def compare(
     new: Make,
     *,
     max_seconds: float = 60.0,
-    min_launches: int = MIN_LAUNCHES,
+    min_launches: int = FEWEST_FOR_VERDICT,
     band: float = ratio.BAND,
     on_launch: Callable[[int, ratio.Ratio | None], None] = lambda launches, so_far: None,
     on_wait: Callable[[], None] = lambda: None,
@@ -75,7 +75,9 @@ def compare(
                 sides = tuple(make(Path(scratch), verify=not launches) for make in (base, new))
                 with _started(sides, swap=len(launches) % 2 == 1) as (one, other):
                     deadline = time.monotonic() + LAUNCH_S
-                    seen = bursts.alternate(one, other, until=lambda deadline=deadline: time.monotonic() > deadline)
+                    seen = alternating.alternate(
+                        one, other, until=lambda deadline=deadline: time.monotonic() > deadline
+                    )
             except KeyboardInterrupt:
                 if len(launches) < 2:
                     raise
@@ -113,7 +115,9 @@ def _of_pairs(base: list[int], new: list[int]) -> float:
 
 
 @contextmanager
-def _started(sides: tuple[Contestant, Contestant], *, swap: bool) -> Iterator[tuple[bursts.Worker, bursts.Worker]]:
+def _started(
+    sides: tuple[Contestant, Contestant], *, swap: bool
+) -> Iterator[tuple[alternating.Worker, alternating.Worker]]:
     """Both sides, base first. The side that is started first alternates, in case that matters."""
-    with bursts.both(*(sides[::-1] if swap else sides)) as (one, other):
+    with alternating.both(*(sides[::-1] if swap else sides)) as (one, other):
         yield (other, one) if swap else (one, other)

@@ -18,7 +18,7 @@ from edgebench.comparing.rivals import benchmark_app, trtexec
 from edgebench.errors import EdgebenchError, UsageError, positive, unknown_name
 from edgebench.machine import locks, registry
 from edgebench.machine.device import detect, place
-from edgebench.measuring import bursts, process, running
+from edgebench.measuring import alternating, process, running
 from edgebench.measuring.options import RunOptions
 from edgebench.records.jobs import Job
 from edgebench.results import stats
@@ -113,18 +113,18 @@ def _bare_loop(
     path = artifact.model_file(found, suffix).resolve()
     name = found.inputs[0].name
 
-    def bare(scratch: Path, *, verify: bool) -> bursts.Contestant:
+    def bare(scratch: Path, *, verify: bool) -> alternating.Contestant:
         inputs = scratch / "inputs.npy"
         images = artifact.read_reference(found).images
         np.save(inputs, np.stack([request[name] for request in artifact.requests(found, images, job.batch)]))
         command = [sys.executable, str(LOOPS[rival]), str(path), str(inputs), name, str(job.threads)]
-        return bursts.Contestant(rival, command, {"OMP_NUM_THREADS": str(job.threads)})
+        return alternating.Contestant(rival, command, {"OMP_NUM_THREADS": str(job.threads)})
 
     def told(launches: int, so_far: ratio.Ratio | None) -> None:
         tell(f"{rival}: launch {launches}" + (f", ours ÷ theirs {so_far.ratio:.3f}" if so_far else ""))
 
     came = ab.compare(
-        bare, partial(bursts.contestant, job, found), max_seconds=max_seconds, on_launch=told, on_wait=on_wait
+        bare, partial(alternating.contestant, job, found), max_seconds=max_seconds, on_launch=told, on_wait=on_wait
     )
     fastest = came.new_fastest_ns / max(1, came.base_fastest_ns)
     return Agreement(

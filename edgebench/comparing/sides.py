@@ -13,7 +13,7 @@ from edgebench.comparing.ab import AbComparison, Make
 from edgebench.errors import UsageError, positive
 from edgebench.machine import registry
 from edgebench.machine.device import detect, place
-from edgebench.measuring import bursts, running
+from edgebench.measuring import alternating, running
 from edgebench.measuring.options import RunOptions
 from edgebench.specs import Artifact
 
@@ -57,4 +57,4 @@ def _contestant(side: Side, compute: str | None, batch: int) -> Make:
         runtimes=(side.runtime or registry.native(found.format),), compute=compute, batch=batch, threads=side.threads
     )
     (planned,) = running.plan([found], profile, placement, asked)
-    return partial(bursts.contestant, replace(planned.job, options=dict(side.options)), found, python=python)
+    return partial(alternating.contestant, replace(planned.job, options=dict(side.options)), found, python=python)

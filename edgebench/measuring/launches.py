@@ -23,11 +23,11 @@ def repeat(
     on_launch: Callable[[Result], None] = lambda result: None,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Result:
-    """Make launches of `job` until `policy` has enough. The first one verifies the answers.
+    """Make launches of `job` until there is a reason to stop: see `_reason_to_stop`. The first verifies the answers.
 
-    After each launch `on_launch` gets the result so far, marked `interrupted`, so that it can be saved in case nothing
-    follows. Ctrl-C returns the result so far. A launch that fails ends the measurement, and the result takes its
-    status.
+    After each launch but the last, `on_launch` gets the result so far, marked `interrupted`, to keep it in case that
+    no other launch ends. Ctrl-C returns that result. A launch that fails ends the measurement, and its status becomes
+    the result's.
     """
     began = time.monotonic()
     result: Result | None = None
@@ -44,14 +44,14 @@ def repeat(
         result = one if result is None else replace(result, launches=result.launches + one.launches)
         result = _with_figures(result)
         now = time.monotonic()
-        stop = _stop(result, policy, elapsed_s=now - began, last_s=now - launch_began)
+        stop = _reason_to_stop(result, policy, elapsed_s=now - began, last_s=now - launch_began)
         result = replace(result, stop=stop or "interrupted")
         if stop:
             return result
         on_launch(result)
 
 
-def _stop(result: Result, policy: Policy, *, elapsed_s: float, last_s: float) -> Stop | None:
+def _reason_to_stop(result: Result, policy: Policy, *, elapsed_s: float, last_s: float) -> Stop | None:
     made = len(result.launches)
     if made >= policy.launches or not scenario_registry.load(result.job.scenario).repeated:
         if not policy.precision_target or made < MIN_LAUNCHES:

@@ -176,7 +176,7 @@ def _measure(
 
 
 def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify: bool) -> None:
-    """Open the artifact, send what it runs, then run bursts on request until the other side closes (bursts.py)."""
+    """Open the artifact, send what it runs, then run bursts on request until the other side closes (alternating.py)."""
     reference = folder.read_reference(artifact)
     requests = folder.requests(artifact, reference.images, job.batch)
     options = SessionOptions(

@@ -81,8 +81,9 @@ class Job(Conditions):
 
 @dataclass(frozen=True)
 class Policy:
-    """When a measurement is finished: after at least `launches` processes, and as many more as it takes until the 95 %
-    interval of the median is within ± `precision_target` (0: no more), while another fits into `max_seconds`."""
+    """How often a measurement is repeated: in `launches` processes, then in more until the 95 % interval of the median
+    lies within ± `precision_target` (0: no more). Below MIN_LAUNCHES there is no interval, so exactly `launches` are
+    made. No launch begins that would end after `max_seconds`."""
 
     launches: int = option(MIN_LAUNCHES, "Fresh processes to measure in, at least.", least=1)
     precision_target: float = option(

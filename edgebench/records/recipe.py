@@ -12,6 +12,9 @@ from edgebench.errors import UsageError
 from edgebench.records import digests
 from edgebench.records.options import check, option
 
+# Any other dataset is the path of a folder.
+NAMED_DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -82,11 +85,15 @@ def to_toml(config: TrainConfig) -> str:
 
 
 def absolute(config: TrainConfig) -> TrainConfig:
-    """The config with whole paths, so that what a checkpoint records can be used from any folder."""
+    """The config with whole paths, so that what a checkpoint records can be used from any folder.
+
+    The name of a dataset stands for that dataset, also where a folder of the same name is.
+    """
+    named = config.dataset in NAMED_DATASETS
     whole = {
         name: str(Path(value).expanduser().absolute())
         for name in ("dataset", "data_dir", "init_weights")
-        if (value := getattr(config, name)) and (name != "dataset" or Path(value).expanduser().is_dir())
+        if (value := getattr(config, name)) and (name != "dataset" or (not named and Path(value).expanduser().is_dir()))
     }
     return dataclasses.replace(config, **whole)
 

@@ -16,7 +16,7 @@ from edgebench.measuring.running import Planned
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
-from edgebench.training import splits
+from edgebench.training import split_files
 
 
 def test_images(
@@ -32,7 +32,7 @@ def test_images(
         raise UsageError("--images and --save-images exclude each other", "copy the file")
     if save:
         need_one_checkpoint(artifacts, "--save-images")
-    files = {a.identity: given or splits.test_set(a, workspace, on_image) for a in artifacts}
+    files = {a.identity: given or split_files.test_set(a, workspace, on_image) for a in artifacts}
     if save:
         save.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(next(iter(files.values())), save)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgebench.commands.train import command
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.records import recipe, toml
-from edgebench.records.recipe import TrainConfig
+from edgebench.records.recipe import TrainConfig, absolute
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
@@ -99,3 +99,13 @@ def test_settings_that_no_run_can_use_are_refused(settings: dict[str, Any], says
     with pytest.raises(UsageError) as raised:
         TrainConfig(**settings).check()
     assert says in raised.value.message and raised.value.fix
+
+
+def test_the_name_of_a_dataset_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a folder of that name is: `train` once took the folder where `find` gave the digits."""
+    for name in ("digits", "photos"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert absolute(TrainConfig()).dataset == "digits"
+    assert absolute(TrainConfig(dataset="photos")).dataset == str(tmp_path / "photos")
+    assert absolute(TrainConfig(dataset="./digits")).dataset == str(tmp_path / "digits")

@@ -1,4 +1,4 @@
-"""A bare loop over ONNX Runtime, without any edgebench code, that speaks the protocol of measuring/bursts.py.
+"""A bare loop over ONNX Runtime, without any edgebench code, that speaks the protocol of measuring/alternating.py.
 
 python bare_onnxruntime.py MODEL.onnx INPUTS.npy INPUT_NAME THREADS SOCKET
 """

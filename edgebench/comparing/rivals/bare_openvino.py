@@ -1,4 +1,4 @@
-"""A bare loop over OpenVINO, without any edgebench code, that speaks the protocol of measuring/bursts.py.
+"""A bare loop over OpenVINO, without any edgebench code, that speaks the protocol of measuring/alternating.py.
 
 python bare_openvino.py MODEL INPUTS.npy INPUT_NAME THREADS SOCKET
 """

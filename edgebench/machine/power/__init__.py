@@ -50,7 +50,7 @@ class PowerOptions:
 def in_order() -> list[str]:
     """The names of all meters, in the order in which "auto" tries them."""
     stated = registry.all_facts("meters")
-    return sorted(stated, key=lambda name: (stated[name].place, name))
+    return sorted(stated, key=lambda name: (stated[name].auto_order, name))
 
 
 def make_meter(name: str, place: Place) -> Meter:

@@ -29,7 +29,7 @@ class Battery:
     """The meter: all batteries together. A battery has a new value every few seconds, and none while on mains power."""
 
     name, modelled, streams, interval_s = "battery", False, False, 0.2
-    sees, machines, place = ("cpu", "cuda"), "a machine on its battery", 60
+    sees, machines, auto_order = ("cpu", "cuda"), "a machine on its battery", 60
     scope: Scope | None = "battery"
 
     def __init__(self, place: Place) -> None:

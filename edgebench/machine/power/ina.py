@@ -68,7 +68,7 @@ class Ina:
     """The meter. A register takes half a millisecond to read, so it is read only twenty times a second."""
 
     name, modelled, streams, interval_s = "ina", False, False, 0.05
-    sees, machines, place = ("cpu", "cuda"), "a Jetson", 10
+    sees, machines, auto_order = ("cpu", "cuda"), "a Jetson", 10
 
     def __init__(self, place: Place) -> None:
         self._channels = channels(place.root)

@@ -21,7 +21,7 @@ class Model:
     """
 
     name, modelled, streams, interval_s = "model", True, True, 0.1
-    sees, machines, place = ("cpu",), "any machine whose draw is declared", 90
+    sees, machines, auto_order = ("cpu",), "any machine whose draw is declared", 90
     takes_watts = True
     total_rails = (RAIL,)
 

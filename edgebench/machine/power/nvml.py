@@ -22,7 +22,7 @@ class Nvml:
     """
 
     name, modelled, streams, interval_s = "nvml", False, False, 0.05
-    sees, machines, place = ("cuda",), "an NVIDIA card", 30
+    sees, machines, auto_order = ("cuda",), "an NVIDIA card", 30
     scope: Scope | None = "gpu"
     total_rails = (RAIL,)
 

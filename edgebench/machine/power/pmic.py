@@ -33,7 +33,7 @@ class Pmic:
     """
 
     name, modelled, streams, interval_s = "pmic", False, False, 0.2
-    sees, machines, place = ("cpu",), "a Raspberry Pi 5", 50
+    sees, machines, auto_order = ("cpu",), "a Raspberry Pi 5", 50
     scope: Scope | None = "rails"
 
     def __init__(self, place: Place) -> None:

@@ -61,7 +61,7 @@ class Rapl:
     """The meter: all packages of the machine together."""
 
     name, modelled, streams, interval_s = "rapl", False, False, 0.05
-    sees, machines, place = ("cpu",), "an Intel or AMD processor", 40
+    sees, machines, auto_order = ("cpu",), "an Intel or AMD processor", 40
     scope: Scope | None = "package"
 
     def __init__(self, place: Place) -> None:

@@ -48,6 +48,8 @@ def _look(name: str, place: Place) -> Found:
                 sample = meter.read()
             except EdgebenchError as error:
                 return replace(found, problem=error.message, fix=error.fix)
+            except Exception as error:  # a meter from elsewhere may raise anything, and must not hide the others
+                return replace(found, problem=f"{type(error).__name__}: {error}", fix="see to it in the meter's file")
             if sample and sample.total_mw is not None:
                 return replace(found, works=True, power_mw=sample.total_mw, rails_mw=sample.rails_mw)
             rails = sample.rails_mw if sample else rails

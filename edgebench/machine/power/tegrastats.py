@@ -65,7 +65,7 @@ class Tegrastats:
     """The meter: one tegrastats per power pass, in its own process group, with ten lines per second."""
 
     name, modelled, streams, interval_s = "tegrastats", False, True, 0.0
-    sees, machines, place = ("cpu", "cuda"), "a Jetson", 20
+    sees, machines, auto_order = ("cpu", "cuda"), "a Jetson", 20
 
     def __init__(self, place: Place) -> None:
         program = place.program("tegrastats")

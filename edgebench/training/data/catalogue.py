@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.errors import BadFile, Unsupported, UsageError, unknown_name
-from edgebench.training.data import cifar, download, folder, idx
+from edgebench.records.recipe import NAMED_DATASETS
+from edgebench.training.data import cifar, class_folders, download, idx
 from edgebench.training.data.sources import Arrays, Dataset, Raw
 
 FASHION = (
@@ -27,7 +28,6 @@ FASHION = (
     "Ankle boot",
 )  # fmt: skip (https://github.com/zalandoresearch/fashion-mnist, in the order of their numbers)
 NUMERALS = tuple("0123456789")
-NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
 IDX_FIRST = "train-images-idx3-ubyte"
 
 
@@ -43,7 +43,7 @@ def find(
     download: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Dataset:
-    """The dataset of this name (NAMES), or the one in the folder `name`.
+    """The dataset of this name (NAMED_DATASETS), or the one in the folder `name`.
 
     Reads only the class names. `download` fetches CIFAR-10 or -100 if it is not in `data_dir` (by default
     `data_folder()`); `on_progress(done, total)` counts bytes. Raises UsageError for a name or folder that does not
@@ -52,7 +52,7 @@ def find(
     if name == "digits":
         # The digits have 8 pixels; at 40, a MobileNetV3 needs only small changes (models/small_images.py).
         return Dataset(name="digits", classes=NUMERALS, image_size=40, flip=False, read=_digits)
-    if name in NAMES:
+    if name in NAMED_DATASETS:
         return _named(name, Path(data_dir or data_folder()).expanduser(), download, on_progress)
     path = Path(name).expanduser() if name else Path("\0")
     if os.path.isdir(path):
@@ -60,8 +60,10 @@ def find(
     if os.path.exists(path):
         raise UsageError(f"dataset {name} is a file", "unpack it and name the folder")
     if "/" in name or os.sep in name:
-        raise UsageError(f"there is no folder {name}", f"name a folder of images, or one of {', '.join(NAMES)}")
-    raise unknown_name("dataset", name, NAMES)
+        raise UsageError(
+            f"there is no folder {name}", f"name a folder of images, or one of {', '.join(NAMED_DATASETS)}"
+        )
+    raise unknown_name("dataset", name, NAMED_DATASETS)
 
 
 def _named(name: str, root: Path, fetch: bool, on_progress: Callable[[int, int], None]) -> Dataset:
@@ -107,9 +109,13 @@ def _recognised(path: Path) -> Dataset:
         return Dataset(
             name=path.resolve().name, classes=NUMERALS, image_size=32, flip=False, read=partial(idx.read, path)
         )
-    found = folder.layout(path)
+    found = class_folders.layout(path)
     return Dataset(
-        name=path.resolve().name, classes=found.classes, image_size=224, flip=True, read=partial(folder.read, found)
+        name=path.resolve().name,
+        classes=found.classes,
+        image_size=224,
+        flip=True,
+        read=partial(class_folders.read, found),
     )
 
 

@@ -92,7 +92,7 @@ class Board:
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Board, subprocess.Popen]]]:
-    """Three runs at once, each on a board of its own: they mostly wait."""
+    """Four runs at once, each on a board of its own: they mostly wait."""
     silent = f"#!{sys.executable}\nprint('tegrastats: no power rails')\n"
     made = {name: Board(tmp_path_factory.mktemp(name)) for name in ("latency", "camera", "sustained", "broken")}
     made["broken"] = Board(tmp_path_factory.mktemp("silent"), silent)

@@ -25,6 +25,7 @@ from edgebench.machine.power.nvml import Nvml
 from edgebench.machine.power.place import Place, Watts
 from edgebench.machine.power.pmic import Pmic, parse
 from edgebench.machine.power.rapl import Rapl, drawn_uj
+from edgebench.machine.power.survey import survey
 from edgebench.machine.power.tegrastats import Tegrastats
 from edgebench.machine.power.window import Window, summary
 from edgebench.records.energy import Sample
@@ -332,6 +333,18 @@ def test_the_best_meter_is_the_one_nearest_to_the_whole(tmp_path: Path) -> None:
     assert open_meter("auto", both, "cpu").name == "ina"
     assert open_meter("auto", place(tmp_path, "cpu", watts=Watts(1, 2)), "cpu").name == "rapl"
     assert open_meter("auto", place(tmp_path / "none", watts=Watts(1, 2)), "cpu").name == "model"
+
+
+def test_a_meter_that_raises_anything_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees.rapl(tmp_path, trees.PACKAGE)
+
+    def read(self: object) -> None:
+        raise ValueError("could not convert string to float: ''")
+
+    monkeypatch.setattr(Rapl, "read", read)
+    found = {one.meter: one for one in survey(place(tmp_path, watts=Watts(3, 20)))}
+    assert not found["rapl"].works and "ValueError: could not convert" in found["rapl"].problem
+    assert found["model"].works
 
 
 def test_no_meter_of_the_processor_is_taken_for_a_card(tmp_path: Path) -> None:

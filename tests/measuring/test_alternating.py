@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from edgebench.measuring import bursts
+from edgebench.measuring import alternating
 
 
 class Stub:
@@ -23,14 +23,14 @@ class Stub:
 
 def test_the_order_is_swapped_each_time_and_a_burst_fills_its_time() -> None:
     said: list[str] = []
-    base, new = bursts.alternate(Stub(1e6, said, "A"), Stub(2e6, said, "B"), until=lambda: len(said) >= 10)
+    base, new = alternating.alternate(Stub(1e6, said, "A"), Stub(2e6, said, "B"), until=lambda: len(said) >= 10)
     assert said[2:] == ["A", "B", "B", "A", "A", "B", "B", "A"], "the first two find out how many make a burst"
     assert base == [1_000_000] * 4 and new == [2_000_000] * 4
 
 
 def test_a_machine_that_grows_slower_favours_neither_side() -> None:
     said: list[str] = []
-    base, new = bursts.alternate(
+    base, new = alternating.alternate(
         Stub(1e6, said, "A", 0.01), Stub(1e6, said, "B", 0.01), until=lambda: len(said) >= 122
     )  # fmt: skip
     assert sum(new) / sum(base) == pytest.approx(1, abs=0.001)
@@ -39,5 +39,5 @@ def test_a_machine_that_grows_slower_favours_neither_side() -> None:
 @pytest.mark.parametrize("slow", [False, True])
 def test_it_ends_when_told_but_not_before_there_are_a_few(slow: bool) -> None:
     said: list[str] = []
-    base, new = bursts.alternate(Stub(1e6, said, "A"), Stub(1e6, said, "B"), until=lambda: slow or len(said) > 20)
-    assert len(base) == len(new) == (bursts.FEWEST if slow else 10)
+    base, new = alternating.alternate(Stub(1e6, said, "A"), Stub(1e6, said, "B"), until=lambda: slow or len(said) > 20)
+    assert len(base) == len(new) == (alternating.FEWEST if slow else 10)
