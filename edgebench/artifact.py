@@ -103,11 +103,11 @@ def read(path: Path, verify: bool = True) -> Artifact:
     for name, digest in artifact.files.items():
         file = file_in(artifact, name)
         if not file.is_file():
-            raise BadFile(f"{file} is missing", "copy the whole folder again, or export anew")
+            raise BadFile(f"{file} is missing", "copy the whole folder again, or export again")
         if verify and digests.of_file(file) != digest:
             raise BadFile(
                 f"{file} was changed or damaged after it was written (its sha256 is not the one in {manifest.name})",
-                "copy the folder again from where it was made, or make it anew",
+                "copy the folder again from where it was made, or make it again",
             )
     return artifact
 
@@ -131,7 +131,7 @@ def model_file(artifact: Artifact, suffix: str) -> Path:
         for name in sorted(onnx_file.external_files(path)):
             if name not in artifact.files or file_in(artifact, name) != artifact.path / name:
                 raise BadFile(
-                    f"{path} keeps weights in {name!r}, which is no file of the artifact", "export the artifact anew"
+                    f"{path} keeps weights in {name!r}, which is no file of the artifact", "export the artifact again"
                 )
     return path
 
@@ -146,7 +146,7 @@ def check_inputs(artifact: Artifact, found: Mapping[str, Sequence[int | str | No
     if not fit:
         told = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in found.items())
         wanted = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in expected.items())
-        raise BadFile(f"the model in {artifact.path} takes {told}; its manifest says {wanted}", "export it anew")
+        raise BadFile(f"the model in {artifact.path} takes {told}; its manifest says {wanted}", "export it again")
 
 
 def write_reference(folder: Path, reference: Reference) -> None:
@@ -165,7 +165,7 @@ def read_reference(artifact: Artifact) -> Reference:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             images, labels, logits = data["images"], data["labels"], data["logits"]
     except Exception as error:  # numpy, zipfile and zlib raise various errors for a damaged file
-        raise BadFile(f"{path} cannot be read: {error}", "export the artifact anew") from None
+        raise BadFile(f"{path} cannot be read: {error}", "export the artifact again") from None
     n, size = len(images) if images.ndim else 0, (artifact.preprocessing.height, artifact.preprocessing.width)
     fits = (
         n > 0
@@ -177,10 +177,10 @@ def read_reference(artifact: Artifact) -> Reference:
         raise BadFile(
             f"{path} does not fit the artifact: images {images.dtype}{images.shape}, labels {labels.dtype}"
             f"{labels.shape}, logits {logits.dtype}{logits.shape}",
-            "export the artifact anew",
+            "export the artifact again",
         )
     if not np.isfinite(logits).all():
-        raise BadFile(f"{path} holds logits that are NaN or infinite: nothing can be compared with them", "train anew")
+        raise BadFile(f"{path} holds logits that are NaN or infinite: nothing can be compared with them", "train again")
     return Reference(images, labels, logits)
 
 

@@ -77,7 +77,7 @@ class TensorRtExporter:
                 trt,
                 "cannot read the ONNX file",
                 reasons or list(logger.lines),
-                "a newer TensorRT knows more operators; or export the ONNX anew, or take another backbone",
+                "a newer TensorRT knows more operators; or export the ONNX again, or take another backbone",
             )
         inputs = tuple(_spec(trt, network.get_input(i)) for i in range(network.num_inputs))
         outputs = tuple(_spec(trt, network.get_output(i)) for i in range(network.num_outputs))

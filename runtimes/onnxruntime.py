@@ -79,7 +79,7 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(compute, self.version())])
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
-            raise BadFile(f"ONNX Runtime cannot open {path}: {error}", "export the artifact anew") from error
+            raise BadFile(f"ONNX Runtime cannot open {path}: {error}", "export the artifact again") from error
         check_inputs(artifact, {one.name: one.shape for one in session.get_inputs()})
         return OnnxRuntimeSession(session, PROVIDERS[compute], options, path)
 

@@ -82,7 +82,7 @@ class OpenVino:
         try:
             model = core.read_model(str(path))
         except RuntimeError as error:
-            raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact anew") from error
+            raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
         shapes = {
             one.any_name: [d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs
         }

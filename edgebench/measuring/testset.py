@@ -58,22 +58,22 @@ def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, or
 @contextmanager
 def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
     """The test set in the file `path`. Raises BadFile if it is damaged or of another checkpoint."""
-    made_anew = "delete it, and make it again where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
+    make_again = "delete it, and make it again where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
     try:
         with zipfile.ZipFile(path) as file:
             if "schema.npy" in file.namelist():
                 check_schema(_get(file, "schema").item(), SCHEMA, str(path))
             labels, first, origin = (_get(file, name) for name in ("labels", "torch_first", "origin"))
             if str(origin) != (artifact.origin or artifact.identity):
-                raise BadFile(f"{path} was made for another checkpoint than {artifact.path}", made_anew)
+                raise BadFile(f"{path} was made for another checkpoint than {artifact.path}", make_again)
             classes = len(artifact.training.data.classes)
             if not (labels.dtype == first.dtype == np.int64 and labels.shape == first.shape == (labels.size,)):
-                raise BadFile(f"{path} does not hold one label and one answer per image", made_anew)
+                raise BadFile(f"{path} does not hold one label and one answer per image", make_again)
             if not len(labels) or not all(((a >= 0) & (a < classes)).all() for a in (labels, first)):
-                raise BadFile(f"{path} has no labels, or labels beyond the {classes} classes", made_anew)
-            yield TestSet(labels, first, _images(file, path, len(labels), artifact, made_anew))
+                raise BadFile(f"{path} has no labels, or labels beyond the {classes} classes", make_again)
+            yield TestSet(labels, first, _images(file, path, len(labels), artifact, make_again))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadFile(f"{path} is not a test set: {error}", made_anew) from None
+        raise BadFile(f"{path} is not a test set: {error}", make_again) from None
 
 
 def _images(file: zipfile.ZipFile, path: Path, count: int, artifact: Artifact, fix: str) -> Iterator[np.ndarray]:

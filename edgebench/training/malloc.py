@@ -17,7 +17,7 @@ NEVER = 2**31 - 1
 def keep_freed_memory() -> Iterator[None]:
     """Inside it, glibc's malloc neither maps large blocks separately nor returns freed blocks to the kernel.
 
-    Each training step allocates and frees the same large tensors. By default malloc maps each one anew, and the kernel
+    Each training step allocates and frees the same large tensors. By default malloc maps each one again, and the kernel
     clears its pages when they are first used, which took up to half of a step of mobilenetv3_large_100 on a CPU.
     Afterwards malloc has its documented defaults, not the values of a MALLOC_ variable or of its own adjustment. Does
     nothing with another C library, such as musl or macOS's.

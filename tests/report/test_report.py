@@ -191,7 +191,7 @@ def test_camera_and_sustained_figures() -> None:
             first_median_ns=10, last_median_ns=12, slowdown=1.2, slowdown_ci95=(1.1, 1.3), verdict="slowed"
         ),
     )
-    (row,) = rows([make_result(summary=slowed)])
+    (row,) = rows([make_result(scenario="sustained", summary=slowed)])
     assert shown([row])["verdict"] == "slowed"
 
 
