@@ -68,7 +68,7 @@ def test_a_file_without_boards_or_none_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "said"),
-    [("thread = 2", "'thread' is no option"), ('workspace = "x"', "'workspace' is no option"),
+    [("thread = 2", "'thread' is not an option"), ('workspace = "x"', "'workspace' is not an option"),
      ('threads = "two"', "is not a valid integer"), ('scenario = "fast"', "'fast' is not one of")],
 )  # fmt: skip
 def test_options_are_looked_at_before_anything_starts(

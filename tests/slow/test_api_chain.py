@@ -19,7 +19,7 @@ def test_from_images_to_a_decision(tmp_path: Path) -> None:
 
     assert checkpoint.path.parent == here / "checkpoints" and exported.path.parent == here / "artifacts"
     assert measured.status == "ok" and measured.summary.median_ns > 0
-    assert cell.outcome == "inconclusive" and "fewer than 5" in cell.reason
+    assert cell.outcome == "inconclusive" and "each side needs 5" in cell.reason
     assert decision.chosen.row.artifact == exported.identity and decision.chosen.row.runtime == "onnxruntime"
     table = edgebench.results.load(here)
     assert list(table.deployed_accuracy) == [judged.evaluation.accuracy]

@@ -219,7 +219,7 @@ def test_a_budget_that_is_too_small_says_what_became_of_each(photos: Path, tmp_p
 
 def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="no earlier answer"):
+    with pytest.raises(UsageError, match="was not made by edgebench pick"):
         deploy.check(tmp_path)
     deploy.check(tmp_path / "new")
 
@@ -228,7 +228,7 @@ def test_wrong_usage(photos: Path, tmp_path: Path) -> None:
     for arguments, text in (
         (("--budget", "30"), "give it with its unit"), (("--max-p99-ms", "20ms"), "without the unit"),
         (("--runtime", "torch"), "--runtime onnxruntime or openvino"), (("--data", "no/such"), "no folder"),
-        (("--init-weights", "x=y"), "which is not a candidate"), (("--out", str(photos)), "no earlier answer"),
+        (("--init-weights", "x=y"), "which is not a candidate"), (("--out", str(photos)), "was not made by edgebench pick"),
     ):  # fmt: skip
         arguments = ("--data", str(photos), "--workspace", str(tmp_path), *arguments)
         done = CliRunner().invoke(cli, ["pick", *arguments])

@@ -92,7 +92,7 @@ def test_nothing_that_a_worker_started_outlives_it(onnx_artifact: Artifact, tmp_
 
 def test_an_artifact_changed_after_planning_is_not_measured(onnx_artifact: Artifact, checkpoint: Artifact) -> None:
     result = process.run_job(job(checkpoint, "none"), onnx_artifact)
-    assert result.status == "failed" and "not the artifact that this job names" in result.message
+    assert result.status == "failed" and "is not the artifact of this job" in result.message
 
 
 def test_after_every_fault_the_next_measurement_runs(

@@ -97,7 +97,7 @@ def test_ctrl_c_between_launches_keeps_the_finished_ones(edgebench: Command, sma
     assert 2 <= len(result.launches) < 50 and result.summary.launches == len(result.launches)
     (row,) = json.loads(out)
     assert (row["stop"], row["launches"]) == ("interrupted", len(result.launches))
-    assert "Interrupted: 0 of 1 measurements are whole" in err
+    assert "Interrupted: 0 of 1 measurements are complete" in err
     assert "interrupted" in edgebench("report", "--workspace", runs).stdout
 
 
