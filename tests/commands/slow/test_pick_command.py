@@ -228,7 +228,7 @@ def test_wrong_usage(photos: Path, tmp_path: Path) -> None:
     for arguments, text in (
         (("--budget", "30"), "give it with its unit"), (("--max-p99-ms", "20ms"), "without the unit"),
         (("--runtime", "torch"), "--runtime onnxruntime or openvino"), (("--data", "no/such"), "no folder"),
-        (("--init-weights", "x=y"), "which is not a candidate"), (("--out", str(photos)), "was not made by edgebench pick"),
+        (("--init-weights", "x=y"), "which is not a candidate"), (("--out", str(photos)), "was not made by edgebench"),
     ):  # fmt: skip
         arguments = ("--data", str(photos), "--workspace", str(tmp_path), *arguments)
         done = CliRunner().invoke(cli, ["pick", *arguments])
