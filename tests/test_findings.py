@@ -21,7 +21,7 @@ SAID = ("Installs", "Runs", "Expected", "Fails if", "Seen")
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_finding_has_its_form(script: Path) -> None:
-    assert os.access(script, os.X_OK) and not script.suffix, "an executable program without an ending"
+    assert os.access(script, os.X_OK) and script.suffix == ".sh", "an executable Bash program"
     first, *lines = script.read_text().splitlines()
     assert first == "#!/usr/bin/env bash"
     head = lines[: next(n for n, line in enumerate(lines) if not line.startswith("#"))]
@@ -40,11 +40,11 @@ def test_a_finding_has_its_form(script: Path) -> None:
 
 def test_the_runner_tells_what_became_of_each(tmp_path: Path) -> None:
     for name, code in (("still", 0), ("gone", 1), ("offline", 3), ("broken", 7)):
-        (tmp_path / name).write_text(f"#!/bin/sh\necho it is {name}\nexit {code}\n")
-        (tmp_path / name).chmod(0o755)
+        (tmp_path / f"{name}.sh").write_text(f"#!/bin/sh\necho it is {name}\nexit {code}\n")
+        (tmp_path / f"{name}.sh").chmod(0o755)
 
     def run(*names: str) -> subprocess.CompletedProcess[str]:
-        paths = [str(tmp_path / name) for name in names]
+        paths = [str(tmp_path / f"{name}.sh") for name in names]
         command = [sys.executable, str(REPOSITORY / "scripts" / "findings"), *paths]
         return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
