@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
@@ -22,7 +23,14 @@ FACTS: dict[AdapterKind, type] = {"runtimes": RuntimeFacts, "exporters": Exporte
 
 
 def _entries(kind: AdapterKind) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=f"edgebench.{kind}")}
+    return _installed(tuple(sys.path))[kind]
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> dict[AdapterKind, dict[str, EntryPoint]]:
+    """The entry points of every kind, by name; read once, since looking through `path` takes some 30 ms."""
+    every = entry_points()
+    return {kind: {entry.name: entry for entry in every.select(group=f"edgebench.{kind}")} for kind in WORDS}
 
 
 def names(kind: AdapterKind) -> list[str]:
