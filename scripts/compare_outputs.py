@@ -15,19 +15,25 @@ in words.toml beside the records. Exit code 1 if anything differs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import importlib
 import json
 import os
+import pkgutil
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from html.parser import HTMLParser
 from importlib import metadata
 from pathlib import Path
@@ -92,16 +98,21 @@ class Page(HTMLParser):
 
 def run(case: Case, folder: Path) -> str:
     """The record of a command: the command, its exit code and all that it wrote."""
-    program = "" if case.command.startswith("python ") else "-m edgebench "
-    arguments = [sys.executable, *shlex.split(program + case.command.removeprefix("python "))]
     gone = ("CI", "EDGEBENCH_WORKSPACE", "FORCE_COLOR", "PYTHONWARNINGS", "GITHUB_STEP_SUMMARY")
     own = {
         "COLUMNS": "200", "TZ": "UTC", "LC_ALL": "C.UTF-8", "TERM": "dumb", "EDGEBENCH_POWER": "none",
         "XDG_CONFIG_HOME": str(folder / "config"), "EDGEBENCH_STATE": str(folder / "state"),
     }  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name not in gone} | own
-    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300)
-    parts = {"stdout": done.stdout, "stderr": done.stderr}
+    program, *arguments = shlex.split(case.command)
+    if program == "python":
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, timeout=300
+        )
+        code, stdout, stderr = done.returncode, done.stdout, done.stderr
+    else:
+        code, stdout, stderr = forked([program, *arguments], folder, environment)
+    parts = {"stdout": stdout.decode(), "stderr": stderr.decode()}
     for path in sorted(folder.glob("*.*")):  # what it was told to write
         if path.suffix == ".html":
             page = Page()
@@ -114,7 +125,60 @@ def run(case: Case, folder: Path) -> str:
     for path in sorted({str(folder), str(folder.resolve())}, key=len, reverse=True):
         text = text.replace(path, "FOLDER")
     program = "" if case.command.startswith("python ") else "edgebench "
-    return f"$ {program}{case.command}\nexit code {done.returncode}\n{text}"
+    return f"$ {program}{case.command}\nexit code {code}\n{text}"
+
+
+def forked(arguments: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[int, bytes, bytes]:
+    """Exit code, stdout and stderr of `edgebench ARGUMENTS`, run by a copy of this process.
+
+    The copy has edgebench's modules already: a process of its own would spend most of its time on importing them.
+    """
+    load_edgebench()
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        sys.stdout.flush()
+        if not (child := os.fork()):
+            code = 1
+            try:
+                os.chdir(folder)
+                os.environ.clear()
+                os.environ.update(environment)
+                for number, file in ((1, stdout), (2, stderr)):
+                    os.dup2(file.fileno(), number)
+                sys.stdin = open(os.devnull)
+                sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+                sys.argv = ["edgebench", *arguments]
+                code = ended(lambda: runpy.run_module("edgebench", run_name="__main__", alter_sys=False))
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return code, *(file.seek(0) or file.read() for file in (stdout, stderr))
+
+
+def ended(program: Callable[[], object]) -> int:
+    """The exit code of a program that ends as Python programs do."""
+    try:
+        program()
+    except SystemExit as asked:
+        if isinstance(asked.code, str):
+            print(asked.code, file=sys.stderr)
+        return asked.code if isinstance(asked.code, int) else int(asked.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+@cache
+def load_edgebench() -> None:
+    """Import the modules that most commands need, so that forked copies of this process have them."""
+    import edgebench
+
+    for room in ("commands", "report", "choosing", "comparing", "results"):
+        for module in pkgutil.walk_packages([str(Path(edgebench.__file__).parent / room)], f"edgebench.{room}."):
+            with contextlib.suppress(Exception):  # not in this build, or it lacks a library: its command will tell
+                importlib.import_module(module.name)
 
 
 def helps(folder: Path, path: tuple[str, ...] = ()) -> Iterator[tuple[Case, str]]:
