@@ -144,8 +144,7 @@ def forked(arguments: Sequence[str], folder: Path, environment: dict[str, str]) 
                 os.environ.update(environment)
                 for number, file in ((1, stdout), (2, stderr)):
                     os.dup2(file.fileno(), number)
-                sys.stdin = open(os.devnull)
-                sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+                sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
                 sys.argv = ["edgebench", *arguments]
                 code = ended(lambda: runpy.run_module("edgebench", run_name="__main__", alter_sys=False))
                 sys.stdout.flush()

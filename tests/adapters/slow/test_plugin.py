@@ -80,13 +80,12 @@ def test_its_exporter_makes_what_its_runtime_runs_in_its_scenario_under_its_mete
 
 def test_another_version_of_its_library_makes_its_steps_of_a_sweep_new(edgebench: Command, site: Path, tmp_path: Path):
     def steps() -> dict[str, str]:
-        asked = ("sweep", "--targets", "onnx,robot", "--dry-run", "--json", "--workspace", str(tmp_path))
-        done = edgebench(*asked, env={"PYTHONPATH": str(site)})
+        asked = ("sweep", "--targets", "onnx,robot", "--runtimes", "onnxruntime,robot", "--dry-run", "--json")
+        done = edgebench(*asked, "--workspace", tmp_path, env={"PYTHONPATH": str(site)})
         assert done.returncode == 0, done.stderr
         return {f"{step['title']} #{i}": step["identity"] for i, step in enumerate(json.loads(done.stdout)["steps"])}
 
     before = steps()
-    assert steps() == before
     pip_install("robotlib", "2.0", site, {})
     now = steps()
     new = {title.partition(" #")[0] for title in before if now[title] != before[title]}
