@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,12 +79,25 @@ class OnnxRuntime:
         if options.threads:  # per request: requests in flight share the cores
             settings.intra_op_num_threads = max(1, options.threads // options.streams)
         path = model_file(artifact, self.suffixes[artifact.format])
+        if compute == "cuda":
+            _load_cuda(onnxruntime)
         try:
             session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(compute, self.version())])
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
             raise BadFile(f"ONNX Runtime cannot open {path}: {error}", "export the artifact again") from error
         check_inputs(artifact, {one.name: one.shape for one in session.get_inputs()})
         return OnnxRuntimeSession(session, PROVIDERS[compute], options, path)
+
+
+def _load_cuda(library: ModuleType) -> None:
+    """Load CUDA's and cuDNN's libraries where pip put them (`onnxruntime-gpu[cuda,cudnn]`, or torch's own).
+
+    The system's loader does not look there, and without them ONNX Runtime falls back to the CPU. What is missing is
+    told on stdout, which belongs to the caller; whether the provider works is checked later.
+    """
+    if preload := getattr(library, "preload_dlls", None):  # since 1.21
+        with contextlib.redirect_stdout(io.StringIO()):
+            preload()
 
 
 def _provider(compute: str, version: str) -> str | tuple[str, dict[str, str]]:

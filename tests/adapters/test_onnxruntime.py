@@ -42,3 +42,24 @@ def test_fp32_is_not_computed_in_tf32(
     with pytest.raises(BadFile, match="there is no card"):
         OnnxRuntime().open(make_artifact(tmp_path / "net"), device, SessionOptions(precision="fp32"))
     assert seen == [asked] and os.environ.get("NVIDIA_TF32_OVERRIDE") == override
+
+
+def test_the_libraries_that_pip_brought_are_loaded_for_cuda_alone_and_quietly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """The system's loader does not look into site-packages; ONNX Runtime prints which it did not find."""
+    asked: list[str] = []
+
+    def preload() -> None:
+        asked.append("preloaded")
+        print("Failed to load libcublasLt.so.13")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload, raising=False)
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: asked.append("opened") or 1 / 0)
+    for compute in ("cpu", "cuda"):
+        with pytest.raises(BadFile):
+            OnnxRuntime().open(make_artifact(tmp_path / compute), compute, SessionOptions(precision="fp32"))
+    assert asked == ["opened", "preloaded", "opened"] and capsys.readouterr().out == ""
