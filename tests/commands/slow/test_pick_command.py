@@ -38,6 +38,7 @@ from edgebench.training import checkpoint, models
 from edgebench.training.data.decoding import decode
 from edgebench.training.models import custom
 
+pytestmark = pytest.mark.xdist_group("pick")  # picked once
 FUNCTIONS = ("linear", "convolution")
 OWN = """from torch import nn
 

@@ -15,6 +15,7 @@ from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.specs import Artifact
 
+pytestmark = pytest.mark.xdist_group("paced")  # measured once
 ASKED = ("--runtime", "fake", "--scenario", "paced", "--rest-ms", "2", "--launches", "5", "--precision-target", "0")
 
 
