@@ -13,7 +13,7 @@ from torch import nn
 from edgebench.machine.device import available_cores
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo, Preprocessing
-from edgebench.training import data, depthwise, models, optimization
+from edgebench.training import data, models, optimization, small_maps
 from edgebench.training.distributed import World
 
 STATISTICS_IMAGES = 10_000  # mean and deviation are taken from so many: more change nothing in the third digit
@@ -62,7 +62,7 @@ def prepare(
     if config.channels_last:  # it halves the time of a depthwise network on a CPU
         network = network.to(memory_format=torch.channels_last)
     if world.device.type == "cpu" and not config.compile:
-        depthwise.hasten(network)
+        small_maps.hasten(network)
     preprocessing = _preprocessing(config, info, splits.train)
 
     batch_size = min(config.batch_size, max(2, len(splits.train) // world.size))
