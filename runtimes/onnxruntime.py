@@ -121,7 +121,8 @@ class OnnxRuntimeSession:
         if provider != wanted:  # a CUDA provider whose libraries are missing is dropped with a mere warning
             raise Unsupported(
                 f"ONNX Runtime fell back to {provider}: its {wanted} did not load",
-                "install the CUDA and cuDNN versions that this onnxruntime-gpu was built for, or --compute cpu",
+                "install the CUDA and cuDNN that it was built for, as by pip install 'onnxruntime-gpu[cuda,cudnn]'; or "
+                "--compute cpu",
             )
         self._session: onnxruntime.InferenceSession | None = session
         self._library, self._path = onnxruntime, path

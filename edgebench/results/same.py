@@ -61,12 +61,12 @@ def _emulation(result: Result) -> dict[str, Any]:
     return {"emulated": result.job.evidence == "emulated", "cores": result.job.cores}
 
 
-def _own(result: Result) -> dict[str, Any]:
+def _scenario_options(result: Result) -> dict[str, Any]:
     """The options of its scenario."""
     return scenario_registry.asked_by(result.job)
 
 
-def _schedule(result: Result) -> dict[str, Any]:
+def _scenario_request(result: Result) -> dict[str, Any]:
     """The options of its scenario, but not how long it ran."""
     job = result.job
     return {"rate_hz": job.rate_hz, "deadline_ms": job.deadline_ms, **job.own}
@@ -88,10 +88,10 @@ def _scenario(result: Result) -> dict[str, Any]:
     return {"scenario": result.job.scenario}
 
 
-_MEANING = (_names, _asked, _emulation, _own, _shapes)
+_MEANING = (_names, _asked, _emulation, _scenario_options, _shapes)
 _PARTS: dict[Closeness, Sequence[Callable[[Result], dict[str, Any]]]] = {
     "answers": (_artifact, _engine, _place),
-    "repetition": (_artifact, _engine, _scenario, _evidence, _asked, _schedule, _options),
+    "repetition": (_artifact, _engine, _scenario, _evidence, _asked, _scenario_request, _options),
     "name": (_names,),
     "meaning": _MEANING,
     "exactly": (*_MEANING, _options, _host),
