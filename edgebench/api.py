@@ -70,7 +70,8 @@ def train(
     from edgebench.training import loop
 
     folder = Path(out) if out else Workspace(Path(workspace)).checkpoints / folder_name(config, dataset.name)
-    return loop.train(config, folder, resume=resume, listener=listener or loop.SILENT)
+    answers = Workspace(Path(workspace)).answers
+    return loop.train(config, folder, resume=resume, answers=answers, listener=listener or loop.SILENT)
 
 
 def export(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebench.records import digests
+from edgebench.records.distillation import Distillation
 from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class ModelInfo:
 class Training:
     """How a checkpoint was trained and how accurate it is. Accuracies are shares in [0, 1] of the named split.
 
-    `part_size`: images in memory at once, fewer than a batch if memory ran out.
+    `part_size`: images in memory at once, fewer than a batch if memory ran out. `distilled`: the teacher, if there was
+    one.
     """
 
     config: TrainConfig
@@ -102,6 +104,7 @@ class Training:
     seconds: float
     interrupted: bool = False
     part_size: int | None = None
+    distilled: Distillation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,8 +52,8 @@ HEAVY_FILES = {
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {
     "training.augment.*", "training.models.*", "training.loop", "training.checkpoint", "training.optimization",
-    "training.batches", "training.distributed", "training.gradients", "training.learner",
-    "training.resuming", "training.setup", "training.small_maps",
+    "training.batches", "training.distilling", "training.distributed", "training.gradients", "training.learner",
+    "training.resuming", "training.setup", "training.small_maps", "training.teacher",
 }  # fmt: skip
 # What `edgebench.NAME(...)` does for users: a folder of that name would take the function's place once it is imported.
 API = {"train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep", "study"}

@@ -35,10 +35,14 @@ class TrainingProgress:
 
         from edgebench.training.loop import Listener
 
-        return Listener(self.show, self.say, partial(self.preparing, "images"))
+        return Listener(
+            self.show, self.say, partial(self.preparing, "images"), partial(self.preparing, "answers of the teacher")
+        )
 
     def show(self, step: TrainingStep) -> None:
-        figures = f"loss {step.loss:.3f} acc {step.accuracy:.3f}"
+        figures = f"loss {step.loss:.3f}"
+        if step.accuracy is not None:
+            figures += f" acc {step.accuracy:.3f}"
         if step.validation_accuracy is not None:
             figures += f" val {step.validation_accuracy:.3f}"
         figures += f" {step.images_per_s:.0f} images/s {_clock(step.seconds_left)} left"

@@ -21,6 +21,7 @@ Examples:
   edgebench train --model resnet50 --dataset cifar10 --subset 5000 --epochs 20
   edgebench train --model mobilenetv3 --dataset photos/ --init-weights mobilenetv3.safetensors --freeze
   edgebench train --config runs/checkpoints/NAME/config.toml --seed 1
+  edgebench train --dataset photos/ --distill runs/checkpoints/NAME --unlabelled frames/
   edgebench train --resume
   torchrun --nproc-per-node 2 -m edgebench train --model resnet50 --amp bf16"""
 )
@@ -63,10 +64,12 @@ def command(
     out = out or workspace.checkpoints / folder_name(config, dataset.name)
     track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
-        train(config, out, resume=resume)
+        train(config, out, resume=resume, answers=workspace.answers)
         return
     with _training.TrainingProgress() as progress:
-        checkpoint = train(config, out, resume=resume, track=track, listener=progress.listener())
+        checkpoint = train(
+            config, out, resume=resume, answers=workspace.answers, track=track, listener=progress.listener()
+        )
     done = checkpoint.training
     if as_json:
         click.echo(jsonio.dumps({"path": str(checkpoint.path), "checkpoint": checkpoint}, indent=1))
@@ -78,5 +81,8 @@ def command(
         f"{done.best_epoch} of {config.epochs}) in {done.seconds:.1f} s; {done.data.train} training, "
         f"{done.data.validation} validation, {done.data.test} test images"
     )
+    if taught := done.distilled:
+        frames = f" and {taught.frames:,} unlabelled frames" if config.unlabelled else ""
+        click.echo(f"taught by {taught.teacher} ({taught.teaches}) on {done.data.train:,} labelled images{frames}")
     click.echo(f"checkpoint: {checkpoint.path}")
     click.echo(f"next: edgebench export {checkpoint.path} --target onnx")

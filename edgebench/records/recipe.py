@@ -10,7 +10,7 @@ from typing import Literal
 
 from edgebench.errors import UsageError
 from edgebench.records import digests
-from edgebench.records.options import check, option
+from edgebench.records.options import check, flag, option
 
 # Any other dataset is the path of a folder.
 NAMED_DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
@@ -33,6 +33,16 @@ class TrainConfig:
     pretrained: bool = option(False, "Start from timm's pretrained weights, from the Hugging Face hub.")
     init_weights: str | None = option(None, "Start from the weights in this .safetensors file, except the head's.")
     freeze: bool = option(False, "Train the head alone (a linear probe).")
+
+    distill: str | None = option(
+        None, "Learn from this teacher too: a checkpoint's folder, or an encoder as NETWORK=FILE.safetensors."
+    )
+    unlabelled: str | None = option(None, "A folder of images without labels, to which the teacher answers.")
+    distill_weight: float = option(
+        0.9, "Share of the loss that is the teacher's; labels have the rest.", least=0, most=1
+    )
+    temperature: float = option(2.0, "How far a teacher's logits are softened.", above_0="number")
+    distill_size: int | None = option(None, "Pixels of an encoder's images.  [default: those it was made for]", least=8)
 
     epochs: int = option(8, "Passes over the training images.", least=1)
     patience: int | None = option(None, "End after so many epochs without a better validation accuracy.", least=1)
@@ -70,6 +80,9 @@ class TrainConfig:
             raise UsageError(f"--lr is {self.lr}", "give a positive number such as 0.005")
         if self.pretrained and self.init_weights:
             raise UsageError("--pretrained and --init-weights exclude each other", "give one of them")
+        for name in ("unlabelled", "distill_size"):
+            if getattr(self, name) is not None and not self.distill:
+                raise UsageError(f"{flag(name)} does nothing without a teacher", "add --distill TEACHER")
         if self.freeze and not (self.pretrained or self.init_weights):
             raise UsageError(
                 "--freeze would train the head of a random network", "add --pretrained or --init-weights FILE"
@@ -91,11 +104,19 @@ def absolute(config: TrainConfig) -> TrainConfig:
     """
     named = config.dataset in NAMED_DATASETS
     whole = {
-        name: str(Path(value).expanduser().absolute())
-        for name in ("dataset", "data_dir", "init_weights")
+        name: _absolute(value)
+        for name in ("dataset", "data_dir", "init_weights", "unlabelled")
         if (value := getattr(config, name)) and (name != "dataset" or (not named and Path(value).expanduser().is_dir()))
     }
+    if config.distill:
+        network, separator, file = config.distill.partition("=")
+        encoder = separator and not Path(config.distill).expanduser().exists()
+        whole["distill"] = f"{network}={_absolute(file)}" if encoder else _absolute(config.distill)
     return dataclasses.replace(config, **whole)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def folder_name(config: TrainConfig, dataset: str) -> str:

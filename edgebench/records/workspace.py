@@ -10,6 +10,13 @@ from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.specs import Artifact
 
+UNFINISHED = ".unfinished"  # how the folder of a training that has not ended is called
+
+
+def unfinished(out: Path) -> Path:
+    """The hidden folder beside a future checkpoint that holds the state of its training."""
+    return out.parent / f".{out.name}{UNFINISHED}"
+
 
 def now() -> str:
     """The present moment as ISO 8601 in UTC; text order is time order."""
@@ -33,6 +40,11 @@ class Workspace:
     @property
     def results(self) -> Path:
         return self.root / "results"
+
+    @property
+    def answers(self) -> Path:
+        """What teachers answered to images, for `edgebench train --distill`."""
+        return self.root / "answers"
 
     def test_set(self, found: Artifact) -> Path:
         """The file that keeps the test split of an artifact's checkpoint once it was needed (testset.py)."""

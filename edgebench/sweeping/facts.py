@@ -53,7 +53,8 @@ class Question:
 
 def find(asked: Question) -> Facts:
     """Look up everything that recipes and targets name. Raises UsageError or BadFile for the first that is wrong."""
-    from edgebench.training import data, models
+    from edgebench.training import data, models, teacher
+    from edgebench.training.data import frames
 
     contents, datasets, networks = {}, {}, {}
     digests: dict[tuple[str, str | None], str] = {}
@@ -75,6 +76,10 @@ def find(asked: Question) -> Facts:
         for name, path in named.items():
             if name == "init_weights" or path.suffix in (".py", ".toml"):
                 known[name] = _sha256(path)
+        if config.distill:
+            known["distill"] = teacher.content(config.distill)
+        if config.unlabelled:
+            known["unlabelled"] = frames.listing_sha256(Path(config.unlabelled))
         contents[key(config)] = known
         datasets[key(config)] = found.name
     return Facts(contents, datasets, networks, exporting(asked.targets))
@@ -102,7 +107,8 @@ def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
 
 def key(config: TrainConfig) -> str:
     """The part of a recipe that decides which files it reads."""
-    return "|".join((config.model, config.dataset, config.data_dir or "", config.init_weights or ""))
+    named = (config.data_dir, config.init_weights, config.distill, config.unlabelled)
+    return "|".join((config.model, config.dataset, *(name or "" for name in named)))
 
 
 def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision) -> tuple[tuple[str, Precision], ...]:

@@ -97,8 +97,13 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
         tell(f"epoch {now.epoch}/{now.epochs}, step {now.step}/{now.steps}, {left}")
 
     track = partial(tracking.open, folder=kept.workspace.root / "logs" / out.name)
-    listener = loop.Listener(show, print, lambda done, total: tell(f"images {done}/{total}"))
-    begin = partial(loop.train, config, out, track=track, listener=listener)
+    listener = loop.Listener(
+        show,
+        print,
+        lambda done, total: tell(f"images {done}/{total}"),
+        lambda done, total: tell(f"answers of the teacher {done}/{total}"),
+    )
+    begin = partial(loop.train, config, out, answers=kept.workspace.answers, track=track, listener=listener)
     unfinished = SavedRun(out)
     try:
         return begin(resume=unfinished.exists())

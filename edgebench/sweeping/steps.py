@@ -22,7 +22,8 @@ StepStatus = Literal["running", "ok", "failed", "timeout", "out_of_memory", "cra
 class Train:
     """Train by a recipe into the checkpoint `folder`; the test split is kept too, for the evaluations.
 
-    `contents`: the sha256 of the dataset and of each file that the recipe names; `tools`: versions of the libraries.
+    `contents`: a sha256 of the dataset and of each file and folder that the recipe names; `tools`: versions of the
+    libraries.
     """
 
     config: TrainConfig
@@ -37,7 +38,9 @@ class Train:
     @cached_property
     def identity(self) -> str:
         # Only what is in the files matters, not where they are.
-        config = dataclasses.replace(self.config, data_dir=None, dataset="", init_weights=None)
+        config = dataclasses.replace(
+            self.config, data_dir=None, dataset="", init_weights=None, distill=None, unlabelled=None
+        )
         return _hash(self.kind, told(config), self.contents, self.tools)
 
     @property

@@ -1,16 +1,23 @@
-"""Brings batches of training images to the device: from a copy of the set held there, or read one batch ahead."""
+"""Brings batches of images to the device: from a copy of the set held there, or read one batch ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
+from edgebench.specs import Preprocessing
 from edgebench.training.data import Images
 
 ON_DEVICE_BYTES = 2 << 30  # a training set up to this size is held on the device as a whole
+
+
+def normalisation(preprocessing: Preprocessing, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Images stay uint8 until they are on the device, and are normalised there a batch at a time."""
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    return lambda images: (images.float() / 255 - mean) / std
 
 
 class BatchReader:

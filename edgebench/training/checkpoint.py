@@ -45,6 +45,7 @@ def write(
         seconds=round(state.seconds, 3),
         interrupted=interrupted,
         part_size=state.part_size,
+        distilled=state.distilled,
     )
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]

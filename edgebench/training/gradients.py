@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from edgebench.errors import OutOfMemory
 
 # (images (n, …), labels (n,)) of one part → its mean loss, which is differentiated, and how many images were classified
-# right.
+# right of how many, int64 (2,).
 PartLoss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -31,7 +31,7 @@ class Accumulation:
     def backward(
         self, images: torch.Tensor, labels: torch.Tensor, loss_of: PartLoss
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Set the gradients of a batch. Returns its mean loss and how many images were right."""
+        """Set the gradients of a batch. Returns its mean loss, and how many images were right of how many."""
         while True:
             self._network.zero_grad(set_to_none=True)
             try:

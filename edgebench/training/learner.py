@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from edgebench.training import augment, optimization
+from edgebench.training.distilling import UNLABELLED, Teaching
 from edgebench.training.distributed import World
 from edgebench.training.gradients import Accumulation
 from edgebench.training.setup import Setup
@@ -30,13 +31,24 @@ class Learner:
         self.average = optimization.average(network, config.ema) if config.ema else None
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=config.amp == "fp16")
         self._setup, self._device_type = setup, world.device.type
-        self._running = world.wrap(torch.compile(network) if config.compile else network)
+        self.teaching = (
+            Teaching(setup.lesson, config, network, len(setup.splits.info.classes)) if setup.lesson else None
+        )
+        if self.projection:
+            optimization.add(self.optimizer, self.projection, config)
+        running = self.teaching.module if self.teaching else network
+        self._running = world.wrap(torch.compile(running) if config.compile else running)
         self._gradients = Accumulation(self._running, part_size, self.scaler, say)
 
     @property
     def judged(self) -> nn.Module:
         """The network whose accuracy counts: the averaged one where there is an average."""
         return self.average.module if self.average else self.network
+
+    @property
+    def projection(self) -> nn.Module | None:
+        """The layer that reads a teacher's features off the network's: it learns, but is no part of the checkpoint."""
+        return self.teaching.projection if self.teaching else None
 
     @property
     def part_size(self) -> int:
@@ -49,12 +61,17 @@ class Learner:
     def step(
         self, images: torch.Tensor, labels: torch.Tensor, draw: torch.Generator, done: int
     ) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Move the weights once, by uint8 images (n, 3, h, w) and labels (n,), after `done` steps of the run.
+        """Move the weights once, by uint8 images (n, 3, h, w) and the labels (n,) of `setup.learned`, after `done`
+        steps of the run.
 
-        Returns the mean loss, how many images were classified right, and the learning rate as a share of its peak.
+        Returns the mean loss, how many images were classified right of how many with a class, int64 (2,), and the
+        learning rate as a share of its peak.
         """
         config = self._setup.config
-        images = augment.augment(images, draw, flip=config.flip, shift=config.shift, policy=config.augment)
+        mirrored = augment.drawn(len(images), draw) if config.flip else False
+        images = augment.augment(images, draw, flip=mirrored, shift=config.shift, policy=config.augment)
+        if self.teaching:
+            labels = self.teaching.rows(labels, mirrored)
         lr_share = optimization.set_lr(self.optimizer, done, config.epochs * self._setup.steps, config.warmup)
         loss, correct = self._gradients.backward(images, labels, partial(self._loss, draw))
         if config.clip_grad:
@@ -69,11 +86,17 @@ class Learner:
     def _loss(
         self, draw: torch.Generator, images: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        config, classes = self._setup.config, len(self._setup.splits.info.classes)
+        config, teaching = self._setup.config, self.teaching
+        targets, classes = labels, len(self._setup.splits.info.classes)
+        if teaching:
+            targets, labels = teaching.targets(labels), teaching.classes(labels)
         inputs, targets = augment.mix(
-            self._setup.normalised(images), labels, draw, classes=classes, mixup=config.mixup, cutmix=config.cutmix
+            self._setup.normalised(images), targets, draw, classes=classes, mixup=config.mixup, cutmix=config.cutmix
         )
         with torch.autocast(self._device_type, AMP[config.amp], enabled=config.amp != "none"):
-            logits = self._running(inputs)
-            loss = F.cross_entropy(logits, targets, label_smoothing=config.label_smoothing)
-        return loss, (logits.argmax(1) == labels).sum()
+            outputs = self._running(inputs)
+            if teaching:
+                loss, logits = teaching.loss(outputs, targets)
+            else:
+                loss, logits = F.cross_entropy(outputs, targets, label_smoothing=config.label_smoothing), outputs
+        return loss, torch.stack([(logits.argmax(1) == labels).sum(), (labels != UNLABELLED).sum()])

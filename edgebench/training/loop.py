@@ -32,7 +32,8 @@ READ_LOSS_EVERY = {"cpu": 1, "cuda": 10}  # steps: reading the loss makes the ho
 class TrainingStep:
     """Where a run stands after a step, and its figures over the steps so far in this epoch.
 
-    `validation_accuracy` is that of the epoch before, None in the first. `seconds_left`: to the end of the last epoch.
+    `accuracy` is None before the first image with a label; `validation_accuracy` is that of the epoch before, None in
+    the first. `seconds_left`: to the end of the last epoch.
     """
 
     epoch: int
@@ -40,7 +41,7 @@ class TrainingStep:
     step: int
     steps: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     validation_accuracy: float | None
     images_per_s: float
     seconds_left: float
@@ -48,11 +49,13 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom a run tells: `on_step` each step, `say` a sentence now and then, `on_image` (done, total) while reading."""
+    """Whom a run tells: `on_step` each step, `say` a sentence now and then, `on_image` (done, total) while reading, and
+    `on_answer` while a teacher answers."""
 
     on_step: Callable[[TrainingStep], None] = lambda step: None
     say: Callable[[str], None] = lambda sentence: None
     on_image: Callable[[int, int], None] = lambda done, total: None
+    on_answer: Callable[[int, int], None] = lambda done, total: None
 
 
 SILENT = Listener()
@@ -72,6 +75,7 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    answers: Path | None = None,
     track: Track = _untracked,
     listener: Listener = SILENT,
 ) -> Artifact:
@@ -79,8 +83,8 @@ def train(
 
     The checkpoint is the epoch with the best validation accuracy; the test split is used once, at the end. Ctrl-C after
     an epoch ends the run early and keeps the best checkpoint so far, marked `interrupted`. With `resume`, a run that
-    was killed or interrupted continues after the last saved epoch. Processes that torchrun started train together; the
-    first of them does all the rest.
+    was killed or interrupted continues after the last saved epoch. `answers`: the folder that keeps a teacher's answers
+    to images. Processes that torchrun started train together; the first of them does all the rest.
     """
     config.check()
     artifact.ensure_writable(out)
@@ -88,12 +92,12 @@ def train(
     torch.utils.deterministic.fill_uninitialized_memory = False  # it takes a tenth of a step; nothing reads that memory
     with distributed.world() as world, malloc.keep_freed_memory():
         if world.leads:
-            return _train(config, out, resume, track, listener, world)
-        return _train(config, out, resume, _untracked, SILENT, world)
+            return _train(config, out, resume, answers, track, listener, world)
+        return _train(config, out, resume, answers, _untracked, SILENT, world)
 
 
 def _train(
-    config: TrainConfig, out: Path, resume: bool, track: Track, listener: Listener, world: World,
+    config: TrainConfig, out: Path, resume: bool, answers: Path | None, track: Track, listener: Listener, world: World,
 ) -> Artifact:  # fmt: skip
     saved, tensors = RunState(config=config), {}
     saved_run = SavedRun(out)
@@ -101,14 +105,17 @@ def _train(
         saved, tensors = saved_run.load(config)
     elif saved_run.exists() and world.leads:
         listener.say(f"starting over: the unfinished run in {saved_run.folder} is dropped (--resume would continue it)")
-    setup = prepare(saved.config, world, resumed=resume, say=listener.say, on_image=listener.on_image)
+    setup = prepare(
+        saved.config, world, out=out, answers=answers, resumed=resume,
+        say=listener.say, on_image=listener.on_image, on_answer=listener.on_answer,
+    )  # fmt: skip
     config, validation = setup.config, setup.splits.validation
     learner = Learner(setup, world, part_size=saved.part_size or setup.batch_size, say=listener.say)
     best_weights = resuming.restore(tensors, learner, saved) if resume else {}
-    batches = BatchReader(setup.splits.train, world.device)
+    batches = BatchReader(setup.learned, world.device)
     logits_of = correctness.torch_logits(learner.judged, setup.normalised, batch_size=256)
 
-    state = replace(saved, config=config)
+    state = resuming.begun(saved, setup)
     interrupted, started = False, time.monotonic() - saved.seconds
     try:
         with track(config, epochs_done=saved.epoch) as tracker:
@@ -158,7 +165,7 @@ class _Epoch:
     """What the training batches of an epoch gave. `lr_share`: the last learning rate as a share of its peak."""
 
     loss: float
-    accuracy: float
+    accuracy: float | None
     lr_share: float
     images_per_s: float
 
@@ -169,20 +176,21 @@ def _epoch(
     """Train for one epoch. Raises Diverged if the loss becomes infinite or NaN."""
     config, steps = setup.config, setup.steps
     # All that is random in an epoch follows from the seed and the epoch's number: a resumed run needs no more.
-    order = torch.randperm(len(setup.splits.train), generator=_generator(config.seed, epoch))
+    order = torch.randperm(len(setup.learned), generator=_generator(config.seed, epoch))
     draw = _generator(config.seed, epoch, world.rank + 1)
     torch.manual_seed(draw.initial_seed())  # dropout and stochastic depth
     learner.network.train()
     models.keep_frozen(learner.network)
-    loss_sum, correct, began = 0.0, 0, time.monotonic()
+    loss_sum, judged, began = 0.0, 0, time.monotonic()
     chosen = map(world.mine, order[: steps * setup.step_size].split(setup.step_size))
     for step, (images, labels) in enumerate(batches.read(chosen), 1):
         done = (epoch - 1) * steps + step
-        loss, right, lr_share = learner.step(images, labels, draw, done - 1)
-        loss_sum, correct = loss_sum + loss, correct + right
+        loss, found, lr_share = learner.step(images, labels, draw, done - 1)
+        loss_sum, judged = loss_sum + loss, judged + found
         if step % READ_LOSS_EVERY.get(world.device.type, 1) and step < steps:
             continue
-        mean_loss, accuracy = float(loss_sum) / step, int(correct) / (step * len(images))
+        mean_loss, (right, labelled) = float(loss_sum) / step, judged.tolist()
+        accuracy = right / labelled if labelled else None
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}, step {step}", _against_divergence(config))
         seconds = time.monotonic() - began

@@ -40,6 +40,12 @@ def optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return made
 
 
+def add(optimizer: torch.optim.Optimizer, module: nn.Module, config: TrainConfig) -> None:
+    """Let the optimizer move the parameters of another module too."""
+    rate = {"lr": config.lr, "peak_lr": config.lr, "weight_decay": config.weight_decay}
+    optimizer.add_param_group({"params": list(module.parameters()), **rate})
+
+
 def set_lr(optimizer: torch.optim.Optimizer, step: int, steps: int, warmup: float) -> float:
     """Set the learning rate at `step` of `steps`: linear warm-up over the share `warmup`, with a cosine to zero.
 

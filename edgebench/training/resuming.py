@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ from safetensors.torch import save_file
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import jsonio
+from edgebench.records.distillation import Distillation
 from edgebench.records.options import flag
 from edgebench.records.recipe import TrainConfig
+from edgebench.records.workspace import unfinished
 from edgebench.training.learner import Learner
+from edgebench.training.setup import Setup
 
 STATE = "state.safetensors"
 PAUSE = 20  # after a save, the run goes on for at least this many times as long as it took: saving costs at most 5 %
@@ -29,7 +32,8 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """How far a run is, without its tensors. `history`: one record per epoch; `part_size`: images in memory at once."""
+    """How far a run is, without its tensors. `history`: one record per epoch; `part_size`: images in memory at once;
+    `distilled`: the teacher and the frames that the run began with."""
 
     config: TrainConfig
     epoch: int = 0
@@ -39,13 +43,14 @@ class RunState:
     seconds: float = 0.0
     scaler: dict[str, Any] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = ()
+    distilled: Distillation | None = None
 
 
 class SavedRun:
     """A hidden folder beside the future checkpoint. Its one file, the last saved state, is replaced as a whole."""
 
     def __init__(self, out: Path) -> None:
-        self.folder = out.parent / f".{out.name}.unfinished"
+        self.folder = unfinished(out)
         self._saved_at, self._took_s = -float("inf"), 0.0
 
     def exists(self) -> bool:
@@ -101,12 +106,24 @@ class SavedRun:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def begun(saved: RunState, setup: Setup) -> RunState:
+    """The state of a run, new or resumed, with its setup. Raises UsageError if its teacher or frames are others now."""
+    now, was = setup.lesson.record if setup.lesson else None, saved.distilled
+    if was and now:
+        for name, what in (("identity", f"the teacher {was.teacher}"), ("frames_sha256", "the unlabelled frames")):
+            if getattr(was, name) != getattr(now, name):
+                raise UsageError(f"{what} changed since this run began", "restore them, or leave out --resume")
+    return replace(saved, config=setup.config, distilled=was or now)
+
+
 def gather(learner: Learner, best: Tensors) -> Tensors:
     """All tensors that a run needs to resume, by name; `best` are the weights of its best epoch."""
     found = {f"network/{name}": tensor for name, tensor in learner.network.state_dict().items()}
     found |= {f"best/{name}": tensor for name, tensor in best.items()}
     if learner.average is not None:
         found |= {f"average/{name}": tensor for name, tensor in learner.average.state_dict().items()}
+    if learner.projection is not None:
+        found |= {f"projection/{name}": tensor for name, tensor in learner.projection.state_dict().items()}
     for i, parameter in enumerate(_parameters(learner.optimizer)):
         for name, value in learner.optimizer.state[parameter].items():
             found[f"optimizer/{i}/{name}"] = torch.as_tensor(value)
@@ -121,6 +138,8 @@ def restore(tensors: Tensors, learner: Learner, state: RunState) -> Tensors:
         learner.network.load_state_dict(_under("network/", tensors))
         if learner.average is not None:
             learner.average.load_state_dict(_under("average/", tensors))
+        if learner.projection is not None:
+            learner.projection.load_state_dict(_under("projection/", tensors))
         for i, parameter in enumerate(_parameters(learner.optimizer)):
             for name, value in _under(f"optimizer/{i}/", tensors).items():
                 # A moment must have its parameter's memory layout: the fused kernels walk both in the same order.

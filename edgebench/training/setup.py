@@ -13,7 +13,10 @@ from torch import nn
 from edgebench.machine.device import available_cores
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo, Preprocessing
-from edgebench.training import data, models, optimization, small_maps
+from edgebench.training import data, distilling, models, optimization, small_maps
+from edgebench.training.batches import normalisation
+from edgebench.training.data.sources import Decoding
+from edgebench.training.distilling import Lesson
 from edgebench.training.distributed import World
 
 STATISTICS_IMAGES = 10_000  # mean and deviation are taken from so many: more change nothing in the third digit
@@ -24,12 +27,15 @@ class Setup:
     """A run before its first step; the network is on the device of this process.
 
     `batch_size`: images that one process computes at once. `step_size`: images that move the weights once, those of all
-    processes and of all accumulated batches together. `steps`: in an epoch. `normalised`: uint8 (n, 3, h, w) on the
-    device → float.
+    processes and of all accumulated batches together. `steps`: in an epoch. `learned`: the images that an epoch goes
+    over; those of the training split, or all of the `lesson` that a teacher gives. `normalised`: uint8 (n, 3, h, w) on
+    the device → float.
     """
 
     config: TrainConfig
     splits: data.Splits
+    learned: data.Images
+    lesson: Lesson | None
     network: nn.Module
     info: ModelInfo
     preprocessing: Preprocessing
@@ -43,20 +49,36 @@ def prepare(
     config: TrainConfig,
     world: World,
     *,
+    out: Path,
+    answers: Path | None,
     resumed: bool,
     say: Callable[[str], None],
     on_image: Callable[[int, int], None],
+    on_answer: Callable[[int, int], None],
 ) -> Setup:
-    """Read the images and build the network. A resumed run gets its weights later, from its saved state."""
+    """Read the images and build the network. A resumed run gets its weights later, from its saved state.
+
+    `out`: the future checkpoint; `answers`: the folder that keeps a teacher's answers (None: they are not kept).
+    """
     dataset = data.find(config.dataset, config.data_dir)
     image_size = config.image_size or dataset.image_size
     flip = dataset.flip if config.flip is None else config.flip
     config = replace(config, image_size=image_size, flip=flip)
-    with world.leader_first():
-        splits = data.load(
-            dataset, config.subset, image_size, config.seed,
+    decoding = Decoding(config.skip_broken, config.stream, on_image)
+
+    def read(size: int) -> data.Splits:
+        return data.load(
+            dataset, config.subset, size, config.seed,
             skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image,
         )  # fmt: skip
+
+    with world.leader_first():
+        splits = read(image_size)
+        lesson = distilling.prepare(
+            config, splits, lambda size: splits.train.images if size == image_size else read(size).train.images,
+            world.device, out=out, folder=answers, decoding=decoding, say=say, on_answer=on_answer,
+        ) if config.distill else None  # fmt: skip
+    learned = lesson.images if lesson else splits.train
     network, info = _network(config, len(splits.info.classes), resumed, say)
     network = network.to(world.device)
     if config.channels_last:  # it halves the time of a depthwise network on a CPU
@@ -65,9 +87,9 @@ def prepare(
         small_maps.hasten(network)
     preprocessing = _preprocessing(config, info, splits.train)
 
-    batch_size = min(config.batch_size, max(2, len(splits.train) // world.size))
-    step_size = min(batch_size * world.size * config.accumulate, len(splits.train))
-    steps = len(splits.train) // step_size  # the rest is dropped: batch normalisation fails on a batch of one
+    batch_size = min(config.batch_size, max(2, len(learned) // world.size))
+    step_size = min(batch_size * world.size * config.accumulate, len(learned))
+    steps = len(learned) // step_size  # the rest is dropped: batch normalisation fails on a batch of one
     batches = steps * config.accumulate
     if models.hasten_statistics(network, batches):
         say(f"raised the momentum of batch normalisation: an epoch has only {batches} batches")
@@ -77,10 +99,12 @@ def prepare(
     return Setup(
         config=config,
         splits=splits,
+        learned=learned,
+        lesson=lesson,
         network=network,
         info=info,
         preprocessing=preprocessing,
-        normalised=_normalisation(preprocessing, world.device),
+        normalised=normalisation(preprocessing, world.device),
         batch_size=batch_size,
         step_size=step_size,
         steps=steps,
@@ -119,12 +143,6 @@ def _preprocessing(config: TrainConfig, info: ModelInfo, images: data.Images) ->
         mean=tuple(round(float(v), 6) for v in mean),
         std=tuple(round(float(v), 6) for v in std),
     )
-
-
-def _normalisation(preprocessing: Preprocessing, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Images stay uint8 until they are on the device, and are normalised there a batch at a time."""
-    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-    return lambda images: (images.float() / 255 - mean) / std
 
 
 def _worthwhile_threads(macs: int) -> int:

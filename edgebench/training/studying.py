@@ -92,7 +92,9 @@ def _train_all(
         title = f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}"
         with watch(title) as listener:
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
-            checkpoints.append(_trained(config, out, partial(loop.train, track=track, listener=listener)))
+            checkpoints.append(
+                _trained(config, out, partial(loop.train, answers=workspace.answers, track=track, listener=listener))
+            )
         if checkpoints[-1].training.interrupted:
             raise EdgebenchError("the study was interrupted", "the same command goes on with it")
     return checkpoints

@@ -28,6 +28,9 @@ def test_a_step_read_back_from_json_is_the_same_step() -> None:
 def test_what_an_outcome_depends_on_changes_the_identity() -> None:
     others = [
         replace(TRAIN, config=replace(TRAIN.config, seed=1)), replace(TRAIN, contents={"dataset": "e" * 64}),
+        replace(TRAIN, contents={**TRAIN.contents, "distill": "e" * 64}),
+        replace(TRAIN, contents={**TRAIN.contents, "unlabelled": "e" * 64}),
+        replace(TRAIN, config=replace(TRAIN.config, distill_weight=0.5)),
         replace(TRAIN, tools={"torch": "3.0"}), EXPORT, replace(EXPORT, source="0" * 64),
         replace(EXPORT, precision="int8"), MEASURE, replace(MEASURE, machine="another"),
         replace(MEASURE, options=replace(OPTIONS, duration_s=3.0)), replace(MEASURE, tools={"fake": "2"}),
@@ -37,5 +40,7 @@ def test_what_an_outcome_depends_on_changes_the_identity() -> None:
 
 
 def test_where_the_files_lie_does_not() -> None:
-    moved = replace(TRAIN.config, dataset="/elsewhere/a", data_dir="/elsewhere")
+    moved = replace(
+        TRAIN.config, dataset="/elsewhere/a", data_dir="/elsewhere", distill="/elsewhere/t", unlabelled="/f"
+    )
     assert replace(TRAIN, config=moved, folder="net-a-4567").identity == TRAIN.identity

@@ -11,26 +11,30 @@ from typing import TYPE_CHECKING
 from edgebench.errors import unknown_name
 from edgebench.training.augment import placement
 from edgebench.training.augment.mixing import mix
-from edgebench.training.augment.placement import flip, shift
+from edgebench.training.augment.placement import drawn, flip, shift
 from edgebench.training.augment.policies import rand, trivial
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["POLICIES", "augment", "flip", "mix", "rand", "shift", "trivial"]
+__all__ = ["POLICIES", "augment", "drawn", "flip", "mix", "rand", "shift", "trivial"]
 
 POLICIES = {"none": None, "trivialaugment": trivial, "randaugment": rand}
 
 
-def augment(images: torch.Tensor, generator: torch.Generator, *, flip: bool, shift: float, policy: str) -> torch.Tensor:
+def augment(
+    images: torch.Tensor, generator: torch.Generator, *, flip: bool | torch.Tensor, shift: float, policy: str
+) -> torch.Tensor:
     """`images` (N, 3, H, W), uint8, mirrored, then moved by up to the share `shift`, then changed by a policy.
 
-    `policy`: a key of POLICIES. Raises UsageError for an unknown one.
+    `flip`: whether to mirror half of the images, or bool (N,): which ones (see `drawn`). `policy`: a key of POLICIES.
+    Raises UsageError for an unknown one.
     """
     if policy not in POLICIES:
         raise unknown_name("augmentation policy", policy, POLICIES)
-    if flip:
-        images = placement.flip(images, generator)
+    if flip is not False:
+        which = drawn(len(images), generator) if flip is True else flip
+        images = placement.mirror(images, which)
     if shift:
         images = placement.shift(images, shift, generator)
     if change := POLICIES[policy]:

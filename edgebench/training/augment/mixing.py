@@ -22,7 +22,8 @@ def mix(
 
     `mixup` and `cutmix` are the α of λ ~ Beta(α, α), with one λ per batch; if both are positive, each is used with
     probability ½. Mixup (Zhang et al., ICLR 2018) adds pixels; CutMix (Yun et al., ICCV 2019) pastes a rectangle of the
-    other image. Returns the images and target probabilities (N, classes); if both α are 0, the unchanged arguments.
+    other image. `labels` are classes, int64 (N,), or targets that are floats (N, …). Returns the images and the mixed
+    targets, for classes as probabilities (N, classes); if both α are 0, the unchanged arguments.
     """
     if not mixup and not cutmix:
         return images, labels
@@ -38,7 +39,7 @@ def mix(
         share = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
     else:
         images = torch.lerp(images, others, 1 - share)
-    targets = F.one_hot(labels, classes).to(images.dtype)
+    targets = labels if labels.is_floating_point() else F.one_hot(labels, classes).to(images.dtype)
     return images, torch.lerp(targets, targets[order], 1 - share)
 
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 import torch
 
 
+def drawn(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Which of `count` images to mirror, each with probability ½: bool (count,), on the CPU."""
+    return torch.randint(2, (count, 1), generator=generator)[:, 0].bool()
+
+
 def flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Mirror each of `images` (N, C, H, W) left to right with probability ½."""
+    return mirror(images, drawn(len(images), generator))
+
+
+def mirror(images: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    """Mirror those of `images` (N, C, H, W) left to right where `which` (N,) is true."""
     height, width = images.shape[2:]
-    mirrored = torch.randint(2, (len(images), 1), generator=generator).bool()
     columns = torch.arange(width)
-    columns = torch.where(mirrored, columns.flip(0), columns)
+    columns = torch.where(which[:, None], columns.flip(0), columns)
     return _picked(images, torch.arange(height).expand(len(images), -1), columns)
 
 

@@ -108,7 +108,7 @@ def read(layout: FolderLayout) -> Raw:
         start = len(files)
         if split is not None:
             for label, name in enumerate(layout.classes):
-                files += sorted(_images(layout.root, split / name), key=lambda file: file.name)
+                files += listed(layout.root, split / name)
                 labels += [label] * (len(files) - len(labels))
         rows.append(None if split is None else np.arange(start, len(files)))
     train, validation, test = rows
@@ -116,8 +116,12 @@ def read(layout: FolderLayout) -> Raw:
     return Raw(Files(layout.root, files, np.array(labels, np.int64)), train, validation, test)
 
 
+def listed(root: Path, folder: Path) -> list[File]:
+    """The image files in a folder inside `root`, and in its subfolders, by name. Hidden ones are left out."""
+    return sorted(_images(root, folder), key=lambda file: file.name)
+
+
 def _images(root: Path, folder: Path) -> Iterator[File]:
-    """The image files in a class's folder and its subfolders, without hidden files and files of other endings."""
 
     def fail(error: OSError) -> None:
         raise BadFile(f"{error.filename} cannot be read: {error.strerror}") from None
@@ -186,8 +190,28 @@ class Files:
         the test split, has its own, which all seeds and subsets share. Raises BadFile that names the broken files."""
         *pool, test = splits
         groups = [np.unique(np.concatenate(pool)), np.sort(test)]
+        stores, broken = self._decoded(groups, size, decoding)
+        opened: list[tuple[Pixels, np.ndarray]] = []
+        for i, rows in enumerate(splits):
+            which = int(i == len(splits) - 1)
+            kept = rows[~np.isin(rows, broken)]
+            opened.append((Selected(stores[which], np.searchsorted(groups[which], kept)), kept))
+        return opened, self.printable(broken)
+
+    def open_all(self, size: int, decoding: Decoding) -> tuple[Pixels, np.ndarray]:
+        """All images, and the rows of the broken ones, whose pixels mean nothing. Raises BadFile as `open` does."""
+        (store,), broken = self._decoded([np.arange(len(self.files))], size, decoding)
+        return store, broken
+
+    def printable(self, rows: np.ndarray) -> tuple[str, ...]:
+        """The names of these files, fit for a terminal."""
+        return tuple(_printable(self.files[row].name) for row in rows)
+
+    def _decoded(self, groups: Sequence[np.ndarray], size: int, decoding: Decoding) -> tuple[list[Pixels], np.ndarray]:
+        """The pixels of each group of rows, and the rows that are broken, in order."""
         total, done = sum(map(len, groups)), 0
-        stores, broken = [], {}
+        stores: list[Pixels] = []
+        broken: dict[int, str] = {}
         for group in groups:
             start, files = done, [self.files[row] for row in group]
             show = lambda count, start=start: decoding.on_progress(start + count, total)  # noqa: E731
@@ -203,15 +227,10 @@ class Files:
                 f"{len(broken)} of {total} images cannot be decoded: {listed}{more}",
                 "repair or delete them, or leave them out with --skip-broken",
             )
-        opened: list[tuple[Pixels, np.ndarray]] = []
-        for i, rows in enumerate(splits):
-            which = int(i == len(splits) - 1)
-            kept = rows[~np.isin(rows, list(broken))]
-            opened.append((_Selected(stores[which], np.searchsorted(groups[which], kept)), kept))
-        return opened, tuple(_printable(self.files[row].name) for row in sorted(broken))
+        return stores, np.array(sorted(broken), np.int64)
 
 
-class _Selected:
+class Selected:
     """A selection of rows of decoded images, in its own order."""
 
     def __init__(self, store: Pixels, rows: np.ndarray) -> None:

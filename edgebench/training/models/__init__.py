@@ -13,14 +13,20 @@ from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import registry
 from edgebench.specs import Artifact, ModelInfo
 from edgebench.training.models import cost, custom, small_images
-from edgebench.training.models.finetune import freeze, hasten_statistics, keep_frozen, parameter_groups
+from edgebench.training.models.finetune import (
+    classifier_names,
+    freeze,
+    hasten_statistics,
+    keep_frozen,
+    parameter_groups,
+)
 from edgebench.training.models.names import GROUPS, SHORT_NAMES, import_timm, timm_name_of
 from edgebench.training.models.small_images import Adaptation
 from edgebench.training.models.weights import WeightsReport, input_statistics, load_weights
 
 __all__ = [
-    "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "freeze", "hasten_statistics", "import_timm", "input_statistics",
-    "is_timm", "keep_frozen", "load_weights", "parameter_groups", "resolve", "restore",
+    "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "classifier_names", "freeze", "hasten_statistics", "import_timm",
+    "input_statistics", "is_timm", "keep_frozen", "load_weights", "parameter_groups", "resolve", "restore",
 ]  # fmt: skip
 
 
