@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
@@ -90,6 +93,19 @@ def cli() -> None:
     """
 
 
+# What stands for these characters on a terminal that is not UTF-8.
+PLAIN = {"±": "+-", "×": "x", "–": "-", "…": "...", "≤": "<=", "≥": ">=", "µ": "u", "°": " deg ", "✓": "yes"}
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    text = error.object[error.start : error.end]
+    return "".join(PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text), error.end
+
+
 def main() -> None:
     """The `edgebench` program. Exit codes: 0 success; 1 a job, a gate or the machine failed; 2 wrong usage."""
+    codecs.register_error("edgebench-plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="edgebench-plain")
     cli(prog_name="edgebench")

@@ -24,6 +24,8 @@ NO_NAME = {
 # The instruction sets by which runtimes choose their kernels.
 ISA = re.compile(r"avx2|avx512f|avx512_vnni|avx_vnni|avx512_bf16|amx_\w+|asimd|asimdhp|asimddp|sve2?|i8mm|bf16")
 # Arm cores report a number, not a name (Linux: arch/arm64/include/asm/cputype.h).
+# A Jetson's GPU: 17000000.ga10b, or from Thor on gpu-gpc-0, beside which gpu-nvd-0 is the video engine.
+GPU_CLOCK = re.compile(r"\bg(pu(?!-nvd)|[ampv]\d\d[a-z])\b")
 ARM_CORES = {
     "0x41 0xd07": "Arm Cortex-A57", "0x41 0xd08": "Arm Cortex-A72", "0x41 0xd0b": "Arm Cortex-A76",
     "0x41 0xd42": "Arm Cortex-A78AE", "0x41 0xd83": "Arm Neoverse-V3AE", "0x4e 0x004": "NVIDIA Carmel",
@@ -93,7 +95,7 @@ def _bounds(root: Path) -> dict[str, list[int]]:
         ("gpu", "sys/class/devfreq/*", "min_freq", "max_freq", 1_000_000),
         ("emc", "sys/kernel/debug/bpmp/debug/clk/emc", "min_rate", "max_rate", 1_000_000),  # only root may read it
     ):
-        paths = [p for p in root.glob(folders) if name != "gpu" or re.search(r"\bg(pu|[ampv]\d\d[a-z])\b", p.name)]
+        paths = [p for p in root.glob(folders) if name != "gpu" or GPU_CLOCK.search(p.name)]
         bounds = [[integer(read(p / low)), integer(read(p / high))] for p in paths]
         known = [pair for pair in bounds if None not in pair]
         if known:

@@ -23,7 +23,7 @@ def read(path: Path, *, example: str, what: str = "") -> dict[str, Any]:
     """The values of a TOML file. Raises BadFile, which calls it `what` and its path, and shows the example."""
     name = f"{what} {path}".lstrip()
     try:
-        return loads(path.read_text(encoding="utf-8"))
+        return loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors begin a file with a byte-order mark
     except OSError as error:
         raise BadFile(f"{name} cannot be read: {error.strerror}", "check the path") from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError too

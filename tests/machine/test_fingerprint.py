@@ -113,6 +113,23 @@ def test_an_empty_machine_gives_none_and_never_zero(tmp_path):
     assert notices(shown, shown) == []
 
 
+@pytest.mark.parametrize(
+    ("folder", "is_gpu"),
+    [
+        ("17000000.ga10b", True), ("17000000.gv11b", True), ("57000000.gpu", True), ("gpu-gpc-0", True),
+        ("gpu-nvd-0", False), ("15340000.vic", False), ("154c0000.nvenc", False),
+    ],
+)  # fmt: skip
+def test_only_the_gpu_counts_as_the_gpu(tmp_path: Path, folder: str, is_gpu: bool) -> None:
+    """Thor has a clock for its video engine whose name begins as the GPU's does."""
+    files = {
+        f"sys/class/devfreq/{folder}/min_freq": "306000000\n",
+        f"sys/class/devfreq/{folder}/max_freq": "918000000\n",
+    }
+    clocks = fingerprint(write(tmp_path, files))["clocks"] or {}
+    assert clocks.get("gpu") == ([306, 918] if is_gpu else None)
+
+
 def test_a_mode_or_clocks_that_someone_else_changed_are_noticed(before):
     assert "power_mode_changed" in codes(before, before | {"nvpmodel": "MAXN"})
     assert "power_mode_changed" in codes(before | {"nvpmodel": None}, before)

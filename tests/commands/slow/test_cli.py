@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from conftest import SCRIPTED_CLOCK, Command
+from conftest import REPOSITORY, SCRIPTED_CLOCK, Command
 
 from edgebench import artifact
 from edgebench.cli import cli
@@ -301,3 +301,14 @@ def test_completion_offers_devices(edgebench: Command) -> None:
     offered = {line.split(",")[1] for line in done.stdout.splitlines()}
     assert offered == {"jetson_orin", "jetson_orin_nano", "jetson_orin_nx"}
     assert "_EDGEBENCH_COMPLETE=bash_complete" in edgebench("completion", "bash").stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_is_not_utf_8_gets_signs_that_it_has(edgebench: Command, tmp_path: Path, encoding: str) -> None:
+    workspace = shutil.copytree(REPOSITORY / "tests" / "fixtures" / "workspace", tmp_path / "runs")
+    for command in (("report",), ("select", "--device", "cpu"), ("devices",)):
+        where = ("--workspace", workspace) if command != ("devices",) else ()
+        done = edgebench(*command, *where, env={"PYTHONIOENCODING": encoding}, encoding=encoding)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    told = edgebench("report", "--workspace", workspace, env={"PYTHONIOENCODING": encoding}, encoding=encoding).stdout
+    assert ("+-" if encoding == "ascii" else "±") in told
