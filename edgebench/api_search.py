@@ -1,16 +1,18 @@
-"""The commands of many steps, as functions: tune, pick, sweep, study. api.py has the others."""
+"""The commands of many steps, as functions: tune, pick, probe, sweep, study. api.py has the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.api import AnyPath, Source, read_source, several, warn, with_values
-from edgebench.choosing import picking, ready_pick, tuning
+from edgebench.choosing import picking, probes, ready_pick, tuning
 from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.choosing.picked import Picked
+from edgebench.choosing.probes import Probes
 from edgebench.choosing.tuned import Goal, Tuned
 from edgebench.errors import UsageError
 from edgebench.records.recipe import TrainConfig
@@ -26,6 +28,7 @@ from edgebench.training.studying import Study, StudyKind
 
 if TYPE_CHECKING:
     from edgebench.training.loop import Listener
+    from edgebench.training.probing import Told
 
 
 def tune(
@@ -80,6 +83,37 @@ def pick(
     picked = picking.pick(ready, Workspace(Path(workspace)), tell=tell)
     deploy.write(folder, picked.decision, picked.artifact, list(picked.files))
     return picked
+
+
+def probe(
+    models: str | Sequence[str], *, workspace: AnyPath = "runs", image_sizes: Sequence[int] = (),
+    init_weights: AnyPath | Mapping[str, AnyPath] | None = None, latency: bool = True, download: bool = False,
+    told: Told | None = None, tell: Callable[[str], None] = lambda sentence: None, **settings: Any,
+) -> Probes:  # fmt: skip
+    """Fit classifiers to frozen features: `probe(["resnet50"], dataset="photos/", pretrained=True)`.
+
+    A row of `probes.rows`, the best on validation first, has `frozen.heads` with the accuracy of each head on
+    validation, `test_accuracy` of the linear one, which is the classifier of `checkpoint`, and `latency_ns` on
+    `runtime` (nanoseconds for an image; None without `latency`). Accuracies are shares in [0, 1]. `image_sizes`: in
+    pixels, by default what the weights were made for. `init_weights`: a file, or files by model. `settings` are fields
+    of `TrainConfig`: dataset, data_dir, subset, adapt, flip, seed, … `probes.left_out` says why a backbone was not
+    probed. Raises UsageError for settings that make no sense, BadFile for a dataset or weights that cannot be used.
+    """
+    from edgebench.training import data
+    from edgebench.training.requirements import require_training_libraries
+
+    named = several(models)
+    config = with_values(TrainConfig(), settings, "setting")
+    data.find(config.dataset, config.data_dir, download=download)
+    require_training_libraries()
+    from edgebench.training.probing import Told
+
+    if isinstance(init_weights, (str, os.PathLike)):
+        init_weights = dict.fromkeys(named, init_weights)
+    return probes.probe(
+        config, named, image_sizes, {model: os.fspath(file) for model, file in (init_weights or {}).items()},
+        Workspace(Path(workspace)), measure=latency, told=told or Told(), tell=tell,
+    )  # fmt: skip
 
 
 def sweep(

@@ -16,6 +16,7 @@ from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = {  # the line of each in `--help`, without importing it; a test checks that the command's own help begins so
     "train": "Train a backbone and keep the checkpoint that is best on validation",
+    "probe": "Fit classifiers to the frozen features of backbones, and show accuracy beside latency",
     "study": "Train several times and show the effect of the epochs, the number of images or the batch size",
     "sweep": "Train, export, verify, evaluate and measure every combination of a matrix",
     "export": "Export a checkpoint (by default the newest) and prove that the artifact still gives the right answers",

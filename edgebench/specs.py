@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgebench.records import digests
 from edgebench.records.distillation import Distillation
+from edgebench.records.heads import FrozenFeatures
 from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Training:
     """How a checkpoint was trained and how accurate it is. Accuracies are shares in [0, 1] of the named split.
 
     `part_size`: images in memory at once, fewer than a batch if memory ran out. `distilled`: the teacher, if there was
-    one.
+    one. `frozen`: how the classifier was fitted to frozen features, if it alone was.
     """
 
     config: TrainConfig
@@ -105,6 +106,7 @@ class Training:
     interrupted: bool = False
     part_size: int | None = None
     distilled: Distillation | None = None
+    frozen: FrozenFeatures | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring.options import RunOptions
 from edgebench.results import store
 
-FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep", "study")
+FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "probe", "sweep", "study")
 
 
 def test_importing_the_package_loads_nothing_else_and_its_names_stay_functions() -> None:

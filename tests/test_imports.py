@@ -54,9 +54,10 @@ TORCH_AT_TOP = {
     "training.augment.*", "training.models.*", "training.loop", "training.checkpoint", "training.optimization",
     "training.batches", "training.distilling", "training.distributed", "training.gradients", "training.learner",
     "training.resuming", "training.setup", "training.small_maps", "training.teacher",
+    "training.backbone", "training.feature_engines", "training.features", "training.heads", "training.probing",
 }  # fmt: skip
 # What `edgebench.NAME(...)` does for users: a folder of that name would take the function's place once it is imported.
-API = {"train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "sweep", "study"}
+API = {"train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "probe", "sweep", "study"}
 # What needs the libraries of a board with a GPU: cuda-python.
 BOARD = {"machine.cuda"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.

@@ -1,4 +1,4 @@
-"""The progress of a training: a live bar on a terminal; elsewhere a line an epoch."""
+"""The progress of a training or a probe: a live bar on a terminal; elsewhere a line an epoch."""
 
 from __future__ import annotations
 
@@ -61,6 +61,13 @@ class TrainingProgress:
             self._bar.update(self._task, total=total or None, completed=done, description=f"reading {what}")
         elif done == total:
             self._console.print(f"read {total:,} {what}", highlight=False)
+
+    def counting(self, what: str, done: int, total: int) -> None:
+        """So many of `total` images are done; `what` says what is done to them."""
+        if self._bar:
+            self._bar.update(self._task, total=total or None, completed=done, description=what)
+        elif done == total:
+            self._console.print(f"{what}: {total:,}", highlight=False)
 
     def __exit__(self, *exc: object) -> None:
         if self._bar:

@@ -46,6 +46,11 @@ class Workspace:
         """What teachers answered to images, for `edgebench train --distill`."""
         return self.root / "answers"
 
+    @property
+    def features(self) -> Path:
+        """The cache of frozen features (training/feature_cache.py)."""
+        return self.root / "features"
+
     def test_set(self, found: Artifact) -> Path:
         """The file that keeps the test split of an artifact's checkpoint once it was needed (testset.py)."""
         return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}.npz"

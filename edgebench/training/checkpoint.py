@@ -16,6 +16,7 @@ from edgebench.artifact import Reference
 from edgebench.errors import BadFile
 from edgebench.measuring import correctness, testset
 from edgebench.records import recipe
+from edgebench.records.heads import FrozenFeatures
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Calibration, Preprocessing, TensorSpec, Training
 from edgebench.training import data, models
@@ -27,11 +28,13 @@ REFERENCE_IMAGES = 64  # enough to see a wrong mean or a swapped channel, few en
 
 
 def write(
-    out: Path, model: torch.nn.Module, logits_of: Callable, setup: Setup, state: RunState, interrupted: bool
-) -> None:
+    out: Path, model: torch.nn.Module, logits_of: Callable, setup: Setup, state: RunState, interrupted: bool,
+    frozen: FrozenFeatures | None = None,
+) -> None:  # fmt: skip
     """Judge `model`, which has the weights of the best epoch, on the test split, and write the folder `out`.
 
-    `logits_of`: uint8 images (n, h, w, 3) → the model's logits (n, classes), on the device of the training.
+    `logits_of`: uint8 images (n, h, w, 3) → the model's logits (n, classes), on the device of the training. `frozen`:
+    how its classifier was fitted, if that alone was.
     """
     config, splits, preprocessing = state.config, setup.splits, setup.preprocessing
     size = preprocessing.height
@@ -46,6 +49,7 @@ def write(
         interrupted=interrupted,
         part_size=state.part_size,
         distilled=state.distilled,
+        frozen=frozen,
     )
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]

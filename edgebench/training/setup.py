@@ -85,7 +85,7 @@ def prepare(
         network = network.to(memory_format=torch.channels_last)
     if world.device.type == "cpu" and not config.compile:
         small_maps.hasten(network)
-    preprocessing = _preprocessing(config, info, splits.train)
+    preprocessing = preprocessing_for(config, info, splits.train)
 
     batch_size = min(config.batch_size, max(2, len(learned) // world.size))
     step_size = min(batch_size * world.size * config.accumulate, len(learned))
@@ -93,7 +93,7 @@ def prepare(
     batches = steps * config.accumulate
     if models.hasten_statistics(network, batches):
         say(f"raised the momentum of batch normalisation: an epoch has only {batches} batches")
-    threads = config.threads or _worthwhile_threads(info.macs * batch_size)
+    threads = config.threads or worthwhile_threads(info.macs * batch_size)
     config = replace(config, threads=threads, lr=config.lr or optimization.default_lr(config, network))
     torch.set_num_threads(threads)
     return Setup(
@@ -127,7 +127,7 @@ def _network(
     return network, info
 
 
-def _preprocessing(config: TrainConfig, info: ModelInfo, images: data.Images) -> Preprocessing:
+def preprocessing_for(config: TrainConfig, info: ModelInfo, images: data.Images) -> Preprocessing:
     """Learned weights need the mean and deviation that they were learned with; new ones take the training set's."""
     learned = models.input_statistics(info) if config.pretrained or config.init_weights else None
     if learned:
@@ -145,7 +145,7 @@ def _preprocessing(config: TrainConfig, info: ModelInfo, images: data.Images) ->
     )
 
 
-def _worthwhile_threads(macs: int) -> int:
+def worthwhile_threads(macs: int) -> int:
     """CPU threads for a forward pass of `macs` MACs: one for each 10⁹, at most the cores that this process may use.
 
     Threads meet after every operator. In a small network they wait for each other longer than they work, and once

@@ -38,12 +38,16 @@ class Splits:
     info: DataSplit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How image files become pixels. `on_progress(done, total)` counts files."""
+    """How images become pixels. `on_progress(done, total)` counts files.
+
+    `test_later`: test images that are in memory already are resized when they are used.
+    """
 
     skip_broken: bool = False
     stream: bool = False
+    test_later: bool = False
     on_progress: Callable[[int, int], None] = lambda done, total: None
 
 
@@ -111,10 +115,11 @@ class Arrays:
     def open(
         self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
     ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
-        opened = []
-        for rows in splits:
-            pixels: Pixels = _Resized(self.images, rows, size)
-            opened.append((pixels if len(rows) * size * size * 3 > IN_MEMORY_BYTES else pixels[:], rows))
+        opened: list[tuple[Pixels, np.ndarray]] = []
+        for i, rows in enumerate(splits):
+            pixels = _Resized(self.images, rows, size)
+            later = decoding.test_later and i == len(splits) - 1
+            opened.append((pixels if later or len(rows) * size * size * 3 > IN_MEMORY_BYTES else pixels[:], rows))
         return opened, ()
 
 

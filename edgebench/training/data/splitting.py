@@ -29,6 +29,7 @@ def load(
     data_dir: str | Path | None = None,
     skip_broken: bool = False,
     stream: bool = False,
+    test_later: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Splits:
     """Read, split and resize a dataset (a name or a folder, see `find`), or a subset of it.
@@ -41,7 +42,8 @@ def load(
     earlier image of the dataset, byte for byte.
 
     Image files are decoded once into a cache, or with `stream` at each use. With `skip_broken`, files that cannot be
-    decoded are left out; otherwise BadFile names them. `on_progress(done, total)` counts files.
+    decoded are left out; otherwise BadFile names them. `test_later`: see Decoding.
+    `on_progress(done, total)` counts files.
     """
     if isinstance(dataset, str):
         dataset = find(dataset, data_dir)
@@ -68,7 +70,8 @@ def load(
         train, validation = chosen[~is_validation(rank)], chosen[is_validation(rank)]
     test = test[stratified_order(labels[test], 0)[0]]
 
-    opened, skipped = raw.source.open((train, validation, test), image_size, Decoding(skip_broken, stream, on_progress))
+    how = Decoding(skip_broken=skip_broken, stream=stream, test_later=test_later, on_progress=on_progress)
+    opened, skipped = raw.source.open((train, validation, test), image_size, how)
     if skipped:
         when = f" after leaving out {_counted(len(skipped), 'broken file')}"
         for use, (_, rows) in zip(PARTS[:per_class], opened, strict=False):  # its own validation may lack classes

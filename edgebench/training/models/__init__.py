@@ -27,6 +27,7 @@ from edgebench.training.models.weights import WeightsReport, input_statistics, l
 __all__ = [
     "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "classifier_names", "freeze", "hasten_statistics", "import_timm",
     "input_statistics", "is_timm", "keep_frozen", "load_weights", "parameter_groups", "resolve", "restore",
+    "usual_size",
 ]  # fmt: skip
 
 
@@ -48,6 +49,12 @@ def resolve(name: str) -> str:
 def is_timm(name: str) -> bool:
     """Whether a name, or the TOML that it names, means a network of timm's. An unknown name counts as timm's."""
     return not custom.is_function(name) and not _is_plugin(name)
+
+
+def usual_size(name: str) -> int | None:
+    """The image size, in pixels, that timm's weights of this network were made for; None if it is not timm's."""
+    config = import_timm().get_pretrained_cfg(resolve(name)) if is_timm(name) else None
+    return config.input_size[-1] if config is not None else None
 
 
 def _is_plugin(name: str) -> bool:

@@ -1,0 +1,44 @@
+"""What is known about a classifier of frozen features: how it was tuned, and what made the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+HeadKind = Literal["linear", "neighbours", "kernel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedHead:
+    """A classifier that was tuned on the validation images. `images`: training images, mirror images counted too."""
+
+    kind: HeadKind
+    setting: dict[str, float] = field(default_factory=dict)
+    validation_accuracy: float
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenFeatures:
+    """A checkpoint whose classifier alone was fitted: all the heads that were tuned, and what made the features.
+
+    The linear head is the checkpoint's classifier. `computed`: images whose features were not in the cache; `seconds`:
+    for the features of training and validation, with opening the runtime.
+    """
+
+    width: int
+    mirrored: bool
+    runtime: str
+    version: str
+    heads: tuple[TunedHead, ...]
+    computed: int
+    seconds: float
+
+    def head(self, kind: HeadKind) -> TunedHead:
+        return next(head for head in self.heads if head.kind == kind)
+
+    @property
+    def best(self) -> TunedHead:
+        """The most accurate head on validation; of equal ones the linear one, which can be exported."""
+        return max(self.heads, key=lambda head: (head.validation_accuracy, head.kind == "linear"))

@@ -1,0 +1,163 @@
+"""`probe`: fits classifiers to a backbone's frozen features, and keeps the linear one as an ordinary checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgebench import artifact
+from edgebench.errors import UsageError
+from edgebench.protocols import Pixels
+from edgebench.records.heads import FrozenFeatures
+from edgebench.records.recipe import TrainConfig
+from edgebench.specs import Artifact, Training
+from edgebench.training import checkpoint, data, heads, models
+from edgebench.training.backbone import Backbone, divided
+from edgebench.training.features import Features
+from edgebench.training.heads import Labelled, LinearHead
+from edgebench.training.resuming import RunState
+from edgebench.training.setup import Setup, preprocessing_for
+
+OnImage = Callable[[str, int, int], None]  # (what, done, total)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whom a probe tells: `say` a sentence now and then, `on_image` (what, done, total) at each block of images."""
+
+    say: Callable[[str], None] = lambda sentence: None
+    on_image: OnImage = lambda what, done, total: None
+
+
+class Probing:
+    """A backbone at one image size on one dataset: its features and the heads, each made when first asked for.
+
+    `config` names the network, its weights, the data and the size. A context manager, which closes the runtime.
+    `features`: the folder of the cache. Raises UsageError for a network that begins with random weights or has no
+    linear classifier, BadFile for weights of another one.
+    """
+
+    def __init__(self, config: TrainConfig, splits: data.Splits, features: Path, told: Told) -> None:
+        self.config, self.splits, self._told = config, splits, told
+        self._began = time.monotonic()
+        self.backbone = _backbone(config, splits, told.say)
+        untrained = Training(
+            config=config, data=splits.info, best_epoch=0, validation_accuracy=math.nan, test_accuracy=math.nan,
+            seconds=0.0,
+        )  # fmt: skip
+        self._features = Features(self.backbone, untrained, features, told.say)
+
+    def __enter__(self) -> Probing:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._features.__exit__(*exc)
+
+    @cached_property
+    def linear(self) -> LinearHead:
+        return self._fitted[0]
+
+    @cached_property
+    def frozen(self) -> FrozenFeatures:
+        return self._fitted[1]
+
+    @cached_property
+    def _fitted(self) -> tuple[LinearHead, FrozenFeatures]:
+        began, splits, classes = time.monotonic(), self.splits, len(self.splits.info.classes)
+        plain = self._of("training", splits.train.images)
+        judged = Labelled(self._of("validation", splits.validation.images), splits.validation.labels)
+        train = Labelled(plain, splits.train.labels)
+        if self.config.flip:
+            mirrored = self._of("mirrored training", splits.train.images, mirrored=True)
+            train = Labelled(np.concatenate([plain, mirrored]), np.tile(splits.train.labels, 2))
+        seconds, engine = time.monotonic() - began, self._features.engine
+        best = heads.linear(train, judged, classes)
+        others = heads.neighbours(train, judged, classes), heads.kernel(train, judged, classes)
+        accuracies = ", ".join(f"{head.kind} {head.validation_accuracy:.1%}" for head in (best.told, *others))
+        self._told.say(f"{self.config.model}: {accuracies} on validation")
+        return best, FrozenFeatures(
+            width=self.backbone.width, mirrored=bool(self.config.flip), runtime=engine.name, version=engine.version,
+            heads=(best.told, *others), computed=self._features.computed, seconds=round(seconds, 3),
+        )  # fmt: skip
+
+    def keep(self, out: Path) -> Artifact:
+        """Judge the linear head on the test split, once, and write the checkpoint folder `out`."""
+        artifact.ensure_writable(out)
+        head, splits, frozen = self.linear, self.splits, self.frozen
+        seconds, images = time.monotonic() - self._began, len(splits.train) * (1 + frozen.mirrored)
+        record = {
+            "epoch": 1, "loss": head.train_loss, "train_accuracy": head.train_accuracy,
+            "validation_accuracy": head.told.validation_accuracy, "lr": 0.0, "images_per_s": images / seconds,
+            "seconds": seconds,
+        }  # fmt: skip
+        state = RunState(
+            config=self.config, epoch=1, best_epoch=1, best_accuracy=head.told.validation_accuracy,
+            part_size=images, seconds=seconds, history=(record,),
+        )  # fmt: skip
+        network = self.backbone.with_classifier(head.weight, head.bias)
+        setup = Setup(
+            config=self.config, splits=splits, learned=splits.train, lesson=None, network=network,
+            info=self.backbone.info, preprocessing=self.backbone.preprocessing, normalised=torch.Tensor.float,
+            batch_size=images, step_size=images, steps=1,
+        )  # fmt: skip
+        checkpoint.write(out, network, self._logits, setup, state, interrupted=False, frozen=frozen)
+        return artifact.read(out)
+
+    def _logits(self, images: Pixels) -> np.ndarray:
+        features = self._of("test", images).astype(np.float32)
+        return features @ self.linear.weight.T + self.linear.bias
+
+    def _of(self, what: str, pixels: Pixels, *, mirrored: bool = False) -> np.ndarray:
+        return self._features.of(
+            pixels,
+            lambda done, total: self._told.on_image(f"features of {what} images", done, total),
+            mirrored=mirrored,
+        )
+
+
+def probe(config: TrainConfig, out: Path, features: Path, told: Told) -> Artifact:
+    """Probe the network of `config`, and write the checkpoint folder `out`; see Probing."""
+    dataset = data.find(config.dataset, config.data_dir)
+    config = recipe(config, dataset)
+    with Probing(config, splits(config, dataset, told), features, told) as made:
+        return made.keep(out)
+
+
+def splits(config: TrainConfig, dataset: data.Dataset, told: Told) -> data.Splits:
+    """The images of a recipe: those that a training with the same settings has."""
+    return data.load(
+        dataset, config.subset, config.image_size, config.seed, skip_broken=config.skip_broken, stream=config.stream,
+        test_later=True, on_progress=partial(told.on_image, "images read"),
+    )  # fmt: skip
+
+
+def recipe(config: TrainConfig, dataset: data.Dataset) -> TrainConfig:
+    """The config with all that the network and the dataset decide: the size that its weights were made for, and
+    whether mirror images count."""
+    size = config.image_size or models.usual_size(config.model) or dataset.image_size
+    flip = dataset.flip if config.flip is None else config.flip
+    return replace(config, image_size=size, flip=flip, freeze=True, epochs=1, shift=0.0)
+
+
+def _backbone(config: TrainConfig, splits: data.Splits, say: Callable[[str], None]) -> Backbone:
+    if not (config.init_weights or config.pretrained):
+        raise UsageError(
+            f"{config.model} would begin with random weights, whose features say little about the images",
+            "--init-weights FILE.safetensors, or --pretrained",
+        )
+    network, info = models.build(
+        config.model, len(splits.info.classes), config.image_size, config.seed, pretrained=config.pretrained,
+        adapt=config.adapt,
+    )  # fmt: skip
+    for sentence in info.adapted:
+        say(f"{config.model}: {sentence}")
+    if config.init_weights:
+        say(models.load_weights(network, info, Path(config.init_weights)).line)
+    return divided(network, info, preprocessing_for(config, info, splits.train))
