@@ -64,7 +64,7 @@ def prepare(
     image_size = config.image_size or dataset.image_size
     flip = dataset.flip if config.flip is None else config.flip
     config = replace(config, image_size=image_size, flip=flip)
-    decoding = Decoding(config.skip_broken, config.stream, on_image)
+    decoding = Decoding(skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image)
 
     def read(size: int) -> data.Splits:
         return data.load(
