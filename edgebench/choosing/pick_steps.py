@@ -54,8 +54,20 @@ class Steps:
         config = replace(self._configs[model], epochs=epochs)
         return build.train(replace(config, subset=subset) if subset else config, self._known)
 
+    def begins_with_weights(self, model: str) -> bool:
+        """Whether there are features to probe: those of random weights say little."""
+        return bool(self._configs[model].init_weights or self._configs[model].pretrained)
+
+    def probe(self, model: str) -> Train:
+        """The probe of a candidate's frozen features."""
+        return build.train(replace(self._configs[model], epochs=1), self._known, probe=True)
+
+    def settle_size(self, model: str, image_size: int) -> None:
+        """Train a candidate at the size, in pixels, that its probe had."""
+        self._configs[model] = replace(self._configs[model], image_size=image_size)
+
     def trial(self, trained: Train) -> Chain:
-        """A short training's export, measured briefly on each runtime."""
+        """The export of a short training or a probe, measured briefly on each runtime."""
         exports = self._exports(trained, "fp32")
         measured = [build.measure(exports[-1], runtime, self._site, QUICK) for runtime in self._asked.runtimes]
         return Chain(trained=trained, exports=exports, measurements=tuple(measured))

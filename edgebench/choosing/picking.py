@@ -1,7 +1,8 @@
 """`pick`: from a folder of images to what to deploy, inside a time budget.
 
-1. A trial run of each candidate: a short training, the export, a brief measurement. A candidate is dropped if it is far
-   beyond a limit on every runtime, whatever it would learn.
+1. A trial run of each candidate: a short training, the export, a brief measurement. A candidate that begins with
+   learned weights is probed instead of trained: a classifier is fitted to its frozen features. A candidate is dropped
+   if it is far beyond a limit on every runtime, whatever it would learn.
 2. Successive halving (halving.py) by the error on the validation images: the best few are trained for as long as the
    budget allows, less the time that step 3 takes.
 3. Each of these is exported, evaluated and measured on each runtime, the most accurate first; then `selecting.select`.
@@ -34,6 +35,7 @@ from edgebench.sweeping.work import Engine
 
 TRIAL_EPOCHS = 3
 TRIAL_IMAGES = 3000
+TIMED_IMAGES = 256  # of the epoch that tells how long a candidate takes that was only probed
 TRIALS_SHARE = 0.45  # of the budget; a candidate that had no trial run by then is left out
 MOST_EPOCHS = 100
 PLANNED_SHARE = 0.75  # Plan 75 % of a training's slot: epochs may run slower than in the trial.
@@ -71,6 +73,7 @@ class Pick:
         self._best: dict[
             str, tuple[float, StepOutcome]
         ] = {}  # by model: the lowest validation error, and the training that had it
+        self._timed: dict[str, StepOutcome] = {}  # by model: the training that tells how long an epoch takes
         self._trials: dict[str, list[StepOutcome]] = {}  # by model: the brief measurements
         self._final_s: dict[str, float] = {}  # by model: about how long its final steps take, in all precisions
         self._finalists = 0  # how many have had their longest training
@@ -108,9 +111,9 @@ class Pick:
 
     def _trial(self, model: str) -> float | None:
         over = self._asked.budget_s * (1 - TRIALS_SHARE) if self._best else 0.0  # the first one may take all the time
-        subset = self._steps.config(model).subset
-        few = str(TRIAL_IMAGES) if subset == "full" and self._images * 0.6 > TRIAL_IMAGES else None
-        chain = self._steps.trial(self._steps.train(model, TRIAL_EPOCHS, few))
+        probed = self._steps.begins_with_weights(model)
+        short = self._steps.train(model, TRIAL_EPOCHS, self._at_most(model, TRIAL_IMAGES))
+        chain = self._steps.trial(self._steps.probe(model) if probed else short)
         began = time.monotonic()
         if self._budget.left_s < over and not self._work.done(chain.steps):
             return self._drop(model, f"there was no time for its trial run in {self._asked.budget_s:g} s")
@@ -123,19 +126,27 @@ class Pick:
         if trained.status != "ok" or all(o.status != "ok" for o in made):
             return self._drop(model, f"{failed.status}: {failed.message}")
         self._trials[model] = [o for o in made if o.status == "ok"]
+        if probed:
+            self._steps.settle_size(model, self._kept.artifact(trained, verify=False).preprocessing.height)
+        else:
+            self._timed[model] = trained
         export_s = outcomes[chain.exports[-1].identity].seconds or 0.0
         self._final_s[model] = seconds_of_final(export_s, self._asked.runtimes) * len(self._asked.precisions)
         if why := self._far_off(model):
             return self._drop(model, why)
-        return self._judge(model, trained, "its trial run")
+        return self._judge(model, trained, "its probe" if probed else "its trial run")
 
     def _train_longer(self, model: str, number: int) -> float:
         """Train a candidate for its share of the time left. Its error; the old one if that time is too short."""
-        error, before = self._best[model]
-        share_s = self._share_s(last=number == halving.LAST)
+        error, best = self._best[model]
+        share_s, left_s = self._share_s(last=number == halving.LAST), self._budget.left_s
+        if (before := self._timed.get(model) or self._time(model, share_s)) is None:
+            return error
+        self._timed[model] = before
+        share_s -= left_s - self._budget.left_s
         most = MOST_EPOCHS if number == halving.LAST else TRIAL_EPOCHS * 3
         epochs = self._budget.epochs(f"{model} {number}", lambda: min(most, self._epochs_in(share_s, before)))
-        if epochs <= self._kept.artifact(before, verify=False).training.config.epochs:
+        if epochs <= (0 if best.step.probe else self._kept.artifact(best, verify=False).training.config.epochs):
             self._tell(f"{model}: no time for a longer training")
             return error
         step = self._steps.train(model, epochs)
@@ -145,6 +156,23 @@ class Pick:
             self._tell(f"{model}: there was not enough time for {epochs} epochs: its shorter training is used")
             return error
         return self._judge(model, done, f"{epochs} epochs") if done.status == "ok" else error
+
+    def _time(self, model: str, share_s: float) -> StepOutcome | None:
+        """An epoch on a few images, of a candidate that was only probed; None if it fails or takes the whole share."""
+        step = self._steps.train(model, 1, self._at_most(model, TIMED_IMAGES))
+        try:
+            done = self._work.do([step], self._budget.left_s - share_s)[step.identity]
+        except OutOfTime:
+            self._tell(f"{model}: no time for a training: its probe is used")
+            return None
+        if done.status != "ok":
+            self._tell(f"{model}: cannot be trained, so its probe is used: {done.status}: {done.message}")
+            return None
+        return done
+
+    def _at_most(self, model: str, images: int) -> str | None:
+        """The subset of so many images; None where there are few more, or the candidate's own subset is set."""
+        return str(images) if self._steps.config(model).subset == "full" and self._images * 0.6 > images else None
 
     def _share_s(self, *, last: bool) -> float:
         """Seconds for a training of this round: its share of the time left, without that of the final measurements."""

@@ -57,8 +57,8 @@ def prepare(
     size = image_size or _image_size(found, dataset)
     configs = tuple(
         TrainConfig(
-            model=model, dataset=dataset, image_size=size, seed=seed, pretrained=pretrained and model not in weights,
-            init_weights=weights.get(model),
+            model=model, dataset=dataset, seed=seed, pretrained=pretrained and model not in weights,
+            image_size=image_size if pretrained or model in weights else size, init_weights=weights.get(model),
         )
         for model in models
     )  # fmt: skip

@@ -15,9 +15,12 @@ from edgebench.errors import UsageError
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
+    from edgebench.records.recipe import TrainConfig
     from edgebench.records.workspace import Workspace
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -76,7 +79,10 @@ Examples:
     "--precision", "precisions", multiple=True, type=click.Choice(["fp32", "int8"]), default=("fp32",),
     show_default=True, help="Precision of the exports; may be given several times.",
 )  # fmt: skip
-@click.option("--image-size", type=int, help="Pixels to train at.  [default: the images' usual size, from 32 to 224]")
+@click.option(
+    "--image-size", type=int,
+    help="Pixels to train at.  [default: what learned weights were made for; else the images' usual size, 32 to 224]",
+)  # fmt: skip
 @click.option("--pretrained", is_flag=True, help="Start from timm's pretrained weights, from the Hugging Face hub.")
 @click.option(
     "--init-weights", multiple=True, metavar="MODEL=FILE", callback=_options.pairs,
@@ -96,9 +102,10 @@ def command(
 ) -> None:  # fmt: skip
     """Find out what to deploy for these images on this device, inside a time budget.
 
-    Trains each candidate briefly, and drops those that would break a limit however well they learn. Trains the best few
-    in the time that is left, exports, verifies, evaluates and measures them, and chooses as `edgebench select` does. If
-    it is killed, the same command goes on where it was. Exit code 1 if nothing is known to keep the limits.
+    Trains each candidate briefly, or probes its learned weights, and drops those that would break a limit however well
+    they learn. Trains the best few in the time that is left, exports, verifies, evaluates and measures them, and
+    chooses as `edgebench select` does. If it is killed, the same command goes on where it was. Exit code 1 if nothing
+    is known to keep the limits.
     """
     import sys
 
@@ -135,14 +142,20 @@ def command(
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:
     asked = ready.asked
-    minutes, n, size = asked.budget_s / 60, len(asked.configs), asked.configs[0].image_size
+    minutes, n, size = asked.budget_s / 60, len(asked.configs), " or ".join(_sizes(asked.configs))
     what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)
-    click.echo(f"{what}, {ready.images} images at {size} pixels, {minutes:g} min, on {runtimes}", err=True)
+    click.echo(f"{what}, {ready.images} images at {size}, {minutes:g} min, on {runtimes}", err=True)
     if asked.budget_s < 60 * n:
         click.echo(
             f"note: {asked.budget_s:g} s is short for {n} candidates; some may be left out "
             "(fewer --models, a longer --budget)", err=True,
         )  # fmt: skip
+
+
+def _sizes(configs: Sequence[TrainConfig]) -> list[str]:
+    sizes = sorted({config.image_size for config in configs if config.image_size})
+    theirs = ["the size of their weights"] * any(config.image_size is None for config in configs)
+    return [*(f"{size} pixels" for size in sizes), *theirs]
 
 
 def _show(picked: Picked, out: Path, as_json: bool) -> None:

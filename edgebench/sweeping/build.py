@@ -14,13 +14,17 @@ from edgebench.sweeping.site import Site
 from edgebench.sweeping.steps import Export, Measure, Step, Train
 
 
-def train(config: TrainConfig, known: Facts) -> Train:
-    """The training by a recipe. `known` has to hold the facts about it."""
+def train(config: TrainConfig, known: Facts, *, probe: bool = False) -> Train:
+    """The training by a recipe, or its probe. `known` has to hold the facts about it."""
     config = absolute(config)
     which = facts.key(config)
-    folder = folder_name(config, known.datasets[which])
+    folder = f"{'probe-' * probe}{folder_name(config, known.datasets[which])}"
     return Train(
-        config=config, folder=folder, contents=known.contents[which], tools=registry.versions(facts.TRAINING_TOOLS)
+        config=config,
+        folder=folder,
+        contents=known.contents[which],
+        tools=registry.versions(facts.TRAINING_TOOLS),
+        probe=probe,
     )
 
 

@@ -76,7 +76,7 @@ def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
     out = kept.workspace.checkpoints / step.folder
     found = _whole(out)
     if found is None or found.training.interrupted or not (found.created >= since or _made_alike(found, step, kept)):
-        found = _train(step.config, out, kept, tell)
+        found = (_probe if step.probe else _train)(step.config, out, kept, tell)
     test_set = kept.workspace.test_set(found)
     if not test_set.is_file():
         from edgebench.training import checkpoint
@@ -112,6 +112,14 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
             raise
         unfinished.discard()  # the saved state cannot be used
         return begin()
+
+
+def _probe(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifact:
+    from edgebench.training import probing
+
+    _trust(config.model)
+    told = probing.Told(print, lambda what, done, total: tell(f"{what} {done}/{total}"))
+    return probing.probe(config, out, kept.workspace.features, told)
 
 
 def _made_alike(found: Artifact, step: Train, kept: Records) -> bool:

@@ -23,13 +23,14 @@ class Train:
     """Train by a recipe into the checkpoint `folder`; the test split is kept too, for the evaluations.
 
     `contents`: a sha256 of the dataset and of each file and folder that the recipe names; `tools`: versions of the
-    libraries.
+    libraries. `probe`: only fit a classifier to the frozen features (training/probing.py).
     """
 
     config: TrainConfig
     folder: str
     contents: dict[str, str]
     tools: dict[str, str]
+    probe: bool = False
 
     kind: ClassVar[StepKind] = "train"
     needs: ClassVar[tuple[str, ...]] = ()
@@ -41,11 +42,12 @@ class Train:
         config = dataclasses.replace(
             self.config, data_dir=None, dataset="", init_weights=None, distill=None, unlabelled=None
         )
-        return _hash(self.kind, told(config), self.contents, self.tools)
+        return _hash("probe" if self.probe else self.kind, told(config), self.contents, self.tools)
 
     @property
     def title(self) -> str:
-        return f"train {self.config.model}, subset {self.config.subset}, seed {self.config.seed}"
+        what = "probe" if self.probe else "train"
+        return f"{what} {self.config.model}, subset {self.config.subset}, seed {self.config.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)

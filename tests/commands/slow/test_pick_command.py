@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import clean_environment
 from PIL import Image
+from safetensors.torch import save_file
 
 from edgebench import artifact
 from edgebench.choosing import halving, pick_steps, picking
@@ -96,12 +97,16 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pick(
     photos: Path, root: Path, *, budget_s: float = 36_000.0, limits: Limits | None = None, log: list[str] | None = None,
-    told: list[str] | None = None,
+    told: list[str] | None = None, weights: dict[str, str] | None = None,
 ) -> Picked:  # fmt: skip
+    """Of both functions, or with `weights` of those that have some."""
     configs = tuple(
-        TrainConfig(model=f"{photos / 'own.py'}:{name}", dataset=str(photos), image_size=SIZE, batch_size=16, threads=1)
-        for name in FUNCTIONS
-    )
+        TrainConfig(
+            model=f"{photos / 'own.py'}:{name}", dataset=str(photos), image_size=SIZE, batch_size=16, threads=1,
+            init_weights=(weights or {}).get(name),
+        )
+        for name in weights or FUNCTIONS
+    )  # fmt: skip
     here = site.here("cpu", probes=probes())
     asked = Asked(
         configs=configs, device="cpu", runtimes=("onnxruntime",), precisions=("fp32",), limits=limits or Limits(),
@@ -200,6 +205,17 @@ def test_the_same_command_does_nothing_twice(answer, photos: Path) -> None:
     again: list[str] = []
     once_more = pick(photos, root, log=again, limits=Limits(max_memory_mb=10_000))
     assert again == [] and once_more.decision == picked.decision
+
+
+def test_a_candidate_with_weights_is_probed_before_it_is_trained(photos: Path, tmp_path: Path) -> None:
+    network, _ = models.build(f"{photos / 'own.py'}:convolution", 3, SIZE, 0)
+    save_file(network.state_dict(), tmp_path / "learned.safetensors")
+    log, told = [], []
+    weights = {"convolution": str(tmp_path / "learned.safetensors")}
+    picked = pick(photos, tmp_path / "runs", log=log, told=told, weights=weights)
+    assert log[0].startswith("probe ") and log[1].startswith("export "), log
+    assert [title for title in log if title.startswith("train ")], "it is trained in the time that is left"
+    assert "after its probe" in told[0] and picked.decision.chosen is not None
 
 
 def test_what_is_too_large_is_out_after_its_look(photos: Path, answer) -> None:
