@@ -31,6 +31,7 @@ from edgebench.training.data.sources import Decoding
 from edgebench.training.teacher import Teacher
 
 UNLABELLED = -1  # the class of a frame
+STATISTICS_IMAGES = 10_000  # mean and deviation of features are taken from so many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Lesson:
     """What there is to learn: the labelled training images, then the frames.
 
     The `labels` of `images` are rows of `classes`, int64 (n,), and of `answers` (views · n, d), where the mirror images
-    follow the n plain ones.
+    follow the n plain ones; those may be on the CPU where all else is on another device.
     """
 
     images: Images
@@ -88,14 +89,17 @@ def prepare(
         )  # fmt: skip
         if seen.known or seen.copies:
             say(f"left out {seen.known} frames that are training images, and {seen.copies} that equal another frame")
-    told, took = _answers(found, _joined(theirs), bool(config.flip), device, folder, say, on_answer)
+    # Frames apart from labelled images: another seed or subset labels other images, and leaves the frames as they are.
+    parts = [_answers(found, images, bool(config.flip), device, folder, say, on_answer) for images in theirs]
+    told = torch.from_numpy(np.concatenate([answered for answered, _ in parts], axis=1))
+    seconds = [took for _, took in parts if took is not None]
     classes = np.full(sum(map(len, here)), UNLABELLED, np.int64)
     classes[: len(splits.train)] = splits.train.labels
     return Lesson(
         images=Images(_joined(here), np.arange(len(classes))),
         classes=torch.from_numpy(classes).to(device),
-        answers=torch.from_numpy(np.array(told.reshape(-1, told.shape[2]))).to(device),
-        record=replace(record, answered_s=took),
+        answers=_near(told.flatten(0, 1), device),
+        record=replace(record, answered_s=sum(seconds) if seconds else None),
     )
 
 
@@ -116,13 +120,18 @@ def _answers(
         nonlocal took
         made = found.answers(images, device, mirror=mirror, on_image=lambda done: on_answer(done, len(images)))
         took = round(time.monotonic() - began, 3)
-        return made if found.teaches == "logits" else made.astype(np.float16)
+        return made
 
     size = found.preprocessing.height
     told = answers.kept(folder, what.hexdigest()[:32], make, say)
     how = f"answered in {took:.1f} s" if took is not None else "answered before: its answers are kept"
     say(f"the teacher {found.name} ({found.teaches}) saw {len(images):,} images of {size} × {size} and {how}")
     return told, took
+
+
+def _near(answers: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The answers on the device, unless they are too many: then they stay on the CPU."""
+    return answers.to(device) if answers.nbytes <= ON_DEVICE_BYTES else answers
 
 
 def _joined(parts: list[Pixels]) -> Pixels:
@@ -164,7 +173,8 @@ class Teaching:
         # Cross entropy is a mean over the labelled images alone, however few of a batch they are.
         self._scale = len(labelled) / int(labelled.sum())
         if lesson.record.teaches == "features":
-            plain = lesson.answers[: len(labelled)].float()
+            some = np.linspace(0, len(labelled) - 1, min(len(labelled), STATISTICS_IMAGES)).astype(np.int64)
+            plain = lesson.answers[torch.from_numpy(some).to(lesson.answers.device)].to(labelled.device).float()
             self._mean, self._std = plain.mean(0), plain.std(0, correction=0).clamp_min(1e-6)
             self.module = _Reader(student, lesson.answers.shape[1], config.image_size or 0, config.seed)
             self.projection = self.module.projection
@@ -181,7 +191,8 @@ class Teaching:
         labelled = (labels != UNLABELLED).float()[:, None] * self._scale
         hard = F.one_hot(labels.clamp_min(0), self._classes).float()
         hard = torch.lerp(hard, torch.full_like(hard, 1 / self._classes), config.label_smoothing)
-        answer = self._lesson.answers[rows].float()
+        told = self._lesson.answers
+        answer = told[rows.to(told.device)].to(rows.device).float()
         soft = (answer / config.temperature).softmax(1) if self.projection is None else self._standard(answer)
         return torch.cat([hard * labelled, soft], dim=1)
 

@@ -42,12 +42,13 @@ class Teacher:
     def answers(
         self, images: Pixels, device: torch.device, *, mirror: bool, on_image: Callable[[int], None]
     ) -> np.ndarray:
-        """Its answers to uint8 images of its size: float32 (views, n, d), where the second view is the mirror image.
+        """Its answers to uint8 images of its size: (views, n, d), where the second view is the mirror image.
 
-        Raises BadFile for an answer that is not finite.
+        Logits are float32, features float16. Raises BadFile for an answer that is not finite.
         """
         network = self.network.to(device, memory_format=torch.channels_last)
         normalised, views, threads = normalisation(self.preprocessing, device), [], torch.get_num_threads()
+        kind = torch.float32 if self.teaches == "logits" else torch.float16  # there may be a thousand features
         torch.set_num_threads(available_cores())
         try:
             with torch.no_grad():
@@ -55,7 +56,7 @@ class Teacher:
                     batch = np.ascontiguousarray(images[start : start + BATCH])
                     plain = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device)
                     both = (plain, plain.flip(3)) if mirror else (plain,)
-                    views.append(torch.stack([network(normalised(view)).float().cpu() for view in both]))
+                    views.append(torch.stack([network(normalised(view)).to("cpu", kind) for view in both]))
                     on_image(min(start + BATCH, len(images)))
         finally:
             torch.set_num_threads(threads)

@@ -49,10 +49,10 @@ def test_an_encoder_answers_with_its_pooled_features_of_image_and_mirror_image(w
     )  # fmt: skip
     images, seen = random_images(70, SIZE), []
     both = found.answers(images, torch.device("cpu"), mirror=True, on_image=seen.append)
-    assert both.shape[:2] == (2, 70) and both.dtype == np.float32 and seen == [64, 70]
+    assert both.shape[:2] == (2, 70) and both.dtype == np.float16 and seen == [64, 70]
     mirrored = found.answers(images[:, :, ::-1], torch.device("cpu"), mirror=False, on_image=seen.append)
     assert mirrored.shape[0] == 1
-    np.testing.assert_allclose(mirrored[0], both[1], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(mirrored[0].astype(float), both[1].astype(float), rtol=2e-3, atol=1e-3)
 
 
 def test_an_encoder_takes_the_size_that_it_was_made_for(weights: Path) -> None:
