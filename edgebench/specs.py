@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebench.records import digests
+from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.recipe import TrainConfig
@@ -94,7 +95,8 @@ class Training:
     """How a checkpoint was trained and how accurate it is. Accuracies are shares in [0, 1] of the named split.
 
     `part_size`: images in memory at once, fewer than a batch if memory ran out. `distilled`: the teacher, if there was
-    one. `frozen`: how the classifier was fitted to frozen features, if it alone was.
+    one. `frozen`: how the classifier was fitted to frozen features, if it alone was. `course`: the stages, None for a
+    training that an edgebench without them made.
     """
 
     config: TrainConfig
@@ -107,6 +109,7 @@ class Training:
     part_size: int | None = None
     distilled: Distillation | None = None
     frozen: FrozenFeatures | None = None
+    course: Course | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ IMAGES = "cifar10.npz"
 START = f"""
 import runpy, sys
 import numpy as np
-from edgebench.models import import_timm
+from edgebench.training.models import import_timm
 import_timm()
 import torch
 from torchvision.datasets import CIFAR10, VisionDataset

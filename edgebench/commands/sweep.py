@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgebench.sweeping.sweep import EngineName, ReadySweep
 
 LISTS = {
-    "models": "What --model of `edgebench train` takes.  [default: mobilenetv3_small_050]",
+    "models": "What --model of `edgebench train` takes.  [default: resnet_mini]",
     "subsets": "Labelled images: full, numbers or shares.  [default: full]",
     "seeds": "Seeds, a training for each.  [default: 0]",
     "targets": "Formats to export to; checkpoint: no export.  [default: onnx,openvino]",

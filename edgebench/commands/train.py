@@ -45,12 +45,16 @@ def command(
     epoch keeps the best checkpoint so far; --resume goes on with it, or with a run that was killed.
     """
     import os
+    import time
     from functools import partial
+
+    import psutil
 
     from edgebench.records import jsonio
     from edgebench.training import data
     from edgebench.training.requirements import require_training_libraries
 
+    began = time.monotonic() - (time.time() - psutil.Process().create_time())  # what --minutes counts from
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
     with _training.TrainingProgress() as progress:
@@ -64,11 +68,17 @@ def command(
     out = out or workspace.checkpoints / folder_name(config, dataset.name)
     track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
-        train(config, out, resume=resume, answers=workspace.answers)
+        train(config, out, resume=resume, answers=workspace.answers, began=began)
         return
     with _training.TrainingProgress() as progress:
         checkpoint = train(
-            config, out, resume=resume, answers=workspace.answers, track=track, listener=progress.listener()
+            config,
+            out,
+            resume=resume,
+            answers=workspace.answers,
+            track=track,
+            listener=progress.listener(),
+            began=began,
         )
     done = checkpoint.training
     if as_json:
@@ -78,7 +88,7 @@ def command(
         click.echo("Interrupted: kept the best checkpoint so far; --resume goes on with the run.", err=True)
     click.echo(
         f"test accuracy {done.test_accuracy:.4f} (validation {done.validation_accuracy:.4f}, epoch "
-        f"{done.best_epoch} of {config.epochs}) in {done.seconds:.1f} s; {done.data.train} training, "
+        f"{done.best_epoch} of {done.config.epochs}) in {done.seconds:.1f} s; {done.data.train} training, "
         f"{done.data.validation} validation, {done.data.test} test images"
     )
     if taught := done.distilled:

@@ -21,7 +21,7 @@ class TrainConfig:
     """The whole recipe of a training run. The dataset, the network or the machine decides what is None here; a
     checkpoint records the values."""
 
-    model: str = option("mobilenetv3_small_050", "A short name, a timm name, FILE.py:FUNCTION or FILE.toml.")
+    model: str = option("resnet_mini", "A short name, a timm name, FILE.py:FUNCTION or FILE.toml.")
     dataset: str = option("digits", "digits, fashion-mnist, cifar10, cifar100, imagenet, or a folder of images.")
     data_dir: str | None = option(None, "Where the datasets lie.  [default: EDGEBENCH_DATA]")
     subset: str = option("full", "Labelled images to use, stratified: full, a number (5000) or a share (0.1).")
@@ -44,7 +44,14 @@ class TrainConfig:
     temperature: float = option(2.0, "How far a teacher's logits are softened.", above_0="number")
     distill_size: int | None = option(None, "Pixels of an encoder's images.  [default: those it was made for]", least=8)
 
-    epochs: int = option(8, "Passes over the training images.", least=1)
+    minutes: float | None = option(
+        None, "Plan the training so that the whole command ends in so many minutes.", above_0="number of minutes"
+    )
+    epochs: int | None = option(
+        None,
+        "Passes over the training images.  [default: 8, or up to 16 for small sets; with --minutes, as many as fit]",
+        least=1,
+    )
     patience: int | None = option(None, "End after so many epochs without a better validation accuracy.", least=1)
     batch_size: int = option(64, "Images of a forward pass, of each process.", least=2)
     accumulate: int = option(1, "Batches whose gradients make one step.", least=1)
@@ -52,14 +59,34 @@ class TrainConfig:
     lr: float | None = option(
         None,
         "Peak learning rate.  [default: adamw 0.005, without batch normalisation 0.001; sgd ten times as much; a fifth "
-        "when beginning with weights]",
+        "when beginning with weights, a fifteenth after a fitted head]",
     )
     warmup: float = option(0.1, "Share of the steps in which the learning rate rises.", least=0, most=1)
     weight_decay: float = option(0.02, "Not applied to biases and norms.", least=0)
-    layer_decay: float = option(1.0, "Learning rate of each layer as a share of the next one's.", least=0.01, most=1)
+    layer_decay: float | None = option(
+        None,
+        "Learning rate of each layer as a share of the next one's.  [default: 0.85 after a fitted head, else 1]",
+        least=0.01, most=1,
+    )  # fmt: skip
     clip_grad: float | None = option(None, "Scale gradients down to this norm.", least=1e-9)
     label_smoothing: float = option(0.1, "Share of the target that all classes have in common.", least=0, most=0.99)
-    ema: float = option(0.0, "Judge and keep an average of the weights with this decay, such as 0.999.", most=0.99999)
+    ema: float | None = option(
+        None,
+        "Judge and keep an average of the weights with this decay, such as 0.999.  [default: with --minutes or learned "
+        "weights, over the last twentieth of the steps; else 0, none]",
+        least=0, most=0.99999,
+    )  # fmt: skip
+    head_first: bool | None = option(
+        None,
+        "Fit the head to frozen features, then train all, and average both on validation.  [default: with learned "
+        "weights]",
+    )
+    progressive: float | None = option(
+        None,
+        "Share of the training that begins with smaller images.  [default: 0.6 with --minutes and random weights, "
+        "else 0]",
+        least=0, most=0.9,
+    )  # fmt: skip
 
     flip: bool | None = option(None, "Mirror half of the images.  [default: where the dataset allows it]")
     shift: float = option(0.1, "Move each image by up to this share of its size.", least=0, most=0.5)
@@ -67,7 +94,9 @@ class TrainConfig:
     mixup: float = option(0.0, "Blend pairs of images; α of the Beta distribution, such as 0.2.", least=0)
     cutmix: float = option(0.0, "Paste a part of one image on another; α, such as 1.", least=0)
 
-    amp: Literal["none", "bf16", "fp16"] = option("none", "Automatic mixed precision.")
+    amp: Literal["auto", "none", "bf16", "fp16"] = option(
+        "auto", "Automatic mixed precision. auto: none; with --minutes bf16 if it is faster here."
+    )
     compile: bool = option(False, "Compile the network with torch.compile.")
     channels_last: bool = option(True, "Keep channels last in memory: twice as fast for depthwise networks on a CPU.")
     threads: int | None = option(None, "CPU threads.  [default: as many as the network is worth]", least=1)

@@ -50,6 +50,7 @@ def write(
         part_size=state.part_size,
         distilled=state.distilled,
         frozen=frozen,
+        course=state.course,
     )
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]

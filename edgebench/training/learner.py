@@ -9,12 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from edgebench.training import augment, optimization
+from edgebench.records.recipe import TrainConfig
+from edgebench.training import augment, models, optimization, stages
 from edgebench.training.distilling import UNLABELLED, Teaching
 from edgebench.training.distributed import World
 from edgebench.training.gradients import Accumulation
 from edgebench.training.setup import Setup
 
+LEAST_SIZE = 16  # pixels a side: what is smaller shows little
+SMALLER = (1 / 2, 3 / 4)  # of the side: the sizes of progressive training before the full one
 AMP = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -58,11 +61,18 @@ class Learner:
         """A copy of the judged network's weights, on the CPU."""
         return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.judged.state_dict().items()}
 
+    def begin_epoch(self) -> None:
+        """Put the network into training mode, except for what stays as it is."""
+        self.network.train()
+        models.keep_frozen(self.network)
+        if self._setup.config.head_first:
+            stages.keep_statistics(self.network)
+
     def step(
-        self, images: torch.Tensor, labels: torch.Tensor, draw: torch.Generator, done: int
+        self, images: torch.Tensor, labels: torch.Tensor, draw: torch.Generator, *, progress: float, size: int
     ) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Move the weights once, by uint8 images (n, 3, h, w) and the labels (n,) of `setup.learned`, after `done`
-        steps of the run.
+        """Move the weights once, by uint8 images (n, 3, h, w) and the labels (n,) of `setup.learned`, at the share
+        `progress` of the run. `size`: pixels a side that the network sees.
 
         Returns the mean loss, how many images were classified right of how many with a class, int64 (2,), and the
         learning rate as a share of its peak.
@@ -72,8 +82,8 @@ class Learner:
         images = augment.augment(images, draw, flip=mirrored, shift=config.shift, policy=config.augment)
         if self.teaching:
             labels = self.teaching.rows(labels, mirrored)
-        lr_share = optimization.set_lr(self.optimizer, done, config.epochs * self._setup.steps, config.warmup)
-        loss, correct = self._gradients.backward(images, labels, partial(self._loss, draw))
+        lr_share = optimization.set_lr(self.optimizer, progress, config.warmup)
+        loss, correct = self._gradients.backward(images, labels, partial(self._loss, draw, size))
         if config.clip_grad:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_grad)
@@ -84,15 +94,16 @@ class Learner:
         return loss, correct, lr_share
 
     def _loss(
-        self, draw: torch.Generator, images: torch.Tensor, labels: torch.Tensor
+        self, draw: torch.Generator, size: int, images: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         config, teaching = self._setup.config, self.teaching
         targets, classes = labels, len(self._setup.splits.info.classes)
         if teaching:
             targets, labels = teaching.targets(labels), teaching.classes(labels)
-        inputs, targets = augment.mix(
-            self._setup.normalised(images), targets, draw, classes=classes, mixup=config.mixup, cutmix=config.cutmix
-        )
+        inputs = self._setup.normalised(images)
+        if size != images.shape[-1]:
+            inputs = F.interpolate(inputs, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        inputs, targets = augment.mix(inputs, targets, draw, classes=classes, mixup=config.mixup, cutmix=config.cutmix)
         with torch.autocast(self._device_type, AMP[config.amp], enabled=config.amp != "none"):
             outputs = self._running(inputs)
             if teaching:
@@ -100,3 +111,18 @@ class Learner:
             else:
                 loss, logits = F.cross_entropy(outputs, targets, label_smoothing=config.label_smoothing), outputs
         return loss, torch.stack([(logits.argmax(1) == labels).sum(), (labels != UNLABELLED).sum()])
+
+
+def image_sizes(config: TrainConfig) -> tuple[int, ...]:
+    """The pixels a side of a training's images, in their order."""
+    full = config.image_size
+    smaller = (round(full * share / 8) * 8 for share in SMALLER) if config.progressive else ()
+    return (*(size for size in smaller if LEAST_SIZE <= size < full), full)
+
+
+def image_size_at(config: TrainConfig, progress: float) -> int:
+    """The pixels a side at the share `progress` of the training."""
+    *smaller, full = image_sizes(config)
+    if not smaller or progress >= config.progressive - 1e-9:
+        return full
+    return smaller[int(progress / config.progressive * len(smaller) + 1e-9)]

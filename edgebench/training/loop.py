@@ -18,10 +18,10 @@ from edgebench.errors import EdgebenchError
 from edgebench.measuring import correctness
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact
-from edgebench.training import checkpoint, distributed, malloc, models, resuming, tracking
+from edgebench.training import checkpoint, distributed, finishing, malloc, planning, resuming, tracking
 from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
-from edgebench.training.learner import Learner
+from edgebench.training.learner import Learner, image_size_at
 from edgebench.training.resuming import RunState, SavedRun
 from edgebench.training.setup import Setup, prepare
 
@@ -78,26 +78,30 @@ def train(
     answers: Path | None = None,
     track: Track = _untracked,
     listener: Listener = SILENT,
+    began: float | None = None,
 ) -> Artifact:
     """Train by `config` and write the checkpoint folder `out`. Same config, same machine: same weights, bit for bit.
 
     The checkpoint is the epoch with the best validation accuracy; the test split is used once, at the end. Ctrl-C after
     an epoch ends the run early and keeps the best checkpoint so far, marked `interrupted`. With `resume`, a run that
     was killed or interrupted continues after the last saved epoch. `answers`: the folder that keeps a teacher's answers
-    to images. Processes that torchrun started train together; the first of them does all the rest.
+    to images. `began`: when the command started, by time.monotonic(), for a recipe with `minutes`; by default now.
+    Processes that torchrun started train together; the first of them does all the rest.
     """
     config.check()
     artifact.ensure_writable(out)
     torch.use_deterministic_algorithms(True, warn_only=True)  # some CUDA kernels have no deterministic form
     torch.utils.deterministic.fill_uninitialized_memory = False  # it takes a tenth of a step; nothing reads that memory
     with distributed.world() as world, malloc.keep_freed_memory():
+        began = time.monotonic() if began is None else began
         if world.leads:
-            return _train(config, out, resume, answers, track, listener, world)
-        return _train(config, out, resume, answers, _untracked, SILENT, world)
+            return _train(config, out, resume, answers, track, listener, world, began)
+        return _train(config, out, resume, answers, _untracked, SILENT, world, began)
 
 
 def _train(
     config: TrainConfig, out: Path, resume: bool, answers: Path | None, track: Track, listener: Listener, world: World,
+    began: float,
 ) -> Artifact:  # fmt: skip
     saved, tensors = RunState(config=config), {}
     saved_run = SavedRun(out)
@@ -105,25 +109,38 @@ def _train(
         saved, tensors = saved_run.load(config)
     elif saved_run.exists() and world.leads:
         listener.say(f"starting over: the unfinished run in {saved_run.folder} is dropped (--resume would continue it)")
+    left_s = began + 60 * config.minutes - time.monotonic() if config.minutes and not resume else None
     setup = prepare(
-        saved.config, world, out=out, answers=answers, resumed=resume,
+        saved.config, world, out=out, answers=answers, resumed=resume, left_s=left_s,
         say=listener.say, on_image=listener.on_image, on_answer=listener.on_answer,
     )  # fmt: skip
+    batches = BatchReader(setup.learned, world.device)
+    if saved.course:
+        setup, course, pacer = planning.go_on(setup, saved.course)
+    else:
+        setup, course, pacer = planning.begin(
+            setup, batches, world, clock=time.monotonic, began=began, say=listener.say
+        )
+        setup, course = finishing.fit_head(setup, course, world, listener.say)
     config, validation = setup.config, setup.splits.validation
     learner = Learner(setup, world, part_size=saved.part_size or setup.batch_size, say=listener.say)
-    best_weights = resuming.restore(tensors, learner, saved) if resume else {}
-    batches = BatchReader(setup.learned, world.device)
+    best_weights, start = {}, finishing.start_weights(setup)
+    if resume:
+        best_weights, start = resuming.restore(tensors, learner, saved)
     logits_of = correctness.torch_logits(learner.judged, setup.normalised, batch_size=256)
 
-    state = resuming.begun(saved, setup)
+    state = replace(resuming.begun(saved, setup), course=course)
     interrupted, started = False, time.monotonic() - saved.seconds
+    epoch = saved.epoch
     try:
         with track(config, epochs_done=saved.epoch) as tracker:
-            for epoch in range(saved.epoch + 1, config.epochs + 1):
+            while epoch < course.epochs:
+                epoch, epoch_began = epoch + 1, time.monotonic()
                 if config.patience and _epochs_since_best(state.history) >= config.patience:
                     epochs = f"{config.patience} epoch{'s' * (config.patience > 1)}"
                     listener.say(f"stopped after epoch {epoch - 1}: no better validation accuracy in {epochs}")
                     break
+                size = image_size_at(config, course.progress(epoch - 1))
                 figures = _epoch(epoch, setup, learner, batches, state, listener, world)
                 validation_accuracy = world.told(
                     correctness.accuracy(logits_of(validation.images), validation.labels) if world.leads else 0.0
@@ -131,18 +148,19 @@ def _train(
                 record = {
                     "epoch": epoch, "loss": figures.loss, "train_accuracy": figures.accuracy,
                     "validation_accuracy": validation_accuracy, "lr": config.lr * figures.lr_share,
-                    "images_per_s": figures.images_per_s, "seconds": time.monotonic() - started,
+                    "images_per_s": figures.images_per_s, "seconds": time.monotonic() - started, "image_size": size,
                 }  # fmt: skip
                 tracker.log(record)
                 if validation_accuracy >= state.best_accuracy:  # of equal ones the later, which had smaller steps
                     state = replace(state, best_accuracy=validation_accuracy, best_epoch=epoch)
                     best_weights = learner.weights()
+                course = pacer.again(course, epoch, size, time.monotonic() - epoch_began, world.told)
                 state = replace(
-                    state, epoch=epoch, part_size=learner.part_size, seconds=time.monotonic() - started,
+                    state, epoch=epoch, part_size=learner.part_size, seconds=time.monotonic() - started, course=course,
                     scaler=learner.scaler.state_dict(), history=(*state.history, record),
                 )  # fmt: skip
                 if world.leads and saved_run.is_due():
-                    saved_run.save(state, resuming.gather(learner, best_weights))
+                    saved_run.save(state, resuming.gather(learner, best_weights, start))
     except Diverged:
         saved_run.discard()  # resumed, it would diverge again
         raise
@@ -153,6 +171,7 @@ def _train(
 
     if world.leads:
         learner.judged.load_state_dict(best_weights)
+        state = finishing.finish(learner.judged, setup, state, start, averaged=learner.average is not None)
         checkpoint.write(out, learner.judged, logits_of, setup, state, interrupted)
         if not interrupted:
             saved_run.discard()
@@ -179,13 +198,14 @@ def _epoch(
     order = torch.randperm(len(setup.learned), generator=_generator(config.seed, epoch))
     draw = _generator(config.seed, epoch, world.rank + 1)
     torch.manual_seed(draw.initial_seed())  # dropout and stochastic depth
-    learner.network.train()
-    models.keep_frozen(learner.network)
+    learner.begin_epoch()
+    course, size = state.course, image_size_at(config, state.course.progress(epoch - 1))
     loss_sum, judged, began = 0.0, 0, time.monotonic()
     chosen = map(world.mine, order[: steps * setup.step_size].split(setup.step_size))
     for step, (images, labels) in enumerate(batches.read(chosen), 1):
         done = (epoch - 1) * steps + step
-        loss, found, lr_share = learner.step(images, labels, draw, done - 1)
+        progress = course.progress(epoch - 1, step - 1)
+        loss, found, lr_share = learner.step(images, labels, draw, progress=progress, size=size)
         loss_sum, judged = loss_sum + loss, judged + found
         if step % READ_LOSS_EVERY.get(world.device.type, 1) and step < steps:
             continue
@@ -198,14 +218,14 @@ def _epoch(
         listener.on_step(
             TrainingStep(
                 epoch=epoch,
-                epochs=config.epochs,
+                epochs=course.epochs,
                 step=step,
                 steps=steps,
                 loss=mean_loss,
                 accuracy=accuracy,
                 validation_accuracy=state.history[-1]["validation_accuracy"] if state.history else None,
                 images_per_s=images_per_s,
-                seconds_left=seconds / step * (config.epochs * steps - done),
+                seconds_left=seconds / step * (course.epochs * steps - done),
             )
         )
     return _Epoch(mean_loss, accuracy, lr_share, images_per_s)

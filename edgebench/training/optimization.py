@@ -23,6 +23,8 @@ def default_lr(config: TrainConfig, network: nn.Module) -> float:
     normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
     lr = 5e-3 if normalised else 1e-3
     lr *= 10 if config.optimizer == "sgd" else 1
+    if config.head_first:
+        return lr / 15
     return lr / 5 if config.pretrained or config.init_weights else lr
 
 
@@ -46,13 +48,13 @@ def add(optimizer: torch.optim.Optimizer, module: nn.Module, config: TrainConfig
     optimizer.add_param_group({"params": list(module.parameters()), **rate})
 
 
-def set_lr(optimizer: torch.optim.Optimizer, step: int, steps: int, warmup: float) -> float:
-    """Set the learning rate at `step` of `steps`: linear warm-up over the share `warmup`, with a cosine to zero.
+def set_lr(optimizer: torch.optim.Optimizer, progress: float, warmup: float) -> float:
+    """Set the learning rate at the share `progress` of the run: a warm-up over the share `warmup`, a cosine to zero.
 
     Returns the rate as a share of its peak.
     """
-    rising = max(1, round(warmup * steps))
-    share = min(1.0, (step + 1) / rising) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    rising = min(1.0, (progress + 1e-3) / warmup) if warmup else 1.0
+    share = rising * 0.5 * (1 + math.cos(math.pi * progress))
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * share
     return share

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import jsonio
+from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.options import flag
 from edgebench.records.recipe import TrainConfig
@@ -44,6 +45,7 @@ class RunState:
     scaler: dict[str, Any] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = ()
     distilled: Distillation | None = None
+    course: Course | None = None
 
 
 class SavedRun:
@@ -96,7 +98,7 @@ class SavedRun:
         progress = jsonio.decode(RunState, told, str(path))
         for name in TrainConfig.__dataclass_fields__:
             was, asked = getattr(progress.config, name), getattr(config, name)
-            if was != asked and asked is not None:
+            if was != asked and asked is not None and (name, asked) != ("amp", "auto"):
                 raise UsageError(
                     f"the unfinished run has {flag(name)} {was}, not {asked}", "resume it with its own options"
                 )
@@ -116,10 +118,14 @@ def begun(saved: RunState, setup: Setup) -> RunState:
     return replace(saved, config=setup.config, distilled=was or now)
 
 
-def gather(learner: Learner, best: Tensors) -> Tensors:
-    """All tensors that a run needs to resume, by name; `best` are the weights of its best epoch."""
+def gather(learner: Learner, best: Tensors, start: Tensors) -> Tensors:
+    """All tensors that a run needs to resume, by name.
+
+    `best`: the weights of its best epoch; `start`: those that it began with, if they are averaged with others later.
+    """
     found = {f"network/{name}": tensor for name, tensor in learner.network.state_dict().items()}
     found |= {f"best/{name}": tensor for name, tensor in best.items()}
+    found |= {f"start/{name}": tensor for name, tensor in start.items()}
     if learner.average is not None:
         found |= {f"average/{name}": tensor for name, tensor in learner.average.state_dict().items()}
     if learner.projection is not None:
@@ -130,8 +136,11 @@ def gather(learner: Learner, best: Tensors) -> Tensors:
     return found
 
 
-def restore(tensors: Tensors, learner: Learner, state: RunState) -> Tensors:
-    """Put the saved tensors back where they were. Returns the best weights. Raises BadFile if they do not fit."""
+def restore(tensors: Tensors, learner: Learner, state: RunState) -> tuple[Tensors, Tensors]:
+    """Put the saved tensors back where they were. Returns the best weights, and those that the run began with.
+
+    Raises BadFile if they do not fit.
+    """
     if state.scaler:
         learner.scaler.load_state_dict(state.scaler)
     try:
@@ -148,7 +157,7 @@ def restore(tensors: Tensors, learner: Learner, state: RunState) -> Tensors:
                 learner.optimizer.state[parameter][name] = kept
     except RuntimeError as error:
         raise BadFile(f"the saved state does not fit this network: {error}", "leave out --resume") from None
-    return _under("best/", tensors)
+    return _under("best/", tensors), _under("start/", tensors)
 
 
 def _under(prefix: str, tensors: Tensors) -> Tensors:

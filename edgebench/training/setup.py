@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,16 @@ from torch import nn
 from edgebench.machine.device import available_cores
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo, Preprocessing
-from edgebench.training import data, distilling, models, optimization, small_maps
+from edgebench.training import data, distilling, models, optimization, sizing, small_maps
 from edgebench.training.batches import normalisation
 from edgebench.training.data.sources import Decoding
 from edgebench.training.distilling import Lesson
 from edgebench.training.distributed import World
 
+EPOCHS, MOST_EPOCHS = 8, 16  # the default, and that of a small set: as many as give LEAST_STEPS
+LEAST_STEPS = 220
+PROGRESSIVE = 0.6
+LAYER_DECAY = 0.85
 STATISTICS_IMAGES = 10_000  # mean and deviation are taken from so many: more change nothing in the third digit
 
 
@@ -55,15 +60,18 @@ def prepare(
     say: Callable[[str], None],
     on_image: Callable[[int, int], None],
     on_answer: Callable[[int, int], None],
+    left_s: float | None = None,
 ) -> Setup:
     """Read the images and build the network. A resumed run gets its weights later, from its saved state.
 
     `out`: the future checkpoint; `answers`: the folder that keeps a teacher's answers (None: they are not kept).
+    `left_s`: of a training that was given a time, which then also decides the size of small images for learned weights.
     """
     dataset = data.find(config.dataset, config.data_dir)
-    image_size = config.image_size or dataset.image_size
     flip = dataset.flip if config.flip is None else config.flip
-    config = replace(config, image_size=image_size, flip=flip)
+    has_weights = bool(config.pretrained or config.init_weights)
+    enlarge = has_weights and left_s is not None and config.image_size is None
+    config = replace(config, image_size=config.image_size or dataset.image_size, flip=flip)
     decoding = Decoding(skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image)
 
     def read(size: int) -> data.Splits:
@@ -73,7 +81,14 @@ def prepare(
         )  # fmt: skip
 
     with world.leader_first():
-        splits = read(image_size)
+        splits = read(config.image_size)
+    if enlarge and config.image_size < sizing.SIZES[-1]:
+        size = int(world.told(_enlarged(config, splits, left_s)))
+        say(f"{config.image_size} → {size} pixels: for learned weights, the largest that fits into the time")
+        config = replace(config, image_size=size)
+        splits = read(size)
+    image_size = config.image_size
+    with world.leader_first():
         lesson = distilling.prepare(
             config, splits, lambda size: splits.train.images if size == image_size else read(size).train.images,
             world.device, out=out, folder=answers, decoding=decoding, say=say, on_answer=on_answer,
@@ -94,7 +109,9 @@ def prepare(
     if models.hasten_statistics(network, batches):
         say(f"raised the momentum of batch normalisation: an epoch has only {batches} batches")
     threads = config.threads or worthwhile_threads(info.macs * batch_size)
-    config = replace(config, threads=threads, lr=config.lr or optimization.default_lr(config, network))
+    fits_head = has_weights and models.linear_head(network, len(splits.info.classes)) is not None
+    config = replace(config, threads=threads, **_stages(config, has_weights, fits_head, steps))
+    config = replace(config, lr=config.lr or optimization.default_lr(config, network))
     torch.set_num_threads(threads)
     return Setup(
         config=config,
@@ -109,6 +126,28 @@ def prepare(
         step_size=step_size,
         steps=steps,
     )
+
+
+def _enlarged(config: TrainConfig, splits: data.Splits, left_s: float) -> int:
+    network, info = models.build(config.model, len(splits.info.classes), sizing.TRIED, config.seed, adapt=config.adapt)
+    torch.set_num_threads(config.threads or worthwhile_threads(info.macs * config.batch_size))
+    judged = len(splits.test) + EPOCHS * len(splits.validation)
+    return sizing.enlarged(network, train=len(splits.train), judged=judged, left_s=left_s)
+
+
+def _stages(config: TrainConfig, has_weights: bool, fits_head: bool, steps: int) -> dict[str, Any]:
+    """The settings of the stages that the recipe leaves open. With a time, the epochs and `amp` follow by measuring."""
+    timed = config.minutes is not None
+    apart = fits_head and not config.freeze
+    head_first = apart if config.head_first is None else config.head_first
+    progressive = PROGRESSIVE if timed and not has_weights else 0.0
+    return {
+        "epochs": config.epochs or (None if timed else min(MOST_EPOCHS, max(EPOCHS, LEAST_STEPS // steps))),
+        "amp": config.amp if timed or config.amp != "auto" else "none",
+        "head_first": head_first,
+        "layer_decay": config.layer_decay or (LAYER_DECAY if head_first else 1.0),
+        "progressive": progressive if config.progressive is None else config.progressive,
+    }
 
 
 def _network(

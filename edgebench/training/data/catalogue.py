@@ -51,7 +51,7 @@ def find(
     """
     if name == "digits":
         # The digits have 8 pixels; at 40, a MobileNetV3 needs only small changes (models/small_images.py).
-        return Dataset(name="digits", classes=NUMERALS, image_size=40, flip=False, read=_digits)
+        return Dataset(name="digits", classes=NUMERALS, image_size=16, flip=False, read=_digits)
     if name in NAMED_DATASETS:
         return _named(name, Path(data_dir or data_folder()).expanduser(), download, on_progress)
     path = Path(name).expanduser() if name else Path("\0")

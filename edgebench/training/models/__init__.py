@@ -18,6 +18,7 @@ from edgebench.training.models.finetune import (
     freeze,
     hasten_statistics,
     keep_frozen,
+    linear_head,
     parameter_groups,
 )
 from edgebench.training.models.names import GROUPS, SHORT_NAMES, import_timm, timm_name_of
@@ -26,8 +27,8 @@ from edgebench.training.models.weights import WeightsReport, input_statistics, l
 
 __all__ = [
     "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "classifier_names", "freeze", "hasten_statistics", "import_timm",
-    "input_statistics", "is_timm", "keep_frozen", "load_weights", "parameter_groups", "resolve", "restore",
-    "usual_size",
+    "input_statistics", "is_timm", "keep_frozen", "linear_head", "load_weights", "parameter_groups", "resolve",
+    "restore", "usual_size",
 ]  # fmt: skip
 
 

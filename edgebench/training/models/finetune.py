@@ -27,6 +27,13 @@ def classifier_names(model: nn.Module) -> tuple[str, ...]:
     return tuple(linear[-1:])
 
 
+def linear_head(network: nn.Module, classes: int) -> nn.Linear | None:
+    """The one linear layer that turns features into logits, if the network has it."""
+    names = classifier_names(network)
+    head = network.get_submodule(names[0]) if len(names) == 1 else None
+    return head if isinstance(head, nn.Linear) and head.out_features == classes else None
+
+
 def freeze(model: nn.Module) -> None:
     """Let only the classifier learn (a linear probe). Call `keep_frozen` after each `model.train()`.
 

@@ -33,6 +33,7 @@ GROUPS = {
     "made for the edge": {
         "mobilenetv4": "mobilenetv4_conv_small",
         "repvgg": "repvgg_a0",
+        "resnet_mini": "test_resnet",  # 0.37 M parameters; made to test timm, and good at small images
         "poolformer": "poolformer_s12",
     },
     "vision encoders of VLMs and VLAs": {

@@ -1,0 +1,58 @@
+"""The stages around the epochs as a run has them: the head that is fitted first, the averages that are chosen last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import nn
+
+from edgebench.records.course import Course
+from edgebench.training import first_head, stages
+from edgebench.training.distributed import World
+from edgebench.training.resuming import RunState
+from edgebench.training.setup import Setup
+from edgebench.training.stages import Weights
+
+AVERAGED = 0.05  # the default average of weights reaches back over this share of the steps
+
+
+def fit_head(setup: Setup, course: Course, world: World, say: Callable[[str], None]) -> tuple[Setup, Course]:
+    """Fit the head if the recipe says so, and settle the decay of the average, now that the steps are known."""
+    config, splits = setup.config, setup.splits
+    if config.ema is None:
+        wanted = config.minutes is not None or config.head_first
+        horizon = max(10.0, AVERAGED * course.epochs * course.steps)
+        config = replace(config, ema=round(1 - 1 / horizon, 6) if wanted else 0.0)
+    config = replace(config, epochs=course.epochs)
+    setup = replace(setup, config=config)
+    if not config.head_first:
+        return setup, course
+    accuracy = first_head.fit_head(
+        setup.network, splits.train, splits.validation, setup.normalised, flip=config.flip,
+        classes=len(splits.info.classes),
+    )  # fmt: skip
+    say(f"head fitted to frozen features: validation accuracy {accuracy:.4f}")
+    return setup, replace(course, head_accuracy=world.told(accuracy))
+
+
+def start_weights(setup: Setup) -> Weights:
+    """A copy of the weights that are averaged with the fine-tuned ones at the end; empty if none are."""
+    if not setup.config.head_first:
+        return {}
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in setup.network.state_dict().items()}
+
+
+def finish(network: nn.Module, setup: Setup, state: RunState, start: Weights, *, averaged: bool) -> RunState:
+    """Improve the weights of the best epoch in `network`, by validation alone. Returns the state of the end."""
+    config = replace(state.config, epochs=state.course.epochs)
+    state = replace(state, config=config)
+    validation, train = setup.splits.validation, setup.splits.train
+    if start:
+        start = {name: tensor.to(next(network.parameters()).device) for name, tensor in start.items()}
+        share, accuracy = stages.chosen_average(network, start, validation, setup.normalised)
+        return replace(state, best_accuracy=accuracy, course=replace(state.course, learned_share=share))
+    if averaged and stages.has_statistics(network):
+        again, accuracy = stages.chosen_statistics(network, train, validation, setup.normalised, state.best_accuracy)
+        return replace(state, best_accuracy=accuracy, course=replace(state.course, statistics=again))
+    return state

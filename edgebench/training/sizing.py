@@ -1,0 +1,41 @@
+"""Chooses the size of small images for learned weights: the largest at which a few epochs fit into the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+SIZES = (224, 192, 160, 128, 96)  # learned weights know objects of many pixels: a larger copy of a small image helps
+EPOCHS = 5  # that have to fit: larger images bring more than more epochs
+TRIED = 128  # pixels at which a step is timed: the time goes with the pixels
+IMAGES = 16
+KEPT_S = 15.0  # for all else
+
+
+def enlarged(
+    network: nn.Module, *, train: int, judged: int, left_s: float, clock: Callable[[], float] = time.monotonic
+) -> int:
+    """The largest of SIZES at which a training of `train` images and `judged` answers fit into `left_s`.
+
+    `network` is thrown away after a few steps of it. The smallest if none fits.
+    """
+    images = torch.zeros(IMAGES, 3, TRIED, TRIED).contiguous(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)
+    step_s, answer_s = [], []
+    for _ in range(3):
+        network.train()
+        began = clock()
+        F.cross_entropy(network(images), torch.zeros(IMAGES, dtype=torch.int64)).backward()
+        step_s.append(clock() - began)
+        network.eval()
+        with torch.no_grad():
+            began = clock()
+            network(images)
+            answer_s.append(clock() - began)
+    needed = (EPOCHS * train * min(step_s) + (judged + 3 * train) * min(answer_s)) / IMAGES
+    fitting = [size for size in SIZES if needed * (size / TRIED) ** 2 <= left_s - KEPT_S]
+    return max(fitting, default=SIZES[-1])
