@@ -55,10 +55,11 @@ def train(
     """Train a backbone and return the checkpoint that is best on validation: `train(model="resnet50", epochs=3)`.
 
     `settings` are the fields of `TrainConfig` (model, dataset, subset, image_size in pixels, epochs, lr, seed, …), or
-    changes to those of `config`. The checkpoint's `training.test_accuracy` is a share in [0, 1] of the test split.
-    Images are squares of `preprocessing.height` pixels, uint8 RGB before normalisation and float32 (n, 3, h, w) after
-    it. `listener` is told of each step. Raises UsageError for a setting that makes no sense, BadFile for a dataset that
-    cannot be read, Unsupported without torch.
+    changes to those of `config`. The checkpoint's `training.test_accuracy` is a share in [0, 1] of the test split, and
+    `training.floor` what methods without a network reach on the same images. Images are squares of
+    `preprocessing.height` pixels, uint8 RGB before normalisation and float32 (n, 3, h, w) after it. `listener` is told
+    of each step. Raises UsageError for a setting that makes no sense, BadFile for a dataset that cannot be read,
+    Unsupported without torch.
     """
     from edgebench.training import data
     from edgebench.training.requirements import require_training_libraries
@@ -69,9 +70,11 @@ def train(
     require_training_libraries()
     from edgebench.training import loop
 
-    folder = Path(out) if out else Workspace(Path(workspace)).checkpoints / folder_name(config, dataset.name)
-    answers = Workspace(Path(workspace)).answers
-    return loop.train(config, folder, resume=resume, answers=answers, listener=listener or loop.SILENT)
+    where = Workspace(Path(workspace))
+    folder = Path(out) if out else where.checkpoints / folder_name(config, dataset.name)
+    return loop.train(
+        config, folder, resume=resume, answers=where.answers, floors=where.floors, listener=listener or loop.SILENT
+    )
 
 
 def export(

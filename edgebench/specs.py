@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgebench.records import digests
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
+from edgebench.records.floor import Floor
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.recipe import TrainConfig
 
@@ -96,7 +97,8 @@ class Training:
 
     `part_size`: images in memory at once, fewer than a batch if memory ran out. `distilled`: the teacher, if there was
     one. `frozen`: how the classifier was fitted to frozen features, if it alone was. `course`: the stages, None for a
-    training that an edgebench without them made.
+    training that an edgebench without them made. `floor`: what methods without a network reach on the same splits; None
+    with --no-floor, more than 20,000 training images, or an interrupted training.
     """
 
     config: TrainConfig
@@ -110,6 +112,7 @@ class Training:
     distilled: Distillation | None = None
     frozen: FrozenFeatures | None = None
     course: Course | None = None
+    floor: Floor | None = field(default=None, metadata={"json": "unless empty"})
 
 
 @dataclass(frozen=True, kw_only=True)

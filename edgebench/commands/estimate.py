@@ -12,7 +12,7 @@ from edgebench.commands import _options
 
 if TYPE_CHECKING:
     from edgebench.estimating.model_floor import DeviceFloor, ModelFloor
-    from edgebench.estimating.roofline import Floor, Held
+    from edgebench.estimating.roofline import Held, TimeFloor
     from edgebench.records.workspace import Workspace
 
 
@@ -106,7 +106,7 @@ def _show(found: ModelFloor, count: int) -> None:
     click.echo("  a floor is no forecast: real latency is a multiple of it, and the multiple differs between devices")
 
 
-def _sentence(floor: Floor) -> str:
+def _sentence(floor: TimeFloor) -> str:
     peaks = [f"{value:,.0f} {'GOP/s' if p == 'int8' else 'GFLOP/s'} {p}" for p, value in floor.roof.gflops.items()]
     peaks += [f"{floor.roof.bandwidth_gb_s:.4g} GB/s"] if floor.roof.bandwidth_gb_s is not None else []
     lines = [

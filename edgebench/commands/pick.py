@@ -163,7 +163,7 @@ def _show(picked: Picked, out: Path, as_json: bool) -> None:
 
     from rich.console import Console
 
-    from edgebench.report import choice
+    from edgebench.report import choice, floors
 
     for model, why in picked.left_out.items():
         click.echo(f"left out: {model}: {why}", err=True)
@@ -171,6 +171,8 @@ def _show(picked: Picked, out: Path, as_json: bool) -> None:
         click.echo(choice.as_json(picked.decision), nl=False)
     else:
         for line in choice.headline(picked.decision):
+            click.echo(line)
+        for line in floors.lines(picked.artifact.training) if picked.artifact else []:
             click.echo(line)
         Console(width=None if sys.stdout.isatty() else 200).print(choice.terminal(picked.decision))
     runs = f"; try: python {out / 'infer.py'} IMAGE" if picked.decision.chosen else ""

@@ -98,13 +98,23 @@ Examples:
 @click.option(
     "--seeds", default="0,1,2", show_default=True, metavar="0,1,2", callback=_list(int), help="Seeds, one run each."
 )
+@click.option(
+    "--targets", default="0.8,0.9,0.95,0.99", show_default=True, metavar="0.9,0.95", callback=_list(float),
+    help="Test accuracies: how many training images do they probably take?",
+)  # fmt: skip
 @_shared("subset", "seed")
 def samples(
-    subsets: list[str], seeds: list[int], models: list[str], plot: Path | None, workspace: Workspace, as_json: bool,
-    **given: Any,
+    subsets: list[str], seeds: list[int], targets: list[float], models: list[str], plot: Path | None,
+    workspace: Workspace, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
-    """Show test accuracy against the number of training images, over several seeds."""
-    _study("samples", workspace, as_json, plot, models=models, subsets=subsets, seeds=seeds, settings=given)
+    """Show test accuracy against the number of training images, over several seeds, beside the floor.
+
+    Says how many images a higher accuracy probably takes, with a 95 % interval, where the trainings can tell.
+    """
+    _study(
+        "samples", workspace, as_json, plot, models=models, subsets=subsets, seeds=seeds, targets=targets,
+        settings=given,
+    )  # fmt: skip
 
 
 @command.command(
@@ -141,9 +151,13 @@ def _study(kind: StudyKind, workspace: Workspace, as_json: bool, plot: Path | No
     if plot:
         trainings.plot(done, plot)
     if as_json:
-        click.echo(jsonio.dumps(done.rows, indent=1))
+        told = {"rows": done.rows, "needed": done.needed} if kind == "samples" else done.rows
+        click.echo(jsonio.dumps(told, indent=1))
         return
-    Console(width=None if sys.stdout.isatty() else 160).print(trainings.terminal(done.rows))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(trainings.terminal(done.rows))
+    if done.needed:
+        console.print(trainings.terminal(done.needed, trainings.NEEDED))
     if plot:
         click.echo(f"plot: {plot}")
 

@@ -10,7 +10,7 @@ from edgebench.errors import BadFile, UsageError
 from edgebench.estimating import host_peaks, roofline
 from edgebench.estimating.host_peaks import HostPeaks
 from edgebench.estimating.onnx_layers import layers
-from edgebench.estimating.roofline import Floor, Held
+from edgebench.estimating.roofline import Held, TimeFloor
 from edgebench.machine import locks
 from edgebench.machine.device import available_cores, load_profile
 from edgebench.machine.fingerprint import cpu_model
@@ -30,7 +30,7 @@ class DeviceFloor:
     """
 
     profile: Profile | None
-    floor: Floor
+    floor: TimeFloor
     measured: tuple[Held, ...]
     notice: str = ""
 

@@ -43,7 +43,7 @@ class LayerFloor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Floor:
+class TimeFloor:
     """The sum of the layers' floors. `missing`: sentences on the unknown peaks, without which the floor is lower."""
 
     floor_ms: float
@@ -81,7 +81,7 @@ def of_host(peaks: HostPeaks) -> Roof:
     return Roof({"fp32": peaks.fp32_gflops}, peaks.bandwidth_gb_s, peaks.cache_bytes, source)
 
 
-def floor(layers: Sequence[Layer], roof: Roof) -> Floor:
+def floor(layers: Sequence[Layer], roof: Roof) -> TimeFloor:
     """Σ over the layers of max(2 · MACs / peak, bytes of weights / bandwidth).
 
     The roofline (Williams et al., 2009) with only the unavoidable traffic: activations may stay on the chip, and so may
@@ -99,7 +99,7 @@ def floor(layers: Sequence[Layer], roof: Roof) -> Floor:
             "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of your own profile; "
             "without --device, this machine's peaks are measured",
         )
-    return Floor(
+    return TimeFloor(
         floor_ms=sum(layer.floor_us for layer in floors) / 1000, roof=roof, layers=floors, missing=tuple(missing)
     )
 

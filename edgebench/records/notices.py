@@ -88,6 +88,12 @@ KINDS = {
         "{changed} of {given_again} images got another answer when they were given again",
         "another runtime or precision; one thread answers alike where threads race: --threads 1",
     ),
+    # A checkpoint and its floor.
+    "not_above_floor": NoticeKind(
+        "the network does not clearly beat its floor: {difference:+.1f} points ({low:+.1f} to {high:+.1f})",
+        "begin with pretrained weights, train longer, or label more images (`edgebench study samples`); if it stays "
+        "so, this task may need no network: {method} is as good",
+    ),
     # The power pass and its meter.
     "power_disagrees": NoticeKind(
         "the energy counter and the integrated power of {meter} differ by {gap:.0%}",

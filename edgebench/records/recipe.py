@@ -100,6 +100,7 @@ class TrainConfig:
     compile: bool = option(False, "Compile the network with torch.compile.")
     channels_last: bool = option(True, "Keep channels last in memory: twice as fast for depthwise networks on a CPU.")
     threads: int | None = option(None, "CPU threads.  [default: as many as the network is worth]", least=1)
+    floor: bool = option(True, "Show what needs no network beside it: neighbours, linear and kernel machine.")
     seed: int = option(0, "Same seed, same machine: same weights, bit for bit.", least=0)
 
     def check(self) -> None:
@@ -149,7 +150,11 @@ def _absolute(path: str) -> str:
 
 
 def folder_name(config: TrainConfig, dataset: str) -> str:
-    """The name of the checkpoint's folder: the same for the same recipe, another for any other."""
+    """The name of the checkpoint's folder: the same for the same recipe, another for any other.
+
+    The floor is no part of the recipe: it changes nothing in the network.
+    """
     model = config.model.rpartition("/")[2]
     plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
-    return f"{'-'.join(plain)}-{digests.of_data(config)[:8]}"
+    recipe = {name: value for name, value in vars(config).items() if name != "floor"}
+    return f"{'-'.join(plain)}-{digests.of_data(recipe)[:8]}"

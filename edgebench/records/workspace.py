@@ -51,6 +51,11 @@ class Workspace:
         """The cache of frozen features (training/feature_cache.py)."""
         return self.root / "features"
 
+    @property
+    def floors(self) -> Path:
+        """The folder of floors that were computed for trainings here (training/floor_cache.py)."""
+        return self.root / "floors"
+
     def test_set(self, found: Artifact) -> Path:
         """The file that keeps the test split of an artifact's checkpoint once it was needed (testset.py)."""
         return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}.npz"

@@ -17,7 +17,9 @@ from edgebench.training import study, studying
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHARES = ("validation_accuracy", "test_accuracy", "accuracy", "low", "high", "reach")
+SHARES = ("validation_accuracy", "test_accuracy", "floor_accuracy", "accuracy", "low", "high", "reach", "target")
+NEEDED = "images that an accuracy probably takes"
+IF_ANY = ("interrupted", "floor_accuracy", "beside_floor", "why")  # columns that are shown if any row has one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class TrainingRow:
     seed: int
     validation_accuracy: float
     test_accuracy: float
+    floor_accuracy: float | None
+    beside_floor: str
     images_per_s: float
     seconds: float
     interrupted: bool
@@ -49,6 +53,7 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
     for checkpoint in checkpoints:
         training = checkpoint.training
         config = training.config
+        beside = training.floor.beside if training.floor else None
         began = "pretrained" if config.pretrained or config.init_weights else "scratch"
         made.append(
             TrainingRow(
@@ -56,7 +61,8 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
                 train_images=training.data.train, began_with=f"{began}, head alone" if config.freeze else began,
                 epochs=len(study.records(checkpoint)), best_epoch=training.best_epoch, batch_size=config.batch_size,
                 lr=config.lr, seed=config.seed, validation_accuracy=training.validation_accuracy,
-                test_accuracy=training.test_accuracy, images_per_s=study.images_per_s(checkpoint),
+                test_accuracy=training.test_accuracy, floor_accuracy=beside.floor_accuracy if beside else None,
+                beside_floor=beside.verdict if beside else "", images_per_s=study.images_per_s(checkpoint),
                 seconds=training.seconds, interrupted=training.interrupted, checkpoint=checkpoint.path.name,
                 created=checkpoint.created,
             )
@@ -75,6 +81,8 @@ def sections(checkpoints: Sequence[Artifact]) -> dict[str, list[Any]]:
     ):
         if of:
             made[title] = table(of)
+        if title == "samples" and (told := [row for row in study.images_needed(of, studying.TARGETS) if row.images]):
+            made[NEEDED] = told
     return made
 
 
@@ -165,7 +173,7 @@ def plots_in(folder: Path, checkpoints: Sequence[Artifact]) -> list[Path]:
 
 def _shown(rows: Sequence[Any]) -> list[str]:
     fields = [field.name for field in dataclasses.fields(rows[0]) if field.name != "created"]
-    return [field for field in fields if field != "interrupted" or any(row.interrupted for row in rows)]
+    return [field for field in fields if field not in IF_ANY or any(getattr(row, field) for row in rows)]
 
 
 def _cell(name: str, value: Any) -> str:

@@ -134,7 +134,8 @@ class Row:
     `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
     launches, and Wilson's of the accuracy on `deployed_images` test images. Torch puts the same class first on a share
     `deployed_agreement` of these. `energy_mj`: gross, per inference. Figures of different power scopes are never
-    compared.
+    compared. `floor_accuracy`: of the best method without a network, on the checkpoint's test images; `beside_floor`:
+    the network is "above" it, "below" it or neither ("unclear").
     """
 
     model: str = column("model", lambda r: r.artifact.model.name)
@@ -142,6 +143,12 @@ class Row:
     gmacs: float = column("GMACs", lambda r: r.artifact.model.macs / 1e9, digits=3, once=True)
     gflops: float = column("GFLOPs", lambda r: r.artifact.model.flops / 1e9, digits=3, once=True)
     test_accuracy: float = column("test acc.", lambda r: r.artifact.training.test_accuracy, percent=1, once=True)
+    floor_accuracy: float | None = column(
+        "floor acc.", lambda r: readings.beside_floor(r, "floor_accuracy"), percent=1, optional=True, once=True
+    )  # fmt: skip
+    beside_floor: str = column(
+        "to floor", lambda r: readings.beside_floor(r, "verdict") or "", optional=True, once=True
+    )  # fmt: skip
     deployed_accuracy: float | None = column(
         "deployed acc.", lambda r: readings.evaluated(r, "accuracy"), percent=1, optional=True, shared=True,
         low="deployed_low", high="deployed_high", criterion=ACCURACY,

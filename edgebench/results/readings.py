@@ -63,6 +63,12 @@ def evaluated(result: Result, name: str) -> Any:
     return getattr(result.evaluation, name) if result.status == "ok" and result.evaluation else None
 
 
+def beside_floor(result: Result, name: str) -> Any:
+    """What is known of the checkpoint beside its floor; None if it has none."""
+    floor = result.artifact.training.floor
+    return getattr(floor.beside, name) if floor and floor.beside else None
+
+
 def accuracy_end(result: Result, end: int) -> float | None:
     """The lower (0) or upper (1) end of the accuracy's 95 % interval."""
     interval = evaluated(result, "accuracy_ci95")

@@ -103,7 +103,10 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
         lambda done, total: tell(f"images {done}/{total}"),
         lambda done, total: tell(f"answers of the teacher {done}/{total}"),
     )
-    begin = partial(loop.train, config, out, answers=kept.workspace.answers, track=track, listener=listener)
+    begin = partial(
+        loop.train, config, out, answers=kept.workspace.answers, floors=kept.workspace.floors, track=track,
+        listener=listener,
+    )  # fmt: skip
     unfinished = SavedRun(out)
     try:
         return begin(resume=unfinished.exists())

@@ -18,7 +18,7 @@ from edgebench.errors import EdgebenchError
 from edgebench.measuring import correctness
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact
-from edgebench.training import checkpoint, distributed, finishing, malloc, planning, resuming, tracking
+from edgebench.training import checkpoint, distributed, finishing, floor, malloc, planning, resuming, tracking
 from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
 from edgebench.training.learner import Learner, image_size_at
@@ -76,6 +76,7 @@ def train(
     *,
     resume: bool = False,
     answers: Path | None = None,
+    floors: Path | None = None,
     track: Track = _untracked,
     listener: Listener = SILENT,
     began: float | None = None,
@@ -85,8 +86,9 @@ def train(
     The checkpoint is the epoch with the best validation accuracy; the test split is used once, at the end. Ctrl-C after
     an epoch ends the run early and keeps the best checkpoint so far, marked `interrupted`. With `resume`, a run that
     was killed or interrupted continues after the last saved epoch. `answers`: the folder that keeps a teacher's answers
-    to images. `began`: when the command started, by time.monotonic(), for a recipe with `minutes`; by default now.
-    Processes that torchrun started train together; the first of them does all the rest.
+    to images; `floors`: that of floors that were computed before (floor.py). `began`: when the command started, by
+    time.monotonic(), for a recipe with `minutes`; by default now. Processes that torchrun started train together; the
+    first of them does all the rest.
     """
     config.check()
     artifact.ensure_writable(out)
@@ -95,13 +97,13 @@ def train(
     with distributed.world() as world, malloc.keep_freed_memory():
         began = time.monotonic() if began is None else began
         if world.leads:
-            return _train(config, out, resume, answers, track, listener, world, began)
-        return _train(config, out, resume, answers, _untracked, SILENT, world, began)
+            return _train(config, out, resume, answers, floors, track, listener, world, began)
+        return _train(config, out, resume, answers, None, _untracked, SILENT, world, began)
 
 
 def _train(
-    config: TrainConfig, out: Path, resume: bool, answers: Path | None, track: Track, listener: Listener, world: World,
-    began: float,
+    config: TrainConfig, out: Path, resume: bool, answers: Path | None, floors: Path | None, track: Track,
+    listener: Listener, world: World, began: float,
 ) -> Artifact:  # fmt: skip
     saved, tensors = RunState(config=config), {}
     saved_run = SavedRun(out)
@@ -172,9 +174,11 @@ def _train(
     if world.leads:
         learner.judged.load_state_dict(best_weights)
         state = finishing.finish(learner.judged, setup, state, start, averaged=learner.average is not None)
-        checkpoint.write(out, learner.judged, logits_of, setup, state, interrupted)
+        first = checkpoint.write(out, learner.judged, logits_of, setup, state, interrupted)
         if not interrupted:
             saved_run.discard()
+            if config.floor:
+                floor.add(out, setup.splits, first, floors, say=listener.say)
     world.wait()
     return artifact.read(out)
 

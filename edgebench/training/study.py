@@ -14,9 +14,11 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.results import stats
 from edgebench.specs import Artifact
 from edgebench.training import history
+from edgebench.training.learning_curve import ImagesNeeded, Learned, needed
 
 # Settings that decide how fast a run is or where it ran, not what it learns: they do not tell trainings apart.
-NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken")
+NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken", "floor")
+FLOOR = "floor (no network)"  # the name of its curve
 FIGURES = ("validation_accuracy", "loss", "seconds", "images_per_s")
 
 
@@ -102,23 +104,69 @@ def convergence(checkpoints: Sequence[Artifact], reach: Sequence[float]) -> list
 
 
 def samples(checkpoints: Sequence[Artifact]) -> list[SubsetAccuracy]:
-    """A row for each subset: the mean over the seeds of trainings that are equal otherwise."""
+    """A row for each subset: the mean over the seeds of trainings that are equal otherwise. Then the floors."""
+    trained = _by_subset(checkpoints)
+    made = [
+        _over_seeds(run, subset, [(c.training.data.train, c.training.test_accuracy) for c in group])
+        for (run, subset), group in trained.items()
+    ]
+    made = sorted(made, key=lambda row: (row.run, row.train_images))
+    floors = [
+        _over_seeds(run, subset, list(found.values()))
+        for (run, subset), found in _floors_by_subset(checkpoints).items()
+    ]
+    return made + sorted(floors, key=lambda row: (row.run, row.train_images))
+
+
+def images_needed(checkpoints: Sequence[Artifact], targets: Sequence[float]) -> list[ImagesNeeded]:
+    """For each network, and each target that it does not reach yet: how many training images that probably takes."""
+    runs: dict[str, list[Artifact]] = {}
+    for (run, _), group in _by_subset(checkpoints).items():
+        runs.setdefault(run, []).extend(group)
+    made = []
+    for run, found in sorted(runs.items()):
+        most = max(c.training.data.train for c in found)
+        reached = statistics.fmean(c.training.test_accuracy for c in found if c.training.data.train == most)
+        learned = [
+            Learned(
+                train_images=c.training.data.train, test_images=c.training.data.test,
+                wrong=round((1 - c.training.test_accuracy) * c.training.data.test),
+            )
+            for c in found
+        ]  # fmt: skip
+        made += [needed(run, learned, target) for target in sorted(targets) if target > reached]
+    return made
+
+
+def _by_subset(checkpoints: Sequence[Artifact]) -> dict[tuple[str, str], list[Artifact]]:
     groups: dict[tuple[str, str], list[Artifact]] = {}
     for run, checkpoint in zip(names(checkpoints, but=("subset", "seed")), checkpoints, strict=True):
         groups.setdefault((run, checkpoint.training.config.subset), []).append(checkpoint)
-    made = []
-    for (run, subset), group in groups.items():
-        accuracies = [c.training.test_accuracy for c in group]
-        mean, n = statistics.fmean(accuracies), len(accuracies)
-        low = high = None
-        if n > 1:
-            reach = stats.student_t_975(n - 1) * statistics.stdev(accuracies) / math.sqrt(n)
-            low, high = max(0.0, mean - reach), min(1.0, mean + reach)
-        images = round(statistics.fmean(c.training.data.train for c in group))
-        made.append(
-            SubsetAccuracy(run=run, subset=subset, train_images=images, accuracy=mean, low=low, high=high, seeds=n)
-        )
-    return sorted(made, key=lambda row: (row.run, row.train_images))
+    return groups
+
+
+def _floors_by_subset(checkpoints: Sequence[Artifact]) -> dict[tuple[str, str], dict[str, tuple[int, float]]]:
+    """By curve and subset: for each set of images once, how many were for training, and the floor's accuracy."""
+    several = len({c.training.data.dataset for c in checkpoints}) > 1
+    groups: dict[tuple[str, str], dict[str, tuple[int, float]]] = {}
+    for checkpoint in checkpoints:
+        training = checkpoint.training
+        if training.floor and training.floor.beside:
+            run = f"{FLOOR} of {training.data.dataset}" if several else FLOOR
+            of_subset = groups.setdefault((run, training.config.subset), {})
+            of_subset[training.data.indices_sha256] = (training.data.train, training.floor.beside.floor_accuracy)
+    return groups
+
+
+def _over_seeds(run: str, subset: str, found: Sequence[tuple[int, float]]) -> SubsetAccuracy:
+    accuracies = [accuracy for _, accuracy in found]
+    mean, n = statistics.fmean(accuracies), len(accuracies)
+    low = high = None
+    if n > 1:
+        reach = stats.student_t_975(n - 1) * statistics.stdev(accuracies) / math.sqrt(n)
+        low, high = max(0.0, mean - reach), min(1.0, mean + reach)
+    images = round(statistics.fmean(count for count, _ in found))
+    return SubsetAccuracy(run=run, subset=subset, train_images=images, accuracy=mean, low=low, high=high, seeds=n)
 
 
 def batch_sizes(checkpoints: Sequence[Artifact]) -> list[BatchSize]:

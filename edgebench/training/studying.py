@@ -16,8 +16,17 @@ from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 from edgebench.training import data
+from edgebench.training.learning_curve import ImagesNeeded
 from edgebench.training.requirements import require_training_libraries
-from edgebench.training.study import BatchSize, Convergence, SubsetAccuracy, batch_sizes, convergence, samples
+from edgebench.training.study import (
+    BatchSize,
+    Convergence,
+    SubsetAccuracy,
+    batch_sizes,
+    convergence,
+    images_needed,
+    samples,
+)
 
 if TYPE_CHECKING:
     from edgebench.training.loop import Listener
@@ -30,21 +39,27 @@ VARIED: dict[str, tuple[str, ...]] = {
 REACH = (0.5, 0.8, 0.9, 0.95)  # validation accuracies to reach
 SUBSETS = ("0.1", "0.3", "full")
 SEEDS = (0, 1, 2)
+TARGETS = (0.8, 0.9, 0.95, 0.99)  # test accuracies: how many images do they take?
 SIZES = (16, 32, 64, 128, 256)  # of a batch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What several trainings show together. `checkpoints`: one a training, in the order in which they were made."""
+    """What several trainings show together. `checkpoints`: one a training, in the order in which they were made.
+
+    `needed`, of samples: how many training images the targets probably take that are not reached yet.
+    """
 
     kind: StudyKind
     rows: tuple[Convergence, ...] | tuple[SubsetAccuracy, ...] | tuple[BatchSize, ...]
     checkpoints: tuple[Artifact, ...]
+    needed: tuple[ImagesNeeded, ...] = ()
 
 
 def study(
     kind: StudyKind, *, models: Sequence[str] = (TrainConfig.model,), reach: Sequence[float] = REACH,
     subsets: Sequence[str] = SUBSETS, seeds: Sequence[int] = SEEDS, sizes: Sequence[int] = SIZES,
+    targets: Sequence[float] = TARGETS,
     settings: Mapping[str, Any], workspace: Workspace, watch: Callable[[str], AbstractContextManager[Listener]],
 ) -> Study:  # fmt: skip
     """Train each model several times, and show the effect of the epochs, the number of images or the batch size.
@@ -58,6 +73,8 @@ def study(
     if wrong := [share for share in reach if not 0 < share <= 1]:
         raise UsageError(f"--reach holds {wrong[0]:g}", "accuracies are shares such as 0.9")
     values = {"convergence": [models], "samples": [models, subsets, seeds], "batch-size": [models, sizes]}[kind]
+    if wrong := [share for share in targets if not 0 < share < 1]:
+        raise UsageError(f"--targets holds {wrong[0]:g}", "accuracies are shares such as 0.9, below 1")
     varied = [dict(zip(VARIED[kind], chosen, strict=True)) for chosen in itertools.product(*values)]
     if not varied:
         raise UsageError("there is nothing to train", f"name at least one of each: {', '.join(VARIED[kind])}")
@@ -65,7 +82,8 @@ def study(
     rows = {
         "convergence": partial(convergence, reach=sorted(reach)), "samples": samples, "batch-size": batch_sizes
     }[kind](checkpoints)  # fmt: skip
-    return Study(kind=kind, rows=tuple(rows), checkpoints=tuple(checkpoints))
+    more = images_needed(checkpoints, targets) if kind == "samples" else ()
+    return Study(kind=kind, rows=tuple(rows), needed=tuple(more), checkpoints=tuple(checkpoints))
 
 
 def _train_all(
@@ -92,10 +110,12 @@ def _train_all(
         title = f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}"
         with watch(title) as listener:
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
-            checkpoints.append(
-                _trained(config, out, partial(loop.train, answers=workspace.answers, track=track, listener=listener))
+            train = partial(
+                loop.train, answers=workspace.answers, floors=workspace.floors, track=track, listener=listener
             )
-        if checkpoints[-1].training.interrupted:
+            checkpoints.append(_trained(config, out, train))
+        done = checkpoints[-1].training
+        if done.interrupted or (done.floor and done.floor.interrupted):
             raise EdgebenchError("the study was interrupted", "the same command goes on with it")
     return checkpoints
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from factories import make_artifact
@@ -14,8 +15,10 @@ from factories import make_artifact
 from edgebench import artifact
 from edgebench.cli import cli
 from edgebench.errors import BadFile
+from edgebench.records.floor import Floor
 from edgebench.specs import Artifact
 from edgebench.training import study
+from edgebench.training.floor import compare
 
 
 def trained(
@@ -68,6 +71,40 @@ def test_accuracy_over_seeds_has_students_interval(tmp_path: Path) -> None:
     # s = 0.1, t(0.975; 2) = 4.303, 0.1 · 4.303 / √3 = 0.2484
     assert (many.accuracy, many.low, many.high) == pytest.approx((0.7, 0.4516, 0.9484), abs=1e-4)
     assert many.seeds == 3
+
+
+def test_the_floor_is_a_curve_of_its_own(tmp_path: Path) -> None:
+    def floored(name: str, floor: float, **settings: object) -> Artifact:
+        made = trained(tmp_path / name, **settings)
+        right = np.arange(1000) < 1000 * floor
+        beside = compare(np.arange(1000) < 800, right)
+        plain = Floor(
+            indices_sha256=made.training.data.indices_sha256, pixels_sha256="", validation_images=1, test_images=1000,
+            methods=(), best=None, seconds=1.0, libraries={}, beside=beside,
+        )  # fmt: skip
+        data = replace(made.training.data, indices_sha256=f"{settings['subset']}-{settings['seed']}")
+        return replace(made, training=replace(made.training, floor=plain, data=data))
+
+    found = [
+        floored(f"{model}-{subset}-{seed}", floor, subset=subset, images=int(subset), seed=seed, model=model)
+        for model in ("a", "b") for subset, seed, floor in (("100", 0, 0.5), ("100", 1, 0.6), ("200", 0, 0.7))
+    ]  # fmt: skip
+    rows = [row for row in study.samples(found) if row.run == study.FLOOR]
+    assert [(row.train_images, row.accuracy, row.seeds) for row in rows] == [
+        (100, pytest.approx(0.55), 2),
+        (200, 0.7, 1),
+    ]
+    assert {row.run for row in study.samples(found)} == {"a", "b", study.FLOOR}
+
+
+def test_only_targets_that_are_not_reached_are_told(tmp_path: Path) -> None:
+    found = [
+        trained(tmp_path / f"{subset}-{seed}", test=test + seed / 1000, subset=subset, images=int(subset), seed=seed)
+        for subset, test in (("100", 0.6), ("200", 0.7), ("400", 0.775)) for seed in (0, 1)
+    ]  # fmt: skip
+    (row,) = study.images_needed(found, (0.7, 0.85))
+    assert row.target == 0.85 and row.images_low < row.images and 400 < row.images < 4000
+    assert row.more == row.images - 400
 
 
 def test_a_batch_fits_unless_it_was_taken_in_parts(tmp_path: Path) -> None:

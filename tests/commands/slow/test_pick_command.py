@@ -24,6 +24,7 @@ from edgebench.choosing.limits import Limits
 from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.ready_pick import ReadyPick
 from edgebench.cli import cli
+from edgebench.commands import pick as pick_command
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
 from edgebench.records.recipe import TrainConfig, absolute
@@ -146,6 +147,13 @@ def answer(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 def deliver(picked: Picked, out: Path) -> None:
     deploy.write(out, picked.decision, picked.artifact, list(picked.files))
+
+
+def test_the_floor_stands_beside_the_answer(answer, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, picked, _ = answer
+    pick_command._show(picked, out, as_json=False)
+    told = capsys.readouterr().out
+    assert "floor: " in told and "its floor: " in told and picked.artifact.training.floor.beside
 
 
 def test_the_folder_answers_as_torch_does(answer, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

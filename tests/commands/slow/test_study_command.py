@@ -33,14 +33,18 @@ def test_samples_over_seeds_are_trained_once(study, tmp_path: Path) -> None:
     arguments = ("--subsets", "100,200", "--seeds", "0,1", "--epochs", "2", "--plot", str(tmp_path / "s.png"), "--json")
     done = study("samples", *arguments)
     assert done.exit_code == 0, done.output
-    rows = json.loads(done.stdout)
-    assert [(row["subset"], row["train_images"], row["seeds"]) for row in rows] == [("100", 80, 2), ("200", 170, 2)]
+    told = json.loads(done.stdout)
+    rows = told["rows"]
+    sizes = [("100", 80, 2), ("200", 170, 2)]
+    assert [(row["subset"], row["train_images"], row["seeds"]) for row in rows] == sizes * 2
+    assert [row["run"] for row in rows[2:]] == ["floor (no network)"] * 2 and rows[3]["accuracy"] > 0.8
+    assert {row["why"] for row in told["needed"]} == {"cannot be told: it takes at least three subsets"}
     assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 for row in rows)
     assert (tmp_path / "s.png").stat().st_size > 10_000
     assert done.stderr.count("epoch 2/2") == 4
 
     again = study("samples", *arguments)
-    assert json.loads(again.stdout) == rows and "epoch" not in again.stderr
+    assert json.loads(again.stdout) == told and "epoch" not in again.stderr
     shown = CliRunner().invoke(cli, ["report", "--trainings", "--json", "--workspace", str(tmp_path / "runs")])
     assert [row["accuracy"] for row in json.loads(shown.stdout)["samples"]] == [row["accuracy"] for row in rows]
 
@@ -49,14 +53,14 @@ def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytes
     """Ctrl-C in the second epoch of the second training."""
     real, seen = loop.Listener, []
 
-    def listener(on_step, say, on_image):
+    def listener(on_step, say, *on_images):
         def step(told: loop.TrainingStep) -> None:
             on_step(told)
             seen.append((told.epoch, told.step))
             if len(seen) == 4:
                 raise KeyboardInterrupt
 
-        return real(step, say, on_image)
+        return real(step, say, *on_images)
 
     monkeypatch.setattr(loop, "Listener", listener)
     cut = study("batch-size", "--sizes", "32,64", *QUICK)
