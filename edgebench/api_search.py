@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from edgebench.choosing.picked import Picked
 from edgebench.choosing.probes import Probes
 from edgebench.choosing.tuned import Goal, Tuned
 from edgebench.errors import UsageError
+from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace
 from edgebench.report import deploy, trainings
@@ -60,12 +60,13 @@ def pick(
     dataset: str, *, workspace: AnyPath = "runs", out: AnyPath = "picked", device: str | None = None,
     prefer: Prefer = "accuracy", budget_s: float = ready_pick.BUDGET_S, models: Sequence[str] = (),
     runtime: str | Sequence[str] = (), precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None,
-    pretrained: bool = False, init_weights: dict[str, str] | None = None, seed: int = 0,
+    init: str | dict[str, str] = "auto", licence: Licence = "any", seed: int = 0,
     tell: Callable[[str], None] = lambda sentence: None, **limits: float,
 ) -> Picked:  # fmt: skip
     """Find out what to deploy for images on a device, in about `budget_s` seconds: `pick("photos/", max_p99_ms=20)`.
 
-    `dataset`: a folder of images with one folder per class, or a dataset's name. `limits` are those of `select`. The
+    `dataset`: a folder of images with one folder per class, or a dataset's name. `init`: as in `TrainConfig`, for all
+    candidates, or by model. `limits` are those of `select`. The
     folder `out` gets the model, infer.py and the evidence. `picked.artifact` is the model, or None if nothing keeps the
     limits; `picked.decision` says why, as `select` does; `picked.left_out` lists what became of the other candidates. A
     pick that was killed resumes. Raises UsageError for options that make no sense, EdgebenchError if no candidate could
@@ -76,8 +77,9 @@ def pick(
     deploy.check(folder)
     ready = ready_pick.prepare(
         dataset, runtimes=deploy.runtimes(several(runtime)), device=device, limits=asked, prefer=prefer,
-        budget_s=budget_s, models=models, precisions=precisions, image_size=image_size, pretrained=pretrained,
-        init_weights=init_weights, seed=seed,
+        budget_s=budget_s, models=models, precisions=precisions, image_size=image_size,
+        init=init if isinstance(init, str) else "auto", inits=None if isinstance(init, str) else init,
+        licence=licence, seed=seed,
     )  # fmt: skip
     warn([ready.site.notice] if ready.site.notice else [])
     picked = picking.pick(ready, Workspace(Path(workspace)), tell=tell)
@@ -87,15 +89,15 @@ def pick(
 
 def probe(
     models: str | Sequence[str], *, workspace: AnyPath = "runs", image_sizes: Sequence[int] = (),
-    init_weights: AnyPath | Mapping[str, AnyPath] | None = None, latency: bool = True, download: bool = False,
+    init: str | Mapping[str, str] = "auto", latency: bool = True, download: bool = False,
     told: Told | None = None, tell: Callable[[str], None] = lambda sentence: None, **settings: Any,
 ) -> Probes:  # fmt: skip
-    """Fit classifiers to frozen features: `probe(["resnet50"], dataset="photos/", pretrained=True)`.
+    """Fit classifiers to frozen features: `probe(["resnet50"], dataset="photos/")`.
 
     A row of `probes.rows`, the best on validation first, has `frozen.heads` with the accuracy of each head on
     validation, `test_accuracy` of the linear one, which is the classifier of `checkpoint`, and `latency_ns` on
     `runtime` (nanoseconds for an image; None without `latency`). Accuracies are shares in [0, 1]. `image_sizes`: in
-    pixels, by default what the weights were made for. `init_weights`: a file, or files by model. `settings` are fields
+    pixels, by default what the weights were made for. `init`: as in `TrainConfig`, or by model. `settings` are fields
     of `TrainConfig`: dataset, data_dir, subset, adapt, flip, seed, … `probes.left_out` says why a backbone was not
     probed. Raises UsageError for settings that make no sense, BadFile for a dataset or weights that cannot be used.
     """
@@ -108,11 +110,9 @@ def probe(
     require_training_libraries()
     from edgebench.training.probing import Told
 
-    if isinstance(init_weights, (str, os.PathLike)):
-        init_weights = dict.fromkeys(named, init_weights)
+    inits = dict.fromkeys(named, init) if isinstance(init, str) else dict(init)
     return probes.probe(
-        config, named, image_sizes, {model: os.fspath(file) for model, file in (init_weights or {}).items()},
-        Workspace(Path(workspace)), measure=latency, told=told or Told(), tell=tell,
+        config, named, image_sizes, inits, Workspace(Path(workspace)), measure=latency, told=told or Told(), tell=tell,
     )  # fmt: skip
 
 

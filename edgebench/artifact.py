@@ -87,7 +87,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
         raise BadFile(
             f"{path} is not an artifact folder but a file, such as a model file from elsewhere: edgebench measures a "
             "model only where it can compare its answers with torch's, and so needs an artifact folder",
-            "make one: `edgebench train --init-weights WEIGHTS.safetensors`, then `edgebench export`",
+            "make one: `edgebench train --init WEIGHTS.safetensors`, then `edgebench export`",
         )
     if not path.exists():
         raise BadFile(f"{path} does not exist", "`edgebench train` makes a checkpoint, `edgebench export` an artifact")

@@ -2,6 +2,7 @@
 
 Schema history
     1  first release
+    2  a recipe's `init` and a training's `beginning`, for `pretrained` and `init_weights`
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebench.records import digests
+from edgebench.records.beginning import Beginning
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.floor import Floor
@@ -20,7 +22,7 @@ from edgebench.records.recipe import TrainConfig
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
+SCHEMA = 2
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 # The inputs that a model may take: normalised NCHW floats, or a camera's HWC bytes, which the graph normalises.
@@ -95,10 +97,11 @@ class ModelInfo:
 class Training:
     """How a checkpoint was trained and how accurate it is. Accuracies are shares in [0, 1] of the named split.
 
-    `part_size`: images in memory at once, fewer than a batch if memory ran out. `distilled`: the teacher, if there was
-    one. `frozen`: how the classifier was fitted to frozen features, if it alone was. `course`: the stages, None for a
-    training that an edgebench without them made. `floor`: what methods without a network reach on the same splits; None
-    with --no-floor, more than 20,000 training images, or an interrupted training.
+    `part_size`: images in memory at once, fewer than a batch if memory ran out. `beginning`: the weights before the
+    first step. `distilled`: the teacher, if there was one. `frozen`: how the classifier was fitted to frozen features,
+    if it alone was. `course`: the stages, None for a training that an edgebench without them made. `floor`: what
+    methods without a network reach on the same splits; None with --no-floor, more than 20,000 training images, or an
+    interrupted training.
     """
 
     config: TrainConfig
@@ -113,6 +116,7 @@ class Training:
     frozen: FrozenFeatures | None = None
     course: Course | None = None
     floor: Floor | None = field(default=None, metadata={"json": "unless empty"})
+    beginning: Beginning | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import numpy as np
 from edgebench import artifact as folder
 from edgebench.artifact import Reference
 from edgebench.records.answers import Parity
+from edgebench.records.beginning import Beginning
 from edgebench.records.jobs import Job
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Launch, MemoryPeaks, Result, Samples
@@ -93,7 +94,13 @@ def make_artifact(
         preprocessing=preprocessing,
         model=model,
         training=Training(
-            config=config, data=split, best_epoch=1, validation_accuracy=0.95, test_accuracy=0.94, seconds=1.5
+            config=config,
+            data=split,
+            best_epoch=1,
+            validation_accuracy=0.95,
+            test_accuracy=0.94,
+            seconds=1.5,
+            beginning=Beginning(),
         ),
         files={name: sha256(repr(model).encode() + content).hexdigest(), folder.REFERENCE: "2" * 64},
         tools={"torch": "2.0"},

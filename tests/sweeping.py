@@ -47,7 +47,10 @@ def steps(workspace: Workspace, site: Site | None = None) -> list[Step]:
     (folder,) = workspace.checkpoints.iterdir()
     config = artifact.read(folder).training.config
     trained = Train(
-        config=config, folder=folder.name, contents={"dataset": "0" * 64}, tools=registry.versions(facts.TRAINING_TOOLS)
+        config=config,
+        folder=folder.name,
+        contents={"dataset": "0" * 64, "init": "random"},
+        tools=registry.versions(facts.TRAINING_TOOLS),
     )
     site = site or here("cpu")
     measured = [build.measure(trained, "fake", site, RunOptions(**{**vars(OPTIONS), "batch": n})) for n in (1, 2)]

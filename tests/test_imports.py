@@ -52,9 +52,9 @@ HEAVY_FILES = {
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {
     "training.augment.*", "training.models.*", "training.loop", "training.checkpoint", "training.optimization",
-    "training.batches", "training.distilling", "training.distributed", "training.finishing", "training.first_head",
-    "training.gradients", "training.learner", "training.planning", "training.resuming", "training.setup",
-    "training.sizing", "training.small_maps", "training.stages", "training.teacher",
+    "training.batches", "training.beginnings", "training.distilling", "training.distributed", "training.finishing",
+    "training.first_head", "training.gradients", "training.learner", "training.planning", "training.resuming",
+    "training.setup", "training.sizing", "training.small_maps", "training.stages", "training.teacher",
     "training.backbone", "training.feature_engines", "training.features", "training.heads", "training.probing",
 }  # fmt: skip
 # What `edgebench.NAME(...)` does for users: a folder of that name would take the function's place once it is imported.

@@ -14,7 +14,7 @@ from edgebench.records.result import Result
 from edgebench.results import stats
 from edgebench.specs import Precision
 from edgebench.sweeping import build
-from edgebench.sweeping.facts import Facts
+from edgebench.sweeping.facts import Facts, key
 from edgebench.sweeping.site import Site
 from edgebench.sweeping.steps import Export, Measure, Step, Train
 
@@ -56,7 +56,7 @@ class Steps:
 
     def begins_with_weights(self, model: str) -> bool:
         """Whether there are features to probe: those of random weights say little."""
-        return bool(self._configs[model].init_weights or self._configs[model].pretrained)
+        return self._known.beginnings[key(self._configs[model])].learned
 
     def probe(self, model: str) -> Train:
         """The probe of a candidate's frozen features."""

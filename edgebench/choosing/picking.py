@@ -69,7 +69,7 @@ class Pick:
         self._asked, self._site, self._images = ready.asked, ready.site, ready.images
         self._steps = Steps(ready.asked, ready.known, ready.site)
         self._kept, self._budget, self._work, self._tell = kept, budget, work, tell
-        self._left_out: dict[str, str] = {}
+        self._left_out = dict(ready.left_out)
         self._best: dict[
             str, tuple[float, StepOutcome]
         ] = {}  # by model: the lowest validation error, and the training that had it

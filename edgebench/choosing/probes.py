@@ -53,24 +53,24 @@ class Probes:
 
 
 def probe(
-    config: TrainConfig, models: Sequence[str], image_sizes: Sequence[int], weights: Mapping[str, str],
+    config: TrainConfig, models: Sequence[str], image_sizes: Sequence[int], inits: Mapping[str, str],
     workspace: Workspace, *, measure: bool, told: Told, tell: Callable[[str], None],
 ) -> Probes:  # fmt: skip
     """Probe each model at each size (by default the one that its weights were made for), one after another.
 
-    `config` has all else. `weights`: by model, the .safetensors file that it begins with. The features are kept in
+    `config` has all else. `inits`: by model, what it begins with, if not as `config` says. The features are kept in
     WORKSPACE/features. Raises UsageError for a name that does not exist or settings that make no sense, EdgebenchError
     if no backbone could be probed.
     """
     if not models:
         raise UsageError("there is nothing to probe", "name at least one of --models")
     configs = [
-        absolute(replace(config, model=model, image_size=size, init_weights=weights.get(model, config.init_weights)))
+        absolute(replace(config, model=model, image_size=size, init=inits.get(model, config.init)))
         for model in models
         for size in image_sizes or (None,)
     ]
-    if unknown := [name for name in weights if name not in models]:
-        raise UsageError(f"--init-weights names {unknown[0]!r}, which is not among --models", "name it there too")
+    if unknown := [name for name in inits if name not in models]:
+        raise UsageError(f"--init names {unknown[0]!r}, which is not among --models", "name it there too")
     for each in configs:
         replace(each, freeze=False).check()
     require_training_libraries()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgebench.choosing.limits import Limits, Prefer
 from edgebench.choosing.picked import Asked
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
+from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process
-from edgebench.sweeping.facts import Facts, Question
+from edgebench.sweeping.facts import Facts, Question, key
 from edgebench.sweeping.site import Site
 from edgebench.training import data
 from edgebench.training.data.decoding import usual_side
@@ -27,48 +28,60 @@ SAMPLED_IMAGES = 64  # how many files of a folder are looked at for the image si
 
 @dataclass(frozen=True, kw_only=True)
 class ReadyPick:
-    """A pick that can begin. `images`: how many the dataset has; `began`: the start, by the monotonic clock."""
+    """A pick that can begin. `images`: how many the dataset has; `began`: the start, by the monotonic clock.
+
+    `left_out`: by model, why a candidate was left out from the start.
+    """
 
     asked: Asked
     known: Facts
     site: Site
     images: int
     began: float
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(
     dataset: str, *, runtimes: Sequence[str], device: str | None = None, limits: Limits | None = None,
     prefer: Prefer = "accuracy", budget_s: float = BUDGET_S, models: Sequence[str] = (),
-    precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, pretrained: bool = False,
-    init_weights: Mapping[str, str] | None = None, seed: int = 0,
+    precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, init: str = "auto",
+    inits: Mapping[str, str] | None = None, licence: Licence = "any", seed: int = 0,
 ) -> ReadyPick:  # fmt: skip
     """Look up all that a pick is asked for. The budget runs from here.
 
     `budget_s`: seconds for all of it. `runtimes`: measured on those of them that work here; `models`: by default
-    MODELS; `image_size`: pixels, by default the images' usual size. Raises UsageError for settings that cannot be used,
-    EdgebenchError if no runtime works.
+    MODELS; `image_size`: pixels, by default the images' usual size; `init`: what each candidate begins with, unless
+    `inits` says it by model. Candidates whose weights `licence` does not allow are left out. Raises UsageError for
+    settings that cannot be used, EdgebenchError if no runtime works.
     """
     began = time.monotonic()
-    found, weights = data.find(dataset), init_weights or {}
+    found, inits = data.find(dataset), inits or {}
     models = models or MODELS
-    if unknown := set(weights) - set(models):
-        raise UsageError(f"--init-weights is for {min(unknown)}, which is not a candidate", f"of {', '.join(models)}")
+    if unknown := set(inits) - set(models):
+        raise UsageError(f"--init is for {min(unknown)}, which is not a candidate", f"of {', '.join(models)}")
     images = len(found.read().source.labels)
-    size = image_size or _image_size(found, dataset)
+    size = image_size or _image_size(found, dataset)  # of the networks that begin with random weights
     configs = tuple(
         TrainConfig(
-            model=model, dataset=dataset, seed=seed, pretrained=pretrained and model not in weights,
-            image_size=image_size if pretrained or model in weights else size, init_weights=weights.get(model),
+            model=model, dataset=dataset, image_size=image_size, seed=seed, init=inits.get(model, init), licence=licence
         )
         for model in models
     )  # fmt: skip
+    for config in configs:
+        config.check()
     here = site.here(device, probes=process.probe_all(list(runtimes)))
+    question = Question(tuple(map(absolute, configs)), (Asked.target,), refusals=True)
+    known = step_process.ask(question)
+    began_with = {config.model: known.beginnings[key(absolute(config))] for config in configs}
+    left_out = {model: began_with[model].why for model in models if began_with[model].refused}
+    configs = tuple(c if began_with[c.model].learned else replace(c, image_size=size) for c in configs)
+    if not (allowed := tuple(config for config in configs if config.model not in left_out)):
+        raise UsageError("; ".join(left_out.values()), "other --models, or leave out --licence")
     asked = Asked(
-        configs=configs, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
+        configs=allowed, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
         limits=limits or Limits(), prefer=prefer, budget_s=budget_s,
     )  # fmt: skip
-    known = step_process.ask(Question(tuple(map(absolute, configs)), (asked.target,)))
-    return ReadyPick(asked=asked, known=known, site=here, images=images, began=began)
+    return ReadyPick(asked=asked, known=known, site=here, images=images, began=began, left_out=left_out)
 
 
 def _image_size(dataset: data.Dataset, name: str) -> int:

@@ -233,6 +233,11 @@ def complete_meters(ctx: click.Context, parameter: click.Parameter, incomplete: 
     return [CompletionItem(name) for name in ("auto", "none", *registry.names("meters")) if name.startswith(incomplete)]
 
 
+def beginnings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """`--init [MODEL=]HOW`: by model, what it begins with; by "", what all others do."""
+    return dict((item if "=" in item else f"={item}").split("=", 1) for item in given)
+
+
 def pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     """KEY=VALUE options as a dictionary."""
     for item in given:

@@ -36,7 +36,11 @@ class TrainingProgress:
         from edgebench.training.loop import Listener
 
         return Listener(
-            self.show, self.say, partial(self.preparing, "images"), partial(self.preparing, "answers of the teacher")
+            on_step=self.show,
+            say=self.say,
+            on_image=partial(self.preparing, "images"),
+            on_answer=partial(self.preparing, "answers of the teacher"),
+            on_weights=self.fetching,
         )
 
     def show(self, step: TrainingStep) -> None:
@@ -54,7 +58,7 @@ class TrainingProgress:
             self._console.print(f"epoch {step.epoch}/{step.epochs} {figures}", highlight=False)
 
     def say(self, sentence: str) -> None:
-        self._console.print(sentence, highlight=False, markup=False)
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     def preparing(self, what: str, done: int, total: int) -> None:
         if self._bar:
@@ -68,6 +72,15 @@ class TrainingProgress:
             self._bar.update(self._task, total=total or None, completed=done, description=what)
         elif done == total:
             self._console.print(f"{what}: {total:,}", highlight=False)
+
+    def fetching(self, what: str, done: int, total: int) -> None:
+        """Learned weights that come from the hub, in bytes."""
+        mb = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB"
+        if self._bar:
+            description = f"fetching {what}"
+            self._bar.update(self._task, total=total or None, completed=done, description=description, figures=mb)
+        elif done == total:
+            self._console.print(f"fetched {what}: {total / 1e6:.1f} MB", highlight=False)
 
     def __exit__(self, *exc: object) -> None:
         if self._bar:

@@ -12,6 +12,7 @@ import click
 from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
 from edgebench.errors import UsageError
+from edgebench.records.beginning import Licence
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def names(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]
 Examples:
   edgebench pick --data photos/ --max-p99-ms 20
   edgebench pick --data photos/ --budget 10m --max-memory-mb 200 --min-accuracy 0.8 --out robot/
-  edgebench pick --data photos/ --models mobilenetv4,resnet18 --init-weights resnet18=resnet18.safetensors
+  edgebench pick --data photos/ --models mobilenetv4,resnet18 --init resnet18=resnet18.safetensors
   python picked/infer.py photos/cat/001.jpg"""
 )
 @click.option("--data", required=True, metavar="FOLDER", help="Images, a folder a class; or a dataset's name.")
@@ -83,10 +84,14 @@ Examples:
     "--image-size", type=int,
     help="Pixels to train at.  [default: what learned weights were made for; else the images' usual size, 32 to 224]",
 )  # fmt: skip
-@click.option("--pretrained", is_flag=True, help="Start from timm's pretrained weights, from the Hugging Face hub.")
 @click.option(
-    "--init-weights", multiple=True, metavar="MODEL=FILE", callback=_options.pairs,
-    help="Start a model from the weights in this .safetensors file, except the head's.",
+    "--init", "inits", multiple=True, metavar="[MODEL=]HOW", callback=_options.beginnings,
+    help="What to start from, as in `edgebench train`: auto, random, pretrained or a .safetensors file; for all, or "
+    "for one model: resnet18=FILE. May be given several times.  [default: auto]",
+)  # fmt: skip
+@click.option(
+    "--licence", type=click.Choice(typing.get_args(Licence)), default="any", show_default=True,
+    help="permissive: leave out candidates whose weights not everybody may use.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and the trainings.")
 @click.option(
@@ -97,8 +102,8 @@ Examples:
 @_options.as_json
 def command(
     data: str, device: str | None, limits: Limits, prefer: Prefer, budget_s: float, models: tuple[str, ...],
-    runtimes: tuple[str, ...], precisions: tuple[Precision, ...], image_size: int | None, pretrained: bool,
-    init_weights: dict[str, str], seed: int, out: Path, workspace: Workspace, as_json: bool,
+    runtimes: tuple[str, ...], precisions: tuple[Precision, ...], image_size: int | None, inits: dict[str, str],
+    licence: Licence, seed: int, out: Path, workspace: Workspace, as_json: bool,
 ) -> None:  # fmt: skip
     """Find out what to deploy for these images on this device, inside a time budget.
 
@@ -119,8 +124,8 @@ def command(
     with console.status("looking at the images and the runtimes"):
         ready = ready_pick.prepare(
             data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
-            models=models, precisions=precisions, image_size=image_size, pretrained=pretrained,
-            init_weights=init_weights, seed=seed,
+            models=models, precisions=precisions, image_size=image_size, init=inits.pop("", "auto"), inits=inits,
+            licence=licence, seed=seed,
         )  # fmt: skip
     if ready.site.notice:
         console.print(ready.site.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
@@ -141,10 +146,17 @@ def command(
 
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:
+    from edgebench.records.recipe import absolute
+    from edgebench.sweeping.facts import key
+
     asked = ready.asked
     minutes, n, size = asked.budget_s / 60, len(asked.configs), " or ".join(_sizes(asked.configs))
     what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)
     click.echo(f"{what}, {ready.images} images at {size}, {minutes:g} min, on {runtimes}", err=True)
+    began = {config.model: ready.known.beginnings[key(absolute(config))] for config in asked.configs}
+    for model, found in began.items():
+        licence = f", licence {found.licence or 'unknown'}" if found.learned else f" weights: {found.why}"
+        click.echo(f"{model} begins with {found.title}{licence}", err=True)
     if asked.budget_s < 60 * n:
         click.echo(
             f"note: {asked.budget_s:g} s is short for {n} candidates; some may be left out "

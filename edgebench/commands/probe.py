@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgebench.choosing.probes import Probes
     from edgebench.records.workspace import Workspace
 
-SETTINGS = ("dataset", "data_dir", "subset", "adapt", "skip_broken", "stream", "pretrained", "flip", "seed")
+SETTINGS = ("dataset", "data_dir", "subset", "adapt", "skip_broken", "stream", "licence", "flip", "seed")
 
 
 def names(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -33,9 +33,9 @@ def sizes(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]
 @click.command(
     epilog="""\b
 Examples:
-  edgebench probe --models mobilenetv3,resnet50,deit_small --dataset photos/ --pretrained
-  edgebench probe --models tf_efficientnet_lite0 --dataset cifar10 --subset 1000 --init-weights lite0.safetensors
-  edgebench probe --models resnet18 --image-size 128,160,224 --dataset photos/ --pretrained --no-latency"""
+  edgebench probe --models mobilenetv3,resnet50,deit_small --dataset photos/
+  edgebench probe --models tf_efficientnet_lite0 --dataset cifar10 --subset 1000 --init lite0.safetensors
+  edgebench probe --models resnet18 --image-size 128,160,224 --dataset photos/ --no-latency"""
 )
 @click.option("--models", required=True, multiple=True, metavar="NAME,…", callback=names, help="The backbones.")
 @click.option(
@@ -43,8 +43,9 @@ Examples:
     help="Pixels of the square images; several are tried one after another.  [default: what the weights were made for]",
 )  # fmt: skip
 @click.option(
-    "--init-weights", multiple=True, metavar="[MODEL=]FILE",
-    help="Start from the weights in this .safetensors file, except the head's; MODEL= where there are several.",
+    "--init", "inits", multiple=True, metavar="[MODEL=]HOW", callback=_options.beginnings,
+    help="The weights: auto, pretrained or a .safetensors file, for all or for one model: resnet18=FILE. May be given "
+    "several times.  [default: auto]",
 )  # fmt: skip
 @_options.settings(
     TrainConfig, only=SETTINGS, seed={"help": "Of the splits."},
@@ -56,7 +57,7 @@ Examples:
 @_options.workspace
 @_options.as_json
 def command(
-    models: tuple[str, ...], image_sizes: tuple[int, ...], init_weights: tuple[str, ...], download: bool,
+    models: tuple[str, ...], image_sizes: tuple[int, ...], inits: dict[str, str], download: bool,
     latency: bool, workspace: Workspace, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Fit classifiers to the frozen features of backbones, and show accuracy beside latency.
@@ -73,7 +74,7 @@ def command(
     from edgebench.training.requirements import require_training_libraries
 
     config = TrainConfig(**given)
-    weights = _weights(models, init_weights)
+    inits = _by_model(models, inits)
     with _training.TrainingProgress() as progress:
         data.find(config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes"))
     require_training_libraries()
@@ -82,22 +83,22 @@ def command(
     with _training.TrainingProgress() as progress:
         told = Told(progress.say, progress.counting)
         done = probes.probe(
-            config, models, image_sizes, weights, workspace, measure=latency, told=told, tell=progress.say
+            config, models, image_sizes, inits, workspace, measure=latency, told=told, tell=progress.say
         )
     _show(done, jsonio.dumps(done, indent=1) if as_json else "")
 
 
-def _weights(models: tuple[str, ...], given: tuple[str, ...]) -> dict[str, str]:
-    """By model, the file of its weights. Raises UsageError if it is not said whose they are."""
+def _by_model(models: tuple[str, ...], given: dict[str, str]) -> dict[str, str]:
+    """By model, what it begins with. Raises UsageError for a file of which it is not said whose it is."""
     from edgebench.errors import UsageError
+    from edgebench.records.recipe import NAMED_BEGINNINGS
 
-    found = {}
-    for item in given:
-        model, equals, file = item.partition("=")
-        if not equals and len(models) != 1:
-            raise UsageError(f"--init-weights {item}: of which model?", f"for example {models[0]}={item}")
-        found[model if equals else models[0]] = file if equals else item
-    return found
+    named = dict(given)
+    if (how := named.pop("", None)) is None:
+        return named
+    if how not in NAMED_BEGINNINGS and len(models) != 1:
+        raise UsageError(f"--init {how}: of which model?", f"for example {models[0]}={how}")
+    return dict.fromkeys(models, how) | named
 
 
 def _show(done: Probes, text: str) -> None:

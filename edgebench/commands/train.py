@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Examples:
   edgebench train
   edgebench train --model resnet50 --dataset cifar10 --subset 5000 --epochs 20
-  edgebench train --model mobilenetv3 --dataset photos/ --init-weights mobilenetv3.safetensors --freeze
+  edgebench train --model mobilenetv3 --dataset photos/ --init mobilenetv3.safetensors --freeze
   edgebench train --config runs/checkpoints/NAME/config.toml --seed 1
   edgebench train --dataset photos/ --distill runs/checkpoints/NAME --unlabelled frames/
   edgebench train --resume

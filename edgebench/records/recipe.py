@@ -10,10 +10,12 @@ from typing import Literal
 
 from edgebench.errors import UsageError
 from edgebench.records import digests
+from edgebench.records.beginning import Licence
 from edgebench.records.options import check, flag, option
 
 # Any other dataset is the path of a folder.
 NAMED_DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
+NAMED_BEGINNINGS = ("auto", "random", "pretrained")  # anything else is the path of a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +32,12 @@ class TrainConfig:
     skip_broken: bool = option(False, "List the images that cannot be read and go on without them.")
     stream: bool = option(False, "Decode images as they are needed instead of once into a cache.")
 
-    pretrained: bool = option(False, "Start from timm's pretrained weights, from the Hugging Face hub.")
-    init_weights: str | None = option(None, "Start from the weights in this .safetensors file, except the head's.")
+    init: str = option(
+        "auto",
+        "Weights to start from: auto (a local file, the Hugging Face cache, the hub, else random), random, pretrained "
+        "(timm's), or a .safetensors file. The head is new.",
+    )
+    licence: Licence = option("any", "permissive: only weights whose licence lets everybody use them.")
     freeze: bool = option(False, "Train the head alone (a linear probe).")
 
     distill: str | None = option(
@@ -108,14 +114,17 @@ class TrainConfig:
         check(self)
         if self.lr is not None and self.lr <= 0:
             raise UsageError(f"--lr is {self.lr}", "give a positive number such as 0.005")
-        if self.pretrained and self.init_weights:
-            raise UsageError("--pretrained and --init-weights exclude each other", "give one of them")
         for name in ("unlabelled", "distill_size"):
             if getattr(self, name) is not None and not self.distill:
                 raise UsageError(f"{flag(name)} does nothing without a teacher", "add --distill TEACHER")
-        if self.freeze and not (self.pretrained or self.init_weights):
+        if self.init not in NAMED_BEGINNINGS and not Path(self.init).suffix:
             raise UsageError(
-                "--freeze would train the head of a random network", "add --pretrained or --init-weights FILE"
+                f"--init {self.init!r} is neither {', '.join(NAMED_BEGINNINGS)} nor a .safetensors file",
+                "name the file itself, such as weights.safetensors",
+            )
+        if self.freeze and self.init == "random":
+            raise UsageError(
+                "--freeze would train the head of a random network", "--init auto, pretrained or FILE.safetensors"
             )
 
 
@@ -132,12 +141,13 @@ def absolute(config: TrainConfig) -> TrainConfig:
 
     The name of a dataset stands for that dataset, also where a folder of the same name is.
     """
-    named = config.dataset in NAMED_DATASETS
-    whole = {
-        name: _absolute(value)
-        for name in ("dataset", "data_dir", "init_weights", "unlabelled")
-        if (value := getattr(config, name)) and (name != "dataset" or (not named and Path(value).expanduser().is_dir()))
+    paths = {
+        "dataset": config.dataset not in ("", *NAMED_DATASETS) and Path(config.dataset).expanduser().is_dir(),
+        "data_dir": bool(config.data_dir),
+        "init": bool(Path(config.init).suffix),
+        "unlabelled": bool(config.unlabelled),
     }
+    whole = {name: _absolute(getattr(config, name)) for name, is_path in paths.items() if is_path}
     if config.distill:
         network, separator, file = config.distill.partition("=")
         encoder = separator and not Path(config.distill).expanduser().exists()

@@ -54,7 +54,7 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
         training = checkpoint.training
         config = training.config
         beside = training.floor.beside if training.floor else None
-        began = "pretrained" if config.pretrained or config.init_weights else "scratch"
+        began = training.beginning.title if training.beginning else "unknown"
         made.append(
             TrainingRow(
                 model=config.model, dataset=training.data.dataset, image_size=checkpoint.preprocessing.height,

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgebench.errors import BadFile, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.records import digests
+from edgebench.records.beginning import Beginning
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
@@ -29,35 +30,45 @@ class Exporting:
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """The facts about the recipes and targets of a sweep.
 
     `contents`: by recipe (see `key`), the sha256 of its dataset and files; `datasets`: by recipe, its dataset's name;
-    `networks`: by model, the network that the name means; `exporting`: by target, how it is made.
+    `networks`: by model, the network that the name means; `exporting`: by target, how it is made; `beginnings`: by
+    recipe, the weights that it begins with.
     """
 
     contents: dict[str, dict[str, str]]
     datasets: dict[str, str]
     networks: dict[str, str]
     exporting: dict[str, Exporting]
+    beginnings: dict[str, Beginning] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What `find` is asked. It is asked in a process of its own, because it loads torch."""
+    """What `find` is asked. It is asked in a process of its own, because it loads torch.
+
+    `refusals`: weights whose licence is not allowed are an answer, not an error.
+    """
 
     configs: tuple[TrainConfig, ...]
     targets: tuple[str, ...]
+    refusals: bool = False
 
 
 def find(asked: Question) -> Facts:
-    """Look up everything that recipes and targets name. Raises UsageError or BadFile for the first that is wrong."""
-    from edgebench.training import data, models, teacher
+    """Look up everything that recipes and targets name. May fetch weights from the Hugging Face hub.
+
+    Raises UsageError or BadFile for the first that is wrong.
+    """
+    from edgebench.training import beginnings, data, models, teacher
     from edgebench.training.data import frames
 
-    contents, datasets, networks = {}, {}, {}
+    contents, datasets, networks, begun = {}, {}, {}, {}
     digests: dict[tuple[str, str | None], str] = {}
+    beginning: dict[tuple[str, str | None, str, str], Beginning] = {}
     checked: set[tuple[str, str | None, str]] = set()
     for config in asked.configs:
         config.check()
@@ -70,19 +81,24 @@ def find(asked: Question) -> Facts:
             checked.add((*place, config.subset))
         if place not in digests:
             digests[place] = data.digest(found)
-        known = {"dataset": digests[place]}
-        named = {"model": Path(config.model.partition(".py:")[0] + ".py" * (".py:" in config.model))}
-        named |= {"init_weights": Path(config.init_weights)} if config.init_weights else {}
-        for name, path in named.items():
-            if name == "init_weights" or path.suffix in (".py", ".toml"):
-                known[name] = _sha256(path)
+        begins = (config.model, config.data_dir, config.init, config.licence)
+        if begins not in beginning:
+            found_weights = beginnings.find(config)
+            beginning[begins] = found_weights if asked.refusals else beginnings.check(found_weights, config)
+        known = {"dataset": digests[place], "init": beginning[begins].identity}
+        path = Path(config.model.partition(".py:")[0] + ".py" * (".py:" in config.model))
+        if path.suffix in (".py", ".toml"):
+            known["model"] = _sha256(path)
         if config.distill:
             known["distill"] = teacher.content(config.distill)
         if config.unlabelled:
             known["unlabelled"] = frames.listing_sha256(Path(config.unlabelled))
         contents[key(config)] = known
         datasets[key(config)] = found.name
-    return Facts(contents, datasets, networks, exporting(asked.targets))
+        begun[key(config)] = beginning[begins]
+    return Facts(
+        contents=contents, datasets=datasets, networks=networks, exporting=exporting(asked.targets), beginnings=begun
+    )  # fmt: skip
 
 
 def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
@@ -107,8 +123,8 @@ def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
 
 def key(config: TrainConfig) -> str:
     """The part of a recipe that decides which files it reads."""
-    named = (config.data_dir, config.init_weights, config.distill, config.unlabelled)
-    return "|".join((config.model, config.dataset, *(name or "" for name in named)))
+    named = (config.data_dir, config.distill, config.unlabelled)
+    return "|".join((config.model, config.dataset, config.init, config.licence, *(name or "" for name in named)))
 
 
 def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision) -> tuple[tuple[str, Precision], ...]:

@@ -15,7 +15,6 @@ from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.exporting import pipeline
 from edgebench.machine.device import load_profile, place
 from edgebench.measuring import running
-from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact
@@ -75,8 +74,9 @@ def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
     """The recipe's checkpoint, if it is there and whole; else train it, going on where a killed training was."""
     out = kept.workspace.checkpoints / step.folder
     found = _whole(out)
-    if found is None or found.training.interrupted or not (found.created >= since or _made_alike(found, step, kept)):
-        found = (_probe if step.probe else _train)(step.config, out, kept, tell)
+    usable = found is not None and not found.training.interrupted and _began_alike(found, step)
+    if not usable or not (found.created >= since or _made_alike(found, step, kept)):
+        found = (_probe if step.probe else _train)(step, out, kept, tell)
     test_set = kept.workspace.test_set(found)
     if not test_set.is_file():
         from edgebench.training import checkpoint
@@ -87,8 +87,7 @@ def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
     return found
 
 
-def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifact:
-
+def _train(step: Train, out: Path, kept: Records, tell: Told) -> Artifact:
     from edgebench.training import loop, tracking
     from edgebench.training.resuming import SavedRun
 
@@ -98,13 +97,14 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
 
     track = partial(tracking.open, folder=kept.workspace.root / "logs" / out.name)
     listener = loop.Listener(
-        show,
-        print,
-        lambda done, total: tell(f"images {done}/{total}"),
-        lambda done, total: tell(f"answers of the teacher {done}/{total}"),
+        on_step=show,
+        say=print,
+        on_image=lambda done, total: tell(f"images {done}/{total}"),
+        on_answer=lambda done, total: tell(f"answers of the teacher {done}/{total}"),
     )
     begin = partial(
-        loop.train, config, out, answers=kept.workspace.answers, floors=kept.workspace.floors, track=track,
+        loop.train, step.config, out, answers=kept.workspace.answers, floors=kept.workspace.floors,
+        planned=step.contents["init"], track=track,
         listener=listener,
     )  # fmt: skip
     unfinished = SavedRun(out)
@@ -117,18 +117,24 @@ def _train(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifac
         return begin()
 
 
-def _probe(config: TrainConfig, out: Path, kept: Records, tell: Told) -> Artifact:
+def _probe(step: Train, out: Path, kept: Records, tell: Told) -> Artifact:
     from edgebench.training import probing
 
-    _trust(config.model)
+    _trust(step.config.model)
     told = probing.Told(print, lambda what, done, total: tell(f"{what} {done}/{total}"))
-    return probing.probe(config, out, kept.workspace.features, told)
+    return probing.probe(step.config, out, kept.workspace.features, told, planned=step.contents["init"])
 
 
 def _made_alike(found: Artifact, step: Train, kept: Records) -> bool:
     """Whether `edgebench train` made this checkpoint with the same libraries, so that it need not be made again."""
     same = all(found.tools.get(name, "").split("+")[0] == v.split("+")[0] for name, v in step.tools.items())
     return same and not kept.claimed(step)
+
+
+def _began_alike(found: Artifact, step: Train) -> bool:
+    """Whether a checkpoint began with the weights that the step was planned with."""
+    began = found.training.beginning
+    return began is not None and began.identity == step.contents["init"]
 
 
 def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: Told) -> Artifact:

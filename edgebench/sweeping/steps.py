@@ -22,8 +22,9 @@ StepStatus = Literal["running", "ok", "failed", "timeout", "out_of_memory", "cra
 class Train:
     """Train by a recipe into the checkpoint `folder`; the test split is kept too, for the evaluations.
 
-    `contents`: a sha256 of the dataset and of each file and folder that the recipe names; `tools`: versions of the
-    libraries. `probe`: only fit a classifier to the frozen features (training/probing.py).
+    `contents`: a sha256 of the dataset and of each file and folder that the recipe names, and as "init" the identity of
+    what it begins with (`Beginning.identity`); `tools`: versions of the libraries. `probe`: only fit a classifier to
+    the frozen features (training/probing.py).
     """
 
     config: TrainConfig
@@ -40,7 +41,7 @@ class Train:
     def identity(self) -> str:
         # Only what is in the files matters, not where they are.
         config = dataclasses.replace(
-            self.config, data_dir=None, dataset="", init_weights=None, distill=None, unlabelled=None
+            self.config, data_dir=None, dataset="", init="auto", licence="any", distill=None, unlabelled=None
         )
         return _hash("probe" if self.probe else self.kind, told(config), self.contents, self.tools)
 

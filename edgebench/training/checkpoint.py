@@ -52,6 +52,7 @@ def write(
         distilled=state.distilled,
         frozen=frozen,
         course=state.course,
+        beginning=setup.beginning,
     )
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]

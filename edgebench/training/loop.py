@@ -47,15 +47,16 @@ class TrainingStep:
     seconds_left: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Whom a run tells: `on_step` each step, `say` a sentence now and then, `on_image` (done, total) while reading, and
-    `on_answer` while a teacher answers."""
+    """Whom a run tells: `on_step` each step, `say` a sentence now and then, `on_image` (done, total) while reading,
+    `on_answer` while a teacher answers, `on_weights` (name, bytes done, bytes in all) while weights are fetched."""
 
     on_step: Callable[[TrainingStep], None] = lambda step: None
     say: Callable[[str], None] = lambda sentence: None
     on_image: Callable[[int, int], None] = lambda done, total: None
     on_answer: Callable[[int, int], None] = lambda done, total: None
+    on_weights: Callable[[str, int, int], None] = lambda name, done, total: None
 
 
 SILENT = Listener()
@@ -77,6 +78,7 @@ def train(
     resume: bool = False,
     answers: Path | None = None,
     floors: Path | None = None,
+    planned: str | None = None,
     track: Track = _untracked,
     listener: Listener = SILENT,
     began: float | None = None,
@@ -86,9 +88,10 @@ def train(
     The checkpoint is the epoch with the best validation accuracy; the test split is used once, at the end. Ctrl-C after
     an epoch ends the run early and keeps the best checkpoint so far, marked `interrupted`. With `resume`, a run that
     was killed or interrupted continues after the last saved epoch. `answers`: the folder that keeps a teacher's answers
-    to images; `floors`: that of floors that were computed before (floor.py). `began`: when the command started, by
-    time.monotonic(), for a recipe with `minutes`; by default now. Processes that torchrun started train together; the
-    first of them does all the rest.
+    to images; `floors`: that of floors that were computed before (floor.py). `planned`: the identity of the beginning
+    that was found when this training was planned; EdgebenchError if it would be another now. `began`: when the command
+    started, by time.monotonic(), for a recipe with `minutes`; by default now. Processes that torchrun started train
+    together; the first of them does all the rest.
     """
     config.check()
     artifact.ensure_writable(out)
@@ -97,24 +100,25 @@ def train(
     with distributed.world() as world, malloc.keep_freed_memory():
         began = time.monotonic() if began is None else began
         if world.leads:
-            return _train(config, out, resume, answers, floors, track, listener, world, began)
-        return _train(config, out, resume, answers, None, _untracked, SILENT, world, began)
+            return _train(config, out, resume, answers, floors, planned, track, listener, world, began)
+        return _train(config, out, resume, answers, None, planned, _untracked, SILENT, world, began)
 
 
 def _train(
-    config: TrainConfig, out: Path, resume: bool, answers: Path | None, floors: Path | None, track: Track,
+    config: TrainConfig, out: Path, resume: bool, answers: Path | None, floors: Path | None, planned: str | None,
+    track: Track,
     listener: Listener, world: World, began: float,
 ) -> Artifact:  # fmt: skip
     saved, tensors = RunState(config=config), {}
     saved_run = SavedRun(out)
     if resume:
-        saved, tensors = saved_run.load(config)
+        saved, tensors = saved_run.load(config, planned)
     elif saved_run.exists() and world.leads:
         listener.say(f"starting over: the unfinished run in {saved_run.folder} is dropped (--resume would continue it)")
     left_s = began + 60 * config.minutes - time.monotonic() if config.minutes and not resume else None
     setup = prepare(
-        saved.config, world, out=out, answers=answers, resumed=resume, left_s=left_s,
-        say=listener.say, on_image=listener.on_image, on_answer=listener.on_answer,
+        saved.config, world, out=out, answers=answers, resumed=saved.beginning, planned=planned, left_s=left_s,
+        say=listener.say, on_image=listener.on_image, on_answer=listener.on_answer, on_weights=listener.on_weights,
     )  # fmt: skip
     batches = BatchReader(setup.learned, world.device)
     if saved.course:

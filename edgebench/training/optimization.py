@@ -14,18 +14,20 @@ from edgebench.training import models
 MOMENTUM = 0.9
 
 
-def default_lr(config: TrainConfig, network: nn.Module) -> float:
+def default_lr(config: TrainConfig, network: nn.Module, *, learned: bool) -> float:
     """A good peak learning rate, found for AdamW on digits and CIFAR-10 with batches of 64.
 
+    `learned`: the network begins with learned weights.
+
     Networks without batch normalisation (transformers, ConvNeXt) diverge at the rate where others learn fastest, and
-    large steps destroy pretrained weights.
+    large steps destroy learned weights.
     """
     normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
     lr = 5e-3 if normalised else 1e-3
     lr *= 10 if config.optimizer == "sgd" else 1
     if config.head_first:
         return lr / 15
-    return lr / 5 if config.pretrained or config.init_weights else lr
+    return lr / 5 if learned else lr
 
 
 def optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

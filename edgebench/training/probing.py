@@ -15,10 +15,11 @@ import torch
 from edgebench import artifact
 from edgebench.errors import UsageError
 from edgebench.protocols import Pixels
+from edgebench.records.beginning import Beginning
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact, Training
-from edgebench.training import checkpoint, data, heads, models
+from edgebench.training import beginnings, checkpoint, data, heads, models
 from edgebench.training.backbone import Backbone, divided
 from edgebench.training.features import Features
 from edgebench.training.heads import Labelled, LinearHead
@@ -40,14 +41,16 @@ class Probing:
     """A backbone at one image size on one dataset: its features and the heads, each made when first asked for.
 
     `config` names the network, its weights, the data and the size. A context manager, which closes the runtime.
-    `features`: the folder of the cache. Raises UsageError for a network that begins with random weights or has no
-    linear classifier, BadFile for weights of another one.
+    `features`: the folder of the cache; `planned`: as in `beginnings.find`. Raises UsageError for a network that begins
+    with random weights or has no linear classifier, BadFile for weights of another one.
     """
 
-    def __init__(self, config: TrainConfig, splits: data.Splits, features: Path, told: Told) -> None:
+    def __init__(
+        self, config: TrainConfig, splits: data.Splits, features: Path, told: Told, *, planned: str | None = None
+    ) -> None:
         self.config, self.splits, self._told = config, splits, told
         self._began = time.monotonic()
-        self.backbone = _backbone(config, splits, told.say)
+        self.backbone, self.beginning = _backbone(config, splits, planned, told.say)
         untrained = Training(
             config=config, data=splits.info, best_epoch=0, validation_accuracy=math.nan, test_accuracy=math.nan,
             seconds=0.0,
@@ -103,7 +106,8 @@ class Probing:
         )  # fmt: skip
         network = self.backbone.with_classifier(head.weight, head.bias)
         setup = Setup(
-            config=self.config, splits=splits, learned=splits.train, lesson=None, network=network,
+            config=self.config, splits=splits, learned=splits.train, lesson=None, beginning=self.beginning,
+            network=network,
             info=self.backbone.info, preprocessing=self.backbone.preprocessing, normalised=torch.Tensor.float,
             batch_size=images, step_size=images, steps=1,
         )  # fmt: skip
@@ -122,11 +126,11 @@ class Probing:
         )
 
 
-def probe(config: TrainConfig, out: Path, features: Path, told: Told) -> Artifact:
+def probe(config: TrainConfig, out: Path, features: Path, told: Told, *, planned: str | None = None) -> Artifact:
     """Probe the network of `config`, and write the checkpoint folder `out`; see Probing."""
     dataset = data.find(config.dataset, config.data_dir)
     config = recipe(config, dataset)
-    with Probing(config, splits(config, dataset, told), features, told) as made:
+    with Probing(config, splits(config, dataset, told), features, told, planned=planned) as made:
         return made.keep(out)
 
 
@@ -146,18 +150,21 @@ def recipe(config: TrainConfig, dataset: data.Dataset) -> TrainConfig:
     return replace(config, image_size=size, flip=flip, freeze=True, epochs=1, shift=0.0)
 
 
-def _backbone(config: TrainConfig, splits: data.Splits, say: Callable[[str], None]) -> Backbone:
-    if not (config.init_weights or config.pretrained):
-        raise UsageError(
-            f"{config.model} would begin with random weights, whose features say little about the images",
-            "--init-weights FILE.safetensors, or --pretrained",
-        )
+def _backbone(
+    config: TrainConfig, splits: data.Splits, planned: str | None, say: Callable[[str], None]
+) -> tuple[Backbone, Beginning]:
+    found = beginnings.check(beginnings.find(config, planned=planned), config)
     network, info = models.build(
-        config.model, len(splits.info.classes), config.image_size, config.seed, pretrained=config.pretrained,
-        adapt=config.adapt,
-    )  # fmt: skip
+        config.model, len(splits.info.classes), config.image_size, config.seed, adapt=config.adapt
+    )
     for sentence in info.adapted:
         say(f"{config.model}: {sentence}")
-    if config.init_weights:
-        say(models.load_weights(network, info, Path(config.init_weights)).line)
-    return divided(network, info, preprocessing_for(config, info, splits.train))
+    began, sentence = beginnings.begin(network, info, found, init=config.init)
+    if not began.learned:
+        reason = f": {began.why}" if began.why else ""
+        raise UsageError(
+            f"{config.model} would begin with random weights, whose features say little about the images{reason}",
+            "--init FILE.safetensors",
+        )
+    say(sentence)
+    return divided(network, info, preprocessing_for(config, info, began, splits.train)), began

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import jsonio
+from edgebench.records.beginning import Beginning
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.options import flag
@@ -37,6 +38,7 @@ class RunState:
     `distilled`: the teacher and the frames that the run began with."""
 
     config: TrainConfig
+    beginning: Beginning | None = None
     epoch: int = 0
     best_epoch: int = 0
     best_accuracy: float = -1.0
@@ -58,6 +60,16 @@ class SavedRun:
     def exists(self) -> bool:
         """Whether there is a state to resume from."""
         return (self.folder / STATE).is_file()
+
+    def began_with(self, identity: str) -> bool:
+        """Whether the saved state can be read, and is of a run that began with the weights of this identity."""
+        try:
+            with safe_open(self.folder / STATE, "pt") as file:
+                told = json.loads((file.metadata() or {}).get("progress", ""))
+            beginning = jsonio.decode(RunState, told, str(self.folder)).beginning
+        except (SafetensorError, OSError, ValueError, BadFile):
+            return False
+        return beginning is not None and beginning.identity == identity
 
     def is_due(self) -> bool:
         """Whether enough time has passed since the last save."""
@@ -84,8 +96,11 @@ class SavedRun:
             Path(partial).unlink(missing_ok=True)
         self._saved_at, self._took_s = time.monotonic(), time.monotonic() - began
 
-    def load(self, config: TrainConfig) -> tuple[RunState, Tensors]:
-        """The saved state of a run with this config. Raises UsageError if there is none, BadFile if it is damaged."""
+    def load(self, config: TrainConfig, planned: str | None = None) -> tuple[RunState, Tensors]:
+        """The saved state of a run with this config. Raises UsageError if there is none.
+
+        Raises BadFile if it is damaged, or if the run did not begin with the weights of the identity `planned`.
+        """
         path = self.folder / STATE
         if not self.exists():
             raise UsageError(f"there is no unfinished run to resume in {self.folder}", "leave out --resume")
@@ -102,6 +117,8 @@ class SavedRun:
                 raise UsageError(
                     f"the unfinished run has {flag(name)} {was}, not {asked}", "resume it with its own options"
                 )
+        if progress.beginning is None or planned not in (None, progress.beginning.identity):
+            raise BadFile(f"{path} began with other weights", "leave out --resume to start over")
         return progress, tensors
 
     def discard(self) -> None:
@@ -115,7 +132,7 @@ def begun(saved: RunState, setup: Setup) -> RunState:
         for name, what in (("identity", f"the teacher {was.teacher}"), ("frames_sha256", "the unlabelled frames")):
             if getattr(was, name) != getattr(now, name):
                 raise UsageError(f"{what} changed since this run began", "restore them, or leave out --resume")
-    return replace(saved, config=setup.config, distilled=was or now)
+    return replace(saved, config=setup.config, beginning=setup.beginning, distilled=was or now)
 
 
 def gather(learner: Learner, best: Tensors, start: Tensors) -> Tensors:

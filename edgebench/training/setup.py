@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.device import available_cores
+from edgebench.records.beginning import Beginning
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo, Preprocessing
-from edgebench.training import data, distilling, models, optimization, sizing, small_maps
+from edgebench.training import beginnings, data, distilling, models, optimization, sizing, small_maps
 from edgebench.training.batches import normalisation
 from edgebench.training.data.sources import Decoding
 from edgebench.training.distilling import Lesson
@@ -41,6 +43,7 @@ class Setup:
     splits: data.Splits
     learned: data.Images
     lesson: Lesson | None
+    beginning: Beginning
     network: nn.Module
     info: ModelInfo
     preprocessing: Preprocessing
@@ -56,21 +59,26 @@ def prepare(
     *,
     out: Path,
     answers: Path | None,
-    resumed: bool,
+    resumed: Beginning | None,
+    planned: str | None,
     say: Callable[[str], None],
     on_image: Callable[[int, int], None],
     on_answer: Callable[[int, int], None],
+    on_weights: Callable[[str, int, int], None],
     left_s: float | None = None,
 ) -> Setup:
-    """Read the images and build the network. A resumed run gets its weights later, from its saved state.
+    """Read the images and build the network.
 
     `out`: the future checkpoint; `answers`: the folder that keeps a teacher's answers (None: they are not kept).
-    `left_s`: of a training that was given a time, which then also decides the size of small images for learned weights.
+    `resumed`: what a run began with that goes on now; it gets its weights later, from its saved state. `planned`: the
+    identity of the beginning that was found when this training was planned. `left_s`: of a training that was given a
+    time, which then also decides the size of small images for learned weights.
     """
     dataset = data.find(config.dataset, config.data_dir)
     flip = dataset.flip if config.flip is None else config.flip
-    has_weights = bool(config.pretrained or config.init_weights)
-    enlarge = has_weights and left_s is not None and config.image_size is None
+    with world.leader_first():
+        began = resumed or beginnings.check(beginnings.find(config, planned=planned, on_bytes=on_weights), config)
+    enlarge = began.learned and left_s is not None and config.image_size is None
     config = replace(config, image_size=config.image_size or dataset.image_size, flip=flip)
     decoding = Decoding(skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image)
 
@@ -94,13 +102,13 @@ def prepare(
             world.device, out=out, folder=answers, decoding=decoding, say=say, on_answer=on_answer,
         ) if config.distill else None  # fmt: skip
     learned = lesson.images if lesson else splits.train
-    network, info = _network(config, len(splits.info.classes), resumed, say)
+    network, info, began = _network(config, len(splits.info.classes), began, world, say, resumed=resumed is not None)
     network = network.to(world.device)
     if config.channels_last:  # it halves the time of a depthwise network on a CPU
         network = network.to(memory_format=torch.channels_last)
     if world.device.type == "cpu" and not config.compile:
         small_maps.hasten(network)
-    preprocessing = preprocessing_for(config, info, splits.train)
+    preprocessing = preprocessing_for(config, info, began, splits.train)
 
     batch_size = min(config.batch_size, max(2, len(learned) // world.size))
     step_size = min(batch_size * world.size * config.accumulate, len(learned))
@@ -109,15 +117,16 @@ def prepare(
     if models.hasten_statistics(network, batches):
         say(f"raised the momentum of batch normalisation: an epoch has only {batches} batches")
     threads = config.threads or worthwhile_threads(info.macs * batch_size)
-    fits_head = has_weights and models.linear_head(network, len(splits.info.classes)) is not None
-    config = replace(config, threads=threads, **_stages(config, has_weights, fits_head, steps))
-    config = replace(config, lr=config.lr or optimization.default_lr(config, network))
+    fits_head = began.learned and models.linear_head(network, len(splits.info.classes)) is not None
+    config = replace(config, threads=threads, **_stages(config, began.learned, fits_head, steps))
+    config = replace(config, lr=config.lr or optimization.default_lr(config, network, learned=began.learned))
     torch.set_num_threads(threads)
     return Setup(
         config=config,
         splits=splits,
         learned=learned,
         lesson=lesson,
+        beginning=began,
         network=network,
         info=info,
         preprocessing=preprocessing,
@@ -151,24 +160,28 @@ def _stages(config: TrainConfig, has_weights: bool, fits_head: bool, steps: int)
 
 
 def _network(
-    config: TrainConfig, classes: int, resumed: bool, say: Callable[[str], None]
-) -> tuple[nn.Module, ModelInfo]:
-    network, info = models.build(
-        config.model, classes, config.image_size, config.seed,
-        pretrained=config.pretrained and not resumed, adapt=config.adapt,
-    )  # fmt: skip
+    config: TrainConfig, classes: int, found: Beginning, world: World, say: Callable[[str], None], *, resumed: bool
+) -> tuple[nn.Module, ModelInfo, Beginning]:
+    """The network with its first weights, and what it began with: see `beginnings.begin`."""
+    number = float(int(found.identity[:12], 16)) if found.sha256 else 0.0
+    if world.told(number) != number:
+        raise EdgebenchError("the processes of this run found different weights to begin with", "--init FILE or random")
+    network, info = models.build(config.model, classes, config.image_size, config.seed, adapt=config.adapt)
     for sentence in info.adapted:
         say(sentence)
-    if config.init_weights and not resumed:
-        say(models.load_weights(network, info, Path(config.init_weights)).text)
+    if not resumed:
+        found, sentence = beginnings.begin(network, info, found, init=config.init)
+        say(sentence)
     if config.freeze:
+        if not found.learned:
+            raise UsageError(f"--freeze would train the head of a random network: {found.why}", "--init FILE")
         models.freeze(network)
-    return network, info
+    return network, info, found
 
 
-def preprocessing_for(config: TrainConfig, info: ModelInfo, images: data.Images) -> Preprocessing:
+def preprocessing_for(config: TrainConfig, info: ModelInfo, began: Beginning, images: data.Images) -> Preprocessing:
     """Learned weights need the mean and deviation that they were learned with; new ones take the training set's."""
-    learned = models.input_statistics(info) if config.pretrained or config.init_weights else None
+    learned = models.input_statistics(info, began.weights) if began.learned else None
     if learned:
         mean, std = learned
     else:

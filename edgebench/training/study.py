@@ -16,8 +16,9 @@ from edgebench.specs import Artifact
 from edgebench.training import history
 from edgebench.training.learning_curve import ImagesNeeded, Learned, needed
 
-# Settings that decide how fast a run is or where it ran, not what it learns: they do not tell trainings apart.
-NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken", "floor")
+# Settings that decide how fast a run is or where it ran, not what it learns: they do not tell trainings apart. What
+# `init` became does: see `_began`.
+NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken", "init", "licence", "floor")
 FLOOR = "floor (no network)"  # the name of its curve
 FIGURES = ("validation_accuracy", "loss", "seconds", "images_per_s")
 
@@ -77,11 +78,28 @@ def images_per_s(checkpoint: Artifact) -> float:
 
 
 def names(checkpoints: Sequence[Artifact], but: Sequence[str] = ()) -> list[str]:
-    """A name for each: the model and the settings in which the trainings differ, except those in `but`."""
+    """A name for each: the model, and the settings and beginnings in which the trainings differ, except `but`."""
     configs = [c.training.config for c in checkpoints]
     settings = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in ("model", *NOT_TOLD, *but)]
     differing = [name for name in settings if len({getattr(config, name) for config in configs}) > 1]
-    return [", ".join([c.model, *(f"{name} {getattr(c, name)}" for name in differing)]) for c in configs]
+    told = [[c.model, *(f"{name} {getattr(c, name)}" for name in differing)] for c in configs]
+    if len(set(map(_began, checkpoints))) > 1:
+        told = [[*name, f"from {title}"] for name, title in zip(told, _titles(checkpoints), strict=True)]
+    return list(map(", ".join, told))
+
+
+def _began(checkpoint: Artifact) -> str:
+    """What a training began with: results of different beginnings are never averaged."""
+    beginning = checkpoint.training.beginning
+    return beginning.identity if beginning else ""
+
+
+def _titles(checkpoints: Sequence[Artifact]) -> list[str]:
+    """A name for the beginning of each. Other files of the same name are told apart by their sha256."""
+    began = [c.training.beginning for c in checkpoints]
+    titles = [each.title if each else "unknown" for each in began]
+    several = {t for t in titles if len({b.identity for b, u in zip(began, titles, strict=True) if b and u == t}) > 1}
+    return [f"{t} {b.identity[:8]}" if b and t in several else t for b, t in zip(began, titles, strict=True)]
 
 
 def convergence(checkpoints: Sequence[Artifact], reach: Sequence[float]) -> list[Convergence]:
@@ -202,5 +220,5 @@ def with_several(checkpoints: Sequence[Artifact], *varied: str) -> list[Artifact
     return [c for c, config in zip(checkpoints, same, strict=True) if same.count(config) > 1]
 
 
-def _told(checkpoint: Artifact, but: Sequence[str]) -> TrainConfig:
-    return dataclasses.replace(checkpoint.training.config, **dict.fromkeys((*but, *NOT_TOLD)))
+def _told(checkpoint: Artifact, but: Sequence[str]) -> tuple[TrainConfig, str]:
+    return dataclasses.replace(checkpoint.training.config, **dict.fromkeys((*but, *NOT_TOLD))), _began(checkpoint)

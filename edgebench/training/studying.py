@@ -98,7 +98,7 @@ def _train_all(
     for config in configs:
         config.check()
     require_training_libraries()
-    from edgebench.training import loop, models, tracking
+    from edgebench.training import beginnings, loop, models, tracking
 
     dataset = data.find(configs[0].dataset, configs[0].data_dir)
     for config in configs:
@@ -110,22 +110,27 @@ def _train_all(
         title = f"training {number} of {len(configs)}: {', '.join(f'{k} {v}' for k, v in settings.items())}"
         with watch(title) as listener:
             track = partial(tracking.open, folder=workspace.root / "logs" / out.name)
+            found = beginnings.find(config, on_bytes=listener.on_weights)
+            begins = beginnings.check(found, config).identity
             train = partial(
                 loop.train, answers=workspace.answers, floors=workspace.floors, track=track, listener=listener
             )
-            checkpoints.append(_trained(config, out, train))
+            checkpoints.append(_trained(config, out, begins, train))
         done = checkpoints[-1].training
         if done.interrupted or (done.floor and done.floor.interrupted):
             raise EdgebenchError("the study was interrupted", "the same command goes on with it")
     return checkpoints
 
 
-def _trained(config: TrainConfig, out: Path, train: Callable[..., Artifact]) -> Artifact:
-    """The checkpoint in `out`, if it is there and complete; else what `train(config, out, resume=…)` makes."""
+def _trained(config: TrainConfig, out: Path, begins: str, train: Callable[..., Artifact]) -> Artifact:
+    """The checkpoint in `out`, if it is complete and began as it would now; else what `train(config, out, resume=…)`
+    makes. `begins`: the identity of what it would begin with now."""
     from edgebench.training.resuming import SavedRun
 
     if (out / "checkpoint.json").is_file():
         found = artifact.read(out)
-        if not found.training.interrupted:
+        began = found.training.beginning
+        if not found.training.interrupted and began and began.identity == begins:
             return found
-    return train(config, out, resume=SavedRun(out).exists())
+    saved = SavedRun(out)
+    return train(config, out, resume=saved.exists() and saved.began_with(begins))

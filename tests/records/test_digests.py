@@ -31,6 +31,6 @@ def test_identities_are_those_of_the_first_release() -> None:
         options={"k": "é"},
     )  # fmt: skip
     assert job.identity == "ca1c6ab441d1f536cc99ee7a890a7a331f12f17d433801f3d2118e7899c29f83"
-    assert folder_name(TrainConfig(model="resnet18", dataset="cifar10"), "cifar10") == "resnet18-cifar10-d7941778"
+    assert folder_name(TrainConfig(model="resnet18", dataset="cifar10"), "cifar10") == "resnet18-cifar10-3e6a3566"
     artifact = make_artifact(files={"model.onnx": "1" * 64, "reference.npz": "2" * 64, "history.jsonl": "3" * 64})
     assert artifact.identity == "271f24148bf19a5ae80c996692e65f603e5063617b22feeaa2eb6922e1e416b3"

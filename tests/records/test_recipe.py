@@ -91,8 +91,9 @@ def test_what_a_checkpoint_records_can_be_fed_back_in(config: TrainConfig) -> No
         ({"clip_grad": 0.0}, "--clip-grad is 0"),
         ({"patience": 0}, "--patience is 0"),
         ({"layer_decay": 0.0}, "--layer-decay is 0"),
-        ({"freeze": True}, "a random network"),
-        ({"pretrained": True, "init_weights": "w.safetensors"}, "exclude each other"),
+        ({"init": "pretraned"}, "is neither auto, random, pretrained nor"),
+        ({"init": "weights/"}, "is neither auto"),
+        ({"init": "random", "freeze": True}, "head of a random network"),
     ],
 )
 def test_settings_that_no_run_can_use_are_refused(settings: dict[str, Any], says: str) -> None:

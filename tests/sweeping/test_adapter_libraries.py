@@ -20,7 +20,7 @@ TRAINED = Train(config=TrainConfig(), folder="net", contents={"dataset": "0" * 6
 
 def exported(target: str, precision: str) -> list[str]:
     """The identities of the exports that lead to a target, with the versions that are installed now."""
-    known = Facts({key(TRAINED.config): {}}, {}, {}, facts.exporting((target,)))
+    known = Facts(contents={key(TRAINED.config): {}}, datasets={}, networks={}, exporting=facts.exporting((target,)))
     return [step.identity for step in build.export(TRAINED, target, precision, known)]
 
 

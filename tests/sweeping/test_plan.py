@@ -92,8 +92,8 @@ def made(**told: Any) -> matrix.Matrix:
     wanted = plan.make(told)
     configs = wanted.configs()
     known = Facts(
-        {key(c): {"dataset": "d"} for c in configs}, {key(c): "digits" for c in configs}, {m: m for m in wanted.models},
-        KNOWN_EXPORTS,
+        contents={key(c): {"dataset": "d"} for c in configs}, datasets={key(c): "digits" for c in configs},
+        networks={m: m for m in wanted.models}, exporting=KNOWN_EXPORTS,
     )  # fmt: skip
     return matrix.matrix(wanted, known, [SITE])
 

@@ -15,22 +15,27 @@ from factories import make_artifact
 from edgebench import artifact
 from edgebench.cli import cli
 from edgebench.errors import BadFile
+from edgebench.records.beginning import Beginning
 from edgebench.records.floor import Floor
 from edgebench.specs import Artifact
 from edgebench.training import study
 from edgebench.training.floor import compare
 
+RANDOM = Beginning()
+LEARNED = Beginning(source="cache", weights="mobilenetv3_large_100.ra_in1k", path="a", sha256="a" * 64)
+
 
 def trained(
     path: Path, accuracies: tuple[float, ...] = (0.4, 0.6, 0.9), test: float = 0.8, part_size: int | None = None,
-    images: int = 1000, interrupted: bool = False, created: str = "2026-01-01T00:00:00.000000+00:00", **settings,
+    images: int = 1000, interrupted: bool = False, created: str = "2026-01-01T00:00:00.000000+00:00",
+    beginning: Beginning = RANDOM, **settings,
 ) -> Artifact:  # fmt: skip
     """A checkpoint with a history: two seconds and 100 · epoch images a second in each epoch."""
     plain = make_artifact(format="checkpoint")
     training = replace(
         plain.training, config=replace(plain.training.config, epochs=len(accuracies), **settings),
         data=replace(plain.training.data, train=images), test_accuracy=test, validation_accuracy=max(accuracies),
-        part_size=part_size, interrupted=interrupted,
+        part_size=part_size, interrupted=interrupted, beginning=beginning,
     )  # fmt: skip
     made = make_artifact(path, format="checkpoint", training=training, created=created)
     records = [
@@ -105,6 +110,23 @@ def test_only_targets_that_are_not_reached_are_told(tmp_path: Path) -> None:
     (row,) = study.images_needed(found, (0.7, 0.85))
     assert row.target == 0.85 and row.images_low < row.images and 400 < row.images < 4000
     assert row.more == row.images - 400
+
+
+def test_trainings_that_began_with_other_weights_are_never_averaged(tmp_path: Path) -> None:
+    """`--init auto` of one recipe may become one thing today and another tomorrow."""
+    found = [
+        trained(tmp_path / f"{began.source}{seed}", test=test, seed=seed, beginning=began)
+        for began, tests in ((RANDOM, (0.5, 0.6)), (LEARNED, (0.8, 0.9))) for seed, test in enumerate(tests)
+    ]  # fmt: skip
+    rows = study.samples(study.comparable(found))
+    assert [(row.run, round(row.accuracy, 3), row.seeds) for row in rows] == [
+        ("mobilenetv3, from mobilenetv3_large_100.ra_in1k", 0.85, 2), ("mobilenetv3, from random", 0.55, 2),
+    ]  # fmt: skip
+    assert study.with_several(found[:1] + found[3:], "seed") == []
+    elsewhere = trained(tmp_path / "copy", beginning=replace(LEARNED, source="file", path="b"), init="b.safetensors")
+    assert study.with_several([found[2], elsewhere], "model") == [found[2], elsewhere], "the same file, elsewhere"
+    other = trained(tmp_path / "other", beginning=replace(LEARNED, sha256="b" * 64))
+    assert [name.rpartition(" ")[2] for name in study.names([found[2], other])] == ["a" * 8, "b" * 8]
 
 
 def test_a_batch_fits_unless_it_was_taken_in_parts(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from edgebench.machine.scenario_registry import asked_by, find
 from edgebench.records.options import flag, options_of
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
+from edgebench.specs import Training
 
 # A checkpoint records where and how fast it ran; these differ on another machine.
 ELSEWHERE = ("data_dir", "threads")
@@ -18,7 +19,7 @@ ELSEWHERE = ("data_dir", "threads")
 def commands(result: Result) -> str:
     """One line each: train, export (unless the checkpoint itself was measured), run."""
     made = result.artifact
-    lines = [("train", *_recipe(made.training.config), "--out", "repeat/checkpoint")]
+    lines = [("train", *_recipe(_explicit(made.training)), "--out", "repeat/checkpoint")]
     measured = "repeat/checkpoint"
     if made.format != "checkpoint":
         measured = f"repeat/{made.format}"
@@ -34,6 +35,9 @@ def remarks(result: Result) -> Iterator[str]:
     config = result.artifact.training.config
     if config.data_dir:
         yield f"The images of {config.dataset} were in {config.data_dir}: give your folder with --data-dir."
+    began = result.artifact.training.beginning
+    if began and began.learned:
+        yield f"The weights that it began with, {began.title}, had the SHA-256 {began.sha256}."
     if result.artifact.model.origin == "file":
         yield f"The network's file had the SHA-256 {result.artifact.model.file_sha256}."
     if result.artifact.precision == "int8":
@@ -47,6 +51,15 @@ def quote(word: str) -> str:
     if word.isprintable():
         return shlex.quote(word)
     return "$'" + "".join(c if c.isprintable() and c not in "\\'" else f"\\U{ord(c):08x}" for c in word) + "'"
+
+
+def _explicit(training: Training) -> TrainConfig:
+    """The recipe, with what `--init auto` became."""
+    began = training.beginning
+    if training.config.init != "auto" or began is None:
+        return training.config
+    how = {"random": "random", "file": began.path, "cache": "pretrained", "hub": "pretrained"}[began.source]
+    return dataclasses.replace(training.config, init=how)
 
 
 def _recipe(config: TrainConfig) -> Iterator[str]:

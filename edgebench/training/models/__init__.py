@@ -21,14 +21,28 @@ from edgebench.training.models.finetune import (
     linear_head,
     parameter_groups,
 )
-from edgebench.training.models.names import GROUPS, SHORT_NAMES, import_timm, timm_name_of
+from edgebench.training.models.names import (
+    GROUPS,
+    SHORT_NAMES,
+    SINCE,
+    TimmWeights,
+    import_timm,
+    timm_name_of,
+    timm_weights,
+)
 from edgebench.training.models.small_images import Adaptation
-from edgebench.training.models.weights import WeightsReport, input_statistics, load_weights
+from edgebench.training.models.weights import (
+    OtherNetwork,
+    WeightsReport,
+    check_weights_file,
+    input_statistics,
+    load_weights,
+)
 
 __all__ = [
-    "GROUPS", "SHORT_NAMES", "WeightsReport", "build", "classifier_names", "freeze", "hasten_statistics", "import_timm",
-    "input_statistics", "is_timm", "keep_frozen", "linear_head", "load_weights", "parameter_groups", "resolve",
-    "restore", "usual_size",
+    "GROUPS", "SHORT_NAMES", "SINCE", "OtherNetwork", "TimmWeights", "WeightsReport", "build", "check_weights_file",
+    "classifier_names", "freeze", "hasten_statistics", "import_timm", "input_statistics", "is_timm", "keep_frozen",
+    "linear_head", "load_weights", "parameter_groups", "resolve", "restore", "timm_weights", "usual_size",
 ]  # fmt: skip
 
 
@@ -67,22 +81,17 @@ def _timm_has(name: str) -> bool:
     return import_timm().is_model(name.split(".")[0])
 
 
-def build(
-    name: str, classes: int, image_size: int, seed: int, *, pretrained: bool = False, adapt: bool = True
-) -> tuple[nn.Module, ModelInfo]:
+def build(name: str, classes: int, image_size: int, seed: int, *, adapt: bool = True) -> tuple[nn.Module, ModelInfo]:
     """A network for `classes` classes and square images of `image_size` pixels, in eval mode, and its description.
 
     `name`: a short name, a timm name, the path of a TOML, a plug-in's name, or `FILE.py:function`, which executes that
-    file. With `adapt`, timm's networks are adapted to small images; `ModelInfo.adapted` says how. `pretrained`
-    downloads timm's weights; the classifier gets new ones. Raises UsageError if the network cannot take images of this
-    size.
+    file. With `adapt`, timm's networks are adapted to small images; `ModelInfo.adapted` says how. Raises UsageError if
+    the network cannot take images of this size. Its weights are random: `training.beginnings` brings learned ones.
     """
     target = resolve(name)
     if is_timm(name):
         extra = custom.read_toml(Path(name))[1] if name.endswith(".toml") else {}
-        return _build_timm(name, target, extra, classes, image_size, seed, pretrained, adapt)
-    if pretrained:
-        raise UsageError(f"timm has no weights for {name}: it is not a timm model", "--init-weights FILE.safetensors")
+        return _build_timm(name, target, extra, classes, image_size, seed, adapt)
     torch.manual_seed(seed)
     given = {"num_classes": classes, "image_size": image_size}
     if custom.is_function(name):
@@ -94,21 +103,15 @@ def build(
 
 
 def _build_timm(
-    name: str, timm_name: str, extra: dict[str, Any], classes: int, image_size: int, seed: int, pretrained: bool,
-    adapt: bool,
-) -> tuple[nn.Module, ModelInfo]:  # fmt: skip
-    config = import_timm().get_pretrained_cfg(timm_name)
-    if pretrained and not (config and config.has_weights):
-        raise UsageError(
-            f"timm has no pretrained weights for {name}", "another model, or --init-weights FILE.safetensors"
-        )
+    name: str, timm_name: str, extra: dict[str, Any], classes: int, image_size: int, seed: int, adapt: bool
+) -> tuple[nn.Module, ModelInfo]:
     *adapted, plain = small_images.adaptations(timm_name, {**extra, "num_classes": classes}, image_size)
     made = None
     for plan in adapted if adapt else ():
         with contextlib.suppress(Exception):  # a network that cannot be adapted is built unchanged
             made = _made(name, timm_name, plan, image_size, seed)
     try:
-        model, info = made or _made(name, timm_name, plain, image_size, seed)
+        return made or _made(name, timm_name, plain, image_size, seed)
     except Exception as error:  # unusual arguments can raise anything
         size = f"{image_size} × {image_size} pixels"
         if extra:
@@ -116,13 +119,13 @@ def _build_timm(
             raise UsageError(f"{what}: {_first_line(error)}", f"change the arguments in {name}") from None
         if not isinstance(error, (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)):
             raise
+        config = import_timm().get_pretrained_cfg(timm_name)
         made_for = config.input_size[-1] if config else image_size
         fix = f"this network takes {made_for} × {made_for}: --image-size {made_for}"
         raise UsageError(
             f"{name} cannot take images of {size}: {_first_line(error)}",
             fix if made_for != image_size else "another --image-size, for example a multiple of 32",
         ) from None
-    return (_pretrained(info) if pretrained else model), info
 
 
 def _made(name: str, timm_name: str, plan: Adaptation, image_size: int, seed: int) -> tuple[nn.Module, ModelInfo]:
@@ -131,18 +134,6 @@ def _made(name: str, timm_name: str, plan: Adaptation, image_size: int, seed: in
     small_images.set_strides(model, plan.strides)
     fields = {"arguments": plan.arguments, "strides": plan.strides, "adapted": plan.notes}
     return model, _info(model, image_size, name=name, timm_name=timm_name, **fields)
-
-
-def _pretrained(info: ModelInfo) -> nn.Module:
-    try:
-        model = import_timm().create_model(info.timm_name, pretrained=True, **info.arguments).eval()
-    except Exception as error:  # the hub's client and its libraries can raise anything
-        raise EdgebenchError(
-            f"the pretrained weights of {info.name} could not be fetched: {_first_line(error)}",
-            "without a network: copy a file with its weights here, then --init-weights FILE.safetensors",
-        ) from None
-    small_images.set_strides(model, info.strides)
-    return model
 
 
 def _info(model: nn.Module, image_size: int, **fields: Any) -> ModelInfo:

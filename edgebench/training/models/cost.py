@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +38,19 @@ class _Activations(TorchDispatchMode):
         return out
 
 
+@contextlib.contextmanager
+def _without_gradients(model: nn.Module) -> Iterator[None]:
+    """No parameter needs a gradient: FlopCounterMode fails on one that is handed to a module (attention pooling)."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
 def count(model: nn.Module, image_size: int) -> Cost:
     """The cost of one square image of `image_size` pixels, with attention. Runs the model once, on its own device.
 
@@ -51,6 +66,7 @@ def count(model: nn.Module, image_size: int) -> Cost:
     # The counter cannot count the CPU's fused attention; the plain formula has the same products.
     with (
         torch.no_grad(),
+        _without_gradients(model),
         sdpa_kernel(SDPBackend.MATH),
         FlopCounterMode(display=False) as flops,
         _Activations() as activations,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
 
-from edgebench.errors import unknown_name
+from edgebench.errors import Unsupported, unknown_name
 
 # The short names that a user types, and the timm model of each. Of a family with several sizes, the smallest for which
 # timm has ImageNet weights.
@@ -35,14 +36,25 @@ GROUPS = {
         "repvgg": "repvgg_a0",
         "resnet_mini": "test_resnet",  # 0.37 M parameters; made to test timm, and good at small images
         "poolformer": "poolformer_s12",
+        "cpubone": "cpubone_nano",
     },
     "vision encoders of VLMs and VLAs": {
-        "siglip": "vit_base_patch16_siglip_gap_224",
+        "siglip": "vit_base_patch16_siglip_gap_224.webli",
+        "siglip2": "vit_base_patch16_siglip_gap_224.v2_webli",
         "dinov2": "vit_small_patch14_dinov2",
+        "dinov3": "vit_small_patch16_dinov3",
+        "eupe": "vit_tiny_patch16_dinov3_qkvb.eupe_lvd1689m",
         "mobileclip": "fastvit_mci0",  # timm's name for the image encoder of MobileCLIP-S0
+        "mobileclip2": "fastvit_mci0.apple_mclip2_dfndr2b",
+        "pe": "vit_pe_core_tiny_patch16_384",
     },
 }
 SHORT_NAMES = {short: timm_name for group in GROUPS.values() for short, timm_name in group.items()}
+# The first timm that has the network and its weights, for what the oldest timm that we take may lack.
+SINCE = {
+    "siglip": "1.0.15", "siglip2": "1.0.15", "pe": "1.0.17", "dinov3": "1.0.20", "mobileclip2": "1.0.20",
+    "eupe": "1.0.28", "cpubone": "1.0.29",
+}  # fmt: skip
 
 _LIBRARIES: list[torch.library.Library] = []  # an operator lives only as long as the Library that declared it
 
@@ -96,8 +108,38 @@ def timm_name_of(name: str, others: tuple[str, ...] = ()) -> str:
         timm.get_pretrained_cfg(timm_name)
     except RuntimeError:  # timm has the network, but no weights with the tag after the dot
         known = False
+    if not known and name in SINCE:
+        raise Unsupported(
+            f"{name} is {timm_name} in timm, and the installed timm {timm.__version__} does not have it",
+            f"pip install 'timm>={SINCE[name]}'",
+        )
     if not known:
         raise unknown_name(
             "model", name, {*SHORT_NAMES, *others, *timm.list_models()}, where="`edgebench models --all`"
         )
     return timm_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimmWeights:
+    """Weights that timm knows. `name`: with their tag; `repository`: on the Hugging Face hub. "" is unknown."""
+
+    name: str = ""
+    repository: str = ""
+    licence: str = ""
+
+
+def timm_weights(timm_name: str) -> TimmWeights:
+    """The weights that a timm name means, with or without a tag. All fields are empty if timm knows none."""
+    timm = import_timm()
+    try:
+        config = timm.get_pretrained_cfg(timm_name) if timm.is_model(timm_name.split(".")[0]) else None
+    except RuntimeError:  # timm has the network, but no weights with this tag
+        config = None
+    if config is None or not config.tag:
+        return TimmWeights()
+    return TimmWeights(
+        name=f"{config.architecture}.{config.tag}",
+        repository=config.hf_hub_id or "",
+        licence=getattr(config, "license", None) or "",  # timm says it since 1.0.21
+    )

@@ -1,4 +1,4 @@
-"""Loads a network's first weights from a safetensors file, and reports which of them fitted."""
+"""Loads a network's first weights from a safetensors file, and says which of them fitted."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ LEAST_MATCH = 0.9
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".tar", ".th")
 
 
+class OtherNetwork(BadFile):
+    """The file holds the weights of another network."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightsReport:
     """What was done with each tensor. Names are the network's; in `unused` they are the file's.
@@ -43,7 +47,7 @@ class WeightsReport:
     @property
     def line(self) -> str:
         """One line for a terminal."""
-        parts = [f"{len(self.matched)} of {self.tensors} tensors from {self.path}"]
+        parts = [f"{len(self.matched)} of {self.tensors} tensors"]
         if self.resampled:
             parts.append(f"{len(self.resampled)} of them resampled")
         if self.head:
@@ -57,9 +61,9 @@ class WeightsReport:
 
     @property
     def text(self) -> str:
-        """The line, then every tensor that was not simply copied, grouped by what was done with it."""
+        """The line, then every tensor that did not fit."""
         lines = [self.line]
-        for what in ("resampled", "head", "mismatched", "missing", "unused"):
+        for what in ("mismatched", "missing", "unused"):
             if names := getattr(self, what):
                 lines += [f"  {what}:", *(f"    {name}" for name in names)]
         return "\n".join(lines)
@@ -83,7 +87,7 @@ def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport
     wanted = [name for name in own if name not in in_head | counters]
     body = [name for name in matched if name not in in_head]
     if len(body) < LEAST_MATCH * len(wanted):
-        raise BadFile(
+        raise OtherNetwork(
             f"{path} holds the weights of another model: {len(body)} of {len(wanted)} tensors of {info.name} match",
             "give a file for this network, or the --model that the file belongs to",
         )
@@ -103,10 +107,8 @@ def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport
     )
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def check_weights_file(path: Path) -> None:
+    """Raise BadFile unless this is a file that is called .safetensors: no folder, and no pickle."""
     if not path.is_file():
         raise BadFile(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     if path.suffix != ".safetensors":
@@ -118,6 +120,13 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             f"{path} {what}",
             f"if you trust its source, convert it: python -c '{code}' {path.name} {path.stem}.safetensors",
         )
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    check_weights_file(path)
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
@@ -142,11 +151,12 @@ def _filtered(model: nn.Module, info: ModelInfo, raw: dict[str, torch.Tensor]) -
         return weights
 
 
-def input_statistics(info: ModelInfo) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and deviation, in shares of 255, that timm's weights of this network were trained with; None if unknown.
+def input_statistics(info: ModelInfo, weights: str = "") -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and deviation, in shares of 255, that learned weights of this network were trained with; None if unknown.
 
-    A fine-tuned network needs these, not those of the new data. They are not always ImageNet's: the tf_ networks have
-    0.5 and 0.5, MobileCLIP has 0 and 1.
+    `weights`: which of timm's they are, by default those that timm prefers. A fine-tuned network needs these, not those
+    of the new data. They are not always ImageNet's: the tf_ networks have 0.5 and 0.5, MobileCLIP has 0 and 1.
     """
-    config = import_timm().get_pretrained_cfg(info.timm_name) if info.origin == "timm" else None
+    name = weights or info.timm_name
+    config = import_timm().get_pretrained_cfg(name) if name else None
     return (tuple(config.mean), tuple(config.std)) if config is not None else None

@@ -104,7 +104,7 @@ def pick(
     configs = tuple(
         TrainConfig(
             model=f"{photos / 'own.py'}:{name}", dataset=str(photos), image_size=SIZE, batch_size=16, threads=1,
-            init_weights=(weights or {}).get(name),
+            init=(weights or {}).get(name, "auto"),
         )
         for name in weights or FUNCTIONS
     )  # fmt: skip
@@ -253,7 +253,7 @@ def test_wrong_usage(photos: Path, tmp_path: Path) -> None:
     for arguments, text in (
         (("--budget", "30"), "give it with its unit"), (("--max-p99-ms", "20ms"), "without the unit"),
         (("--runtime", "torch"), "--runtime onnxruntime or openvino"), (("--data", "no/such"), "no folder"),
-        (("--init-weights", "x=y"), "which is not a candidate"), (("--out", str(photos)), "was not made by edgebench"),
+        (("--init", "x=random"), "which is not a candidate"), (("--out", str(photos)), "was not made by edgebench"),
     ):  # fmt: skip
         arguments = ("--data", str(photos), "--workspace", str(tmp_path), *arguments)
         done = CliRunner().invoke(cli, ["pick", *arguments])

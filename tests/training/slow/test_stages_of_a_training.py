@@ -47,7 +47,7 @@ def test_learned_weights_get_a_fitted_head_and_resume_to_the_same_weights(
     save_file(
         {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}, tmp_path / "w.safetensors"
     )
-    config = TrainConfig(**SMALL, epochs=2, init_weights=str(tmp_path / "w.safetensors"))
+    config = TrainConfig(**SMALL, epochs=2, init=str(tmp_path / "w.safetensors"))
     whole = loop.train(config, tmp_path / "whole")
     course = whole.training.course
     assert course.head_accuracy > 0.5 and 0 < course.learned_share <= 1
