@@ -51,6 +51,11 @@ def add(
     jsonio.write(path, replace(found, training=replace(found.training, floor=floor)))
 
 
+def expected_s(images: int) -> float:
+    """About how many seconds `add` takes with so many training images: docs/results.md has what it took."""
+    return 0.0 if images > MOST_IMAGES else min(10.0, 1.0 + 0.0015 * images)
+
+
 def of(
     splits: Splits, answers: np.ndarray, cache: Path | None = None, *, methods: Sequence[Method] = METHODS,
     say: Say = lambda text: None, clock: Clock = time.monotonic,

@@ -10,6 +10,7 @@ import torch
 
 from edgebench.errors import UsageError
 from edgebench.records.course import Course, Pace, Plan
+from edgebench.training import floor
 from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
 from edgebench.training.learner import Learner, image_sizes
@@ -152,6 +153,7 @@ def _measured(setup: Setup, batches: BatchReader, world: World, start_s: float, 
     splits = setup.splits
     answers = len(splits.test) + FINISH_ANSWERS * len(splits.validation) + min(len(splits.train), 2048)
     end_s = answers * answer_s + MARGIN_S + MARGIN * 60 * config.minutes
+    end_s += floor.expected_s(len(splits.train)) if config.floor else 0.0
     return setup, Pace(
         sizes=tuple(steps_s), steps_s=tuple(steps_s.values()), answer_s=answer_s, amp_s=amp_s,
         start_s=round(start_s, 3), end_s=end_s,

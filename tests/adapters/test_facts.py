@@ -25,6 +25,7 @@ ALLOWED = {
     "api.py": "a default of the user's: to which format is exported",
     "sweeping/plan.py": "the same default",
     "choosing/picked.py": "the same default",
+    "choosing/probes.py": "the format that the latency is measured in: the same default",
     "commands/export.py": "the placeholder that --help shows",
 }
 # Words of the language that happen to name a meter.
