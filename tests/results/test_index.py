@@ -17,6 +17,7 @@ from factories import make_artifact, make_result, make_samples
 import edgebench
 from edgebench.results import index, store
 from edgebench.results.rows import merged, rows
+from edgebench.specs import SCHEMA
 
 
 def save(folder: Path, n: int, **changes: Any) -> Path:
@@ -62,7 +63,7 @@ def test_it_follows_the_files(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_told_each_time_and_read_once(tmp_path: Path) -> None:
     good, newer, bad = (save(tmp_path, n) for n in range(3))
-    newer.write_text(newer.read_text().replace('"schema": 1', '"schema": 999'))
+    newer.write_text(newer.read_text().replace(f'"schema": {SCHEMA}', '"schema": 999'))
     bad.write_text("{")
     first = index.load(tmp_path)
     assert reads(tmp_path) == []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgebench.records.workspace import now
 from edgebench.results import store
+from edgebench.specs import SCHEMA
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -78,8 +79,8 @@ BAD = {
     "a list": lambda text: f"[{text}]",
     "null": lambda text: "null",
     "another kind of JSON": lambda text: json.dumps({"model": "resnet50", "fps": 0.0}),
-    "newer": lambda text: json.dumps(json.loads(text) | {"schema": 2}),
-    "newer, with a key of the future": lambda text: json.dumps(json.loads(text) | {"schema": 2, "watts": 3.5}),
+    "newer": lambda text: json.dumps(json.loads(text) | {"schema": SCHEMA + 1}),
+    "newer, with a key of the future": lambda text: json.dumps(json.loads(text) | {"schema": SCHEMA + 1, "watts": 3.5}),
     "a status of the future": lambda text: json.dumps(json.loads(text) | {"status": "melted"}),
     "a key missing": lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "job"}),
 }

@@ -80,7 +80,7 @@ def test_teachers_that_cannot_teach_this_student(checkpoint: Artifact, weights: 
     refused(path, "tells 10 classes apart, but the dataset digits has 3", data=data_of(("a", "b", "c")))
     refused(path, "in another order", data=data_of(DIGITS[::-1]))
     refused(path, "its class 9 is '9', not 'ten'", data=data_of((*DIGITS[:9], "ten")))
-    refused(path, "takes images of 40 × 40", size=64, data=digits)
+    refused(path, "takes images of 16 × 16", size=64, data=digits)
     refused(make_artifact(tmp_path / "exported").path, "is an artifact in onnx")
     refused(tmp_path / "nowhere", "is no checkpoint's folder")
     refused(weights, "does not say which network")

@@ -20,7 +20,7 @@ from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 from edgebench.training import data, models
 
-MODEL = "mobilenetv3_small_050"
+MODEL, SIZE = "resnet_mini", 16  # those of the checkpoint that all tests share
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def probe(in_process: Command, checkpoint: Artifact, workspace_of_probes: Path) 
     weights = checkpoint.path / "weights.safetensors"
     return lambda *more, models=MODEL, init=weights: in_process(
         "probe", "--models", models, *(["--init", init] if init else []), "--subset", "400", "--image-size",
-        "40", "--workspace", workspace_of_probes, *more,
+        str(SIZE), "--workspace", workspace_of_probes, *more,
     )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_a_probe_makes_a_checkpoint_like_any_other(
     assert training.validation_accuracy == training.frozen.head("linear").validation_accuracy > 0.3
     assert training.test_accuracy > 0.3, "its weights were trained with other means than timm states, yet know digits"
 
-    test = data.load("digits", "400", 40, 0).test
+    test = data.load("digits", "400", SIZE, 0).test
     answers = models.restore(made)(torch.from_numpy(artifact.preprocess(test.images, made.preprocessing)))
     right = correctness.accuracy(answers.detach().numpy(), test.labels)
     assert right == pytest.approx(training.test_accuracy, abs=1.5 / len(test))
@@ -90,7 +90,7 @@ def test_what_cannot_be_probed_is_said(probe: Command, checkpoint: Artifact) -> 
     refused = {
         "holds the weights of another model": probe(models="resnet18"),
         "begin with random weights": probe(init=None),
-        "'mobilenetv33_small_050'": probe(models="mobilenetv33_small_050"),
+        "'resnet_mimi'": probe(models="resnet_mimi"),
         "of which model?": probe(models=f"{MODEL},resnet18"),
         "not among --models": probe("--init", f"resnet18={checkpoint.path}"),
         "--subset": probe("--subset", "7"),
@@ -105,5 +105,5 @@ def test_of_several_the_one_that_fails_is_left_out(probe: Command, checkpoint: A
     weights = checkpoint.path / "weights.safetensors"
     done = probe("--init", f"resnet18={weights}", "--no-latency", models=f"{MODEL},resnet18", init=f"{MODEL}={weights}")
     assert done.returncode == 0, done.stderr
-    assert "resnet18 at 40 pixels is left out" in done.stderr
+    assert f"resnet18 at {SIZE} pixels is left out" in done.stderr
     assert MODEL in done.stdout and "next: edgebench export" in done.stdout

@@ -53,14 +53,14 @@ def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytes
     """Ctrl-C in the second epoch of the second training."""
     real, seen = loop.Listener, []
 
-    def listener(on_step, say, *on_images):
+    def listener(*, on_step, **others):
         def step(told: loop.TrainingStep) -> None:
             on_step(told)
             seen.append((told.epoch, told.step))
             if len(seen) == 4:
                 raise KeyboardInterrupt
 
-        return real(step, say, *on_images)
+        return real(on_step=step, **others)
 
     monkeypatch.setattr(loop, "Listener", listener)
     cut = study("batch-size", "--sizes", "32,64", *QUICK)

@@ -64,7 +64,7 @@ def test_int8_is_int8_inside(quantized: tuple[Artifact, Artifact], copied: Path,
         assert "nncf" in made.tools and made.origin == onnx_artifact.origin
     graph = onnx.load(artifact.model_file(quantized[0], ".onnx")).graph
     kinds = Counter(node.op_type for node in graph.node)
-    assert kinds["QuantizeLinear"] > 10 and kinds["DequantizeLinear"] > 50
+    assert kinds["QuantizeLinear"] > 10 and kinds["DequantizeLinear"] > 30
     model = openvino.Core().read_model(artifact.model_file(quantized[1], ".xml"))
     kinds = Counter(op.get_type_name() for op in model.get_ops())
     assert kinds["FakeQuantize"] > 10
@@ -78,7 +78,7 @@ from torch import nn
 
 def build(num_classes):
     return nn.Sequential(
-        nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(), nn.Conv2d(16, 16, 3),
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(), nn.Conv2d(16, 16, 3),
         nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, num_classes)
     )
 """

@@ -45,7 +45,7 @@ def test_a_dataset_is_found(
 
 def test_digits_need_no_folder_and_are_not_mirrored() -> None:
     found = data.find("digits")
-    assert (found.classes, found.image_size, found.flip) == (tuple("0123456789"), 40, False)
+    assert (found.classes, found.image_size, found.flip) == (tuple("0123456789"), 16, False)
 
 
 def test_idx_files_of_another_name_are_numerals(tmp_path: Path) -> None:

@@ -40,7 +40,11 @@ def test_a_student_learns_resumes_and_records_its_teacher(
     assert f"({kind})" in done.stdout and "12 unlabelled frames" in done.stdout
     whole = artifact.read(tmp_path / "whole")
     taught = whole.training.distilled
-    assert (taught.teaches, taught.frames, taught.image_size) == (kind, 12, 40 if kind == "logits" else 32)
+    assert (taught.teaches, taught.frames, taught.image_size) == (
+        kind,
+        12,
+        checkpoint.preprocessing.height if kind == "logits" else 32,
+    )
     assert taught.answered_s is not None and len(taught.frames_sha256) == 64
     assert whole.training.config.unlabelled == str(tmp_path / "frames")
     assert "projection" not in " ".join(models.restore(whole).state_dict())

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError, UsageError
+from edgebench.records.beginning import Beginning
 from edgebench.records.recipe import TrainConfig
 from edgebench.training.resuming import RunState, SavedRun
 
@@ -53,12 +54,12 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(in_process: Comman
 
 def test_a_full_disk_leaves_the_state_before_intact(tmp_path: Path) -> None:
     state, tensors = SavedRun(tmp_path / "x"), {"network/weight": torch.zeros(100_000)}
-    state.save(RunState(config=TrainConfig(), epoch=1), tensors)
+    state.save(RunState(config=TrainConfig(), beginning=Beginning(), epoch=1), tensors)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # as if the disk had no more room
     try:
         with pytest.raises(EdgebenchError, match="cannot be saved") as raised:
-            state.save(RunState(config=TrainConfig(), epoch=2), tensors)
+            state.save(RunState(config=TrainConfig(), beginning=Beginning(), epoch=2), tensors)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "make room on that disk" in raised.value.fix and "--resume" in raised.value.fix
@@ -69,8 +70,8 @@ def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
     state = SavedRun(tmp_path / "x")
     with pytest.raises(UsageError, match="there is no unfinished run to resume"):
         state.load(TrainConfig())
-    state.save(RunState(config=TrainConfig(lr=0.01)), {"network/weight": torch.zeros(1000)})
-    assert state.load(TrainConfig())[0] == RunState(config=TrainConfig(lr=0.01)), (
+    state.save(RunState(config=TrainConfig(lr=0.01), beginning=Beginning()), {"network/weight": torch.zeros(1000)})
+    assert state.load(TrainConfig())[0] == RunState(config=TrainConfig(lr=0.01), beginning=Beginning()), (
         "what was left open has been filled in"
     )
     with pytest.raises(UsageError, match="the unfinished run has --seed 0, not 7"):

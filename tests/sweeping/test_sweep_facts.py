@@ -24,7 +24,7 @@ def test_the_teacher_and_the_frames_decide_on_a_step_and_not_where_they_are(tmp_
     other = make_artifact(tmp_path / "other", format="checkpoint", content=b"other").path
     folder = write_images(tmp_path / "frames", 2)
     found = contents(teacher, folder)
-    assert set(found) == {"dataset", "distill", "unlabelled"}
+    assert set(found) == {"dataset", "init", "distill", "unlabelled"}
     assert contents(shutil.copytree(teacher, tmp_path / "t"), shutil.copytree(folder, tmp_path / "f")) == found
     assert contents(other, folder)["distill"] != found["distill"]
     (folder / "cat" / "000.png").unlink()
