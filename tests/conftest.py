@@ -51,7 +51,10 @@ if WORKER:
     tempfile.tempdir = str(SCRATCH)  # for the commands that run in this process
 
 REPOSITORY = Path(__file__).parent.parent
-LONGEST = ("test_train.py", "test_base_install.py", "test_ray.py", "test_tune_command.py", "test_resume.py")
+LONGEST = (
+    "test_train.py", "test_base_install.py", "test_ray.py", "test_tune_command.py", "test_resume.py",
+    "test_sweep_processes.py", "test_plugin.py", "test_precision.py", "test_ab.py",
+)  # fmt: skip
 PLUGINS = Path(__file__).parent / "plugins" / "faulty"
 # What measures then reads a clock that a scripted inference alone moves, so that its figures are known beforehand.
 SCRIPTED_CLOCK = {"PYTHONPATH": str(Path(__file__).parent / "plugins" / "scripted_clock")}

@@ -20,7 +20,7 @@ from edgebench.training.distributed import World
 from edgebench.training.setup import prepare
 
 NAME, TAGGED, NONCOMMERCIAL = "test_resnet", "test_resnet.r160_in1k", "convnextv2_atto.fcmae_ft_in1k"
-CONFIG = TrainConfig(model=NAME, subset="60", image_size=32, epochs=1, threads=1)
+CONFIG = TrainConfig(model=NAME, subset="60", image_size=32, epochs=1, threads=1, floor=False)
 
 
 @pytest.fixture(autouse=True)

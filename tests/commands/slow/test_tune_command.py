@@ -15,7 +15,7 @@ from edgebench.machine.device import available_cores
 from edgebench.records import jsonio
 
 pytestmark = pytest.mark.xdist_group("tune")  # tuned once
-QUICK = ("--duration", "0.3", "--json")
+QUICK = ("--duration", "0.1", "--json")
 
 
 @pytest.fixture(scope="module")
