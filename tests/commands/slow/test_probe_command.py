@@ -20,6 +20,7 @@ from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 from edgebench.training import data, models
 
+pytestmark = pytest.mark.xdist_group("probe")  # features are computed once
 MODEL, SIZE = "resnet_mini", 16  # those of the checkpoint that all tests share
 
 
@@ -80,10 +81,11 @@ def test_the_latency_is_that_of_the_fastest_runtime(checkpoint: Artifact, monkey
 
 
 def test_the_same_again_computes_no_features(probe: Command, workspace_of_probes: Path) -> None:
-    done = probe("--no-latency", "--json")
-    assert done.returncode == 0, done.stderr
+    for _ in range(2):
+        done = probe("--no-latency", "--json")
+        assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]
-    assert row["frozen"]["computed"] == 0, "the test before has computed all of them"
+    assert row["frozen"]["computed"] == 0, "the first time has computed all of them"
 
 
 def test_what_cannot_be_probed_is_said(probe: Command, checkpoint: Artifact) -> None:
