@@ -110,7 +110,10 @@ def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport
 def check_weights_file(path: Path) -> None:
     """Raise BadFile unless this is a file that is called .safetensors: no folder, and no pickle."""
     if not path.is_file():
-        raise BadFile(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+        raise BadFile(
+            f"{path} does not exist" if not path.exists() else f"{path} is not a file",
+            "check the path: it is relative to the current folder",
+        )
     if path.suffix != ".safetensors":
         pickle = path.suffix in PICKLED
         what = "is a pickle, which can run any code when it is read" if pickle else "is not a .safetensors file"
