@@ -3,15 +3,17 @@
 Schema history
     1  first release
     2  a recipe's `init` and a training's `beginning`, for `pretrained` and `init_weights`
+    3  a dataset's `account`, for `duplicates` and `skipped`
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from edgebench.records import digests
+from edgebench.records.account import Account
 from edgebench.records.beginning import Beginning
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
@@ -22,7 +24,7 @@ from edgebench.records.recipe import TrainConfig
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 2
+SCHEMA = 3
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 # The inputs that a model may take: normalised NCHW floats, or a camera's HWC bytes, which the graph normalises.
@@ -53,9 +55,10 @@ class Preprocessing:
 class DataSplit:
     """The data of a training: the sizes of the splits, and a hash of exactly the images that they hold.
 
-    `duplicates` counts the images left out of training and validation because they equal one that is used, byte for
-    byte; `skipped` names the files left out because they could not be decoded.
+    `account`: what became of each file; None in files of schema 2.
     """
+
+    FORMER: ClassVar = ("duplicates", "skipped")
 
     dataset: str
     classes: tuple[str, ...]
@@ -63,8 +66,7 @@ class DataSplit:
     validation: int
     test: int
     indices_sha256: str
-    duplicates: int = 0
-    skipped: tuple[str, ...] = ()
+    account: Account | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

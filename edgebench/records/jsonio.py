@@ -51,7 +51,8 @@ def dumps(value: Any, indent: int | None = None) -> str:
 def decode(kind: Any, data: Any, where: str) -> Any:
     """Build `kind` (a dataclass or a type expression of its fields) from JSON values.
 
-    Raises BadFile, with the place, where `data` does not fit the type: nothing is guessed or coerced. Raises NewerFile
+    Raises BadFile, with the place, where `data` does not fit the type: nothing is guessed or coerced. Keys in the class
+    attribute `FORMER` are passed over: fields that files of an earlier schema have. Raises NewerFile
     for a dataclass with a field `schema` if the number in `data` is above the field's default.
     """
     if kind is Any:
@@ -95,7 +96,7 @@ def _decode_dataclass(kind: Any, data: dict[str, Any], where: str) -> Any:
     hints, fields, values = _hints(kind), _fields(kind), {}
     if "schema" in fields:
         check_schema(data.get("schema"), fields["schema"].default, where)
-    if unknown := sorted(set(data) - set(fields)):
+    if unknown := sorted(set(data) - set(fields) - set(getattr(kind, "FORMER", ()))):
         raise BadFile(f"{where}: unknown key {unknown[0]!r}", "it may come from a newer edgebench: upgrade this one")
     for name, field in fields.items():
         if name in data:

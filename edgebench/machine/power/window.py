@@ -33,7 +33,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Account:
+class EnergyDrawn:
     """The energy drawn in a window. `counter_gap`: the share by which a counter and the integrated power differ, if the
     meter has both."""
 
@@ -42,7 +42,7 @@ class Account:
     counter_gap: float | None = None
 
 
-def account(samples: Sequence[Sample], window: Window) -> Account | None:
+def account(samples: Sequence[Sample], window: Window) -> EnergyDrawn | None:
     """Trapezoids between the looks, cut at the ends of the window, or a counter's advance. None with too few looks."""
     known = [s for s in samples if s.total_mw is not None]
     counted = [s for s in samples if s.total_uj is not None]
@@ -53,7 +53,7 @@ def account(samples: Sequence[Sample], window: Window) -> Account | None:
         at_start, at_end = np.interp([window.start_ns, window.end_ns], times, [s.total_uj for s in counted])
         integrated, joules = joules, float(at_end - at_start) / 1e6
         gap = abs(integrated - joules) / joules if integrated is not None and joules > 0 else None
-    return None if joules is None else Account(joules * 1000 / window.seconds, joules, gap)
+    return None if joules is None else EnergyDrawn(joules * 1000 / window.seconds, joules, gap)
 
 
 def _trapezoids(times_ns: Sequence[int], power_mw: Sequence[float], window: Window) -> float | None:

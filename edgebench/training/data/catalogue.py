@@ -130,4 +130,4 @@ def _digits() -> Raw:
         Path(spec.origin).parent / "datasets/data/digits.csv.gz", delimiter=","
     )  # 64 pixels and the label
     grey = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    return Raw(Arrays(grey, table[:, -1].astype(np.int64)), np.arange(len(grey)))
+    return Raw(source=Arrays(grey, table[:, -1].astype(np.int64)), train=np.arange(len(grey)))

@@ -82,7 +82,7 @@ def read(folder: Path, layout: CifarLayout, classes: int) -> Raw:
     images = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     train = len(labels) - len(batches[-1][1])
     rows = np.arange(len(labels))
-    return Raw(Arrays(images, labels), rows[:train], test=rows[train:])
+    return Raw(source=Arrays(images, labels), train=rows[:train], test=rows[train:])
 
 
 def _batch(path: Path, layout: CifarLayout, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgebench.errors import BadFile
 from edgebench.protocols import Pixels
+from edgebench.records.account import Layout
 from edgebench.training.data.decoding import File, cached, streamed
 from edgebench.training.data.pixels import in_threads
 from edgebench.training.data.sources import Decoding, Raw, numbered
@@ -113,7 +114,17 @@ def read(layout: FolderLayout) -> Raw:
         rows.append(None if split is None else np.arange(start, len(files)))
     train, validation, test = rows
     assert train is not None
-    return Raw(Files(layout.root, files, np.array(labels, np.int64)), train, validation, test)
+    return Raw(
+        source=Files(layout.root, files, np.array(labels, np.int64)),
+        train=train, validation=validation, test=test, layout=_recorded(layout),
+    )  # fmt: skip
+
+
+def _recorded(layout: FolderLayout) -> Layout:
+    if layout.train == layout.root:
+        return Layout(kind="classes", folders={"train": ""})
+    folders = {"train": layout.train, "validation": layout.validation, "test": layout.test}
+    return Layout(kind="splits", folders={name: path.name for name, path in folders.items() if path})
 
 
 def listed(root: Path, folder: Path) -> list[File]:
@@ -183,9 +194,7 @@ class Files:
         for file in self.files:
             yield f"{file.name}\0{file.size_bytes}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape")
 
-    def open(
-        self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
-    ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
+    def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         """Training and validation images share one cache, since another seed divides them differently. The last split,
         the test split, has its own, which all seeds and subsets share. Raises BadFile that names the broken files."""
         *pool, test = splits
@@ -196,7 +205,7 @@ class Files:
             which = int(i == len(splits) - 1)
             kept = rows[~np.isin(rows, broken)]
             opened.append((Selected(stores[which], np.searchsorted(groups[which], kept)), kept))
-        return opened, self.printable(broken)
+        return opened
 
     def open_all(self, size: int, decoding: Decoding) -> tuple[Pixels, np.ndarray]:
         """All images, and the rows of the broken ones, whose pixels mean nothing. Raises BadFile as `open` does."""
@@ -204,7 +213,6 @@ class Files:
         return store, broken
 
     def printable(self, rows: np.ndarray) -> tuple[str, ...]:
-        """The names of these files, fit for a terminal."""
         return tuple(_printable(self.files[row].name) for row in rows)
 
     def _decoded(self, groups: Sequence[np.ndarray], size: int, decoding: Decoding) -> tuple[list[Pixels], np.ndarray]:

@@ -33,7 +33,7 @@ def read(folder: Path) -> Raw:
         raise BadFile(f"{folder}: the training images and the test images have different sizes", FETCH_AGAIN)
     images, labels = (np.concatenate(both) for both in zip(*parts, strict=True))
     rows, train = np.arange(len(labels)), len(parts[0][1])
-    return Raw(Arrays(images, labels), rows[:train], test=rows[train:])
+    return Raw(source=Arrays(images, labels), train=rows[:train], test=rows[train:])
 
 
 def _part(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from edgebench.protocols import Pixels
+from edgebench.records.account import Layout, LeftOut
 from edgebench.specs import DataSplit
 from edgebench.training.data.pixels import resize
 
 IN_MEMORY_BYTES = 1 << 30  # a split larger than this once resized (all of CIFAR-10 at 224 pixels) is resized on demand
+ARRAYS = Layout(kind="arrays")
 FETCH_AGAIN = "fetch the dataset again: this file is truncated, or a different one"
 
 
@@ -65,23 +67,29 @@ class Source(Protocol):
     def content(self) -> Iterator[bytes]:
         """Bytes to hash that change if and only if an image does."""
 
-    def open(
-        self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
-    ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
-        """The pixels of each split with their rows, and the names of the broken images that were left out.
+    def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
+        """The pixels of each split with their rows, of which broken images were left out.
 
         splits: rows, int64 (n,) each; the last one is the test split. size: of the square images, in pixels.
         """
 
+    def printable(self, rows: np.ndarray) -> tuple[str, ...]:
+        """The names of these images, fit for a terminal."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Raw:
-    """A source, and the rows of each split that the dataset itself defines (None: it defines no such split)."""
+    """A source, and the rows of each split that the dataset itself defines (None: it defines no such split).
+
+    `left_out`: the files that were found beside those of the source.
+    """
 
     source: Source
     train: np.ndarray
     validation: np.ndarray | None = None
     test: np.ndarray | None = None
+    layout: Layout = ARRAYS
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +120,16 @@ class Arrays:
         yield repr(self.images.shape).encode()
         yield self.images.data
 
-    def open(
-        self, splits: Sequence[np.ndarray], size: int, decoding: Decoding
-    ) -> tuple[list[tuple[Pixels, np.ndarray]], tuple[str, ...]]:
+    def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         opened: list[tuple[Pixels, np.ndarray]] = []
         for i, rows in enumerate(splits):
             pixels = _Resized(self.images, rows, size)
             later = decoding.test_later and i == len(splits) - 1
             opened.append((pixels if later or len(rows) * size * size * 3 > IN_MEMORY_BYTES else pixels[:], rows))
-        return opened, ()
+        return opened
+
+    def printable(self, rows: np.ndarray) -> tuple[str, ...]:
+        return tuple(f"image {row}" for row in rows)
 
 
 class _Resized:

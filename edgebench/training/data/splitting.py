@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.errors import BadFile
+from edgebench.records.account import Reason
 from edgebench.specs import DataSplit
+from edgebench.training.data.accounting import Ledger
 from edgebench.training.data.catalogue import find
 from edgebench.training.data.sources import Dataset, Decoding, Images, Raw, Splits
 from edgebench.training.data.subset import is_validation, stratified_order, subset_count
 
+SPLITS = ("train", "validation", "test")
 TEST_SHARE = 0.2
+TAKEN: dict[int, Reason] = {1: "copy_of_test", 2: "copy_of_validation"}
 PARTS = (" for training", " for validation")
 USES = {1: " for training", 2: " for training and validation"}  # by how many images of each class are needed
 
@@ -52,9 +56,9 @@ def load(
     own_validation = validation is not None
     per_class = 1 if own_validation else 2
 
-    before = len(train) + (len(validation) if own_validation else 0)
-    train, validation = _without_copies(raw.source.identities(), train, validation, test)
-    duplicates = before - len(train) - (len(validation) if own_validation else 0)
+    ledger = Ledger(dataset, raw)
+    train, validation = _without_copies(raw.source.identities(), train, validation, test, ledger)
+    duplicates = ledger.left("copy_of_test", "copy_of_validation", "copy")
     _check_each_class(
         dataset, labels[train], per_class, USES[per_class], f" after leaving out {_counted(duplicates, 'duplicate')}"
     )
@@ -63,6 +67,7 @@ def load(
 
     count = subset_count(subset, len(train), classes, per_class)
     order, rank = stratified_order(labels[train], seed, per_class)
+    ledger.leave(train[order[count:]], "other_subset")
     chosen, rank = train[order[:count]], rank[:count]
     if own_validation:
         train, validation = chosen, validation[stratified_order(labels[validation], 0)[0]]
@@ -71,9 +76,11 @@ def load(
     test = test[stratified_order(labels[test], 0)[0]]
 
     how = Decoding(skip_broken=skip_broken, stream=stream, test_later=test_later, on_progress=on_progress)
-    opened, skipped = raw.source.open((train, validation, test), image_size, how)
-    if skipped:
-        when = f" after leaving out {_counted(len(skipped), 'broken file')}"
+    opened = raw.source.open((train, validation, test), image_size, how)
+    for rows, (_, kept) in zip((train, validation, test), opened, strict=True):
+        ledger.leave(np.setdiff1d(rows, kept), "broken")
+    if broken := ledger.left("broken"):
+        when = f" after leaving out {_counted(broken, 'broken file')}"
         for use, (_, rows) in zip(PARTS[:per_class], opened, strict=False):  # its own validation may lack classes
             _check_each_class(dataset, labels[rows], 1, use, when)
         if not all(len(rows) for _, rows in opened):
@@ -81,10 +88,10 @@ def load(
     digest = hashlib.sha256()
     for _, rows in opened:
         digest.update(raw.source.names(rows) + b"|")
-    sizes = {name: len(rows) for name, (_, rows) in zip(("train", "validation", "test"), opened, strict=True)}
+    used = {name: rows for name, (_, rows) in zip(SPLITS, opened, strict=True)}
     info = DataSplit(
-        dataset=dataset.name, classes=dataset.classes, **sizes, indices_sha256=digest.hexdigest(),
-        duplicates=duplicates, skipped=skipped,
+        dataset=dataset.name, classes=dataset.classes, **{name: len(rows) for name, rows in used.items()},
+        indices_sha256=digest.hexdigest(), account=ledger.close(used),
     )  # fmt: skip
     return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info)
 
@@ -140,16 +147,20 @@ def _counted(count: int, what: str) -> str:
 
 
 def _without_copies(
-    identities: np.ndarray, train: np.ndarray, validation: np.ndarray | None, test: np.ndarray
+    identities: np.ndarray, train: np.ndarray, validation: np.ndarray | None, test: np.ndarray, ledger: Ledger
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Training and validation rows without copies of a test row or of an earlier row; validation rows come first."""
-    taken = np.zeros(identities.max() + 1, bool)
-    taken[identities[test]] = True
+    where = np.zeros(identities.max() + 1, np.int8)  # 0: in no split yet; 1: in test, 2: in validation, 3: in training
+    where[identities[test]] = 1
     kept = []
-    for rows in (validation, train):
+    for split, rows in ((2, validation), (3, train)):
         if rows is not None:
-            rows = rows[~taken[identities[rows]]]
-            rows = rows[np.sort(np.unique(identities[rows], return_index=True)[1])]
-            taken[identities[rows]] = True
+            for number, reason in TAKEN.items():
+                ledger.leave(rows[where[identities[rows]] == number], reason)
+            rows = rows[where[identities[rows]] == 0]
+            first = np.sort(np.unique(identities[rows], return_index=True)[1])
+            ledger.leave(np.delete(rows, first), "copy")
+            rows = rows[first]
+            where[identities[rows]] = split
         kept.append(rows)
     return kept[1], kept[0]

@@ -41,10 +41,12 @@ def test_on_a_terminal_it_tells_most_digits_apart_and_shows_its_progress(tmp_pat
 
     made = json.loads(told)["checkpoint"]["training"]
     assert made["test_accuracy"] >= 0.8
+    account = made["data"].pop("account")
     assert made["data"] | {"classes": 0, "indices_sha256": 0} == {
         "dataset": "digits", "classes": 0, "train": 1255, "validation": 182, "test": 360, "indices_sha256": 0,
-        "duplicates": 0, "skipped": [],
     }  # fmt: skip
+    assert (account["found"], account["left_out"]) == (1797, [])
+    assert account["used"] == {"train": 1255, "validation": 182, "test": 360}
     lines = (tmp_path / "checkpoints").glob("*/history.jsonl")
     history = [json.loads(line) for line in next(lines).read_text().splitlines()]
     assert [line["epoch"] for line in history] == list(range(1, 4))
