@@ -21,6 +21,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker a core: torch's threads would wait for each other's cores, and the suite took half as long again. Before
     # anything imports torch; the commands that tests start inherit it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A command that asks for more threads shares the cores with other tests: its threads sleep where they wait for each
+# other. Spinning took several times as much of the CPU as the work.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from click.testing import CliRunner
 from hypothesis import HealthCheck, settings

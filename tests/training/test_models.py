@@ -159,13 +159,20 @@ def test_images_that_are_too_small(name: str, size: int) -> None:
 
 
 def test_timm_imports_in_a_fresh_process() -> None:
-    """Also where torchvision's compiled part does not fit torch, as a CPU-only torch beside PyPI's torchvision."""
+    """Also where torchvision's compiled part does not fit torch, as a CPU-only torch beside PyPI's torchvision. Neither
+    wandb nor torch's compiler is loaded for it, and what then needs the compiler gets the real one."""
     code = (
+        "import sys\n"
         "from edgebench.training import models\n"
         "timm = models.import_timm()\n"
         "assert models.import_timm() is timm\n"
-        "import torchvision.transforms\n"
-        "print(timm.is_model('resnet50'), timm.create_model('test_efficientnet').num_classes)\n"
+        "assert not {'wandb', 'torch._dynamo', 'torch._dynamo.utils'} & sys.modules.keys()\n"
+        "import torch, torchvision.transforms\n"
+        "assert torch.compiler.disable is not torch._disable_dynamo\n"
+        "supported = vars(sys.modules['torchvision.ops.roi_align']).get('is_compile_supported', lambda device: True)\n"
+        "print(timm.is_model('resnet50'), timm.create_model('test_efficientnet').num_classes, supported('cpu'))\n"
+        "import torch._dynamo.utils\n"
+        "assert torch._dynamo.utils.__file__\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert (done.stdout, done.returncode) == ("True 1000\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("True 1000 True\n", 0), done.stderr

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -82,18 +84,37 @@ def import_timm() -> Any:
 
 
 def _timm() -> Any:
-    """timm, without wandb: timm imports it if it is installed, which takes a second."""
-    absent = object()
-    before = sys.modules.get("wandb", absent)
-    if before is absent:
-        sys.modules["wandb"] = None
+    """timm, without what its import loads for nothing: wandb takes a second, and torch's compiler three.
+
+    timm imports wandb if it is installed. It marks a part of NaFlexViT as not to be compiled, which loads the compiler
+    unless it is marked as torch marks its own functions. torchvision imports the compiler for one function, which it
+    calls where it compiles an operator of detectors (torchvision 0.28): it now loads it there.
+    """
+    compiler = "torch._dynamo.utils"
+    stand_ins = {"wandb": None, compiler: ModuleType(compiler)}
+    mine = {name: module for name, module in stand_ins.items() if name not in sys.modules}
+
+    def real(name: str) -> Any:
+        if name.startswith("__"):  # whoever looks through all modules, as inspect does, needs none of it
+            raise AttributeError(name)
+        if sys.modules.get(compiler) is stand_ins[compiler]:
+            del sys.modules[compiler]
+        return getattr(importlib.import_module(compiler), name)
+
+    stand_ins[compiler].is_compile_supported = lambda device: real("is_compile_supported")(device)
+    stand_ins[compiler].__getattr__ = real  # whoever needs more of it, as the compiler itself, gets the real one
+    disable = torch.compiler.disable
+    sys.modules.update(mine)
+    torch.compiler.disable = getattr(torch, "_disable_dynamo", disable)  # which loads the compiler at the first call
     try:
         import timm
 
         return timm
     finally:
-        if before is absent:
-            del sys.modules["wandb"]
+        torch.compiler.disable = disable
+        for name, module in mine.items():
+            if sys.modules.get(name, module) is module:
+                sys.modules.pop(name, None)
 
 
 def timm_name_of(name: str, others: tuple[str, ...] = ()) -> str:
