@@ -21,8 +21,9 @@ LEAST_STEPS = 20  # fewer move no weight far
 PARTS = 8  # an epoch is cut short if fewer of them fit: the plan is made again after each
 MOST_EPOCHS = 300
 MARGIN_S, MARGIN = 1.5, 0.03  # kept free, the second as a share of the time
-FEW = 8  # images of a step that tries mixed precision: a CPU without it takes ten times as long
+FEW = 8  # images of a step that tries mixed precision: a CPU without it takes twenty times as long
 FASTER = 0.9  # mixed precision has to take at most this share of a plain step's time
+FIRST, FIRST_S = 10.0, 1.0  # a trial's first step, which prepares the kernels, may take so many plain steps and seconds
 FINISH_ANSWERS = 6  # times that the validation images are answered after the last epoch
 Clock = Callable[[], float]
 
@@ -144,7 +145,7 @@ def _measured(setup: Setup, batches: BatchReader, world: World, start_s: float, 
         few = replace(setup, step_size=min(setup.step_size, FEW * world.size))
         for amp in ("none", "bf16"):
             trial = replace(few, config=replace(config, amp=amp))
-            amp_s[amp] = world.told(_step_s(trial, batches, world, config.image_size, clock))
+            amp_s[amp] = world.told(_step_s(trial, batches, world, config.image_size, clock, amp_s.get("none")))
         amp = "bf16" if amp_s["bf16"] < FASTER * amp_s["none"] else "none"
         setup = replace(setup, config=replace(config, amp=amp))
     sizes = image_sizes(setup.config)
@@ -160,23 +161,39 @@ def _measured(setup: Setup, batches: BatchReader, world: World, start_s: float, 
     )  # fmt: skip
 
 
-def _step_s(setup: Setup, batches: BatchReader, world: World, size: int, clock: Clock) -> float:
-    """Seconds of a step of a copy of the network."""
+def _step_s(
+    setup: Setup, batches: BatchReader, world: World, size: int, clock: Clock, rival_s: float | None = None
+) -> float:
+    """Seconds of a step of a copy of the network. See `trial_s` for `rival_s`."""
     setup = replace(
         setup, network=copy.deepcopy(setup.network), config=replace(setup.config, ema=setup.config.ema or 0.0)
     )
     learner = Learner(setup, world, part_size=setup.batch_size, say=lambda sentence: None)
     draw = torch.Generator().manual_seed(0)
     rows = torch.arange(setup.step_size)
-    times = []
-    for _ in range(1 + TIMED):
-        began = clock()
+
+    def step() -> None:
         ((images, labels),) = batches.read([world.mine(rows)])
         learner.begin_epoch()
         learner.step(images, labels, draw, progress=0.5, size=size)
         if world.device.type == "cuda":
             torch.cuda.synchronize()
-        times.append(clock() - began)
+
+    return trial_s(step, clock, world.told, rival_s)
+
+
+def trial_s(step: Callable[[], None], clock: Clock, told: Callable[[float], float], rival_s: float | None) -> float:
+    """Seconds that `step` takes, of a few tries. One that is clearly slower than `rival_s` ends the trial: it has lost.
+
+    `told`: the leading process's number, in all processes, so that all end together.
+    """
+    times: list[float] = []
+    while len(times) <= TIMED:
+        began = clock()
+        step()
+        times.append(told(clock() - began))
+        if rival_s is not None and times[-1] > (rival_s if len(times) > 1 else FIRST * rival_s + FIRST_S):
+            return times[-1]
     return min(times[1:]) * 0.4 + sorted(times[1:])[TIMED // 2] * 0.6
 
 

@@ -12,7 +12,7 @@ from edgebench.records.course import Course, Pace, Plan
 from edgebench.records.recipe import TrainConfig
 from edgebench.training import optimization
 from edgebench.training.learner import image_size_at, image_sizes
-from edgebench.training.planning import Pacer, epochs_in
+from edgebench.training.planning import Pacer, epochs_in, trial_s
 
 PACE = Pace(sizes=(32,), steps_s=(0.5,), answer_s=0.001, amp_s={"none": 1.0}, start_s=5.0, end_s=10.0)
 
@@ -102,3 +102,24 @@ def test_smaller_images_come_first() -> None:
     assert image_sizes(TrainConfig(image_size=32, progressive=0.0)) == (32,)
     assert image_sizes(TrainConfig(image_size=16, progressive=0.6)) == (16,), "half of it would show nothing"
     assert image_size_at(TrainConfig(image_size=32, progressive=0.0), 0.1) == 32
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rival_s", "told", "steps"),
+    [
+        ([2.0, 0.3, 0.1, 0.2], None, 0.16, 4),  # the first prepares; then the fastest and the middle one
+        ([2.0, 0.3, 0.1, 0.2], 0.3, 0.16, 4),
+        ([6.0], 0.25, 6.0, 1),  # not even the kernels that are prepared once can take so long
+        ([2.0, 0.3], 0.25, 0.3, 2),
+    ],
+)
+def test_a_trial_ends_once_it_has_lost(seconds: list[float], rival_s: float | None, told: float, steps: int) -> None:
+    clock, done = Clock(), 0
+
+    def step() -> None:
+        nonlocal done
+        clock.now += seconds[done]
+        done += 1
+
+    assert trial_s(step, clock, float, rival_s) == pytest.approx(told)
+    assert done == steps
