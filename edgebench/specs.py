@@ -58,7 +58,7 @@ class DataSplit:
     `account`: what became of each file; None in files of schema 2.
     """
 
-    FORMER: ClassVar = ("duplicates", "skipped")
+    FORMER: ClassVar[tuple[str, ...]] = ("duplicates", "skipped")
 
     dataset: str
     classes: tuple[str, ...]
