@@ -22,10 +22,10 @@ from edgebench.errors import BadFile
 from edgebench.protocols import Pixels
 from edgebench.records.account import Layout
 from edgebench.training.data.decoding import File, cached, streamed
+from edgebench.training.data.formats import ENDINGS
 from edgebench.training.data.pixels import in_threads
 from edgebench.training.data.sources import Decoding, Raw, numbered
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
 WORDNET = re.compile(r"n\d{8}")
 TAIL_BYTES = 4096
 SHOWN = 3

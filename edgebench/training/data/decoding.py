@@ -16,6 +16,7 @@ import numpy as np
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.machine import locks
 from edgebench.records import jsonio
+from edgebench.training.data import formats
 from edgebench.training.data.pixels import in_threads, resized, to_rgb
 
 
@@ -48,10 +49,10 @@ def decode(path: Path, size: int) -> np.ndarray:
     if not path.is_file():  # opening a pipe would block
         raise BadFile("not a file, or a broken link")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=formats.readable()) as image:
             return resized(to_rgb(image), size)
     except UnidentifiedImageError:
-        raise BadFile("not an image that Pillow can read") from None
+        raise BadFile(formats.unreadable(path)) from None
     except Exception as error:  # Pillow's decoders raise anything on a damaged file
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise BadFile(" ".join(reason.encode("utf-8", "replace").decode().split())) from None
@@ -62,8 +63,9 @@ def usual_side(paths: Sequence[Path]) -> int | None:
     from PIL import Image
 
     sides = []
+    known = formats.readable()
     for path in paths:
-        with contextlib.suppress(Exception), Image.open(path) as image:  # training will report a broken one
+        with contextlib.suppress(Exception), Image.open(path, formats=known) as image:  # training reports a broken one
             sides.append(min(image.size))
     return sorted(sides)[len(sides) // 2] if sides else None
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebench.errors import BadFile, UsageError
 from edgebench.protocols import Pixels
-from edgebench.training.data.class_folders import ENDINGS, SHOWN, Files, Selected, listed
+from edgebench.training.data.class_folders import SHOWN, Files, Selected, listed
 from edgebench.training.data.sources import Decoding, Images, Splits
 
 HASHED_AT_ONCE = 256  # images
@@ -100,8 +100,7 @@ def _files(folder: Path) -> Files:
         )
     found = listed(Path(os.path.abspath(folder)), Path(os.path.abspath(folder)))
     if not found:
-        endings = ", ".join(ending.removeprefix(".") for ending in ENDINGS)
-        raise BadFile(f"{folder} holds no images", f"name a folder with files of these kinds: {endings}")
+        raise BadFile(f"{folder} holds no images", "name a folder of pictures, such as .jpg, .png or .tiff")
     return Files(Path(os.path.abspath(folder)), found, np.zeros(len(found), np.int64))
 
 

@@ -1,0 +1,103 @@
+"""The picture formats that are read: which of Pillow's, the endings of their files, and what needs a plug-in.
+
+Files are opened by this list alone, since some of Pillow's other readers start a program (EPS: Ghostscript), open what
+lies inside as any format (IPTC), or read nothing without a handler of the user's (WMF, BUFR, GRIB, HDF5, MPEG).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+# Pillow's names, the common ones first since they are tried in this order. Those without endings are known by content.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "AVIF": (".avif", ".avifs"),
+    "JPEG2000": (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
+    "DIB": (".dib",),
+    "ICO": (".ico",),
+    "CUR": (".cur",),
+    "ICNS": (".icns",),
+    "TGA": (".tga", ".icb", ".vda", ".vst"),
+    "QOI": (".qoi",),
+    "PSD": (".psd",),
+    "DDS": (".dds",),
+    "SGI": (".sgi", ".rgb", ".rgba", ".bw"),
+    "PCX": (".pcx",),
+    "DCX": (".dcx",),
+    "SUN": (".ras",),
+    "FITS": (".fits", ".fit"),
+    "BLP": (".blp",),
+    "FTEX": (".ftc", ".ftu"),
+    "FLI": (".fli", ".flc"),
+    "IM": (".im",),
+    "MSP": (".msp",),
+    "PCD": (".pcd",),
+    "PIXAR": (".pxr",),
+    "XBM": (".xbm",),
+    "XPM": (".xpm",),
+    "GBR": (".gbr",),
+    "MCIDAS": (),
+    "SPIDER": (),
+    "XVTHUMB": (),
+    "IMT": (),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """A package that teaches Pillow a format. `module` is imported, and `register` of it called, unless empty."""
+
+    format: str
+    endings: tuple[str, ...]
+    package: str
+    module: str
+    register: str = ""
+
+
+PLUGINS = (
+    Plugin(
+        format="HEIF", endings=(".heic", ".heif", ".hif"), package="pillow-heif", module="pillow_heif",
+        register="register_heif_opener",
+    ),
+    Plugin(format="JXL", endings=(".jxl",), package="pillow-jxl-plugin", module="pillow_jxl"),
+)  # fmt: skip
+# A file with one of these endings is taken for a picture. Without its plug-in, decoding it names the plug-in.
+ENDINGS = tuple(
+    ending for endings in (*FORMATS.values(), *(plugin.endings for plugin in PLUGINS)) for ending in endings
+)
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+@cache
+def readable() -> tuple[str, ...]:
+    """The names of the formats that the installed Pillow and plug-ins read: what Image.open's `formats` takes."""
+    from PIL import Image
+
+    Image.init()
+    for plugin in PLUGINS:
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(plugin.module)
+            if plugin.register:
+                getattr(module, plugin.register)()
+    return tuple(name for name in (*FORMATS, *(plugin.format for plugin in PLUGINS)) if name in Image.OPEN)
+
+
+def unreadable(path: Path) -> str:
+    """Why no reader here takes this file: the plug-in that its content asks for, or no picture at all."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
+        return f"a HEIC picture, for which Pillow needs a plug-in: pip install {PLUGINS[0].package}"
+    if start[:2] == b"\xff\x0a" or start == b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a":
+        return f"a JPEG XL picture, for which Pillow needs a plug-in: pip install {PLUGINS[1].package}"
+    return "not an image that Pillow can read"
