@@ -1,4 +1,4 @@
-"""What the commands do, as functions: train, export, evaluate, run, compare, select; api_search.py has the others.
+"""What the commands do, as functions: data, train, export, evaluate, run, compare, select; others: api_search.py.
 
 Each has the meaning and the defaults of the command of the same name. Artifacts are given as `Artifact` objects, as
 other functions return them, or as paths of their folders; by default the newest of the workspace is used. A workspace
@@ -29,6 +29,7 @@ from edgebench.measuring import options as run_options
 from edgebench.measuring import running
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
+from edgebench.records.account import Account
 from edgebench.records.jobs import LATENCY, Policy
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
@@ -66,7 +67,7 @@ def train(
 
     config = absolute(with_values(config or TrainConfig(), settings, "setting"))
     config.check()
-    dataset = data.find(config.dataset, config.data_dir, download=download)
+    dataset = data.of(config, download=download)
     require_training_libraries()
     from edgebench.training import loop
 
@@ -75,6 +76,31 @@ def train(
     return loop.train(
         config, folder, resume=resume, answers=where.answers, floors=where.floors, listener=listener or loop.SILENT
     )
+
+
+def data(dataset: AnyPath, *, sheet: AnyPath | None = None, image_size: int | None = None, **settings: Any) -> Account:
+    """What is in a folder of pictures: how it is understood, and what becomes of each file: `data("photos/")`.
+
+    `account.found` is the sum of `account.used` by split and of the counts of `account.left_out`, each of which has a
+    `reason` and the first `names`; `account.balance` counts the pictures of each class by split, in the order of
+    `account.classes`. `settings` are fields of `TrainConfig` that say how it is understood and split: data_dir, layout,
+    labels, subset, seed. `sheet`: a PNG file for a few pictures of each class, as a network sees them at `image_size`.
+    Raises UsageError for settings that make no sense, BadFile for a folder that is no dataset.
+    """
+    from edgebench.training import data as datasets
+    from edgebench.training.data import sheet as sheets
+
+    config = with_values(TrainConfig(dataset=os.fspath(dataset), image_size=image_size), settings, "setting")
+    config.check()
+    if sheet is not None:
+        sheets.check(Path(sheet))
+    found = datasets.of(config)
+    account = datasets.account(found, config.subset, config.seed)
+    if sheet is not None:
+        size = image_size or found.image_size
+        few = datasets.few(found, config.subset, size, config.seed, each=sheets.EACH, most_classes=sheets.MOST_CLASSES)
+        sheets.draw(few, account, Path(sheet))
+    return account
 
 
 def export(

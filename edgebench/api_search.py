@@ -106,7 +106,7 @@ def probe(
 
     named = several(models)
     config = with_values(TrainConfig(), settings, "setting")
-    data.find(config.dataset, config.data_dir, download=download)
+    data.of(config, download=download)
     require_training_libraries()
     from edgebench.training.probing import Told
 

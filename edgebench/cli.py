@@ -15,6 +15,7 @@ from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
 
 COMMANDS = {  # the line of each in `--help`, without importing it; a test checks that the command's own help begins so
+    "data": "Show how edgebench understands a folder of pictures, and what becomes of each file in it",
     "train": "Train a backbone and keep the checkpoint that is best on validation",
     "probe": "Fit classifiers to the frozen features of backbones, and show accuracy beside latency",
     "study": "Train several times and show the effect of the epochs, the number of images or the batch size",

@@ -77,7 +77,7 @@ def probe(
     from edgebench.training import data, probing
     from edgebench.training import models as networks
 
-    dataset = data.find(config.dataset, config.data_dir)
+    dataset = data.of(config)
     data.check(dataset, config.subset)
     for model in models:
         networks.resolve(model)

@@ -51,6 +51,14 @@ def complete_devices(ctx: click.Context, parameter: click.Parameter, incomplete:
     return [CompletionItem(name) for name in profile_names() if name.startswith(incomplete)]
 
 
+def complete_datasets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The named datasets, and folders."""
+    from edgebench.records.recipe import NAMED_DATASETS
+
+    named = [CompletionItem(name) for name in NAMED_DATASETS if name.startswith(incomplete)]
+    return [*named, CompletionItem(incomplete, type="dir")]
+
+
 def complete_runtimes(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from edgebench.machine.registry import names
 

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from edgebench.choosing.probes import Probes
     from edgebench.records.workspace import Workspace
 
-SETTINGS = ("dataset", "data_dir", "subset", "adapt", "skip_broken", "stream", "licence", "flip", "seed")
+SETTINGS = (
+    "dataset",
+    "data_dir",
+    "layout",
+    "labels",
+    "subset",
+    "adapt",
+    "skip_broken",
+    "stream",
+    "licence",
+    "flip",
+    "seed",
+)
 
 
 def names(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -76,7 +88,7 @@ def command(
     config = TrainConfig(**given)
     inits = _by_model(models, inits)
     with _training.TrainingProgress() as progress:
-        data.find(config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes"))
+        data.of(config, download=download, on_progress=partial(progress.preparing, "bytes"))
     require_training_libraries()
     from edgebench.training.probing import Told
 

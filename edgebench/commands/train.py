@@ -59,9 +59,7 @@ def command(
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
     with _training.TrainingProgress() as progress:
-        dataset = data.find(
-            config.dataset, config.data_dir, download=download, on_progress=partial(progress.preparing, "bytes")
-        )
+        dataset = data.of(config, download=download, on_progress=partial(progress.preparing, "bytes"))
     require_training_libraries()
     from edgebench.training import tracking
     from edgebench.training.loop import train

@@ -8,10 +8,10 @@ from typing import Literal, get_args
 
 SHOWN = 3  # names that an account keeps of the files that were left out for one reason
 
-LayoutKind = Literal["classes", "splits", "splits_in_classes", "labels", "arrays"]
+LayoutKind = Literal["folders", "labels", "arrays"]
 Reason = Literal[
     "hidden", "system", "thumbnail", "not_a_picture", "needs_plugin", "needs_program", "link_broken", "not_a_file",
-    "folder_link", "no_class", "unused_split", "unlabelled",
+    "folder_link", "no_class", "unused", "unlabelled",
     "broken", "conflict", "copy_of_test", "near_copy_of_test", "copy_of_validation", "copy", "near_copy",
     "other_subset",
 ]  # fmt: skip
@@ -28,7 +28,7 @@ WORDS: dict[Reason, str] = {
     "not_a_file": "no regular file, such as a pipe",
     "folder_link": "links to folders inside a class",
     "no_class": "pictures outside of the class folders",
-    "unused_split": "in a split that is not used",
+    "unused": "in folders that are neither a split nor a class",
     "unlabelled": "pictures without a label",
     "broken": "broken",
     "conflict": "the same picture under two labels",
@@ -55,16 +55,20 @@ class LeftOut:
 class Layout:
     """How the files were understood.
 
-    `folders`: by split, where its files lie inside the dataset ("" for the dataset's own folder); a split that is
-    missing is cut from the training images. `labels`: the files that hold the labels, and `columns` what was read from
-    them: by meaning (file, label, split), the column's name. `asked`: the user said so; it was not recognised.
+    `levels`: of "folders", what the folders of each level stand for, as --layout takes it: "class", "split/class".
+    `folders`: by split, the folders of its files, "" for the dataset's own; a split that is missing is cut from the
+    training images. `labels`: the files that hold the labels, and `columns` what was read from them: by meaning (file,
+    label, split), the column's name. `asked`: the user said so; it was not recognised. `alike`: folders that every
+    class folder holds, which may be the classes just as well.
     """
 
     kind: LayoutKind
-    folders: dict[str, str] = field(default_factory=dict)
+    levels: str = ""
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     asked: bool = False
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

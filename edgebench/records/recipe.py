@@ -26,6 +26,14 @@ class TrainConfig:
     model: str = option("resnet_mini", "A short name, a timm name, FILE.py:FUNCTION or FILE.toml.")
     dataset: str = option("digits", "digits, fashion-mnist, cifar10, cifar100, imagenet, or a folder of images.")
     data_dir: str | None = option(None, "Where the datasets lie.  [default: EDGEBENCH_DATA]")
+    layout: str | None = option(
+        None,
+        "What the folders of each level stand for: class, split/class, class/split, any/class.  [default: recognised]",
+        metavar="LEVELS",
+    )
+    labels: str | None = option(
+        None, "A CSV or JSON file of labels.  [default: the folders' names are the labels]", metavar="FILE"
+    )
     subset: str = option("full", "Labelled images to use, stratified: full, a number (5000) or a share (0.1).")
     image_size: int | None = option(None, "Pixels of the square images.  [default: the dataset's]", least=8)
     adapt: bool = option(True, "Change strides, patches and windows where images are small for the network.")
@@ -112,6 +120,7 @@ class TrainConfig:
     def check(self) -> None:
         """Raise UsageError for settings that no training run can use."""
         check(self)
+        check_layout(self.layout, self.labels)
         if self.lr is not None and self.lr <= 0:
             raise UsageError(f"--lr is {self.lr}", "give a positive number such as 0.005")
         for name in ("unlabelled", "distill_size"):
@@ -126,6 +135,20 @@ class TrainConfig:
             raise UsageError(
                 "--freeze would train the head of a random network", "--init auto, pretrained or FILE.safetensors"
             )
+
+
+def check_layout(layout: str | None, labels: str | None) -> None:
+    """Raise UsageError for a --layout that says nothing, or one beside --labels."""
+    if layout is None:
+        return
+    levels = layout.split("/")
+    if not set(levels) <= {"class", "split", "any"} or levels.count("class") != 1 or levels.count("split") > 1:
+        raise UsageError(
+            f"--layout {layout!r} does not say what the folders of each level stand for",
+            "give class, split/class or class/split; any is a level that stands for neither: any/class",
+        )
+    if labels is not None:
+        raise UsageError("--layout and --labels both say what the classes are", "leave out one of them")
 
 
 def to_toml(config: TrainConfig) -> str:
@@ -144,6 +167,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
     paths = {
         "dataset": config.dataset not in ("", *NAMED_DATASETS) and Path(config.dataset).expanduser().is_dir(),
         "data_dir": bool(config.data_dir),
+        "labels": bool(config.labels),
         "init": bool(Path(config.init).suffix),
         "unlabelled": bool(config.unlabelled),
     }
@@ -162,9 +186,10 @@ def _absolute(path: str) -> str:
 def folder_name(config: TrainConfig, dataset: str) -> str:
     """The name of the checkpoint's folder: the same for the same recipe, another for any other.
 
-    The floor is no part of the recipe: it changes nothing in the network.
+    The floor is no part of the recipe: it changes nothing in the network. Nor is what was not said of the folders.
     """
     model = config.model.rpartition("/")[2]
     plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
-    recipe = {name: value for name, value in vars(config).items() if name != "floor"}
+    unsaid = {name for name in ("layout", "labels") if getattr(config, name) is None}
+    recipe = {name: value for name, value in vars(config).items() if name != "floor" and name not in unsaid}
     return f"{'-'.join(plain)}-{digests.of_data(recipe)[:8]}"

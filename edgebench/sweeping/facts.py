@@ -67,15 +67,15 @@ def find(asked: Question) -> Facts:
     from edgebench.training.data import frames
 
     contents, datasets, networks, begun = {}, {}, {}, {}
-    digests: dict[tuple[str, str | None], str] = {}
+    digests: dict[tuple[str | None, ...], str] = {}
     beginning: dict[tuple[str, str | None, str, str], Beginning] = {}
-    checked: set[tuple[str, str | None, str]] = set()
+    checked: set[tuple[str | None, ...]] = set()
     for config in asked.configs:
         config.check()
         network = models.resolve(config.model)
         networks[config.model] = config.model if config.model.endswith(".toml") else network
-        place = (config.dataset, config.data_dir)
-        found = data.find(*place)
+        place = (config.dataset, config.data_dir, config.layout, config.labels)
+        found = data.of(config)
         if (*place, config.subset) not in checked:
             data.check(found, config.subset)
             checked.add((*place, config.subset))

@@ -110,7 +110,7 @@ def _splits(checkpoint: Artifact, on_image: Callable[[int, int], None]) -> Split
     """The images that the checkpoint was trained on. Raises BadFile if they have changed since."""
     config = checkpoint.training.config
     splits = data.load(
-        data.find(config.dataset, config.data_dir), config.subset, checkpoint.preprocessing.height, config.seed,
+        data.of(config), config.subset, checkpoint.preprocessing.height, config.seed,
         skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image,
     )  # fmt: skip
     if splits.info.indices_sha256 != checkpoint.training.data.indices_sha256:

@@ -128,7 +128,7 @@ class Probing:
 
 def probe(config: TrainConfig, out: Path, features: Path, told: Told, *, planned: str | None = None) -> Artifact:
     """Probe the network of `config`, and write the checkpoint folder `out`; see Probing."""
-    dataset = data.find(config.dataset, config.data_dir)
+    dataset = data.of(config)
     config = recipe(config, dataset)
     with Probing(config, splits(config, dataset, told), features, told, planned=planned) as made:
         return made.keep(out)

@@ -13,6 +13,7 @@ from torch import nn
 
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.device import available_cores
+from edgebench.records import account_text
 from edgebench.records.beginning import Beginning
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo, Preprocessing
@@ -74,7 +75,7 @@ def prepare(
     identity of the beginning that was found when this training was planned. `left_s`: of a training that was given a
     time, which then also decides the size of small images for learned weights.
     """
-    dataset = data.find(config.dataset, config.data_dir)
+    dataset = data.of(config)
     flip = dataset.flip if config.flip is None else config.flip
     with world.leader_first():
         began = resumed or beginnings.check(beginnings.find(config, planned=planned, on_bytes=on_weights), config)
@@ -90,6 +91,9 @@ def prepare(
 
     with world.leader_first():
         splits = read(config.image_size)
+    if splits.info.account:
+        for line in account_text.short(splits.info.account):
+            say(line)
     if enlarge and config.image_size < sizing.SIZES[-1]:
         size = int(world.told(_enlarged(config, splits, left_s)))
         say(f"{config.image_size} → {size} pixels: for learned weights, the largest that fits into the time")

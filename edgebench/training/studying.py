@@ -100,7 +100,7 @@ def _train_all(
     require_training_libraries()
     from edgebench.training import beginnings, loop, models, tracking
 
-    dataset = data.find(configs[0].dataset, configs[0].data_dir)
+    dataset = data.of(configs[0])
     for config in configs:
         models.resolve(config.model)
         data.check(dataset, config.subset)

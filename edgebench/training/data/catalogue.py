@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.errors import BadFile, Unsupported, UsageError, unknown_name
-from edgebench.records.recipe import NAMED_DATASETS
-from edgebench.training.data import cifar, class_folders, download, idx
+from edgebench.records.recipe import NAMED_DATASETS, TrainConfig
+from edgebench.training.data import cifar, class_folders, download, idx, labelled_files, layouts
 from edgebench.training.data.sources import Arrays, Dataset, Raw
 
 FASHION = (
@@ -40,15 +40,19 @@ def find(
     name: str,
     data_dir: str | Path | None = None,
     *,
+    layout: str | None = None,
+    labels: str | Path | None = None,
     download: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Dataset:
     """The dataset of this name (NAMED_DATASETS), or the one in the folder `name`.
 
-    Reads only the class names. `download` fetches CIFAR-10 or -100 if it is not in `data_dir` (by default
-    `data_folder()`); `on_progress(done, total)` counts bytes. Raises UsageError for a name or folder that does not
-    exist, BadFile for a dataset that is damaged or not on this machine.
+    Reads only the class names. `layout` and `labels`: as in TrainConfig, for folders. `download` fetches CIFAR-10 or
+    -100 if it is not in `data_dir` (by default `data_folder()`); `on_progress(done, total)` counts bytes. Raises
+    UsageError for a name or folder that does not exist, BadFile for a dataset that is damaged or not on this machine.
     """
+    if name in NAMED_DATASETS and (layout or labels):
+        raise UsageError(f"--{'layout' if layout else 'labels'} is for folders, not for {name}", "leave it out")
     if name == "digits":
         # The digits have 8 pixels; at 40, a MobileNetV3 needs only small changes (models/small_images.py).
         return Dataset(name="digits", classes=NUMERALS, image_size=16, flip=False, read=_digits)
@@ -56,7 +60,7 @@ def find(
         return _named(name, Path(data_dir or data_folder()).expanduser(), download, on_progress)
     path = Path(name).expanduser() if name else Path("\0")
     if os.path.isdir(path):
-        return _recognised(path)
+        return _folder(path, layout, labels) if layout or labels else _recognised(path)
     if os.path.exists(path):
         raise UsageError(f"dataset {name} is a file", "unpack it and name the folder")
     if "/" in name or os.sep in name:
@@ -64,6 +68,17 @@ def find(
             f"there is no folder {name}", f"name a folder of images, or one of {', '.join(NAMED_DATASETS)}"
         )
     raise unknown_name("dataset", name, NAMED_DATASETS)
+
+
+def of(
+    config: TrainConfig, *, download: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Dataset:  # fmt: skip
+    """The dataset that a recipe names, understood as it says (see `find`)."""
+    return find(
+        config.dataset, config.data_dir, layout=config.layout, labels=config.labels, download=download,
+        on_progress=on_progress,
+    )  # fmt: skip
 
 
 def _named(name: str, root: Path, fetch: bool, on_progress: Callable[[int, int], None]) -> Dataset:
@@ -109,13 +124,21 @@ def _recognised(path: Path) -> Dataset:
         return Dataset(
             name=path.resolve().name, classes=NUMERALS, image_size=32, flip=False, read=partial(idx.read, path)
         )
-    found = class_folders.layout(path)
+    return _folder(path)
+
+
+def _folder(path: Path, layout: str | None = None, labels: str | Path | None = None) -> Dataset:
+    """A folder of image files, whose labels are the names of folders, or in tables."""
+    table = labelled_files.named(path, Path(labels).expanduser()) if labels else None
+    if not table and not layout:
+        table = labelled_files.roboflow(path)
+    found = table or layouts.layout(path, layout)
     return Dataset(
         name=path.resolve().name,
         classes=found.classes,
         image_size=224,
         flip=True,
-        read=partial(class_folders.read, found),
+        read=partial(labelled_files.read, table) if table else partial(class_folders.read, found),
     )
 
 

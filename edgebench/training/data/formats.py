@@ -58,6 +58,7 @@ class Plugin:
     """A package that teaches Pillow a format. `module` is imported, and `register` of it called, unless empty."""
 
     format: str
+    title: str
     endings: tuple[str, ...]
     package: str
     module: str
@@ -66,15 +67,16 @@ class Plugin:
 
 PLUGINS = (
     Plugin(
-        format="HEIF", endings=(".heic", ".heif", ".hif"), package="pillow-heif", module="pillow_heif",
+        format="HEIF", title="HEIC", endings=(".heic", ".heif", ".hif"), package="pillow-heif", module="pillow_heif",
         register="register_heif_opener",
     ),
-    Plugin(format="JXL", endings=(".jxl",), package="pillow-jxl-plugin", module="pillow_jxl"),
+    Plugin(format="JXL", title="JPEG XL", endings=(".jxl",), package="pillow-jxl-plugin", module="pillow_jxl"),
 )  # fmt: skip
 # A file with one of these endings is taken for a picture. Without its plug-in, decoding it names the plug-in.
 ENDINGS = tuple(
     ending for endings in (*FORMATS.values(), *(plugin.endings for plugin in PLUGINS)) for ending in endings
 )
+DRAWN = (".eps", ".ps", ".pdf", ".svg", ".wmf", ".emf")  # drawings, which only another program can turn into pixels
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -92,12 +94,25 @@ def readable() -> tuple[str, ...]:
     return tuple(name for name in (*FORMATS, *(plugin.format for plugin in PLUGINS)) if name in Image.OPEN)
 
 
+def missing_plugin(name: str) -> Plugin | None:
+    """The plug-in that a file of this name needs, if it is not installed."""
+    found = next((plugin for plugin in PLUGINS if name.lower().endswith(plugin.endings)), None)
+    return None if found is None or found.format in readable() else found
+
+
+def plugin_of(start: bytes) -> Plugin | None:
+    """The plug-in that a file needs which begins with these 12 bytes or more."""
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
+        return PLUGINS[0]
+    if start[:2] == b"\xff\x0a" or start[:12] == b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a":
+        return PLUGINS[1]
+    return None
+
+
 def unreadable(path: Path) -> str:
     """Why no reader here takes this file: the plug-in that its content asks for, or no picture at all."""
     with path.open("rb") as file:
-        start = file.read(12)
-    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
-        return f"a HEIC picture, for which Pillow needs a plug-in: pip install {PLUGINS[0].package}"
-    if start[:2] == b"\xff\x0a" or start == b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a":
-        return f"a JPEG XL picture, for which Pillow needs a plug-in: pip install {PLUGINS[1].package}"
+        wanted = plugin_of(file.read(12))
+    if wanted:
+        return f"a {wanted.title} picture, for which Pillow needs a plug-in: pip install {wanted.package}"
     return "not an image that Pillow can read"

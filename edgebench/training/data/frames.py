@@ -98,7 +98,7 @@ def _files(folder: Path) -> Files:
         raise UsageError(
             f"--unlabelled {folder} is {'a file' if folder.exists() else 'no folder'}", "name a folder of images"
         )
-    found = listed(Path(os.path.abspath(folder)), Path(os.path.abspath(folder)))
+    found = listed(Path(os.path.abspath(folder)))
     if not found:
         raise BadFile(f"{folder} holds no images", "name a folder of pictures, such as .jpg, .png or .tiff")
     return Files(Path(os.path.abspath(folder)), found, np.zeros(len(found), np.int64))

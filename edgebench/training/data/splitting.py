@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgebench.errors import BadFile
-from edgebench.records.account import Reason
+from edgebench.records.account import Account, Reason
 from edgebench.specs import DataSplit
 from edgebench.training.data.accounting import Ledger
 from edgebench.training.data.catalogue import find
@@ -51,6 +52,69 @@ def load(
     """
     if isinstance(dataset, str):
         dataset = find(dataset, data_dir)
+    cut = _cut(dataset, subset, seed)
+    raw, ledger, labels, per_class = cut.raw, cut.ledger, cut.raw.source.labels, cut.per_class
+    how = Decoding(skip_broken=skip_broken, stream=stream, test_later=test_later, on_progress=on_progress)
+    opened = raw.source.open(cut.rows, image_size, how)
+    for rows, (_, kept) in zip(cut.rows, opened, strict=True):
+        ledger.leave(np.setdiff1d(rows, kept), "broken")
+    if broken := ledger.left("broken"):
+        when = f" after leaving out {_counted(broken, 'broken file')}"
+        for use, (_, rows) in zip(PARTS[:per_class], opened, strict=False):  # its own validation may lack classes
+            _check_each_class(dataset, labels[rows], 1, use, when)
+        if not all(len(rows) for _, rows in opened):
+            raise BadFile(f"every image in one split of dataset {dataset.name} is broken", "repair its images")
+    digest = hashlib.sha256()
+    for _, rows in opened:
+        digest.update(raw.source.names(rows) + b"|")
+    used = {name: rows for name, (_, rows) in zip(SPLITS, opened, strict=True)}
+    info = DataSplit(
+        dataset=dataset.name, classes=dataset.classes, **{name: len(rows) for name, rows in used.items()},
+        indices_sha256=digest.hexdigest(), account=ledger.close(used),
+    )  # fmt: skip
+    return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info)
+
+
+def account(dataset: Dataset, subset: str = "full", seed: int = 0) -> Account:
+    """What becomes of each file of a dataset when it is split, before any is decoded: broken ones count as used."""
+    cut = _cut(dataset, subset, seed)
+    return cut.ledger.close(dict(zip(SPLITS, cut.rows, strict=True)))
+
+
+@dataclass(frozen=True)
+class Few:
+    """By class, a few of its pictures, uint8 (n, size, size, 3)."""
+
+    size: int
+    pictures: list[np.ndarray]
+
+
+def few(dataset: Dataset, subset: str, image_size: int, seed: int, *, each: int, most_classes: int) -> Few:
+    """`each` pictures of the first classes, spread over those that are used; broken ones are left out."""
+    cut = _cut(dataset, subset, seed)
+    labels, rows = cut.raw.source.labels, np.sort(np.concatenate(cut.rows))
+    chosen = []
+    for label in range(min(len(dataset.classes), most_classes)):
+        own = rows[labels[rows] == label]
+        chosen.append(own[np.unique(np.linspace(0, len(own) - 1, min(each, len(own))).astype(int))])
+    none = np.array([], np.int64)
+    how = Decoding(skip_broken=True, stream=True)
+    pixels, kept = cut.raw.source.open((np.concatenate(chosen), none, none), image_size, how)[0]
+    return Few(image_size, [pixels[np.flatnonzero(np.isin(kept, some))] for some in chosen])
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A dataset with the rows of its three splits. `per_class`: how many training rows each class has at least."""
+
+    raw: Raw
+    ledger: Ledger
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray]
+    per_class: int
+
+
+def _cut(dataset: Dataset, subset: str, seed: int) -> _Cut:
+    """Cut a dataset in three without overlap, and write down what is left out."""
     raw, train, validation, test = _divided(dataset, subset)
     labels, classes = raw.source.labels, len(dataset.classes)
     own_validation = validation is not None
@@ -74,26 +138,7 @@ def load(
     else:
         train, validation = chosen[~is_validation(rank)], chosen[is_validation(rank)]
     test = test[stratified_order(labels[test], 0)[0]]
-
-    how = Decoding(skip_broken=skip_broken, stream=stream, test_later=test_later, on_progress=on_progress)
-    opened = raw.source.open((train, validation, test), image_size, how)
-    for rows, (_, kept) in zip((train, validation, test), opened, strict=True):
-        ledger.leave(np.setdiff1d(rows, kept), "broken")
-    if broken := ledger.left("broken"):
-        when = f" after leaving out {_counted(broken, 'broken file')}"
-        for use, (_, rows) in zip(PARTS[:per_class], opened, strict=False):  # its own validation may lack classes
-            _check_each_class(dataset, labels[rows], 1, use, when)
-        if not all(len(rows) for _, rows in opened):
-            raise BadFile(f"every image in one split of dataset {dataset.name} is broken", "repair its images")
-    digest = hashlib.sha256()
-    for _, rows in opened:
-        digest.update(raw.source.names(rows) + b"|")
-    used = {name: rows for name, (_, rows) in zip(SPLITS, opened, strict=True)}
-    info = DataSplit(
-        dataset=dataset.name, classes=dataset.classes, **{name: len(rows) for name, rows in used.items()},
-        indices_sha256=digest.hexdigest(), account=ledger.close(used),
-    )  # fmt: skip
-    return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info)
+    return _Cut(raw, ledger, (train, validation, test), per_class)
 
 
 def check(dataset: Dataset, subset: str) -> None:

@@ -160,7 +160,7 @@ def test_a_split_without_images(split: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_class_that_is_not_in_train(split: str, tmp_path: Path) -> None:
     root = write_split_images(tmp_path / "robots", {"train": 9, split: {"cat": 2, "emu": 1}})
-    refused(root, str(root / split / "emu"), "does not have")
+    refused(root, str(root / split / "emu"), "do not have")
 
 
 def test_splits_that_do_not_go_together(tmp_path: Path) -> None:
