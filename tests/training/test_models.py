@@ -49,9 +49,12 @@ def test_a_backbone_is_adapted_to_small_images_and_learns_from_them(name: str, s
         assert logits.isfinite().all() and all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in models.SHORT_NAMES if name not in (*SEVEN, *HYBRIDS, "siglip", "siglip2", "caformer")]
-)
+# Each is adapted as another one of its kind: siglip as ViT, caformer as poolformer, dinov3 as eupe, both mobileclip as
+# fastvit.
+ALIKE = ("siglip", "siglip2", "caformer", "dinov3", "mobileclip", "mobileclip2")
+
+
+@pytest.mark.parametrize("name", [name for name in models.SHORT_NAMES if name not in (*SEVEN, *HYBRIDS, *ALIKE)])
 def test_the_other_short_names_are_adapted_too(name: str) -> None:
     model, info = models.build(name, 10, 32, seed=0)
     with torch.no_grad():
