@@ -11,8 +11,9 @@ from edgebench.choosing.limits import Limits, Prefer
 from edgebench.choosing.picked import Asked
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
+from edgebench.records.account import Account
 from edgebench.records.beginning import Licence
-from edgebench.records.recipe import TrainConfig, absolute
+from edgebench.records.recipe import TrainConfig, absolute, check_layout
 from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process
 from edgebench.sweeping.facts import Facts, Question, key
@@ -28,7 +29,8 @@ SAMPLED_IMAGES = 64  # how many files of a folder are looked at for the image si
 
 @dataclass(frozen=True, kw_only=True)
 class ReadyPick:
-    """A pick that can begin. `images`: how many the dataset has; `began`: the start, by the monotonic clock.
+    """A pick that can begin. `images`: how many the dataset has; `began`: the start, by the monotonic clock;
+    `account`: what becomes of the files, with every image in use.
 
     `left_out`: by model, why a candidate was left out from the start.
     """
@@ -38,6 +40,7 @@ class ReadyPick:
     site: Site
     images: int
     began: float
+    account: Account
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -45,7 +48,8 @@ def prepare(
     dataset: str, *, runtimes: Sequence[str], device: str | None = None, limits: Limits | None = None,
     prefer: Prefer = "accuracy", budget_s: float = BUDGET_S, models: Sequence[str] = (),
     precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, init: str = "auto",
-    inits: Mapping[str, str] | None = None, licence: Licence = "any", seed: int = 0,
+    inits: Mapping[str, str] | None = None, licence: Licence = "any", seed: int = 0, layout: str | None = None,
+    labels: str | None = None,
 ) -> ReadyPick:  # fmt: skip
     """Look up all that a pick is asked for. The budget runs from here.
 
@@ -55,7 +59,8 @@ def prepare(
     settings that cannot be used, EdgebenchError if no runtime works.
     """
     began = time.monotonic()
-    found, inits = data.find(dataset), inits or {}
+    check_layout(layout, labels)
+    found, inits = data.find(dataset, layout=layout, labels=labels), inits or {}
     models = models or MODELS
     if unknown := set(inits) - set(models):
         raise UsageError(f"--init is for {min(unknown)}, which is not a candidate", f"of {', '.join(models)}")
@@ -63,7 +68,8 @@ def prepare(
     size = image_size or _image_size(found, dataset)  # of the networks that begin with random weights
     configs = tuple(
         TrainConfig(
-            model=model, dataset=dataset, image_size=image_size, seed=seed, init=inits.get(model, init), licence=licence
+            model=model, dataset=dataset, image_size=image_size, seed=seed, init=inits.get(model, init),
+            licence=licence, layout=layout, labels=labels,
         )
         for model in models
     )  # fmt: skip
@@ -81,7 +87,10 @@ def prepare(
         configs=allowed, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
         limits=limits or Limits(), prefer=prefer, budget_s=budget_s,
     )  # fmt: skip
-    return ReadyPick(asked=asked, known=known, site=here, images=images, began=began, left_out=left_out)
+    return ReadyPick(
+        asked=asked, known=known, site=here, images=images, began=began, left_out=left_out,
+        account=data.account(found, seed=seed),
+    )  # fmt: skip
 
 
 def _image_size(dataset: data.Dataset, name: str) -> int:

@@ -13,6 +13,7 @@ from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
 from edgebench.errors import UsageError
 from edgebench.records.beginning import Licence
+from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
-    from edgebench.records.recipe import TrainConfig
     from edgebench.records.workspace import Workspace
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -56,6 +56,7 @@ Examples:
   python picked/infer.py photos/cat/001.jpg"""
 )
 @click.option("--data", required=True, metavar="FOLDER", help="Images, a folder a class; or a dataset's name.")
+@_options.settings(TrainConfig, only=("layout", "labels"))
 @click.option(
     "--device", metavar="PROFILE", shell_complete=_options.complete_devices,
     help="Device profile: `edgebench devices`.  [default: what this machine is]",
@@ -103,7 +104,8 @@ Examples:
 def command(
     data: str, device: str | None, limits: Limits, prefer: Prefer, budget_s: float, models: tuple[str, ...],
     runtimes: tuple[str, ...], precisions: tuple[Precision, ...], image_size: int | None, inits: dict[str, str],
-    licence: Licence, seed: int, out: Path, workspace: Workspace, as_json: bool,
+    licence: Licence, seed: int, out: Path, workspace: Workspace, as_json: bool, layout: str | None,
+    labels: str | None,
 ) -> None:  # fmt: skip
     """Find out what to deploy for these images on this device, inside a time budget.
 
@@ -125,7 +127,7 @@ def command(
         ready = ready_pick.prepare(
             data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
             models=models, precisions=precisions, image_size=image_size, init=inits.pop("", "auto"), inits=inits,
-            licence=licence, seed=seed,
+            licence=licence, seed=seed, layout=layout, labels=labels,
         )  # fmt: skip
     if ready.site.notice:
         console.print(ready.site.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
@@ -146,9 +148,12 @@ def command(
 
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:
+    from edgebench.records import account_text
     from edgebench.records.recipe import absolute
     from edgebench.sweeping.facts import key
 
+    for line in account_text.short(ready.account):
+        click.echo(line, err=True)
     asked = ready.asked
     minutes, n, size = asked.budget_s / 60, len(asked.configs), " or ".join(_sizes(asked.configs))
     what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)

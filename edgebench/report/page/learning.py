@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from edgebench.report.page import chart, floors
+from edgebench.report.page import accounts, chart, floors
 from edgebench.report.page.chart import ChartPoint
 from edgebench.report.page.markup import Html, el
 from edgebench.specs import Artifact
@@ -21,7 +21,8 @@ def section(checkpoints: Sequence[Artifact]) -> Html | None:
     figures += batch_sizes(study.with_several(compared, "batch_size"))
     return el(
         "section", el("h2", "How the networks learn", id="learning-heading"), floors.table(compared),
-        el("div", *figures, class_="plots"), id="learning", aria_labelledby="learning-heading",
+        el("div", *figures, class_="plots"), accounts.section_of(compared),
+        id="learning", aria_labelledby="learning-heading",
     )  # fmt: skip
 
 
