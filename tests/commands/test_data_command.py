@@ -62,7 +62,9 @@ def test_the_sheet_shows_pictures_of_each_class(root: Path, in_process: Command,
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 1000, "pictures are drawn"
     assert [path.name for path in tmp_path.glob("*.partial")] == []
     assert not (tmp_path / "cache" / "decoded").exists()
-    many = write_images(tmp_path / "many", {f"class with a long name {i:02}": 3 for i in range(26)}, size=4)
+    many = write_images(
+        tmp_path / "many", {f"class with a {'very ' * i}long name {i:02}": 3 for i in range(26)} | {"猫": 3}, size=4
+    )
     edgebench.data(many, sheet=tmp_path / "many.png", image_size=8)
     for bad in ("sheet.jpg", "nowhere/sheet.png"):
         with pytest.raises(UsageError, match="--sheet"):

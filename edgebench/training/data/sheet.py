@@ -12,7 +12,7 @@ from edgebench.records.account import Account
 from edgebench.training.data.splitting import Few
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFont
 
 EACH = 6  # pictures of a class
 MOST_CLASSES = 24
@@ -40,12 +40,13 @@ def draw(few: Few, account: Account, path: Path) -> None:
     height = first + MARGIN + len(shown) * (side + GAP) + (TEXT_SIZE * 2 if more else 0)
     sheet = Image.new("RGB", (2 * MARGIN + TEXT_WIDTH + EACH * (side + GAP), height), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT_SIZE)
-    title = f"{few.size} × {few.size} pixels, as a network sees them; counts: {' + '.join(account.balance)}"
+    title = f"{few.size} by {few.size} pixels, as a network sees them; counts: {' + '.join(account.balance)}"
     pen.text((MARGIN, MARGIN), title, fill="gray", font=font)
     for row, name in enumerate(shown):
         top = first + row * (side + GAP)
         counts = " + ".join(f"{some[row]:,}" for some in account.balance.values())
-        for line, (text, colour) in enumerate(((name, "black"), (counts, "gray"))):
+        drawable = name if name.isascii() else f"class {row}"  # Pillow's own font knows few letters
+        for line, (text, colour) in enumerate(((drawable, "black"), (counts, "gray"))):
             pen.text((MARGIN, top + 4 + line * (TEXT_SIZE + 6)), _fitting(text, font), fill=colour, font=font)
         for column, picture in enumerate(few.pictures[row]):
             tile = Image.fromarray(np.repeat(np.repeat(picture, scale, 0), scale, 1))
@@ -55,11 +56,13 @@ def draw(few: Few, account: Account, path: Path) -> None:
     _save(sheet, path)
 
 
-def _fitting(text: str, font: object) -> str:
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
     """The text, shortened until it fits beside the pictures."""
-    while font.getlength(text) > TEXT_WIDTH - GAP:  # type: ignore[attr-defined]
-        text = text[:-2] + "…" if not text.endswith("…") else text[:-2].rstrip("…") + "…"
-    return text
+    if font.getlength(text) <= TEXT_WIDTH - GAP:
+        return text
+    while font.getlength(f"{text}...") > TEXT_WIDTH - GAP:
+        text = text[:-1]
+    return f"{text}..."
 
 
 def _save(sheet: Image.Image, path: Path) -> None:
