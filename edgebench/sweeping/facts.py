@@ -123,7 +123,7 @@ def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
 
 def key(config: TrainConfig) -> str:
     """The part of a recipe that decides which files it reads."""
-    named = (config.data_dir, config.distill, config.unlabelled)
+    named = (config.data_dir, config.layout, config.labels, config.distill, config.unlabelled)
     return "|".join((config.model, config.dataset, config.init, config.licence, *(name or "" for name in named)))
 
 

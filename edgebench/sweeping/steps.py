@@ -41,8 +41,9 @@ class Train:
     def identity(self) -> str:
         # Only what is in the files matters, not where they are.
         config = dataclasses.replace(
-            self.config, data_dir=None, dataset="", init="auto", licence="any", distill=None, unlabelled=None
-        )
+            self.config, data_dir=None, dataset="", layout=None, labels=None, init="auto", licence="any", distill=None,
+            unlabelled=None,
+        )  # fmt: skip
         return _hash("probe" if self.probe else self.kind, told(config), self.contents, self.tools)
 
     @property

@@ -16,8 +16,8 @@ import numpy as np
 
 from edgebench.errors import BadFile
 from edgebench.protocols import Pixels
-from edgebench.records.account import Layout, LeftOut
-from edgebench.training.data import listing
+from edgebench.records.account import Layout, LeftOut, Reason
+from edgebench.training.data import kinds, listing
 from edgebench.training.data.decoding import File, cached, streamed
 from edgebench.training.data.layouts import SPLIT_ORDER, FolderLayout
 from edgebench.training.data.listing import Listing, printable
@@ -120,6 +120,9 @@ class Files:
 
     def printable(self, rows: np.ndarray) -> tuple[str, ...]:
         return tuple(printable(self.files[row].name) for row in rows)
+
+    def fault(self, row: int) -> Reason:
+        return kinds.fault(str(self.root / self.files[row].name))
 
     def _decoded(self, groups: Sequence[np.ndarray], size: int, decoding: Decoding) -> tuple[list[Pixels], np.ndarray]:
         """The pixels of each group of rows, and the rows that are broken, in order."""

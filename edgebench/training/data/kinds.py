@@ -53,17 +53,11 @@ def _by_content(path: str, expected: str | None) -> Reason | None:
     """As `kind`, of a file whose ending is rare, unknown or missing. `expected`: the format of a rare ending."""
     if not os.path.isfile(path):
         return "not_a_picture"
-    try:
-        with open(path, "rb") as file:
-            start = file.read(HEAD_BYTES)
-    except OSError:
-        return "not_a_picture"
-    if start.startswith(STRONG) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP"):
+    start = _start(path)
+    if _is_picture(start):
         return None
     if wanted := plugin_of(start):
         return "needs_plugin" if wanted.format not in readable() else None
-    if start[4:12] in (b"ftypavif", b"ftypavis"):
-        return None
     if start.startswith(WEAK) or expected:
         return (
             None
@@ -71,6 +65,31 @@ def _by_content(path: str, expected: str | None) -> Reason | None:
             else ("not_a_picture")
         )
     return "not_a_picture"
+
+
+def fault(path: str) -> Reason:
+    """Why a file that claims to be a picture cannot be decoded: it is broken, or it never was a picture."""
+    if not os.path.isfile(path):
+        return "not_a_file" if os.path.exists(path) else "link_broken"
+    start = _start(path)
+    if start and (wanted := plugin_of(start)):
+        return "needs_plugin" if wanted.format not in readable() else "broken"
+    return "broken" if not start or _is_picture(start) or start.startswith(WEAK) else "not_a_picture"
+
+
+def _start(path: str) -> bytes:
+    """How a file begins; nothing if it is empty or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def _is_picture(start: bytes) -> bool:
+    """Whether a file that begins so is surely a picture that Pillow reads by itself."""
+    webp, avif = start[:4] == b"RIFF" and start[8:12] == b"WEBP", start[4:12] in (b"ftypavif", b"ftypavis")
+    return webp or avif or start.startswith(STRONG)
 
 
 def _opens(path: str, formats: tuple[str, ...]) -> bool:

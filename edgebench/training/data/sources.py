@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from edgebench.protocols import Pixels
-from edgebench.records.account import Layout, LeftOut
+from edgebench.records.account import Layout, LeftOut, Reason
 from edgebench.specs import DataSplit
 from edgebench.training.data.pixels import resize
 
@@ -76,6 +76,9 @@ class Source(Protocol):
     def printable(self, rows: np.ndarray) -> tuple[str, ...]:
         """The names of these images, fit for a terminal."""
 
+    def fault(self, row: int) -> Reason:
+        """Why an image cannot be decoded."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Raw:
@@ -130,6 +133,9 @@ class Arrays:
 
     def printable(self, rows: np.ndarray) -> tuple[str, ...]:
         return tuple(f"image {row}" for row in rows)
+
+    def fault(self, row: int) -> Reason:
+        return "broken"
 
 
 class _Resized:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgebench.errors import BadFile
-from edgebench.records.account import Account, Reason
+from edgebench.records import account_text
+from edgebench.records.account import Account, LeftOut, Reason
+from edgebench.records.account_text import REMEDIES
 from edgebench.specs import DataSplit
 from edgebench.training.data.accounting import Ledger
 from edgebench.training.data.catalogue import find
@@ -57,8 +59,9 @@ def load(
     how = Decoding(skip_broken=skip_broken, stream=stream, test_later=test_later, on_progress=on_progress)
     opened = raw.source.open(cut.rows, image_size, how)
     for rows, (_, kept) in zip(cut.rows, opened, strict=True):
-        ledger.leave(np.setdiff1d(rows, kept), "broken")
-    if broken := ledger.left("broken"):
+        for row in np.setdiff1d(rows, kept):
+            ledger.leave(np.array([row]), raw.source.fault(row))
+    if broken := sum(map(len, cut.rows)) - sum(len(kept) for _, kept in opened):
         when = f" after leaving out {_counted(broken, 'broken file')}"
         for use, (_, rows) in zip(PARTS[:per_class], opened, strict=False):  # its own validation may lack classes
             _check_each_class(dataset, labels[rows], 1, use, when)
@@ -162,7 +165,7 @@ def _divided(dataset: Dataset, subset: str) -> tuple[Raw, np.ndarray, np.ndarray
     labels, train, validation, test = raw.source.labels, raw.train, raw.validation, raw.test
     per_class = 1 if validation is not None else 2
     needed = per_class + (test is None)
-    _check_each_class(dataset, labels[train], needed, USES[per_class] if test is not None else "")
+    _check_each_class(dataset, labels[train], needed, USES[per_class] if test is not None else "", left=raw.left_out)
     if test is None:
         count = max(len(dataset.classes), math.ceil(TEST_SHARE * len(train)))
         order, _ = stratified_order(labels[train], 0, 1)
@@ -174,16 +177,19 @@ def _divided(dataset: Dataset, subset: str) -> tuple[Raw, np.ndarray, np.ndarray
     return raw, train, validation, test
 
 
-def _check_each_class(dataset: Dataset, labels: np.ndarray, needed: int, use: str = "", when: str = "") -> None:
+def _check_each_class(
+    dataset: Dataset, labels: np.ndarray, needed: int, use: str = "", when: str = "", left: Sequence[LeftOut] = ()
+) -> None:
     counts = np.bincount(labels, minlength=len(dataset.classes))
     poor = np.flatnonzero(counts < needed)
     if not len(poor):
         return
+    told = [f"{account_text.left(each)}: {remedy}" for each in left if (remedy := REMEDIES.get(each.reason))]
     others = f" ({len(poor)} classes have fewer)" if len(poor) > 1 else ""
     raise BadFile(
         f"class {dataset.classes[poor[0]]!r} of dataset {dataset.name} has {_counted(counts[poor[0]], 'image')}{when}: "
         f"each class needs at least {needed}{use}{others}",
-        "add images to the class, or leave it out",
+        "; ".join(["add images to the class, or leave it out", *told]),
     )
 
 

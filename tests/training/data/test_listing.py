@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from edgebench.errors import BadFile
 from edgebench.records.account import Account
 from edgebench.training import data
 
@@ -99,3 +100,8 @@ def test_what_needs_a_plug_in_is_counted_with_its_package(tmp_path: Path) -> Non
     (root / "cat" / "from a phone").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
     (left,) = account(root).left_out
     assert (left.reason, left.count) == ("needs_plugin", 2)
+    for path in (root / "dog").iterdir():
+        path.rename(path.with_suffix(".heic"))
+    with pytest.raises(BadFile, match="class 'dog' of dataset pets has 0 images") as caught:
+        account(root)
+    assert "5 pictures that need a plug-in" in caught.value.fix and "pip install pillow-heif" in caught.value.fix
