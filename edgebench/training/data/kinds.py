@@ -58,13 +58,9 @@ def _by_content(path: str, expected: str | None) -> Reason | None:
         return None
     if wanted := plugin_of(start):
         return "needs_plugin" if wanted.format not in readable() else None
-    if start.startswith(WEAK) or expected:
-        return (
-            None
-            if _opens(path, ("BMP", "PPM", "ICO", "SGI", "ICNS", *((expected,) if expected else ())))
-            else ("not_a_picture")
-        )
-    return "not_a_picture"
+    formats = ("BMP", "PPM", "ICO", "SGI", "ICNS", *((expected,) if expected else ()))
+    opens = (start.startswith(WEAK) or expected) and _opens(path, formats)
+    return None if opens else "not_a_picture"
 
 
 def fault(path: str) -> Reason:

@@ -174,6 +174,11 @@ class _Places:
                 raise BadFile(
                     f"{tree.shown(base)}: the folder name {printable(name)} is not UTF-8", "rename the folder"
                 )
+        if set(map(str.lower, names)) in ({"images", "labels"}, {"images", "annotations"}):
+            raise BadFile(
+                f"{tree.shown(base)} looks like a dataset for detection, with {' and '.join(names)} beside each other",
+                "edgebench trains networks that tell classes apart: cut out the objects, into folders named by class",
+            )
         for path, (_, name) in self.places.items():
             if name not in names:
                 close = difflib.get_close_matches(name.lower(), [each.lower() for each in names], n=1, cutoff=0.8)

@@ -190,6 +190,14 @@ def test_imagenet_without_labels_of_its_test_images(tmp_path: Path) -> None:
     assert [(left.reason, left.count) for left in found.left_out] == [("unused", 3)]
 
 
+@pytest.mark.parametrize(
+    "folders", [{"images__train": 3, "labels__train": 3}, {"train__images": 3, "train__labels": 3, "valid__images": 1}]
+)
+def test_a_dataset_for_detection_is_told_as_one(folders: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="detection"):
+        account(make(tmp_path, **folders))
+
+
 @pytest.mark.parametrize("folders", [{}, {"cat": 5}, {"train": 5}])
 def test_what_is_no_dataset_is_told_with_a_fix(folders: dict[str, int], tmp_path: Path) -> None:
     with pytest.raises(EdgebenchError, match="class") as caught:
