@@ -13,6 +13,7 @@ from edgebench.exporting import pipeline
 from edgebench.machine import registry
 from edgebench.machine.device import detect, place
 from edgebench.measuring import running
+from edgebench.records import account_text
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.workspace import Workspace
@@ -88,7 +89,10 @@ def probe(
         tell(f"{number} of {len(configs)}: {name}")
         try:
             if recipe.image_size not in found:  # those of one size alone are kept: they can be large
-                found = {recipe.image_size: probing.splits(recipe, dataset, told)}
+                first, found = not found, {recipe.image_size: probing.splits(recipe, dataset, told)}
+                if first and (account := found[recipe.image_size].info.account):
+                    for line in account_text.short(account):
+                        tell(line)
             with probing.Probing(recipe, found[recipe.image_size], workspace.features, told) as made:
                 kept = made.keep(workspace.checkpoints / f"probe-{folder_name(recipe, dataset.name)}")
         except EdgebenchError as error:
