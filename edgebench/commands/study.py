@@ -102,18 +102,23 @@ Examples:
     "--targets", default="0.8,0.9,0.95,0.99", show_default=True, metavar="0.9,0.95", callback=_list(float),
     help="Test accuracies: how many training images do they probably take?",
 )  # fmt: skip
+@click.option(
+    "--probe/--no-probe", default=True, show_default=True,
+    help="Probe networks with learned weights on the same images too.",
+)  # fmt: skip
 @_shared("subset", "seed")
 def samples(
-    subsets: list[str], seeds: list[int], targets: list[float], models: list[str], plot: Path | None,
+    subsets: list[str], seeds: list[int], targets: list[float], probe: bool, models: list[str], plot: Path | None,
     workspace: Workspace, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Show test accuracy against the number of training images, over several seeds, beside the floor.
 
+    A network that begins with learned weights has a second curve: a probe of its frozen features on the same images.
     Says how many images a higher accuracy probably takes, with a 95 % interval, where the trainings can tell.
     """
     _study(
         "samples", workspace, as_json, plot, models=models, subsets=subsets, seeds=seeds, targets=targets,
-        settings=given,
+        probe=probe, settings=given,
     )  # fmt: skip
 
 

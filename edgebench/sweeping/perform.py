@@ -31,7 +31,7 @@ def perform(begun: StepOutcome, kept: Records, tell: Told = lambda phase: None) 
     """
     started = time.monotonic()
     try:
-        done = _do(begun, kept, tell)
+        done = _do(begun, kept, tell, started)
     except Unsupported as error:
         done = replace(begun, status="unsupported", message=str(error))
     except (MemoryError, OutOfMemory) as error:
@@ -45,10 +45,10 @@ def perform(begun: StepOutcome, kept: Records, tell: Told = lambda phase: None) 
     return replace(done, seconds=round(time.monotonic() - started, 3))
 
 
-def _do(begun: StepOutcome, kept: Records, tell: Told) -> StepOutcome:
+def _do(begun: StepOutcome, kept: Records, tell: Told, started: float) -> StepOutcome:
     step = begun.step
     if isinstance(step, Train):
-        found = _trained(step, begun.since, kept, tell)
+        found = _trained(step, begun.since, kept, tell, started)
         return replace(begun, status="ok", path=_relative(found.path, kept), product=found.identity)
     before = kept.read(step.source)
     if before is None or before.status != "ok":
@@ -70,13 +70,13 @@ def _relative(path: Path, kept: Records) -> str:
     return str(path.absolute().relative_to(kept.workspace.root.absolute()))
 
 
-def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
+def _trained(step: Train, since: str, kept: Records, tell: Told, started: float) -> Artifact:
     """The recipe's checkpoint, if it is there and whole; else train it, going on where a killed training was."""
     out = kept.workspace.checkpoints / step.folder
     found = _whole(out)
     usable = found is not None and not found.training.interrupted and _began_alike(found, step)
     if not usable or not (found.created >= since or _made_alike(found, step, kept)):
-        found = (_probe if step.probe else _train)(step, out, kept, tell)
+        found = _probe(step, out, kept, tell) if step.probe else _train(step, out, kept, tell, started)
     test_set = kept.workspace.test_set(found)
     if not test_set.is_file():
         from edgebench.training import checkpoint
@@ -87,7 +87,7 @@ def _trained(step: Train, since: str, kept: Records, tell: Told) -> Artifact:
     return found
 
 
-def _train(step: Train, out: Path, kept: Records, tell: Told) -> Artifact:
+def _train(step: Train, out: Path, kept: Records, tell: Told, started: float) -> Artifact:
     from edgebench.training import loop, tracking
     from edgebench.training.resuming import SavedRun
 
@@ -105,7 +105,7 @@ def _train(step: Train, out: Path, kept: Records, tell: Told) -> Artifact:
     begin = partial(
         loop.train, step.config, out, answers=kept.workspace.answers, floors=kept.workspace.floors,
         planned=step.contents["init"], track=track,
-        listener=listener,
+        listener=listener, began=started,
     )  # fmt: skip
     unfinished = SavedRun(out)
     try:
@@ -122,7 +122,10 @@ def _probe(step: Train, out: Path, kept: Records, tell: Told) -> Artifact:
 
     _trust(step.config.model)
     told = probing.Told(print, lambda what, done, total: tell(f"{what} {done}/{total}"))
-    return probing.probe(step.config, out, kept.workspace.features, told, planned=step.contents["init"])
+    workspace = kept.workspace
+    return probing.probe(
+        step.config, out, workspace.features, told, planned=step.contents["init"], floors=workspace.floors
+    )
 
 
 def _made_alike(found: Artifact, step: Train, kept: Records) -> bool:

@@ -19,7 +19,7 @@ from edgebench.records.beginning import Beginning
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact, Training
-from edgebench.training import beginnings, checkpoint, data, heads, models
+from edgebench.training import beginnings, checkpoint, data, floor, heads, models
 from edgebench.training.backbone import Backbone, divided
 from edgebench.training.features import Features
 from edgebench.training.heads import Labelled, LinearHead
@@ -41,14 +41,16 @@ class Probing:
     """A backbone at one image size on one dataset: its features and the heads, each made when first asked for.
 
     `config` names the network, its weights, the data and the size. A context manager, which closes the runtime.
-    `features`: the folder of the cache; `planned`: as in `beginnings.find`. Raises UsageError for a network that begins
-    with random weights or has no linear classifier, BadFile for weights of another one.
+    `features`: the folder of the cache; `planned`: as in `beginnings.find`; `linear_only`: leave out the heads that no
+    network has. Raises UsageError for a network that begins with random weights or has no linear classifier, BadFile
+    for weights of another one.
     """
 
     def __init__(
-        self, config: TrainConfig, splits: data.Splits, features: Path, told: Told, *, planned: str | None = None
-    ) -> None:
-        self.config, self.splits, self._told = config, splits, told
+        self, config: TrainConfig, splits: data.Splits, features: Path, told: Told, *, planned: str | None = None,
+        linear_only: bool = False,
+    ) -> None:  # fmt: skip
+        self.config, self.splits, self._told, self._linear_only = config, splits, told, linear_only
         self._began = time.monotonic()
         self.backbone, self.beginning = _backbone(config, splits, planned, told.say)
         untrained = Training(
@@ -82,7 +84,8 @@ class Probing:
             train = Labelled(np.concatenate([plain, mirrored]), np.tile(splits.train.labels, 2))
         seconds, engine = time.monotonic() - began, self._features.engine
         best = heads.linear(train, judged, classes)
-        others = heads.neighbours(train, judged, classes), heads.kernel(train, judged, classes)
+        more = () if self._linear_only else (heads.neighbours, heads.kernel)
+        others = [fit(train, judged, classes) for fit in more]
         accuracies = ", ".join(f"{head.kind} {head.validation_accuracy:.1%}" for head in (best.told, *others))
         self._told.say(f"{self.config.model}: {accuracies} on validation")
         return best, FrozenFeatures(
@@ -114,6 +117,11 @@ class Probing:
         checkpoint.write(out, network, self._logits, setup, state, interrupted=False, frozen=frozen)
         return artifact.read(out)
 
+    @cached_property
+    def answers(self) -> np.ndarray:
+        """int (n,): the class that the linear head puts first, of each test image."""
+        return self._logits(self.splits.test.images).argmax(axis=1)
+
     def _logits(self, images: Pixels) -> np.ndarray:
         features = self._of("test", images).astype(np.float32)
         return features @ self.linear.weight.T + self.linear.bias
@@ -126,12 +134,22 @@ class Probing:
         )
 
 
-def probe(config: TrainConfig, out: Path, features: Path, told: Told, *, planned: str | None = None) -> Artifact:
-    """Probe the network of `config`, and write the checkpoint folder `out`; see Probing."""
+def probe(
+    config: TrainConfig, out: Path, features: Path, told: Told, *, planned: str | None = None,
+    floors: Path | None = None,
+) -> Artifact:  # fmt: skip
+    """Fit a linear head to the features of `config`'s network, and write the checkpoint folder `out`; see Probing.
+
+    With `config.floor` it has its floor too; `floors`: the folder of those that were computed before.
+    """
     dataset = data.of(config)
     config = recipe(config, dataset)
-    with Probing(config, splits(config, dataset, told), features, told, planned=planned) as made:
-        return made.keep(out)
+    with Probing(config, splits(config, dataset, told), features, told, planned=planned, linear_only=True) as made:
+        kept = made.keep(out)
+        if not config.floor:
+            return kept
+        floor.add(out, made.splits, made.answers, floors, say=told.say)
+    return artifact.read(out)
 
 
 def splits(config: TrainConfig, dataset: data.Dataset, told: Told) -> data.Splits:

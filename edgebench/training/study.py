@@ -78,11 +78,21 @@ def images_per_s(checkpoint: Artifact) -> float:
 
 
 def names(checkpoints: Sequence[Artifact], but: Sequence[str] = ()) -> list[str]:
-    """A name for each: the model, and the settings and beginnings in which the trainings differ, except `but`."""
-    configs = [c.training.config for c in checkpoints]
-    settings = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in ("model", *NOT_TOLD, *but)]
-    differing = [name for name in settings if len({getattr(config, name) for config in configs}) > 1]
-    told = [[c.model, *(f"{name} {getattr(c, name)}" for name in differing)] for c in configs]
+    """A name for each: the model, and the settings and beginnings in which the trainings differ, except `but`.
+
+    Probes differ from trainings in one word and their image size, and from each other as trainings do.
+    """
+    frozen = [c.training.frozen is not None for c in checkpoints]
+    told = [[c.training.config.model] for c in checkpoints]
+    for checkpoint, name in zip(checkpoints, told, strict=True):
+        name += [f"probe at {checkpoint.preprocessing.height} pixels"] if checkpoint.training.frozen else []
+    for kind, without in ((False, but), (True, (*but, "image_size"))):
+        rows = [row for row, found in enumerate(frozen) if found == kind]
+        configs = [checkpoints[row].training.config for row in rows]
+        for name in (field.name for field in dataclasses.fields(TrainConfig)):
+            if name not in ("model", *NOT_TOLD, *without) and len({getattr(config, name) for config in configs}) > 1:
+                for row, config in zip(rows, configs, strict=True):
+                    told[row].append(f"{name} {getattr(config, name)}")
     if len(set(map(_began, checkpoints))) > 1:
         told = [[*name, f"from {title}"] for name, title in zip(told, _titles(checkpoints), strict=True)]
     return list(map(", ".join, told))

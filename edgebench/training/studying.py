@@ -15,7 +15,7 @@ from edgebench.errors import EdgebenchError, UsageError, unknown_name
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
-from edgebench.training import data
+from edgebench.training import data, study_probes
 from edgebench.training.learning_curve import ImagesNeeded
 from edgebench.training.requirements import require_training_libraries
 from edgebench.training.study import (
@@ -45,7 +45,8 @@ SIZES = (16, 32, 64, 128, 256)  # of a batch
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What several trainings show together. `checkpoints`: one a training, in the order in which they were made.
+    """What several trainings show together. `checkpoints`: one a training, in the order in which they were made, then
+    one a probe.
 
     `needed`, of samples: how many training images the targets probably take that are not reached yet.
     """
@@ -59,14 +60,15 @@ class Study:
 def study(
     kind: StudyKind, *, models: Sequence[str] = (TrainConfig.model,), reach: Sequence[float] = REACH,
     subsets: Sequence[str] = SUBSETS, seeds: Sequence[int] = SEEDS, sizes: Sequence[int] = SIZES,
-    targets: Sequence[float] = TARGETS,
+    targets: Sequence[float] = TARGETS, probe: bool = True,
     settings: Mapping[str, Any], workspace: Workspace, watch: Callable[[str], AbstractContextManager[Listener]],
 ) -> Study:  # fmt: skip
     """Train each model several times, and show the effect of the epochs, the number of images or the batch size.
 
-    `settings`: of `TrainConfig`, the same for every training, without those in VARIED[kind]. `watch` gets the title of
-    a training, and returns its listener. A training whose checkpoint is in the workspace is not done again, and one
-    that was killed goes on. Raises UsageError for settings that cannot be used, EdgebenchError after Ctrl-C.
+    `settings`: of `TrainConfig`, the same for every training, without those in VARIED[kind]. `probe`: of samples,
+    whether networks with learned weights are probed on the same images too. `watch` gets the title of a training, and
+    returns its listener. A training whose checkpoint is in the workspace is not done again, and one that was killed
+    goes on. Raises UsageError for settings that cannot be used, EdgebenchError after Ctrl-C.
     """
     if kind not in VARIED:
         raise unknown_name("study", kind, VARIED)
@@ -78,7 +80,7 @@ def study(
     varied = [dict(zip(VARIED[kind], chosen, strict=True)) for chosen in itertools.product(*values)]
     if not varied:
         raise UsageError("there is nothing to train", f"name at least one of each: {', '.join(VARIED[kind])}")
-    checkpoints = _train_all(varied, settings, workspace, watch)
+    checkpoints = _train_all(varied, settings, workspace, watch, probe=probe and kind == "samples")
     rows = {
         "convergence": partial(convergence, reach=sorted(reach)), "samples": samples, "batch-size": batch_sizes
     }[kind](checkpoints)  # fmt: skip
@@ -88,9 +90,9 @@ def study(
 
 def _train_all(
     varied: Sequence[dict[str, Any]], given: Mapping[str, Any], workspace: Workspace,
-    watch: Callable[[str], AbstractContextManager[Listener]],
+    watch: Callable[[str], AbstractContextManager[Listener]], *, probe: bool,
 ) -> list[Artifact]:  # fmt: skip
-    """A checkpoint for each set of settings in `varied`, over those `given` to all.
+    """A checkpoint for each set of settings in `varied`, over those `given` to all; with `probe`, then their probes.
 
     All of them are checked before the first one is trained.
     """
@@ -119,6 +121,8 @@ def _train_all(
         done = checkpoints[-1].training
         if done.interrupted or (done.floor and done.floor.interrupted):
             raise EdgebenchError("the study was interrupted", "the same command goes on with it")
+    if probe:
+        checkpoints += study_probes.probe_all(configs, checkpoints, dataset, workspace, watch)
     return checkpoints
 
 

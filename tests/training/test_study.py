@@ -17,6 +17,7 @@ from edgebench.cli import cli
 from edgebench.errors import BadFile
 from edgebench.records.beginning import Beginning
 from edgebench.records.floor import Floor
+from edgebench.records.heads import FrozenFeatures
 from edgebench.specs import Artifact
 from edgebench.training import study
 from edgebench.training.floor import compare
@@ -110,6 +111,22 @@ def test_only_targets_that_are_not_reached_are_told(tmp_path: Path) -> None:
     (row,) = study.images_needed(found, (0.7, 0.85))
     assert row.target == 0.85 and row.images_low < row.images and 400 < row.images < 4000
     assert row.more == row.images - 400
+
+
+def test_a_probe_is_a_curve_of_its_own_and_needs_its_own_images(tmp_path: Path) -> None:
+    frozen = FrozenFeatures(width=8, mirrored=True, runtime="torch", version="", heads=(), computed=0, seconds=1.0)
+    found = []
+    for subset, test in (("100", 0.6), ("200", 0.7), ("400", 0.775)):
+        for seed in (0, 1):
+            settings = {"subset": subset, "images": int(subset), "seed": seed, "beginning": LEARNED}
+            found.append(trained(tmp_path / f"{subset}-{seed}", test=test + seed / 1000, lr=0.1, **settings))
+            probe = trained(tmp_path / f"p{subset}-{seed}", test=test + 0.1, freeze=True, image_size=224, **settings)
+            found.append(replace(probe, training=replace(probe.training, frozen=frozen)))
+    size, net = found[0].preprocessing.height, found[0].training.config.model
+    assert {row.run for row in study.samples(found)} == {net, f"{net}, probe at {size} pixels"}
+    alone, probed = study.images_needed(found, (0.9,))
+    assert probed.run.startswith(f"{net}, probe") and probed.images < alone.images
+    assert probed.images_low < probed.images
 
 
 def test_trainings_that_began_with_other_weights_are_never_averaged(tmp_path: Path) -> None:
