@@ -101,6 +101,12 @@ class Decision:
         return next((c for c in self.candidates if c.outcome == "chosen"), None)
 
     @property
+    def floor_accuracy(self) -> float | None:
+        """What the best method without a network reaches on the images of the chosen candidate, or of the first."""
+        found = (c.row.floor_accuracy for c in self.candidates if c.row.floor_accuracy is not None)
+        return next(found, None)
+
+    @property
     def nearest(self) -> Candidate | None:
         """Where nothing fits: the candidate that misses its limits by the least."""
         if self.chosen:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = 40  # candidates shown in a terminal
+FLOOR = "the best method without a network"
 STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow", "broken": "red"}
 NOTE = (
     "tie: not distinguishable from the chosen one; unknown: a limit could not be checked, so it is not known to be "
@@ -63,6 +64,14 @@ def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
             heading = criterion.column.heading if speed else f"{criterion.name} {criterion.unit}"
             columns[heading] = _value(criterion)
     return columns | {"why": why}
+
+
+def floor_cells(decision: Decision, columns: Sequence[str]) -> list[str]:
+    """The last line of a table with these headings: what needs no network. Empty where no floor is known."""
+    if (accuracy := decision.floor_accuracy) is None:
+        return []
+    told = {"": "floor", "candidate": FLOOR, "accuracy (95 %)": f"{accuracy:.1%}", "why": ""}
+    return [told.get(heading, MISSING) for heading in columns]
 
 
 def why(candidate: Candidate) -> str:
@@ -161,6 +170,8 @@ def terminal(decision: Decision) -> Table:
         cells = [escape(printable(cell(candidate))) for cell in columns.values()]
         style = STYLES.get(candidate.outcome)
         table.add_row(f"[{style}]{cells[0]}[/]" if style else cells[0], *cells[1:])
+    if floor := floor_cells(decision, list(columns)):
+        table.add_row(*map(escape, floor))
     return table
 
 
@@ -169,6 +180,7 @@ def markdown(decision: Decision) -> str:
     columns = _columns(decision)
     lines = [[heading or "outcome" for heading in columns], ["---"] * len(columns)]
     lines += [[markdown_safe(cell(c)) for cell in columns.values()] for c in decision.candidates]
+    lines += [floor] if (floor := floor_cells(decision, list(columns))) else []
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     told = "\n".join(f"- {markdown_safe(line)}" for line in headline(decision))
     below = "\n\n".join(markdown_safe(line) for line in _below(decision, 0))
@@ -179,6 +191,7 @@ def as_json(decision: Decision) -> str:
     """The whole decision, and the chosen candidate's row on its own; null if nothing fits."""
     told = {name: value for name, value in vars(decision).items() if name != "power_modelled"}
     told |= {"machine": joined(decision.machine), "power_scope": scope(decision)}
+    told["floor_accuracy"] = decision.floor_accuracy
     for name in ("candidates", "aside"):
         told[name] = [vars(each) | {"row": record(each.row)} for each in told[name]]
     chosen = record(decision.chosen.row) if decision.chosen else None

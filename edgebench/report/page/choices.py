@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from edgebench.choosing.decision import Candidate, Decision
 from edgebench.records.options import flag
-from edgebench.report.choice import checked, why
+from edgebench.report.choice import FLOOR, checked, why
 from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING, joined, scope
 from edgebench.results.figures import CRITERIA, Row
@@ -97,6 +97,9 @@ def _candidates(decision: Decision, numbers: dict[Row, int]) -> Html:
             value = criterion.known(candidate.row).value
             cells.append(MISSING if value is None else criterion.show(value).removesuffix(f" {criterion.unit}"))
         lines.append([*cells, why(candidate)])
+    if (floor := decision.floor_accuracy) is not None:
+        known = [f"{floor:.1%}" if criterion.name == "accuracy" else MISSING for criterion in criteria]
+        lines.append([FLOOR, "floor", *known, ""])
     reasons = Counter(aside.reason for aside in decision.aside)
     notes = [f"* is in the Pareto set over {', '.join(decision.pareto_over)}."]
     notes += [f"{len(decision.candidates) - len(shown)} more are not shown."] * (len(decision.candidates) > len(shown))
