@@ -142,13 +142,14 @@ def study(
     kind: StudyKind, *, workspace: AnyPath = "runs", models: Sequence[str] = (TrainConfig.model,),
     reach: Sequence[float] = studying.REACH, subsets: Sequence[str] = studying.SUBSETS,
     seeds: Sequence[int] = studying.SEEDS, sizes: Sequence[int] = studying.SIZES,
-    targets: Sequence[float] = studying.TARGETS, plot: AnyPath | None = None,
+    targets: Sequence[float] = studying.TARGETS, probe: bool = True, plot: AnyPath | None = None,
     listener: Listener | None = None, tell: Callable[[str], None] = lambda title: None, **settings: Any,
 ) -> Study:  # fmt: skip
     """Train several times, varying one setting: `study("samples", dataset="photos/", subsets=["100", "full"])`.
 
     `kind`: "convergence" (a row for each model and accuracy of `reach`: the epoch and the seconds that reach it),
-    "samples" (for each of `subsets` the mean test accuracy over `seeds`, with its 95 % interval) or "batch-size" (for
+    "samples" (for each of `subsets` the mean test accuracy over `seeds`, with its 95 % interval; with `probe`, that of
+    a probe too, where the network begins with learned weights) or "batch-size" (for
     each of `sizes` the images per second, the accuracy, and whether it fits into memory). `study.rows` has them, with
     accuracies as shares in [0, 1]; `study.needed` has how many training images each of `targets` probably takes, from
     "samples". `settings` are the other fields of `TrainConfig`; `plot` is a PNG file to draw. A
@@ -171,7 +172,7 @@ def study(
 
     done = studying.study(
         kind, models=models, reach=reach, subsets=subsets, seeds=seeds, sizes=sizes, targets=targets,
-        settings=settings,
+        probe=probe, settings=settings,
         workspace=Workspace(Path(workspace)), watch=watch,
     )  # fmt: skip
     if drawing:

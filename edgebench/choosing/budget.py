@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgebench.records import jsonio
+from edgebench.records.sifted import SieveAnswer
 from edgebench.specs import SCHEMA
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Step, StepOutcome
@@ -23,9 +24,11 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class PickProgress:
-    """What a killed pick goes on with: the epochs that were decided, by "model round", and the seconds spent so far."""
+    """What a killed pick goes on with: the numbers that were decided, by their names, what the sieve found, and the
+    seconds spent so far."""
 
-    epochs: dict[str, int] = field(default_factory=dict)
+    decided: dict[str, float] = field(default_factory=dict)
+    sifted: SieveAnswer | None = None
     seconds: float = 0.0
     schema: int = SCHEMA
 
@@ -33,7 +36,7 @@ class PickProgress:
 class Budget:
     """The seconds of a pick, including those that it spent before it was killed.
 
-    The epochs that were decided are kept too: if the machine is faster today, what is trained already still counts.
+    The numbers that were decided are kept too: if the machine is faster today, what is trained already still counts.
     """
 
     def __init__(self, seconds: float, file: Path, began: float | None = None) -> None:
@@ -50,12 +53,21 @@ class Budget:
     def left_s(self) -> float:
         return self.seconds - self.spent_s
 
-    def epochs(self, name: str, decide: Callable[[], int]) -> int:
-        """How many epochs the training called `name` gets. `decide` is asked once; its answer stays."""
-        if name not in self._progress.epochs:
-            self._progress = replace(self._progress, epochs=self._progress.epochs | {name: decide()})
+    def decided(self, name: str, decide: Callable[[], float], *, keep: bool = True) -> float:
+        """The number called `name`. `decide` is asked once; with `keep` its answer stays."""
+        if not keep and name not in self._progress.decided:
+            return decide()
+        if name not in self._progress.decided:
+            self._progress = replace(self._progress, decided=self._progress.decided | {name: decide()})
             self.save()
-        return self._progress.epochs[name]
+        return self._progress.decided[name]
+
+    def sifted(self, sift: Callable[[], SieveAnswer]) -> SieveAnswer:
+        """What the sieve found. `sift` is asked once."""
+        if self._progress.sifted is None:
+            self._progress = replace(self._progress, sifted=sift())
+            self.save()
+        return self._progress.sifted
 
     def save(self) -> None:
         self._saved = time.monotonic()

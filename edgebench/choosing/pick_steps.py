@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgebench.choosing.limits import highest_percentile
 from edgebench.choosing.picked import Asked
 from edgebench.measuring.options import RunOptions
+from edgebench.records.beginning import Beginning
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.records.result import Result
@@ -19,7 +20,8 @@ from edgebench.sweeping.site import Site
 from edgebench.sweeping.steps import Export, Measure, Step, Train
 
 QUICK = RunOptions(duration_s=0.5, warmup_s=0.2, policy=Policy(launches=1, precision_target=0.0, max_seconds=10.0))
-FINAL_S = 20.0  # of measuring a finalist on one runtime
+BRIEF_MIN = 5.0  # a shorter training on a CPU does not try mixed precision: where a CPU has none, that takes long
+FINAL_S, FINAL_SHARE = 20.0, 1 / 60  # at most, and of the budget: for measuring a finalist on one runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,17 @@ class Chain:
     @property
     def steps(self) -> list[Step]:
         return [self.trained, *self.exports, *self.evaluations, *self.measurements]
+
+    @property
+    def runtimes(self) -> list[str]:
+        return [step.runtime for step in self.measurements]
+
+    def on(self, runtime: str) -> Chain:
+        """The part of it that one runtime needs."""
+        evaluations, measurements = (
+            tuple(step for step in steps if step.runtime == runtime) for steps in (self.evaluations, self.measurements)
+        )
+        return replace(self, evaluations=evaluations, measurements=measurements)
 
 
 class Steps:
@@ -50,21 +63,27 @@ class Steps:
     def config(self, model: str) -> TrainConfig:
         return self._configs[model]
 
-    def train(self, model: str, epochs: int, subset: str | None = None) -> Train:
+    def trial_training(self, model: str, epochs: int, subset: str | None) -> Train:
+        """A short training, on a subset where one is named."""
         config = replace(self._configs[model], epochs=epochs)
         return build.train(replace(config, subset=subset) if subset else config, self._known)
 
-    def begins_with_weights(self, model: str) -> bool:
-        """Whether there are features to probe: those of random weights say little."""
-        return self._known.beginnings[key(self._configs[model])].learned
+    def training(self, model: str, minutes: float, most_epochs: int, image_size: int | None = None) -> Train:
+        """A training that plans its own epochs; `image_size`: pixels a side, if not those of the recipe."""
+        config = replace(self._configs[model], minutes=minutes, epochs=most_epochs)
+        if minutes < BRIEF_MIN and self._site.compute == "cpu":
+            config = replace(config, amp="none")
+        return build.train(replace(config, image_size=image_size) if image_size else config, self._known)
 
-    def probe(self, model: str) -> Train:
-        """The probe of a candidate's frozen features."""
-        return build.train(replace(self._configs[model], epochs=1), self._known, probe=True)
+    def began_with(self, model: str) -> Beginning:
+        """The weights that were found for a candidate."""
+        return self._known.beginnings[key(self._configs[model])]
 
-    def settle_size(self, model: str, image_size: int) -> None:
-        """Train a candidate at the size, in pixels, that its probe had."""
-        self._configs[model] = replace(self._configs[model], image_size=image_size)
+    def probe(self, model: str, image_size: int | None) -> Train:
+        """The probe of a candidate's frozen features, at so many pixels a side."""
+        config = self._configs[model]
+        config = replace(config, epochs=1, image_size=image_size or config.image_size)
+        return build.train(config, self._known, probe=True)
 
     def trial(self, trained: Train) -> Chain:
         """The export of a short training or a probe, measured briefly on each runtime."""
@@ -72,14 +91,20 @@ class Steps:
         measured = [build.measure(exports[-1], runtime, self._site, QUICK) for runtime in self._asked.runtimes]
         return Chain(trained=trained, exports=exports, measurements=tuple(measured))
 
-    def final(self, trained: Train, precision: Precision, slowest_s: float) -> Chain:
-        """A finalist's export, evaluated and measured; `slowest_s` is the longest median of its trial run."""
-        exports, runtimes = self._exports(trained, precision), self._asked.runtimes
+    @property
+    def final_s(self) -> float:
+        """Seconds of measuring a finalist on one runtime, at most."""
+        return min(FINAL_S, self._asked.budget_s * FINAL_SHARE)
+
+    def final(self, trained: Train, precision: Precision, medians_s: Mapping[str, float]) -> Chain:
+        """A finalist's export, evaluated and measured. `medians_s`: by runtime, of its trial run; the fastest first."""
+        exports, runtimes = self._exports(trained, precision), sorted(medians_s, key=lambda name: medians_s[name])
         share = max(0.99, highest_percentile(self._asked.limits) or 0.0)
         # long enough for p99, or for a higher percentile that has a limit
-        enough_s = 1.15 * stats.min_samples(share) * slowest_s / 2
-        policy = Policy(precision_target=0.02, max_seconds=FINAL_S)
-        options = RunOptions(duration_s=round(min(max(0.5, enough_s), FINAL_S / 2), 1), warmup_s=0.3, policy=policy)
+        enough_s = 1.15 * stats.min_samples(share) * max(medians_s.values()) / 2
+        policy = Policy(precision_target=0.02, max_seconds=self.final_s)
+        duration_s = round(min(max(0.5, enough_s), self.final_s / 2), 1)
+        options = RunOptions(duration_s=duration_s, warmup_s=0.3, policy=policy)
         return Chain(
             trained=trained, exports=exports,
             evaluations=tuple(build.evaluate(exports[-1], runtime, self._site, options) for runtime in runtimes),
@@ -100,16 +125,10 @@ class Steps:
         return tuple(build.export(trained, self._asked.target, precision, self._known))
 
 
-def seconds_of_final(export_s: float, runtimes: Sequence[str]) -> float:
-    """About how long a finalist's export, evaluations and measurements take in one precision."""
-    # An evaluation opens the model as a measurement does, and then runs each test image once.
-    return export_s + len(runtimes) * FINAL_S * 1.5
-
-
 def _longer(step: Measure, result: Result | None, share: float) -> Measure:
     summary = result.summary if result else None
     if summary is None or summary.n >= (needed := stats.min_samples(share)):
         return step
     seconds = round(1.5 * needed / summary.throughput_per_s, 1)
-    policy = replace(step.options.policy, max_seconds=FINAL_S + seconds)
+    policy = replace(step.options.policy, max_seconds=step.options.policy.max_seconds + seconds)
     return replace(step, options=replace(step.options, duration_s=seconds, policy=policy))

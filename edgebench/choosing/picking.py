@@ -1,31 +1,35 @@
 """`pick`: from a folder of images to what to deploy, inside a time budget.
 
-1. A trial run of each candidate: a short training, the export, a brief measurement. A candidate that begins with
-   learned weights is probed instead of trained: a classifier is fitted to its frozen features. A candidate is dropped
-   if it is far beyond a limit on every runtime, whatever it would learn.
-2. Successive halving (halving.py) by the error on the validation images: the best few are trained for as long as the
-   budget allows, less the time that step 3 takes.
-3. Each of these is exported, evaluated and measured on each runtime, the most accurate first; then `selecting.select`.
+1. A first look at all candidates that begin with learned weights (training/sieve.py): how well their frozen features
+   tell the classes apart on a few small images.
+2. A trial run of the best few: a probe, which fits a classifier to the frozen features of all images, the export, and a
+   brief measurement. A candidate is dropped if it is far beyond a limit on every runtime, and the next one takes its
+   place. Candidates with random weights have a short training instead of both.
+3. The best of these on the validation images are trained. Each training plans its own epochs to end in its time.
+4. Each is exported, evaluated and measured on each runtime, the most accurate first; then `selecting.select`.
 
-The steps are those of a sweep: each is done once, and a killed pick goes on where it was. How long to train follows
-from how long the trial runs took. It is kept in WORKSPACE/pick, so that the same command arrives at the same steps.
+The steps are those of a sweep: each is done once, and a killed pick goes on where it was. What depends on how fast this
+machine was (the first look, image sizes, minutes) is kept in WORKSPACE/pick, so that the same command arrives at the
+same steps.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from edgebench.choosing import halving
+from edgebench.choosing import first_look, pick_times
 from edgebench.choosing.budget import Budget, OutOfTime, StepsInTime, this_machine
-from edgebench.choosing.limits import Limits
-from edgebench.choosing.pick_steps import Chain, Steps, seconds_of_final
+from edgebench.choosing.first_look import Sift
+from edgebench.choosing.pick_steps import Chain, Steps
+from edgebench.choosing.pick_trials import FINALISTS, Trials
 from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.ready_pick import ReadyPick
 from edgebench.choosing.selecting import select
 from edgebench.errors import EdgebenchError
 from edgebench.records import digests
+from edgebench.records.sifted import Sieve, SieveAnswer, Sifted
 from edgebench.records.workspace import Workspace
 from edgebench.results.rows import rows
 from edgebench.specs import Precision
@@ -33,19 +37,14 @@ from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.sweeping.work import Engine
 
-TRIAL_EPOCHS = 3
-TRIAL_IMAGES = 3000
-TIMED_IMAGES = 256  # of the epoch that tells how long a candidate takes that was only probed
-TRIALS_SHARE = 0.45  # of the budget; a candidate that had no trial run by then is left out
 MOST_EPOCHS = 100
-PLANNED_SHARE = 0.75  # Plan 75 % of a training's slot: epochs may run slower than in the trial.
-FAR = 1.3  # a brief measurement that is beyond this multiple of a limit is enough to drop a candidate
+LATE = 1.1  # a training that takes so many times its slot is ended
 
 
 def pick(
     ready: ReadyPick, workspace: Workspace, *, tell: Callable[[str], None] = lambda sentence: None,
     show: Callable[[str, float], None] = lambda what, left_s: None,
-    engine: Callable[[Records, Sequence[Step]], Engine] = this_machine,
+    engine: Callable[[Records, Sequence[Step]], Engine] = this_machine, sift: Sift = first_look.sift,
 ) -> Picked:  # fmt: skip
     """Do a pick that is ready. `tell` gets sentences on its progress, `show` what is being done and the seconds left.
 
@@ -53,47 +52,52 @@ def pick(
     """
     with Records(workspace) as kept:
         budget = Budget(ready.asked.budget_s, _progress_file(ready.asked, workspace), ready.began)
-        return Pick(ready, kept, budget, StepsInTime(kept, budget, show, engine), tell).decide()
+        work = StepsInTime(kept, budget, show, engine)
+        steps = Steps(ready.asked, ready.known, ready.site)
+        trials = Trials(ready, steps, kept, budget, work, tell, partial(_sifted, sift, budget, show))
+        return Pick(ready, steps, kept, budget, work, tell, trials).decide()
 
 
 def _progress_file(asked: Asked, workspace: Workspace) -> Path:
     return workspace.root / "pick" / f"{digests.of_data(asked)[:16]}.json"
 
 
+def _sifted(sift: Sift, budget: Budget, show: Callable[[str, float], None], asked: Sieve) -> SieveAnswer:
+    def now_and_then() -> None:
+        show(f"a first look at {len(asked.configs)} candidates", budget.left_s)
+        budget.save_now_and_then()
+
+    return sift(asked, now_and_then)
+
+
 class Pick:
-    """The candidates of one pick, and what is known about each so far."""
+    """One pick: what its trials found, the trainings that follow from them, and the final measurements."""
 
     def __init__(
-        self, ready: ReadyPick, kept: Records, budget: Budget, work: StepsInTime, tell: Callable[[str], None]
+        self, ready: ReadyPick, steps: Steps, kept: Records, budget: Budget, work: StepsInTime,
+        tell: Callable[[str], None], trials: Trials,
     ) -> None:  # fmt: skip
-        self._asked, self._site, self._images = ready.asked, ready.site, ready.images
-        self._steps = Steps(ready.asked, ready.known, ready.site)
-        self._kept, self._budget, self._work, self._tell = kept, budget, work, tell
-        self._left_out = dict(ready.left_out)
-        self._best: dict[
-            str, tuple[float, StepOutcome]
-        ] = {}  # by model: the lowest validation error, and the training that had it
-        self._timed: dict[str, StepOutcome] = {}  # by model: the training that tells how long an epoch takes
-        self._trials: dict[str, list[StepOutcome]] = {}  # by model: the brief measurements
-        self._final_s: dict[str, float] = {}  # by model: about how long its final steps take, in all precisions
-        self._finalists = 0  # how many have had their longest training
+        self._asked, self._device, self._steps = ready.asked, ready.site.device, steps
+        self._kept, self._budget, self._work, self._tell, self._trials = kept, budget, work, tell, trials
 
     def decide(self) -> Picked:
         """Do the whole pick. Raises EdgebenchError if no candidate could be measured."""
-        order = list(halving.halve(self._steps.models, self._look))
-        finished = self._finish(order)
+        trials = self._trials
+        trials.run()
+        self._train_best()
+        finished = self._finish()
         # A candidate without a final measurement counts with its trial run: it breaks a limit, or its accuracy is
         # unknown.
-        seen = [o for model, found in self._trials.items() if model not in finished for o in found]
+        seen = [o for model, found in trials.measured.items() if model not in finished for o in found]
         outcomes = [*(o for found in finished.values() for o in found), *seen]
         pairs = [(self._kept.result(o), self._kept.workspace.root / o.path) for o in outcomes if o.path]
         if not any(result.status == "ok" for result, _ in pairs):
-            reasons = "; ".join(f"{model}: {why}" for model, why in self._left_out.items())
+            reasons = "; ".join(f"{model}: {why}" for model, why in trials.left_out.items())
             raise EdgebenchError(
                 f"no candidate could be trained, exported and measured: {reasons}", "a longer --budget"
             )
         results, files = zip(*pairs, strict=True)
-        decision = select(rows(results), self._asked.limits, device=self._site.device, prefer=self._asked.prefer)
+        decision = select(rows(results), self._asked.limits, device=self._device, prefer=self._asked.prefer)
         self._budget.save()
         artifact = None
         if decision.chosen is not None:
@@ -101,151 +105,113 @@ class Pick:
             made = next(o for o in self._kept.all() if o.status == "ok" and o.product == chosen)
             artifact = self._kept.artifact(made)
         return Picked(
-            decision=decision, artifact=artifact, results=results, files=files, left_out=self._left_out,
-            seconds=self._budget.spent_s,
+            decision=decision, artifact=artifact,
+            results=results, files=files, left_out=trials.left_out, seconds=self._budget.spent_s,
         )  # fmt: skip
 
-    def _look(self, model: str, number: int) -> float | None:
-        """The validation error of a candidate after this round of halving; None drops it."""
-        return self._trial(model) if number == 0 else self._train_longer(model, number)
+    def _by_error(self) -> list[str]:
+        """The candidates that are left, the lowest validation error first."""
+        return sorted(self._trials.best, key=lambda model: self._trials.best[model][0])
 
-    def _trial(self, model: str) -> float | None:
-        over = self._asked.budget_s * (1 - TRIALS_SHARE) if self._best else 0.0  # the first one may take all the time
-        probed = self._steps.begins_with_weights(model)
-        short = self._steps.train(model, TRIAL_EPOCHS, self._at_most(model, TRIAL_IMAGES))
-        chain = self._steps.trial(self._steps.probe(model) if probed else short)
-        began = time.monotonic()
-        if self._budget.left_s < over and not self._work.done(chain.steps):
-            return self._drop(model, f"there was no time for its trial run in {self._asked.budget_s:g} s")
-        try:
-            outcomes = self._work.do(chain.steps, over)
-        except OutOfTime:
-            return self._drop(model, f"its trial run was not finished after {time.monotonic() - began:.0f} s")
-        trained, made = outcomes[chain.trained.identity], [outcomes[m.identity] for m in chain.measurements]
-        failed = next((o for o in outcomes.values() if o.status != "ok"), trained)
-        if trained.status != "ok" or all(o.status != "ok" for o in made):
-            return self._drop(model, f"{failed.status}: {failed.message}")
-        self._trials[model] = [o for o in made if o.status == "ok"]
-        if probed:
-            self._steps.settle_size(model, self._kept.artifact(trained, verify=False).preprocessing.height)
-        else:
-            self._timed[model] = trained
-        export_s = outcomes[chain.exports[-1].identity].seconds or 0.0
-        self._final_s[model] = seconds_of_final(export_s, self._asked.runtimes) * len(self._asked.precisions)
-        if why := self._far_off(model):
-            return self._drop(model, why)
-        return self._judge(model, trained, "its probe" if probed else "its trial run")
+    def _final_s(self, model: str) -> float:
+        """About how long the final steps of a candidate take, in all precisions."""
+        deploy_s, runtimes = self._trials.deploy_s[model], len(self._trials.measured[model])
+        # An evaluation starts a process as a brief measurement does, and then runs each test image once.
+        evaluated_s = deploy_s / (1 + runtimes) + self._trials.counted.test * min(self._medians_s(model).values())
+        return (deploy_s + runtimes * (self._steps.final_s + evaluated_s)) * len(self._asked.precisions)
 
-    def _train_longer(self, model: str, number: int) -> float:
-        """Train a candidate for its share of the time left. Its error; the old one if that time is too short."""
-        error, best = self._best[model]
-        share_s, left_s = self._share_s(last=number == halving.LAST), self._budget.left_s
-        if (before := self._timed.get(model) or self._time(model, share_s)) is None:
-            return error
-        self._timed[model] = before
-        share_s -= left_s - self._budget.left_s
-        most = MOST_EPOCHS if number == halving.LAST else TRIAL_EPOCHS * 3
-        epochs = self._budget.epochs(f"{model} {number}", lambda: min(most, self._epochs_in(share_s, before)))
-        if epochs <= (0 if best.step.probe else self._kept.artifact(best, verify=False).training.config.epochs):
-            self._tell(f"{model}: no time for a longer training")
-            return error
-        step = self._steps.train(model, epochs)
-        try:
-            done = self._work.do([step], self._budget.left_s - share_s)[step.identity]
-        except OutOfTime:
-            self._tell(f"{model}: there was not enough time for {epochs} epochs: its shorter training is used")
-            return error
-        return self._judge(model, done, f"{epochs} epochs") if done.status == "ok" else error
+    def _medians_s(self, model: str) -> dict[str, float]:
+        """By runtime, the median of the brief measurement."""
+        found = {o.step.runtime: self._kept.result(o).summary for o in self._trials.measured[model]}
+        return {name: (s.median_ns or s.mean_ns) / 1e9 if s else 0.0 for name, s in found.items()}
 
-    def _time(self, model: str, share_s: float) -> StepOutcome | None:
-        """An epoch on a few images, of a candidate that was only probed; None if it fails or takes the whole share."""
-        step = self._steps.train(model, 1, self._at_most(model, TIMED_IMAGES))
+    def _free_s(self) -> float:
+        """Seconds for trainings: what is left without the final measurements, those of others only where they are
+        brief beside the budget."""
+        first, *others = [self._final_s(model) for model in self._by_error()[:FINALISTS]]
+        for final_s in others:
+            first += final_s if first + final_s <= pick_times.FINALS_SHARE * self._asked.budget_s else 0.0
+        return self._budget.left_s - first - pick_times.MARGIN * self._asked.budget_s
+
+    def _train_best(self) -> None:
+        """Train the best few in the time that is left, the best first, and with as many more pixels as it allows."""
+        trials, order = self._trials, self._by_error()
+        if not order:
+            return
+        most = pick_times.WORTHWHILE * trials.best[order[0]][0]
+        close = [model for model in order if trials.best[model][0] <= most or model == order[0]]
+        least_s = [self._least_s(model) for model in close]
+        count = int(self._budget.decided("trainings", lambda: pick_times.trainings(least_s, self._free_s(), FINALISTS)))
+        if not count:
+            self._tell("no time for a longer training: the probe or the trial run is used")
+        for place, model in enumerate(close[:count]):
+            if trials.best[model][0] > 0.0:
+                self._train(model, self._free_s() / (count - place))
+
+    def _least_s(self, model: str) -> float:
+        """Seconds of a training that may be worth it: a few epochs of small images, or twice the trial run."""
+        if (seen := self._shrinkable(model)) is None:
+            return 2 * self._trials.trial_s[model]
+        smallest = min(pick_times.sizes(seen, self._trials.most_pixels.get(model)))
+        return pick_times.training_s(seen, self._trials.counted) * (smallest / seen.pixels) ** 2
+
+    def _shrinkable(self, model: str) -> Sifted | None:
+        """What is known about a candidate whose image size is open."""
+        seen = self._trials.seen.get(model)
+        return None if self._steps.config(model).image_size or seen is None or not seen.image_s else seen
+
+    def _train(self, model: str, slot_s: float) -> None:
+        """Train a candidate for so many seconds. If that fails or takes too long, what it had before is used."""
+        size, trials, left_s = None, self._trials, self._budget.left_s
+        if seen := self._shrinkable(model):
+            most = trials.most_pixels.get(model)
+            decide = lambda: pick_times.training_size(seen, trials.counted, slot_s, most)  # noqa: E731
+            size = int(self._budget.decided(f"pixels {model}", decide))
+        minutes = self._budget.decided(f"minutes {model}", lambda: round(pick_times.PLANNED * slot_s / 60, 2))
+        if minutes <= 0:
+            return self._tell(f"{model}: no time for a longer training")
+        step = self._steps.training(model, minutes, MOST_EPOCHS, size)
         try:
-            done = self._work.do([step], self._budget.left_s - share_s)[step.identity]
+            done = self._work.do([step], left_s - slot_s * LATE)[step.identity]
         except OutOfTime:
-            self._tell(f"{model}: no time for a training: its probe is used")
-            return None
+            return self._tell(f"{model}: its training did not end in {slot_s:.0f} s: what it had before is used")
         if done.status != "ok":
-            self._tell(f"{model}: cannot be trained, so its probe is used: {done.status}: {done.message}")
-            return None
-        return done
+            return self._tell(f"{model}: not trained any longer: {done.status}: {done.message}")
+        return trials.judge(model, done, f"{minutes:g} min of training" + f" at {size} pixels" * bool(size))
 
-    def _at_most(self, model: str, images: int) -> str | None:
-        """The subset of so many images; None where there are few more, or the candidate's own subset is set."""
-        return str(images) if self._steps.config(model).subset == "full" and self._images * 0.6 > images else None
-
-    def _share_s(self, *, last: bool) -> float:
-        """Seconds for a training of this round: its share of the time left, without that of the final measurements."""
-        slowest = sorted(self._final_s.values(), reverse=True)[: halving.FINALISTS]
-        free = self._budget.left_s - sum(slowest)
-        if not last:
-            return free * (0.3 / len(self._best))
-        room = max(1, min(halving.FINALISTS, len(self._best)) - self._finalists)
-        self._finalists += 1
-        return free * (1 / room)
-
-    def _epochs_in(self, seconds: float, before: StepOutcome) -> int:
-        """How many epochs on all images fit into the seconds, judging by how long the training `before` took."""
-        training = self._kept.artifact(before, verify=False).training
-        all_images = max(1, round(self._images * 0.8 * 7 / 8))  # a fifth is for the test, an eighth validates
-        epoch_s = training.seconds / max(1, training.config.epochs) * all_images / training.data.train
-        start_s = max(0.0, (before.seconds or 0.0) - training.seconds)
-        return int((seconds * PLANNED_SHARE - start_s) / max(epoch_s, 1e-3))
-
-    def _drop(self, model: str, why: str) -> None:
-        self._left_out[model] = why
-        self._tell(f"{model}: dropped: {why}")
-
-    def _far_off(self, model: str) -> str:
-        """Why no training can bring a candidate within the limits; empty if a training may."""
-        given = {name: bound * FAR for name, bound in self._asked.limits.given().items() if name.startswith("max_")}
-        found = rows([self._kept.result(outcome) for outcome in self._trials[model]])
-        decision = select(found, Limits(**given), device=self._site.device, prefer="latency")
-        miss = decision.nearest
-        if miss is None or any(c.outcome != "broken" for c in decision.candidates):
-            return ""
-        return "; ".join(f"{c.metric} is {c.value:.3g}, the limit {c.bound / FAR:.3g}" for c in miss.broken)
-
-    def _judge(self, model: str, trained: StepOutcome, after: str) -> float:
-        accuracy = self._kept.artifact(trained, verify=False).training.validation_accuracy
-        error = 1 - accuracy
-        if model not in self._best or error < self._best[model][0]:
-            self._best[model] = (error, trained)
-        self._tell(f"{model}: validation accuracy {accuracy:.1%} after {after} ({trained.seconds or 0:.0f} s)")
-        return error
-
-    def _finish(self, order: Sequence[str]) -> dict[str, list[StepOutcome]]:
-        """Export, evaluate and measure the finalists, the best first, while there is time; the best one in any case."""
+    def _finish(self) -> dict[str, list[StepOutcome]]:
+        """Export, evaluate and measure, the most accurate first, while there is time; the first in any case."""
         finished: dict[str, list[StepOutcome]] = {}
-        for model in order:
-            needed = self._final_s[model]
-            chains = [self._final(model, precision) for precision in self._asked.precisions]
-            undone = not all(self._work.done(chain.steps) for chain in chains)
-            if finished and self._budget.left_s < needed and undone:
-                self._left_out[model] = f"there was no time for its final measurement ({needed:.0f} s)"
-                continue
-            until = 0.0 if finished else -2 * needed  # a late answer is better than none
+        for model in self._by_error():
             done: dict[str, StepOutcome] = {}
-            for chain in chains:
+            for precision in self._asked.precisions:
+                chain = self._final(model, precision)
+                needed_s = self._final_s(model) / len(self._asked.precisions)
+                if (finished or done) and self._budget.left_s < needed_s and not self._work.done(chain.steps):
+                    self._trials.left_out[model] = f"there was no time for its final measurement ({needed_s:.0f} s)"
+                    continue
                 try:
-                    done |= self._work.do(chain.steps, until)
-                    if (again := self._longer(chain, done)) != chain:
-                        done |= self._work.do(again.steps, until)
+                    self._measure(chain, done, late_s=0.0 if finished or done else 2 * needed_s)
                 except OutOfTime:
-                    self._left_out[model] = "there was not enough time to finish its final measurement"
+                    self._trials.left_out[model] = "there was not enough time to finish its final measurement"
             kept = [o for o in done.values() if o.step.kind in ("measure", "evaluate")]
             if failed := [o for o in done.values() if o.status != "ok"]:
-                self._left_out[model] = f"{failed[0].status}: {failed[0].message}"
+                self._trials.left_out[model] = f"{failed[0].status}: {failed[0].message}"
             if kept:
                 finished[model] = kept
         return finished
 
-    def _final(self, model: str, precision: Precision) -> Chain:
-        medians = [self._kept.result(outcome).summary for outcome in self._trials[model]]
-        slowest_s = max((s.median_ns or s.mean_ns for s in medians if s), default=0) / 1e9
-        trained: Step = self._best[model][1].step
-        return self._steps.final(trained, precision, slowest_s)
+    def _measure(self, chain: Chain, done: dict[str, StepOutcome], *, late_s: float) -> None:
+        """Do the final steps of a chain, the faster runtime first, into `done`: an answer that is `late_s` late is
+        better than none, but one runtime is enough for that. Raises OutOfTime."""
+        for number, runtime in enumerate(chain.runtimes):
+            until_s = 0.0 if number else -late_s
+            part = chain.on(runtime)
+            done |= self._work.do(part.steps, until_s)
+            measured = {step.identity: done[step.identity] for step in part.measurements}
+            results = {i: self._kept.result(o) for i, o in measured.items() if o.status == "ok"}
+            if (again := self._steps.longer(part, results)) != part:
+                done |= self._work.do(again.steps, until_s)
 
-    def _longer(self, chain: Chain, done: Mapping[str, StepOutcome]) -> Chain:
-        measured = (done[step.identity] for step in chain.measurements)
-        return self._steps.longer(chain, {o.step.identity: self._kept.result(o) for o in measured if o.status == "ok"})
+    def _final(self, model: str, precision: Precision) -> Chain:
+        return self._steps.final(self._trials.best[model][1].step, precision, self._medians_s(model))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from edgebench.choosing import candidates
 from edgebench.choosing.limits import Limits, Prefer
 from edgebench.choosing.picked import Asked
 from edgebench.errors import EdgebenchError, UsageError
@@ -21,9 +22,9 @@ from edgebench.sweeping.site import Site
 from edgebench.training import data
 from edgebench.training.data.decoding import usual_side
 
-MODELS = ("mobilenetv3_small_050", "mobilenetv4", "efficientvit", "resnet18")
 BUDGET_S = 1800.0
 LEAST_IMAGE, MOST_IMAGE = 32, 224  # pixels
+FETCH_SHARE = 0.2  # of the budget, for fetching weights
 SAMPLED_IMAGES = 64  # how many files of a folder are looked at for the image size
 
 
@@ -32,7 +33,8 @@ class ReadyPick:
     """A pick that can begin. `images`: how many the dataset has; `began`: the start, by the monotonic clock;
     `account`: what becomes of the files, with every image in use.
 
-    `left_out`: by model, why a candidate was left out from the start.
+    `left_out`: by model, why a candidate was left out from the start. `unavailable`: the same for those of our own
+    candidates whose weights cannot be had.
     """
 
     asked: Asked
@@ -42,6 +44,7 @@ class ReadyPick:
     began: float
     account: Account
     left_out: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -54,43 +57,58 @@ def prepare(
     """Look up all that a pick is asked for. The budget runs from here.
 
     `budget_s`: seconds for all of it. `runtimes`: measured on those of them that work here; `models`: by default
-    MODELS; `image_size`: pixels, by default the images' usual size; `init`: what each candidate begins with, unless
-    `inits` says it by model. Candidates whose weights `licence` does not allow are left out. Raises UsageError for
-    settings that cannot be used, EdgebenchError if no runtime works.
+    those of candidates.LEARNED whose weights can be had, or candidates.RANDOM if there are none; `image_size`: pixels,
+    by default the images' usual size, with learned weights as many as there is time for; `init`: what each candidate
+    begins with, unless `inits` says it by model; `layout`, `labels`: as in TrainConfig. Candidates whose weights
+    `licence` does not allow are left out. Raises UsageError for settings that cannot be used, EdgebenchError if no
+    runtime works.
     """
     began = time.monotonic()
+    common = TrainConfig(
+        dataset=dataset, layout=layout, labels=labels, image_size=image_size, seed=seed, licence=licence
+    )
     check_layout(layout, labels)
-    found, inits = data.find(dataset, layout=layout, labels=labels), inits or {}
-    models = models or MODELS
+    found, inits = data.of(common), inits or {}
+    ours = not models
+    models = tuple(models) or _ours(init)
     if unknown := set(inits) - set(models):
         raise UsageError(f"--init is for {min(unknown)}, which is not a candidate", f"of {', '.join(models)}")
     images = len(found.read().source.labels)
     size = image_size or _image_size(found, dataset)  # of the networks that begin with random weights
-    configs = tuple(
-        TrainConfig(
-            model=model, dataset=dataset, image_size=image_size, seed=seed, init=inits.get(model, init),
-            licence=licence, layout=layout, labels=labels,
-        )
-        for model in models
-    )  # fmt: skip
+    configs = tuple(replace(common, model=model, init=inits.get(model, init)) for model in models)
     for config in configs:
         config.check()
     here = site.here(device, probes=process.probe_all(list(runtimes)))
-    question = Question(tuple(map(absolute, configs)), (Asked.target,), refusals=True)
+    question = Question(
+        configs=tuple(map(absolute, configs)), targets=(Asked.target,), refusals=True, offered=ours,
+        fetch_s=FETCH_SHARE * budget_s,
+    )  # fmt: skip
     known = step_process.ask(question)
-    began_with = {config.model: known.beginnings[key(absolute(config))] for config in configs}
-    left_out = {model: began_with[model].why for model in models if began_with[model].refused}
-    configs = tuple(c if began_with[c.model].learned else replace(c, image_size=size) for c in configs)
-    if not (allowed := tuple(config for config in configs if config.model not in left_out)):
+    began_with = {c.model: b for c in configs if (b := known.beginnings.get(key(absolute(c))))}
+    left_out = {model: began.why for model, began in began_with.items() if began.refused}
+    allowed = tuple(config for config in configs if config.model in began_with and config.model not in left_out)
+    unavailable: dict[str, str] = {}
+    if ours and init != "random":
+        learned = {config.model for config in allowed if began_with[config.model].learned}
+        chosen = learned | set(inits) or set(candidates.RANDOM)
+        unavailable = {c.model: began_with[c.model].why for c in allowed if c.model not in learned | chosen}
+        allowed = tuple(config for config in allowed if config.model in chosen)
+    allowed = tuple(c if began_with[c.model].learned else replace(c, image_size=size) for c in allowed)
+    if not allowed:
         raise UsageError("; ".join(left_out.values()), "other --models, or leave out --licence")
     asked = Asked(
         configs=allowed, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
         limits=limits or Limits(), prefer=prefer, budget_s=budget_s,
     )  # fmt: skip
     return ReadyPick(
-        asked=asked, known=known, site=here, images=images, began=began, left_out=left_out,
+        asked=asked, known=known, site=here, images=images, began=began, left_out=left_out, unavailable=unavailable,
         account=data.account(found, seed=seed),
     )  # fmt: skip
+
+
+def _ours(init: str) -> tuple[str, ...]:
+    """The candidates where the user names none."""
+    return candidates.RANDOM if init == "random" else tuple(dict.fromkeys((*candidates.LEARNED, *candidates.RANDOM)))
 
 
 def _image_size(dataset: data.Dataset, name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,19 @@ import click
 from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
 from edgebench.errors import UsageError
-from edgebench.records.beginning import Licence
+from edgebench.records.beginning import Beginning, Licence
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
     from edgebench.records.workspace import Workspace
 
+NAMED = 6  # so many candidates have a line each that says what they begin with
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -71,8 +73,9 @@ Examples:
     help="How long it may take in all: 30m, 1h, 600s.",
 )  # fmt: skip
 @click.option(
-    "--models", multiple=True, metavar="NAME,…", callback=names, help="The candidates.  [default: four small ones]"
-)
+    "--models", multiple=True, metavar="NAME,…", callback=names,
+    help="The candidates.  [default: more than twenty small ones, those whose weights can be had]",
+)  # fmt: skip
 @click.option(
     "--runtime", "runtimes", multiple=True, metavar="NAME", shell_complete=_options.complete_runtimes,
     help="Only this runtime; may be given several times.  [default: those of onnxruntime and openvino that work here]",
@@ -83,7 +86,8 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--image-size", type=int,
-    help="Pixels to train at.  [default: what learned weights were made for; else the images' usual size, 32 to 224]",
+    help="Pixels to train at.  [default: with learned weights as many as there is time for, at most those that they "
+    "were made for; else the images' usual size, 32 to 224]",
 )  # fmt: skip
 @click.option(
     "--init", "inits", multiple=True, metavar="[MODEL=]HOW", callback=_options.beginnings,
@@ -109,10 +113,10 @@ def command(
 ) -> None:  # fmt: skip
     """Find out what to deploy for these images on this device, inside a time budget.
 
-    Trains each candidate briefly, or probes its learned weights, and drops those that would break a limit however well
-    they learn. Trains the best few in the time that is left, exports, verifies, evaluates and measures them, and
-    chooses as `edgebench select` does. If it is killed, the same command goes on where it was. Exit code 1 if nothing
-    is known to keep the limits.
+    Looks at the frozen features of all candidates, and tries the best of them: a probe or a short training, the export
+    and a brief measurement. Drops those that would break a limit however well they learn. Trains the best few in the
+    time that is left, exports, verifies, evaluates and measures them, and chooses as `edgebench select` does. If it is
+    killed, the same command goes on where it was. Exit code 1 if nothing is known to keep the limits.
     """
     import sys
 
@@ -123,7 +127,7 @@ def command(
 
     deploy.check(out)
     console = Console(stderr=True)
-    with console.status("looking at the images and the runtimes"):
+    with console.status("looking at the images, the runtimes and the weights"):
         ready = ready_pick.prepare(
             data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
             models=models, precisions=precisions, image_size=image_size, init=inits.pop("", "auto"), inits=inits,
@@ -159,19 +163,40 @@ def _say_what_is_ahead(ready: ReadyPick) -> None:
     what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)
     click.echo(f"{what}, {ready.images} images at {size}, {minutes:g} min, on {runtimes}", err=True)
     began = {config.model: ready.known.beginnings[key(absolute(config))] for config in asked.configs}
-    for model, found in began.items():
-        licence = f", licence {found.licence or 'unknown'}" if found.learned else f" weights: {found.why}"
-        click.echo(f"{model} begins with {found.title}{licence}", err=True)
-    if asked.budget_s < 60 * n:
+    for line in _beginnings(began) if n <= NAMED else _counted_beginnings(began):
+        click.echo(line, err=True)
+    if ready.unavailable:
+        first, why = next(iter(ready.unavailable.items()))
         click.echo(
-            f"note: {asked.budget_s:g} s is short for {n} candidates; some may be left out "
+            f"not among them, because their weights cannot be had: {', '.join(ready.unavailable)} ({first}: {why})",
+            err=True,
+        )  # fmt: skip
+    slow = sum(not found.learned for found in began.values()) or 1
+    if asked.budget_s < 60 * slow:
+        click.echo(
+            f"note: {asked.budget_s:g} s is short for {what}; some may be left out "
             "(fewer --models, a longer --budget)", err=True,
         )  # fmt: skip
 
 
+def _beginnings(began: Mapping[str, Beginning]) -> Iterator[str]:
+    for model, found in began.items():
+        licence = f", licence {found.licence or 'unknown'}" if found.learned else f" weights: {found.why}"
+        yield f"{model} begins with {found.title}{licence}"
+
+
+def _counted_beginnings(began: Mapping[str, Beginning]) -> Iterator[str]:
+    """One line for those with learned weights, with their licences; one for each of the others."""
+    learned = {model: found for model, found in began.items() if found.learned}
+    licences = Counter(found.licence or "unknown" for found in learned.values())
+    told = ", ".join(f"{n} × {licence}" for licence, n in licences.most_common())
+    yield f"{len(learned)} begin with learned weights ({told}): {', '.join(learned)}"
+    yield from _beginnings({model: found for model, found in began.items() if not found.learned})
+
+
 def _sizes(configs: Sequence[TrainConfig]) -> list[str]:
     sizes = sorted({config.image_size for config in configs if config.image_size})
-    theirs = ["the size of their weights"] * any(config.image_size is None for config in configs)
+    theirs = ["up to the size of their weights"] * any(config.image_size is None for config in configs)
     return [*(f"{size} pixels" for size in sizes), *theirs]
 
 
@@ -182,8 +207,11 @@ def _show(picked: Picked, out: Path, as_json: bool) -> None:
 
     from edgebench.report import choice, floors
 
+    reasons: dict[str, list[str]] = {}
     for model, why in picked.left_out.items():
-        click.echo(f"left out: {model}: {why}", err=True)
+        reasons.setdefault(why, []).append(model)
+    for why, models in reasons.items():
+        click.echo(f"left out: {', '.join(models)}: {why}", err=True)
     if as_json:
         click.echo(choice.as_json(picked.decision), nl=False)
     else:

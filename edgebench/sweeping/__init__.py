@@ -15,7 +15,8 @@ sweep.py         all of this for one plan
 
 To use it from Python:
 
-    known = step_process.ask(Question((config,), ("onnx",)))    # what the steps depend on; raises for bad names
+    question = Question(configs=(config,), targets=("onnx",))
+    known = step_process.ask(question)                  # what the steps depend on; raises for bad names
     trained = build.train(config, known)
     *before, exported = build.export(trained, "onnx", "fp32", known)
     here = site.here("cpu")                                     # a device, and the runtimes on it

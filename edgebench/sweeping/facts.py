@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgebench.errors import BadFile, Unsupported, UsageError
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.records import digests
 from edgebench.records.beginning import Beginning
@@ -46,16 +48,19 @@ class Facts:
     beginnings: dict[str, Beginning] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """What `find` is asked. It is asked in a process of its own, because it loads torch.
 
-    `refusals`: weights whose licence is not allowed are an answer, not an error.
+    `refusals`: weights whose licence is not allowed are an answer, not an error. `offered`: nobody named the networks,
+    so one that this timm does not have is passed over. `fetch_s`: seconds in which weights may be fetched.
     """
 
     configs: tuple[TrainConfig, ...]
     targets: tuple[str, ...]
     refusals: bool = False
+    offered: bool = False
+    fetch_s: float | None = None
 
 
 def find(asked: Question) -> Facts:
@@ -70,9 +75,15 @@ def find(asked: Question) -> Facts:
     digests: dict[tuple[str | None, ...], str] = {}
     beginning: dict[tuple[str, str | None, str, str], Beginning] = {}
     checked: set[tuple[str | None, ...]] = set()
+    until = math.inf if asked.fetch_s is None else time.monotonic() + asked.fetch_s
     for config in asked.configs:
         config.check()
-        network = models.resolve(config.model)
+        try:
+            network = models.resolve(config.model)
+        except EdgebenchError:
+            if asked.offered:
+                continue
+            raise
         networks[config.model] = config.model if config.model.endswith(".toml") else network
         place = (config.dataset, config.data_dir, config.layout, config.labels)
         found = data.of(config)
@@ -83,7 +94,7 @@ def find(asked: Question) -> Facts:
             digests[place] = data.digest(found)
         begins = (config.model, config.data_dir, config.init, config.licence)
         if begins not in beginning:
-            found_weights = beginnings.find(config)
+            found_weights = beginnings.find(config, until=until)
             beginning[begins] = found_weights if asked.refusals else beginnings.check(found_weights, config)
         known = {"dataset": digests[place], "init": beginning[begins].identity}
         path = Path(config.model.partition(".py:")[0] + ".py" * (".py:" in config.model))

@@ -64,7 +64,8 @@ class Matrix:
 
 def question(made: SweepPlan) -> Question:
     """What has to be looked up about a plan before its matrix can be made."""
-    return Question(tuple(made.configs()), tuple(target for target in made.targets if target != "checkpoint"))
+    targets = tuple(target for target in made.targets if target != "checkpoint")
+    return Question(configs=tuple(made.configs()), targets=targets)
 
 
 def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:

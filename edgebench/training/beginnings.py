@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +30,19 @@ def weights_folder(data_dir: str | None = None) -> Path:
 
 
 def find(
-    config: TrainConfig, *, planned: str | None = None, on_bytes: Progress = lambda what, done, total: None
-) -> Beginning:
+    config: TrainConfig, *, planned: str | None = None, on_bytes: Progress = lambda what, done, total: None,
+    until: float = math.inf,
+) -> Beginning:  # fmt: skip
     """The beginning that `init`, `licence` and `model` of a recipe ask for. May fetch a file from the hub.
 
-    `planned`: the identity that was found when this training was planned; another one raises EdgebenchError. Raises
+    `planned`: the identity that was found when this training was planned; another one raises EdgebenchError. `until`:
+    by the monotonic clock, when no more is fetched. Raises
     BadFile or UsageError for what is asked for by name and cannot be had; for `auto`, only for a file that is damaged.
     If the licence of weights is not allowed, the beginning is random and `refused`: see `check`.
     """
     if config.init == "auto" and planned == "random":
         return Beginning(why="none were found when this training was planned")
-    found = _found(config, on_bytes)
+    found = _found(config, on_bytes, until)
     if planned and found.identity != planned:
         reason = f" ({found.why})" if found.why else ""
         raise EdgebenchError(
@@ -48,7 +52,7 @@ def find(
     return found
 
 
-def _found(config: TrainConfig, on_bytes: Progress) -> Beginning:
+def _found(config: TrainConfig, on_bytes: Progress, until: float) -> Beginning:
     name, init = config.model, config.init
     if init == "random":
         return Beginning()
@@ -72,7 +76,7 @@ def _found(config: TrainConfig, on_bytes: Progress) -> Beginning:
         if allowed.refused:
             return allowed
         try:
-            return _of_hub(known, on_bytes)
+            return _of_hub(known, on_bytes, until)
         except hub.HubError as error:
             why = error.message
     if init == "pretrained":
@@ -92,10 +96,11 @@ def _of_file(path: Path) -> Beginning:
     )
 
 
-def _of_hub(known: models.TimmWeights, on_bytes: Progress) -> Beginning:
+def _of_hub(known: models.TimmWeights, on_bytes: Progress, until: float) -> Beginning:
     source, path = "cache", hub.cached(known.repository)
     if path is None:
-        source, path = "hub", hub.fetch(known.repository, lambda done, total: on_bytes(known.name, done, total))
+        tell = partial(on_bytes, known.name)
+        source, path = "hub", hub.fetch(known.repository, tell, until=until)
     found: dict[str, Any] = {"path": str(path), "sha256": hub.sha256(path)}
     return Beginning(source=source, weights=known.name, licence=known.licence, **found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
+import math
 import re
 import ssl
 import sys
@@ -91,8 +92,10 @@ def _certificates() -> ssl.SSLContext:
     return trusted
 
 
-def fetch(repository: str, on_bytes: Progress, stall_s: float = STALL_S) -> Path:
+def fetch(repository: str, on_bytes: Progress, stall_s: float = STALL_S, until: float = math.inf) -> Path:
     """Download the weights of a repository into the Hugging Face cache. Raises HubError if that does not succeed.
+
+    `until`: by the monotonic clock, when a download that is not done is given up.
 
     huggingface_hub does it in a process of its own: what it prints stays there, and a hub that falls silent ends it.
     """
@@ -100,6 +103,8 @@ def fetch(repository: str, on_bytes: Progress, stall_s: float = STALL_S) -> Path
 
     if why := unreachable():
         raise HubError(f"{repository} cannot be fetched: {why}")
+    if time.monotonic() > until:
+        raise HubError(f"{repository} was not fetched: the time for downloads is over")
     cache = Path(constants.HF_HUB_CACHE)
     blobs = cache / f"models--{repository.replace('/', '--')}" / "blobs"
     limits = {"HF_HUB_DOWNLOAD_TIMEOUT": str(REQUEST_S), "HF_HUB_ETAG_TIMEOUT": str(REQUEST_S)}
@@ -116,6 +121,8 @@ def fetch(repository: str, on_bytes: Progress, stall_s: float = STALL_S) -> Path
                 on_bytes(here, _size(child.said()))
             if time.monotonic() - moved > stall_s:
                 raise HubError(f"{repository} could not be fetched: nothing came from the hub for {stall_s:g} s")
+            if time.monotonic() > until:
+                raise HubError(f"{repository} was not fetched: the time for downloads is over")
             time.sleep(0.05)
     finally:
         child.stop()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 SIZES = (224, 192, 160, 128, 96)  # learned weights know objects of many pixels: a larger copy of a small image helps
 EPOCHS = 5  # that have to fit: larger images bring more than more epochs
@@ -23,6 +23,9 @@ def enlarged(
 
     `network` is thrown away after a few steps of it. The smallest if none fits.
     """
+    import torch
+    import torch.nn.functional as F
+
     images = torch.zeros(IMAGES, 3, TRIED, TRIED).contiguous(memory_format=torch.channels_last)
     network = network.to(memory_format=torch.channels_last)
     step_s, answer_s = [], []
@@ -37,5 +40,10 @@ def enlarged(
             network(images)
             answer_s.append(clock() - began)
     needed = (EPOCHS * train * min(step_s) + (judged + 3 * train) * min(answer_s)) / IMAGES
-    fitting = [size for size in SIZES if needed * (size / TRIED) ** 2 <= left_s - KEPT_S]
-    return max(fitting, default=SIZES[-1])
+    return largest(needed, TRIED, left_s - KEPT_S)
+
+
+def largest(needed_s: float, pixels: int, left_s: float, among: Sequence[int] = SIZES) -> int:
+    """The largest size that fits into `left_s` for what takes `needed_s` at `pixels` a side; else the smallest."""
+    fitting = [size for size in among if needed_s * (size / pixels) ** 2 <= left_s]
+    return max(fitting, default=min(among))

@@ -16,7 +16,7 @@ from edgebench.sweeping import facts
 
 def contents(teacher: Path, folder: Path) -> dict[str, str]:
     config = TrainConfig(distill=str(teacher), unlabelled=str(folder))
-    return facts.find(facts.Question((config,), ())).contents[facts.key(config)]
+    return facts.find(facts.Question(configs=(config,), targets=())).contents[facts.key(config)]
 
 
 def test_the_teacher_and_the_frames_decide_on_a_step_and_not_where_they_are(tmp_path: Path) -> None:

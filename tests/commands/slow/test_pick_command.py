@@ -8,18 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import clean_environment
+from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 
 from edgebench import artifact
-from edgebench.choosing import halving, pick_steps, picking
+from edgebench.choosing import candidates, pick_steps, picking, ready_pick
 from edgebench.choosing.limits import Limits
 from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.ready_pick import ReadyPick
@@ -32,13 +33,14 @@ from edgebench.records.workspace import Workspace
 from edgebench.report import deploy
 from edgebench.results import store
 from edgebench.specs import Artifact, Probe
-from edgebench.sweeping import facts, site
+from edgebench.sweeping import facts, site, step_process
 from edgebench.sweeping.perform import perform
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Step, StepOutcome
-from edgebench.training import checkpoint, models
+from edgebench.training import checkpoint, data, models
 from edgebench.training.data.decoding import decode
 from edgebench.training.models import custom
+from edgebench.training.sieve import sift
 
 pytestmark = pytest.mark.xdist_group("pick")  # picked once
 FUNCTIONS = ("linear", "convolution")
@@ -113,11 +115,14 @@ def pick(
         configs=configs, device="cpu", runtimes=("onnxruntime",), precisions=("fp32",), limits=limits or Limits(),
         prefer="accuracy", budget_s=budget_s,
     )  # fmt: skip
-    known = facts.find(facts.Question(tuple(map(absolute, configs)), ("onnx",)))
-    ready = ReadyPick(asked=asked, known=known, site=here, images=61, began=time.monotonic())
+    known = facts.find(facts.Question(configs=tuple(map(absolute, configs)), targets=("onnx",)))
+    account = data.account(data.of(configs[0]), seed=0)
+    ready = ReadyPick(asked=asked, known=known, site=here, images=61, began=time.monotonic(), account=account)
     steps: list[str] = [] if log is None else log
     tell = (told if told is not None else []).append
-    return picking.pick(ready, Workspace(root), tell=tell, engine=lambda kept, _: Here(kept, steps))
+    return picking.pick(
+        ready, Workspace(root), tell=tell, engine=lambda kept, _: Here(kept, steps), sift=lambda asked, _: sift(asked)
+    )
 
 
 @cache
@@ -130,8 +135,8 @@ def short() -> Iterator[None]:
     """Tiny trainings and measurements."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(picking, "MOST_EPOCHS", 4)
+        patch.setattr(picking, "FINALISTS", 1)
         patch.setattr(pick_steps, "FINAL_S", 1.0)
-        patch.setattr(halving, "FINALISTS", 1)
         patch.setenv(custom.TRUST, "")  # put back at the end, whatever the steps make of it
         yield
 
@@ -223,7 +228,30 @@ def test_a_candidate_with_weights_is_probed_before_it_is_trained(photos: Path, t
     picked = pick(photos, tmp_path / "runs", log=log, told=told, weights=weights)
     assert log[0].startswith("probe ") and log[1].startswith("export "), log
     assert [title for title in log if title.startswith("train ")], "it is trained in the time that is left"
-    assert "after its probe" in told[0] and picked.decision.chosen is not None
+    assert "a first look at 1 candidates" in told[0] and "after its probe" in told[1], told
+    assert picked.decision.chosen is not None
+
+
+def test_our_own_candidates_are_those_whose_weights_can_be_had(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGEBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(candidates, "LEARNED", ("test_resnet", "test_byobnet", "not_in_this_timm"))
+    monkeypatch.setattr(step_process, "ask", facts.find)
+    monkeypatch.setattr(process, "probe_all", lambda names: probes())
+    prepare = partial(ready_pick.prepare, str(photos), runtimes=["onnxruntime"], device="cpu")
+    assert [config.model for config in prepare().asked.configs] == list(candidates.RANDOM)
+
+    network, _ = models.build("test_resnet", 10, SIZE, 0)
+    save_file(network.state_dict(), tmp_path / "test_resnet.safetensors")
+    ready = prepare()
+    assert [config.model for config in ready.asked.configs] == ["test_resnet"]
+    assert ready.unavailable.keys() == {"test_byobnet", *candidates.RANDOM}
+    pick_command._say_what_is_ahead(ready)
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "test_byobnet" in line]
+    assert "their weights cannot be had" in told and "HF_HUB_OFFLINE is set" in told
 
 
 def test_what_is_too_large_is_out_after_its_look(photos: Path, answer) -> None:

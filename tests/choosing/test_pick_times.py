@@ -1,0 +1,37 @@
+"""How a pick divides its time."""
+
+from __future__ import annotations
+
+from edgebench.choosing import pick_times
+from edgebench.choosing.pick_times import Counted
+from edgebench.records.sifted import Sifted
+
+COUNTED = Counted.of(2000)
+SEEN = Sifted(model="net", accuracy=0.8, images=64, pixels=96, image_s=0.01, usual_size=224, rounds=1)
+
+
+def test_the_splits_are_counted_as_they_are_cut() -> None:
+    assert (COUNTED.train, COUNTED.validation, COUNTED.test) == (1400, 200, 400)
+    assert min(vars(Counted.of(3)).values()) >= 1
+
+
+def test_sizes_end_at_those_of_the_weights_and_at_a_limit() -> None:
+    assert pick_times.sizes(SEEN) == [224, 192, 160, 128, 96]
+    assert pick_times.sizes(SEEN, most=160) == [160, 128, 96]
+    assert pick_times.sizes(Sifted(model="tiny", usual_size=64)) == [64]
+
+
+def test_more_time_brings_larger_images() -> None:
+    probed = [pick_times.probe_size(SEEN, COUNTED, slot_s) for slot_s in (10, 110, 2000)]
+    trained = [pick_times.training_size(SEEN, COUNTED, slot_s) for slot_s in (10, 600, 9000)]
+    assert probed[0] == trained[0] == 96 and probed[-1] == trained[-1] == 224
+    assert probed == sorted(probed) and trained == sorted(trained)
+    assert 96 < probed[1] < 224 and 96 < trained[1] < 224
+
+
+def test_as_many_are_trained_as_get_their_least() -> None:
+    assert pick_times.trainings([100, 100, 100], 350, most=3) == 3
+    assert pick_times.trainings([100, 100, 100], 250, most=3) == 2
+    assert pick_times.trainings([100, 400, 100], 500, most=3) == 1  # the second would take the time of all
+    assert pick_times.trainings([100], 60, most=3) == 1  # it has fewer epochs
+    assert pick_times.trainings([100], 30, most=3) == 0
