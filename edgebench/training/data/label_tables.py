@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from edgebench.errors import BadFile
 from edgebench.training.data.listing import printable
 
-MOST_BYTES = 128 << 20
+MOST_BYTES = 64 << 20
 SHOWN = 3
 # Names of columns by what they mean, the first that a table has is taken: lower case, "_" for spaces and hyphens.
 NAMES = {
@@ -81,7 +82,7 @@ def read(path: Path) -> Table:
 def _csv_rows(text: str, shown: str) -> list[dict[str, Any]]:
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t|", key=first.count)
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     head = [name.strip() for name in next(lines, [])]
     if len(set(head)) < len(head):
         raise BadFile(f"{shown} has two columns of one name", "rename one of them")

@@ -38,7 +38,7 @@ def table(head: str, sep: str = ",", **changed: str) -> str:
         ("labels.csv", table("file,label").replace("images/", "")),  # Kaggle: names alone
         ("labels.csv", table("image_id,dx").replace("images/", "").replace(".png", "")),  # and without an ending
         ("labels.csv", table("file,label").replace("images/", "pets/images/")),  # paths that begin one folder above
-        ("labels.csv", table("file,label").replace("images/", r"images\\"[:7])),
+        ("labels.csv", table("file,label").replace("images/", "images\\")),
         ("labels.json", json.dumps(ANIMALS)),
         ("labels.json", json.dumps([{"file_name": file, "label": label} for file, label in ANIMALS.items()])),
         ("metadata.jsonl", "\n".join(json.dumps({"file_name": f, "label": v}) for f, v in ANIMALS.items())),
