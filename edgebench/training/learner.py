@@ -18,6 +18,9 @@ from edgebench.training.setup import Setup
 
 LEAST_SIZE = 16  # pixels a side: what is smaller shows little
 SMALLER = (1 / 2, 3 / 4)  # of the side: the sizes of progressive training before the full one
+# Of fp16's gradients. From torch's 65,536 the scale has to be halved until nothing overflows, and each time a step is
+# lost: 5 of the 28 steps of mobilenetv3_small_050 on 600 digits. Gradients differ as little from fp32's at 1,024.
+FIRST_SCALE = 1024.0
 AMP = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -32,7 +35,7 @@ class Learner:
         self.network = network
         self.optimizer = optimization.optimizer(network, config)
         self.average = optimization.average(network, config.ema) if config.ema else None
-        self.scaler = torch.amp.GradScaler(world.device.type, enabled=config.amp == "fp16")
+        self.scaler = torch.amp.GradScaler(world.device.type, init_scale=FIRST_SCALE, enabled=config.amp == "fp16")
         self._setup, self._device_type = setup, world.device.type
         self.teaching = (
             Teaching(setup.lesson, config, network, len(setup.splits.info.classes)) if setup.lesson else None
