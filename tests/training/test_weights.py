@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,6 +16,7 @@ from torch import nn
 from edgebench.errors import BadFile, UsageError
 from edgebench.specs import ModelInfo
 from edgebench.training import models
+from edgebench.training.models import convert
 
 ASSETS = os.environ.get("EDGEBENCH_ASSETS")
 
@@ -91,13 +94,122 @@ def test_a_relative_that_shares_most_tensors_is_another_network(tmp_path: Path) 
         models.load_weights(*models.build("efficientnet_b0", 10, 64, seed=2), path)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".ckpt"])
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".ckpt", ".pth.tar"])
 def test_a_pickle_is_refused_with_the_way_to_convert_it(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"w{suffix}"
     path.write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     with pytest.raises(BadFile, match="is a pickle") as caught:
         models.load_weights(*models.build("test_resnet", 10, 64, seed=0), path)
-    assert "save_file(torch.load(a, weights_only=True), b)" in caught.value.fix and "w.safetensors" in caught.value.fix
+    files = f"{path} {path.with_suffix('.safetensors')}"
+    assert caught.value.fix.endswith(f": python -m {convert.__name__} {files}")
+
+
+WRAPPED = (
+    "_orig_mod.", "module._orig_mod.", "model.", "backbone.", "module.", "net.", "state_dict.", "model_ema.module.",
+    "state_dict.model.", "model._orig_mod.module.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", WRAPPED)
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])  # test_vit: timm renames and resamples
+def test_names_may_begin_as_trainings_save_them(tmp_path: Path, prefix: str, name: str) -> None:
+    source, _ = models.build(name, 20, 64, seed=1)
+    model, info = models.build(name, 10, 64, seed=2)
+    bare = models.load_weights(model, info, saved(source, tmp_path / "bare.safetensors"))
+    tensors = {prefix + key: tensor.contiguous() for key, tensor in source.state_dict().items()}
+    save_file({**tensors, "optimizer.state.0.exp_avg": torch.ones(3)}, tmp_path / "w.safetensors")
+    report = models.load_weights(*models.build(name, 10, 64, seed=2), tmp_path / "w.safetensors")
+    assert replace(report, path="", unused=()) == replace(bare, path="", unused=())
+    assert report.unused == ("optimizer.state.0.exp_avg",)
+
+
+def test_of_two_sets_of_weights_the_average_is_taken(tmp_path: Path) -> None:
+    last, average = (models.build("test_resnet", 10, 64, seed=seed)[0].state_dict() for seed in (1, 2))
+    tensors = {f"model.{name}": t for name, t in last.items()} | {f"model_ema.{name}": t for name, t in average.items()}
+    save_file(tensors, tmp_path / "w.safetensors")
+    model, info = models.build("test_resnet", 10, 64, seed=3)
+    report = models.load_weights(model, info, tmp_path / "w.safetensors")
+    assert torch.equal(model.state_dict()["conv1.0.weight"], average["conv1.0.weight"])
+    assert len(report.unused) == len(last) and all(name.startswith("model.") for name in report.unused)
+
+
+# Taking weights out of torch's own files
+
+
+class Settings:
+    """What a training loop may save beside its weights: known to nobody else."""
+
+    def __init__(self) -> None:
+        self.lr, self.path = np.float64(0.1), Path("somewhere")
+
+    def __reduce__(self):
+        return (Settings, (), self.__dict__)
+
+
+def checkpoint(weights: dict[str, torch.Tensor], how: str) -> object:
+    """As timm's train.py, PyTorch Lightning and others save them."""
+    optimizer = {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]}
+    return {
+        "bare": weights,
+        "timm": {
+            "epoch": 3, "arch": "x", "state_dict": weights, "optimizer": optimizer, "version": 2,
+            "args": argparse.Namespace(lr=0.1, out=Path("x")), "amp_scaler": {"scale": 2.0}, "metric": np.float64(1),
+        },
+        "timm with an average": {
+            "state_dict": {name: torch.zeros_like(t) for name, t in weights.items()}, "state_dict_ema": weights,
+        },
+        "lightning": {
+            "pytorch-lightning_version": "2", "hyper_parameters": Settings(), "callbacks": {Settings: {"best": 1}},
+            "state_dict": {f"model.{name}": t for name, t in weights.items()}, "optimizer_states": [optimizer],
+        },
+        "compiled": {"model": {f"module._orig_mod.{name}": t for name, t in weights.items()}, "best": Settings()},
+        "parameters": {"model": {name: nn.Parameter(t, t.is_floating_point()) for name, t in weights.items()}},
+    }[how]  # fmt: skip
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+@pytest.mark.parametrize("how", ["bare", "timm", "timm with an average", "lightning", "compiled", "parameters"])
+def test_weights_are_taken_out_of_what_trainings_save(how: str, legacy: bool, tmp_path: Path) -> None:
+    source, _ = models.build("test_resnet", 10, 64, seed=1)
+    torch.save(
+        checkpoint(dict(source.state_dict()), how), tmp_path / "w.pth", _use_new_zipfile_serialization=not legacy
+    )
+    convert.main([str(tmp_path / "w.pth"), str(tmp_path / "w.safetensors")])
+    model, info = models.build("test_resnet", 10, 64, seed=2)
+    report = models.load_weights(model, info, tmp_path / "w.safetensors")
+    assert len(report.matched) == report.tensors and not report.unused
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), source.parameters(), strict=True))
+
+
+class Attack:
+    """Unpickled as usual, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_nothing_in_a_pickle_is_run(legacy: bool, tmp_path: Path) -> None:
+    made = {"state_dict": {"a": torch.ones(2)}, "args": Attack(tmp_path / "owned"), Attack(tmp_path / "owned"): 1}
+    torch.save(made, tmp_path / "w.pth", _use_new_zipfile_serialization=not legacy)
+    assert convert.weights(tmp_path / "w.pth").keys() == {"a"}
+    assert not (tmp_path / "owned").exists()
+
+
+def test_what_holds_no_weights_is_told(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2), tmp_path / "module.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    (tmp_path / "damaged.pth").write_bytes(b"PK no")
+    torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "script.pth")
+    for name, says in (
+        ("module", "no weights by name"), ("list", "no weights by name"), ("damaged", "is damaged"),
+        ("script", "TorchScript"), ("missing", "No such file"),
+    ):  # fmt: skip
+        with pytest.raises(BadFile, match=says):
+            convert.weights(tmp_path / f"{name}.pth")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff" * 64, b"\x08\0\0\0\0\0\0\0{}      ", None], ids=str)

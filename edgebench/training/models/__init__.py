@@ -46,6 +46,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+COMMON_SIZES = (224, 256, 240, 288, 384)  # one of them is tried after another where an image size fails
+
+
 def resolve(name: str) -> str:
     """The timm name for `name`, or `name` itself if it is a plug-in's or a function's in a file. Executes nothing.
 
@@ -105,13 +108,15 @@ def build(name: str, classes: int, image_size: int, seed: int, *, adapt: bool = 
 def _build_timm(
     name: str, timm_name: str, extra: dict[str, Any], classes: int, image_size: int, seed: int, adapt: bool
 ) -> tuple[nn.Module, ModelInfo]:
-    *adapted, plain = small_images.adaptations(timm_name, {**extra, "num_classes": classes}, image_size)
-    made = None
-    for plan in adapted if adapt else ():
-        with contextlib.suppress(Exception):  # a network that cannot be adapted is built unchanged
-            made = _made(name, timm_name, plan, image_size, seed)
+    def sized(image_size: int) -> tuple[nn.Module, ModelInfo]:
+        *adapted, plain = small_images.adaptations(timm_name, {**extra, "num_classes": classes}, image_size)
+        for plan in adapted if adapt else ():
+            with contextlib.suppress(Exception):  # a network that cannot be adapted is built unchanged
+                return _made(name, timm_name, plan, image_size, seed)
+        return _made(name, timm_name, plain, image_size, seed)
+
     try:
-        return made or _made(name, timm_name, plain, image_size, seed)
+        return sized(image_size)
     except Exception as error:  # unusual arguments can raise anything
         size = f"{image_size} × {image_size} pixels"
         if extra:
@@ -119,13 +124,14 @@ def _build_timm(
             raise UsageError(f"{what}: {_first_line(error)}", f"change the arguments in {name}") from None
         if not isinstance(error, (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)):
             raise
-        config = import_timm().get_pretrained_cfg(timm_name)
-        made_for = config.input_size[-1] if config else image_size
-        fix = f"this network takes {made_for} × {made_for}: --image-size {made_for}"
-        raise UsageError(
-            f"{name} cannot take images of {size}: {_first_line(error)}",
-            fix if made_for != image_size else "another --image-size, for example a multiple of 32",
-        ) from None
+        for other in dict.fromkeys((usual_size(name) or 224, *COMMON_SIZES)):
+            with contextlib.suppress(Exception):
+                if other != image_size and sized(other):
+                    fix = f"--image-size {other}, which works"
+                    break
+        else:
+            fix = f"another --model: this one takes none of {', '.join(map(str, COMMON_SIZES))} pixels either"
+        raise UsageError(f"{name} cannot take images of {size}: {_first_line(error)}", fix) from None
 
 
 def _made(name: str, timm_name: str, plan: Adaptation, image_size: int, seed: int) -> tuple[nn.Module, ModelInfo]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,12 @@ from edgebench.training.models.names import import_timm
 # share is high because related networks have much in common: EfficientNet-B0 finds 79 % of its tensors in Lite0's file,
 # and its squeeze-and-excitation layers would stay untrained.
 LEAST_MATCH = 0.9
+CONVERTER = "edgebench.training.models.convert"
+# What trainings put before a network's names, and the keys under which they keep its weights; an average comes first.
+WRAPPERS = (
+    "state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model", "module", "_orig_mod", "backbone",
+    "net", "network",
+)  # fmt: skip
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".tar", ".th")
 
 
@@ -76,9 +84,8 @@ def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport
     classifier for another number of classes keeps its initial values. Raises BadFile, and leaves the model as it was,
     if the file cannot be read, has numbers that are not finite, or belongs to another network.
     """
-    raw = _read(path)
-    weights = _filtered(model, info, raw)
-    own = model.state_dict()
+    file, own = _read(path), model.state_dict()
+    prefix, raw, weights = _unwrapped(model, info, file)
     heads = classifier_names(model)
     in_head = {name for name in own if any(name.startswith(f"{head}.") for head in heads)}
     fits = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
@@ -103,7 +110,10 @@ def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport
         head=tuple(name for name in others if name in in_head),
         mismatched=tuple(name for name in others if name in weights and name not in in_head),
         missing=tuple(name for name in others if name not in weights and name not in in_head),
-        unused=tuple(name for name in weights if name not in own),
+        unused=(
+            *(name for name in weights if name not in own),
+            *(name for name in file if not name.startswith(prefix)),
+        ),
     )
 
 
@@ -115,13 +125,12 @@ def check_weights_file(path: Path) -> None:
             "check the path: it is relative to the current folder",
         )
     if path.suffix != ".safetensors":
-        pickle = path.suffix in PICKLED
-        what = "is a pickle, which can run any code when it is read" if pickle else "is not a .safetensors file"
-        code = "import sys, torch; from safetensors.torch import save_file; a, b = sys.argv[1:]; "
-        code += "save_file(torch.load(a, weights_only=True), b)"
+        if path.suffix not in PICKLED:
+            raise BadFile(f"{path} is not a .safetensors file", "name a .safetensors file, or one of torch's (.pth)")
+        files = shlex.join([str(path), str(path.with_suffix(".safetensors"))])
         raise BadFile(
-            f"{path} {what}",
-            f"if you trust its source, convert it: python -c '{code}' {path.name} {path.stem}.safetensors",
+            f"{path} is a pickle, which can run any code when it is read",
+            f"take the weights out of it, which runs nothing: python -m {CONVERTER} {files}",
         )
 
 
@@ -137,9 +146,35 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         raise BadFile(f"{path} is damaged or not a safetensors file: {reason}", "copy or download it again") from None
 
 
-def _filtered(model: nn.Module, info: ModelInfo, raw: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _unwrapped(
+    model: nn.Module, info: ModelInfo, file: dict[str, torch.Tensor]
+) -> tuple[str, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The beginning of the file's names that a network's follow, made of WRAPPERS such as "state_dict.module."; the
+    tensors under it; and what `_filtered` makes of them. Of several, the one under which most tensors fit."""
+    own = model.state_dict().keys()
+    found = []
+    for prefix in sorted(_prefixes(file), key=lambda prefix: ("ema" not in prefix, len(prefix)) if prefix else ()):
+        part = {name.removeprefix(prefix): t for name, t in file.items() if name.startswith(prefix)}
+        weights = _filtered(model, info, part)
+        found.append((prefix, part, weights))
+    return max(found, key=lambda each: len(own & each[2].keys()))  # of equal ones the first
+
+
+def _prefixes(names: Iterable[str]) -> set[str]:
+    """The wrappers that names begin with: "", "model.", "model.module." and so on."""
+    found = {""}
+    for name in names:
+        prefix = ""
+        for word in name.split(".")[:-1]:
+            if word not in WRAPPERS:
+                break
+            prefix += f"{word}."
+            found.add(prefix)
+    return found
+
+
+def _filtered(model: nn.Module, info: ModelInfo, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The weights with the model's names and, if timm has a filter for it, in the model's shapes."""
-    weights = {name.removeprefix("module."): tensor for name, tensor in raw.items()}  # as DataParallel saves
     if info.origin != "timm":
         return weights
     import_timm()
