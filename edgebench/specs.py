@@ -19,6 +19,7 @@ from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.floor import Floor
 from edgebench.records.heads import FrozenFeatures
+from edgebench.records.levels import Levels
 from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
@@ -42,13 +43,18 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """From an image to the model's input: resize to height × width, RGB / 255, minus mean, over std, NCHW."""
+    """From an image to the model's input: resize to height × width, RGB / 255, minus mean, over std, NCHW.
+
+    `levels`: what becomes black and white in pictures of more than 8 bits, before all else; None if the training set
+    has none.
+    """
 
     height: int
     width: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
+    levels: Levels | None = field(default=None, metadata={"json": "unless empty"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,7 @@ def probe(
     require_training_libraries()
     from edgebench.training import data, probing
     from edgebench.training import models as networks
+    from edgebench.training.data import mirroring
 
     dataset = data.of(config)
     data.check(dataset, config.subset)
@@ -93,6 +94,7 @@ def probe(
                 if first and (account := found[recipe.image_size].info.account):
                     for line in account_text.short(account):
                         tell(line)
+            recipe = mirroring.settled(recipe, each.flip, found[recipe.image_size], tell)
             with probing.Probing(recipe, found[recipe.image_size], workspace.features, told) as made:
                 kept = made.keep(workspace.checkpoints / f"probe-{folder_name(recipe, dataset.name)}")
         except EdgebenchError as error:

@@ -21,6 +21,7 @@ from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Calibration, Preprocessing, TensorSpec, Training
 from edgebench.training import data, models
 from edgebench.training.data import Splits
+from edgebench.training.data.levels import Depths
 from edgebench.training.resuming import RunState
 from edgebench.training.setup import Setup
 
@@ -112,6 +113,7 @@ def _splits(checkpoint: Artifact, on_image: Callable[[int, int], None]) -> Split
     splits = data.load(
         data.of(config), config.subset, checkpoint.preprocessing.height, config.seed,
         skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image,
+        depths=Depths(levels=checkpoint.preprocessing.levels),
     )  # fmt: skip
     if splits.info.indices_sha256 != checkpoint.training.data.indices_sha256:
         raise BadFile(

@@ -23,6 +23,7 @@ from torch import nn
 from edgebench.errors import UsageError
 from edgebench.protocols import Pixels
 from edgebench.records.distillation import Distillation
+from edgebench.records.levels import Levels
 from edgebench.records.recipe import TrainConfig
 from edgebench.training import answers, models, teacher
 from edgebench.training.batches import ON_DEVICE_BYTES
@@ -51,7 +52,7 @@ class Lesson:
 def prepare(
     config: TrainConfig,
     splits: Splits,
-    labelled_at: Callable[[int], Pixels],
+    labelled_at: Callable[[int, Levels | None], Pixels],
     device: torch.device,
     *,
     out: Path,
@@ -60,7 +61,8 @@ def prepare(
     say: Callable[[str], None],
     on_answer: Callable[[int, int], None],
 ) -> Lesson:
-    """Read the frames, and let the teacher answer. `labelled_at(size)`: the training images at another size.
+    """Read the frames, and let the teacher answer. `labelled_at(size, levels)`: the training images at another
+    size and by other levels.
 
     `out`: the student's checkpoint; `folder`: where answers are kept. Raises UsageError for a teacher or frames that do
     not fit the student.
@@ -78,11 +80,12 @@ def prepare(
         teacher=found.name, identity=found.identity, teaches=found.teaches, image_size=found.preprocessing.height,
         same_splits=found.same_splits,
     )  # fmt: skip
-    here, theirs = [splits.train.images], [labelled_at(record.image_size)]
+    levels = found.preprocessing.levels or splits.depths.levels  # those that the teacher learned with
+    here, theirs = [splits.train.images], [labelled_at(record.image_size, levels)]
     if config.unlabelled:
         seen = frames.read(Path(config.unlabelled), splits, config.image_size, decoding, dataset=config.dataset)
         here.append(seen.images)
-        theirs.append(seen.at(record.image_size))
+        theirs.append(seen.at(record.image_size, levels))
         record = replace(
             record, frames=len(seen.images), frames_sha256=seen.sha256, known=seen.known, copies=seen.copies,
             skipped=seen.skipped,

@@ -21,6 +21,7 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact, Training
 from edgebench.training import beginnings, checkpoint, data, floor, heads, models
 from edgebench.training.backbone import Backbone, divided
+from edgebench.training.data import mirroring
 from edgebench.training.features import Features
 from edgebench.training.heads import Labelled, LinearHead
 from edgebench.training.resuming import RunState
@@ -143,8 +144,10 @@ def probe(
     With `config.floor` it has its floor too; `floors`: the folder of those that were computed before.
     """
     dataset = data.of(config)
-    config = recipe(config, dataset)
-    with Probing(config, splits(config, dataset, told), features, told, planned=planned, linear_only=True) as made:
+    asked, config = config.flip, recipe(config, dataset)
+    images = splits(config, dataset, told)
+    config = mirroring.settled(config, asked, images, told.say)
+    with Probing(config, images, features, told, planned=planned, linear_only=True) as made:
         kept = made.keep(out)
         if not config.floor:
             return kept
@@ -185,4 +188,4 @@ def _backbone(
             "--init FILE.safetensors",
         )
     say(sentence)
-    return divided(network, info, preprocessing_for(config, info, began, splits.train)), began
+    return divided(network, info, preprocessing_for(config, info, began, splits)), began

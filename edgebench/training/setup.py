@@ -13,12 +13,16 @@ from torch import nn
 
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.device import available_cores
+from edgebench.protocols import Pixels
 from edgebench.records import account_text
 from edgebench.records.beginning import Beginning
+from edgebench.records.levels import Levels
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo, Preprocessing
 from edgebench.training import beginnings, data, distilling, models, optimization, sizing, small_maps
 from edgebench.training.batches import normalisation
+from edgebench.training.data import contrast, mirroring
+from edgebench.training.data.levels import Depths
 from edgebench.training.data.sources import Decoding
 from edgebench.training.distilling import Lesson
 from edgebench.training.distributed import World
@@ -76,16 +80,16 @@ def prepare(
     time, which then also decides the size of small images for learned weights.
     """
     dataset = data.of(config)
-    flip = dataset.flip if config.flip is None else config.flip
+    asked, flip = config.flip, dataset.flip if config.flip is None else config.flip
     with world.leader_first():
         began = resumed or beginnings.check(beginnings.find(config, planned=planned, on_bytes=on_weights), config)
     enlarge = began.learned and left_s is not None and config.image_size is None
     config = replace(config, image_size=config.image_size or dataset.image_size, flip=flip)
     decoding = Decoding(skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image)
 
-    def read(size: int) -> data.Splits:
+    def read(size: int, depths: Depths | None = None) -> data.Splits:
         return data.load(
-            dataset, config.subset, size, config.seed,
+            dataset, config.subset, size, config.seed, depths=depths,
             skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image,
         )  # fmt: skip
 
@@ -98,12 +102,20 @@ def prepare(
         size = int(world.told(_enlarged(config, splits, left_s)))
         say(f"{config.image_size} → {size} pixels: for learned weights, the largest that fits into the time")
         config = replace(config, image_size=size)
-        splits = read(size)
-    image_size = config.image_size
+        splits = read(size, splits.depths)
+    for sentence in contrast.notices(splits):
+        say(sentence)
+    config = mirroring.settled(config, asked, splits, say)
+    image_size, levels = config.image_size, splits.depths.levels
+
+    def labelled_at(size: int, theirs: Levels | None) -> Pixels:
+        alike = (size, theirs) == (image_size, levels)
+        return (splits if alike else read(size, replace(splits.depths, levels=theirs))).train.images
+
     with world.leader_first():
         lesson = distilling.prepare(
-            config, splits, lambda size: splits.train.images if size == image_size else read(size).train.images,
-            world.device, out=out, folder=answers, decoding=decoding, say=say, on_answer=on_answer,
+            config, splits, labelled_at, world.device,
+            out=out, folder=answers, decoding=replace(decoding, levels=levels), say=say, on_answer=on_answer,
         ) if config.distill else None  # fmt: skip
     learned = lesson.images if lesson else splits.train
     network, info, began = _network(config, len(splits.info.classes), began, world, say, resumed=resumed is not None)
@@ -112,7 +124,7 @@ def prepare(
         network = network.to(memory_format=torch.channels_last)
     if world.device.type == "cpu" and not config.compile:
         small_maps.hasten(network)
-    preprocessing = preprocessing_for(config, info, began, splits.train)
+    preprocessing = preprocessing_for(config, info, began, splits)
 
     batch_size = min(config.batch_size, max(2, len(learned) // world.size))
     step_size = min(batch_size * world.size * config.accumulate, len(learned))
@@ -183,14 +195,15 @@ def _network(
     return network, info, found
 
 
-def preprocessing_for(config: TrainConfig, info: ModelInfo, began: Beginning, images: data.Images) -> Preprocessing:
+def preprocessing_for(config: TrainConfig, info: ModelInfo, began: Beginning, splits: data.Splits) -> Preprocessing:
     """Learned weights need the mean and deviation that they were learned with; new ones take the training set's."""
     learned = models.input_statistics(info, began.weights) if began.learned else None
     if learned:
         mean, std = learned
     else:
-        some = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
-        pixels = images.images[some].reshape(-1, 3).astype(np.float32) / 255
+        count = len(splits.train)
+        some = np.linspace(0, count - 1, min(count, STATISTICS_IMAGES)).astype(np.int64)
+        pixels = splits.train.images[some].reshape(-1, 3).astype(np.float32) / 255
         mean, std = pixels.mean(axis=0, dtype=np.float64), np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-3)
     size = config.image_size
     return Preprocessing(
@@ -198,6 +211,7 @@ def preprocessing_for(config: TrainConfig, info: ModelInfo, began: Beginning, im
         width=size,
         mean=tuple(round(float(v), 6) for v in mean),
         std=tuple(round(float(v), 6) for v in std),
+        levels=splits.depths.levels,
     )
 
 

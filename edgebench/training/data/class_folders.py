@@ -18,8 +18,9 @@ from edgebench.errors import BadFile
 from edgebench.protocols import Pixels
 from edgebench.records.account import Layout, LeftOut, Reason
 from edgebench.training.data import kinds, listing
-from edgebench.training.data.decoding import File, cached, streamed
+from edgebench.training.data.decoding import File, cached, depths, streamed
 from edgebench.training.data.layouts import SPLIT_ORDER, FolderLayout
+from edgebench.training.data.levels import Depths
 from edgebench.training.data.listing import Listing, printable
 from edgebench.training.data.pixels import in_threads
 from edgebench.training.data.sources import Decoding, Raw, numbered
@@ -100,6 +101,9 @@ class Files:
         for file in self.files:
             yield f"{file.name}\0{file.size_bytes}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape")
 
+    def depths(self, rows: np.ndarray, *, keep: bool) -> Depths:
+        return depths(self.root, [self.files[row] for row in np.sort(rows)], keep=keep)
+
     def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         """Training and validation images share one cache, since another seed divides them differently. The last split,
         the test split, has its own, which all seeds and subsets share. Raises BadFile that names the broken files."""
@@ -132,7 +136,7 @@ class Files:
         for group in groups:
             start, files = done, [self.files[row] for row in group]
             show = lambda count, start=start: decoding.on_progress(start + count, total)  # noqa: E731
-            store, found = (streamed if decoding.stream else cached)(self.root, files, size, show)
+            store, found = (streamed if decoding.stream else cached)(self.root, files, size, decoding.levels, show)
             stores.append(store)
             broken |= {int(group[row]): reason for row, reason in zip(found.rows, found.reasons, strict=True)}
             done += len(group)

@@ -16,8 +16,10 @@ import numpy as np
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.machine import locks
 from edgebench.records import jsonio
+from edgebench.records.levels import Levels
 from edgebench.training.data import formats
-from edgebench.training.data.pixels import in_threads, resized, to_rgb
+from edgebench.training.data.levels import Depths, measured, to_rgb
+from edgebench.training.data.pixels import in_threads, resized
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,18 @@ def cache_folder() -> Path:
     return Path(os.environ.get("EDGEBENCH_CACHE") or Path.home() / ".cache" / "edgebench").expanduser() / "decoded"
 
 
-def decode(path: Path, size: int) -> np.ndarray:
-    """One image file as uint8 (size, size, 3), RGB. Raises BadFile with the reason if it cannot be decoded."""
-    from PIL import Image, UnidentifiedImageError
+def decode(path: Path, size: int, levels: Levels | None = None) -> np.ndarray:
+    """One image file as uint8 (size, size, 3), RGB. Raises BadFile with the reason if it cannot be decoded.
 
-    if not path.is_file():  # opening a pipe would block
-        raise BadFile("not a file, or a broken link")
+    `levels`: of the training set, for pictures of more than 8 bits.
+    """
+    from PIL import UnidentifiedImageError
+
     try:
-        with Image.open(path, formats=formats.readable()) as image:
-            return resized(to_rgb(image), size)
+        with formats.opened(path) as image:
+            return resized(to_rgb(image, levels), size)
+    except BadFile:
+        raise
     except UnidentifiedImageError:
         raise BadFile(formats.unreadable(path)) from None
     except Exception as error:  # Pillow's decoders raise anything on a damaged file
@@ -60,12 +65,9 @@ def decode(path: Path, size: int) -> np.ndarray:
 
 def usual_side(paths: Sequence[Path]) -> int | None:
     """The median of the images' shorter sides in pixels, from their headers; None if none of them can be read."""
-    from PIL import Image
-
     sides = []
-    known = formats.readable()
     for path in paths:
-        with contextlib.suppress(Exception), Image.open(path, formats=known) as image:  # training reports a broken one
+        with contextlib.suppress(Exception), formats.opened(path) as image:  # training reports a broken one
             sides.append(min(image.size))
     return sorted(sides)[len(sides) // 2] if sides else None
 
@@ -73,8 +75,8 @@ def usual_side(paths: Sequence[Path]) -> int | None:
 class Streamed:
     """Image files that are decoded each time they are used (see Pixels)."""
 
-    def __init__(self, root: Path, files: list[File], size: int) -> None:
-        self._root, self._files, self._size = root, files, size
+    def __init__(self, root: Path, files: list[File], size: int, levels: Levels | None) -> None:
+        self._root, self._files, self._size, self._levels = root, files, size, levels
 
     def __len__(self) -> int:
         return len(self._files)
@@ -86,7 +88,7 @@ class Streamed:
         def place(i: int) -> None:
             path = self._root / self._files[wanted[i]].name
             try:
-                images[i] = decode(path, self._size)
+                images[i] = decode(path, self._size, self._levels)
             except BadFile as error:  # it could be decoded when training began
                 raise BadFile(f"{path} can no longer be decoded: {error.message}") from None
 
@@ -94,18 +96,23 @@ class Streamed:
         return images
 
 
-def streamed(root: Path, files: list[File], size: int, on_progress: Callable[[int], None]) -> tuple[Streamed, Broken]:
+def streamed(
+    root: Path, files: list[File], size: int, levels: Levels | None, on_progress: Callable[[int], None]
+) -> tuple[Streamed, Broken]:
     """The files, each decoded once now, so that a broken one is found before training and not hours into it."""
-    return Streamed(root, files, size), _decode_all(root, files, size, lambda row, image: None, on_progress)
+    broken = _decode_all(root, files, size, levels, lambda row, image: None, on_progress)
+    return Streamed(root, files, size, levels), broken
 
 
-def cached(root: Path, files: list[File], size: int, on_progress: Callable[[int], None]) -> tuple[np.ndarray, Broken]:
+def cached(
+    root: Path, files: list[File], size: int, levels: Levels | None, on_progress: Callable[[int], None]
+) -> tuple[np.ndarray, Broken]:
     """The decoded files as uint8 (n, size, size, 3), mapped from a file in `cache_folder`; rows of broken ones are 0.
 
-    The same files (path, size and time of change), image size and version of Pillow use the same cache file, which is
-    written whole or not at all. Raises EdgebenchError if the disk has too little space.
+    The same files (path, size and time of change), image size, levels and version of Pillow use the same cache file,
+    which is written whole or not at all. Raises EdgebenchError if the disk has too little space.
     """
-    path = cache_folder() / f"{_key(root, files, size)}.npy"
+    path = cache_folder() / f"{_key(root, files, size, levels)}.npy"
     shape = (len(files), size, size, 3)
     beside = path.with_suffix(".json")
     if path.is_file():
@@ -130,7 +137,7 @@ def cached(root: Path, files: list[File], size: int, on_progress: Callable[[int]
     locks.taken(handle)
     try:
         images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        broken = _decode_all(root, files, size, images.__setitem__, on_progress)
+        broken = _decode_all(root, files, size, levels, images.__setitem__, on_progress)
         images.flush()
         del images
         jsonio.write(beside, broken)
@@ -149,13 +156,29 @@ def _discard_abandoned(folder: Path) -> None:
                 partial.unlink()
 
 
-def _key(root: Path, files: list[File], size: int) -> str:
+def depths(root: Path, files: list[File], *, keep: bool) -> Depths:
+    """How deep these files are, and their levels. With `keep`, what was found before is read from a file beside the
+    decoded images, or written there."""
+    path = cache_folder() / f"{_key(root, files, 0)}.depths.json"
+    if keep and path.is_file():
+        with contextlib.suppress(BadFile):  # damaged: look again
+            return jsonio.read(Depths, path)
+    found = measured([root / file.name for file in files])
+    if keep:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        jsonio.write(path, found)
+    return found
+
+
+def _key(root: Path, files: list[File], size: int, levels: Levels | None = None) -> str:
     import PIL
 
     digest = hashlib.sha256(f"{PIL.__version__} {size} {root.resolve()}".encode("utf-8", "surrogateescape"))
     for file in files:
         line = f"\n{file.name}\0{file.size_bytes}\0{file.mtime_ns}"
         digest.update(line.encode("utf-8", "surrogateescape"))
+    if levels is not None:
+        digest.update(f"\n{levels.low} {levels.high}".encode())
     return digest.hexdigest()[:32]
 
 
@@ -163,6 +186,7 @@ def _decode_all(
     root: Path,
     files: list[File],
     size: int,
+    levels: Levels | None,
     keep: Callable[[int, np.ndarray], None],
     on_progress: Callable[[int], None],
 ) -> Broken:
@@ -170,7 +194,7 @@ def _decode_all(
 
     def one(row: int) -> None:
         try:
-            image = decode(root / files[row].name, size)
+            image = decode(root / files[row].name, size, levels)
         except BadFile as error:
             reasons[row] = error.message
         else:

@@ -11,6 +11,12 @@ import importlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.errors import BadFile
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Pillow's names, the common ones first since they are tried in this order. Those without endings are known by content.
 FORMATS = {
@@ -92,6 +98,15 @@ def readable() -> tuple[str, ...]:
             if plugin.register:
                 getattr(module, plugin.register)()
     return tuple(name for name in (*FORMATS, *(plugin.format for plugin in PLUGINS)) if name in Image.OPEN)
+
+
+def opened(path: Path) -> Image.Image:
+    """A picture whose header was read. Raises what Pillow does, and BadFile for what is no file."""
+    from PIL import Image
+
+    if not path.is_file():  # opening a pipe would block
+        raise BadFile("not a file, or a broken link")
+    return Image.open(path, formats=readable())
 
 
 def missing_plugin(name: str) -> Plugin | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgebench.errors import BadFile, UsageError
 from edgebench.protocols import Pixels
+from edgebench.records.levels import Levels
 from edgebench.training.data.class_folders import SHOWN, Files, Selected, listed
 from edgebench.training.data.sources import Decoding, Images, Splits
 
@@ -24,7 +25,7 @@ class Frames:
 
     `images`: their pixels at the network's size; `sha256` is of exactly these. `known` frames are left out because they
     are training images too, `copies` because they equal an earlier frame; `skipped` names the files that cannot be
-    decoded. `at(size)`: the same frames at another size, each resized from its file.
+    decoded. `at(size, levels)`: the same frames at another size and by other levels, each from its file.
     """
 
     images: Pixels
@@ -32,7 +33,7 @@ class Frames:
     known: int
     copies: int
     skipped: tuple[str, ...]
-    at: Callable[[int], Pixels]
+    at: Callable[[int, Levels | None], Pixels]
 
 
 def read(folder: Path, splits: Splits, size: int, decoding: Decoding, *, dataset: str = "") -> Frames:
@@ -72,7 +73,7 @@ def read(folder: Path, splits: Splits, size: int, decoding: Decoding, *, dataset
         known=known,
         copies=len(digests) - known - len(kept),
         skipped=files.printable(broken),
-        at=lambda other: Selected(files.open_all(other, decoding)[0], chosen),
+        at=lambda other, levels: Selected(files.open_all(other, replace(decoding, levels=levels))[0], chosen),
     )
 
 

@@ -1,4 +1,4 @@
-"""Converts any picture to 8-bit RGB and resizes images: everything in edgebench resizes them here."""
+"""Resizes images, in threads: everything in edgebench resizes them here."""
 
 from __future__ import annotations
 
@@ -53,36 +53,3 @@ def resized(image: Image.Image, size: int) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """A picture of any colour mode in RGB, as an image viewer shows it.
-
-    It is turned by its EXIF orientation; 16-bit grey is divided by 257, so that 65,535 is white; transparency becomes
-    white; of several frames the first is taken. Raises ValueError for grey values of unknown range (floats, 32 bits).
-    """
-    from PIL import Image, ImageOps
-
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, whose range is unknown")
-    if image.mode.startswith("I"):
-        image = _grey_of_16_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
-def _grey_of_16_bits(image: Image.Image) -> Image.Image:
-    """Modes I;16 and I: Pillow's own conversion to 8 bits clips all above 255 to white."""
-    from PIL import Image
-
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 0xFFFF:
-        raise ValueError("its grey values have 32 bits; at most 16 can be read")
-    transparent = image.info.get("transparency")
-    grey = np.rint(values / 257).astype(np.uint8)
-    if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return Image.fromarray(grey)

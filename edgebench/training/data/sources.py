@@ -11,7 +11,9 @@ import numpy as np
 
 from edgebench.protocols import Pixels
 from edgebench.records.account import Layout, LeftOut, Reason
+from edgebench.records.levels import Levels
 from edgebench.specs import DataSplit
+from edgebench.training.data.levels import NOT_DEEP, Depths
 from edgebench.training.data.pixels import resize
 
 IN_MEMORY_BYTES = 1 << 30  # a split larger than this once resized (all of CIFAR-10 at 224 pixels) is resized on demand
@@ -32,24 +34,30 @@ class Images:
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset cut in three; no image is in two of them. The first images of each have all classes in proportion."""
+    """A dataset cut in three; no image is in two of them. The first images of each have all classes in proportion.
+
+    `depths`: of the training and validation images; its levels are those by which all were decoded.
+    """
 
     train: Images
     validation: Images
     test: Images
     info: DataSplit
+    depths: Depths = NOT_DEEP
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
     """How images become pixels. `on_progress(done, total)` counts files.
 
-    `test_later`: test images that are in memory already are resized when they are used.
+    `test_later`: test images that are in memory already are resized when they are used. `levels`: for pictures of more
+    than 8 bits.
     """
 
     skip_broken: bool = False
     stream: bool = False
     test_later: bool = False
+    levels: Levels | None = None
     on_progress: Callable[[int, int], None] = lambda done, total: None
 
 
@@ -66,6 +74,9 @@ class Source(Protocol):
 
     def content(self) -> Iterator[bytes]:
         """Bytes to hash that change if and only if an image does."""
+
+    def depths(self, rows: np.ndarray, *, keep: bool) -> Depths:
+        """How deep these images are. `keep`: remember it on the disk, where finding it takes time."""
 
     def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         """The pixels of each split with their rows, of which broken images were left out.
@@ -122,6 +133,9 @@ class Arrays:
     def content(self) -> Iterator[bytes]:
         yield repr(self.images.shape).encode()
         yield self.images.data
+
+    def depths(self, rows: np.ndarray, *, keep: bool) -> Depths:
+        return NOT_DEEP
 
     def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         opened: list[tuple[Pixels, np.ndarray]] = []

@@ -17,6 +17,7 @@ from edgebench.records.account_text import REMEDIES
 from edgebench.specs import DataSplit
 from edgebench.training.data.accounting import Ledger
 from edgebench.training.data.catalogue import find
+from edgebench.training.data.levels import Depths
 from edgebench.training.data.sources import Dataset, Decoding, Images, Raw, Splits
 from edgebench.training.data.subset import is_validation, stratified_order, subset_count
 
@@ -37,6 +38,7 @@ def load(
     skip_broken: bool = False,
     stream: bool = False,
     test_later: bool = False,
+    depths: Depths | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Splits:
     """Read, split and resize a dataset (a name or a folder, see `find`), or a subset of it.
@@ -49,14 +51,19 @@ def load(
     earlier image of the dataset, byte for byte.
 
     Image files are decoded once into a cache, or with `stream` at each use. With `skip_broken`, files that cannot be
-    decoded are left out; otherwise BadFile names them. `test_later`: see Decoding.
+    decoded are left out; otherwise BadFile names them. `test_later`: see Decoding. Pictures of more than 8 bits are
+    decoded by the levels of `depths`, by default those of the training and validation images.
     `on_progress(done, total)` counts files.
     """
     if isinstance(dataset, str):
         dataset = find(dataset, data_dir)
     cut = _cut(dataset, subset, seed)
     raw, ledger, labels, per_class = cut.raw, cut.ledger, cut.raw.source.labels, cut.per_class
-    how = Decoding(skip_broken=skip_broken, stream=stream, test_later=test_later, on_progress=on_progress)
+    if depths is None:
+        depths = cut.depths(keep=not stream)
+    how = Decoding(
+        skip_broken=skip_broken, stream=stream, test_later=test_later, levels=depths.levels, on_progress=on_progress
+    )
     opened = raw.source.open(cut.rows, image_size, how)
     for rows, (_, kept) in zip(cut.rows, opened, strict=True):
         for row in np.setdiff1d(rows, kept):
@@ -75,7 +82,7 @@ def load(
         dataset=dataset.name, classes=dataset.classes, **{name: len(rows) for name, rows in used.items()},
         indices_sha256=digest.hexdigest(), account=ledger.close(used),
     )  # fmt: skip
-    return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info)
+    return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info, depths)
 
 
 def account(dataset: Dataset, subset: str = "full", seed: int = 0) -> Account:
@@ -101,7 +108,7 @@ def few(dataset: Dataset, subset: str, image_size: int, seed: int, *, each: int,
         own = rows[labels[rows] == label]
         chosen.append(own[np.unique(np.linspace(0, len(own) - 1, min(each, len(own))).astype(int))])
     none = np.array([], np.int64)
-    how = Decoding(skip_broken=True, stream=True)
+    how = Decoding(skip_broken=True, stream=True, levels=cut.depths(keep=True).levels)
     pixels, kept = cut.raw.source.open((np.concatenate(chosen), none, none), image_size, how)[0]
     return Few(image_size, [pixels[np.flatnonzero(np.isin(kept, some))] for some in chosen])
 
@@ -114,6 +121,10 @@ class _Cut:
     ledger: Ledger
     rows: tuple[np.ndarray, np.ndarray, np.ndarray]
     per_class: int
+
+    def depths(self, *, keep: bool) -> Depths:
+        """How deep the training and validation images are: the test images have no say."""
+        return self.raw.source.depths(np.concatenate(self.rows[:2]), keep=keep)
 
 
 def _cut(dataset: Dataset, subset: str, seed: int) -> _Cut:

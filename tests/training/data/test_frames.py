@@ -48,7 +48,7 @@ def read(folder: Path, dataset: Path, **decoding: bool) -> frames.Frames:
 def test_each_size_of_a_frame_is_made_from_its_file(folder: Path, dataset: Path, stream: bool) -> None:
     found = read(folder, dataset, stream=stream)
     originals = sorted(folder.rglob("*.png"), key=lambda path: str(path.relative_to(folder)))
-    for images, size in ((found.images, SIZE), (found.at(12), 12), (found.at(20), 20)):
+    for images, size in ((found.images, SIZE), (found.at(12, None), 12), (found.at(20, None), 20)):
         expected = [np.asarray(Image.open(p).resize((size, size), Image.Resampling.BILINEAR)) for p in originals]
         assert np.array_equal(images[:], np.stack(expected))
     assert (found.known, found.copies, found.skipped) == (0, 0, ())
@@ -94,7 +94,7 @@ def test_a_broken_frame_is_named_or_skipped(folder: Path, dataset: Path) -> None
     with pytest.raises(BadFile, match=r"1 of 6 images cannot be decoded.*z\.png"):
         read(folder, dataset)
     found = read(folder, dataset, skip_broken=True)
-    assert len(found.images) == len(found.at(12)) == 5 and found.skipped == ("z.png",)
+    assert len(found.images) == len(found.at(12, None)) == 5 and found.skipped == ("z.png",)
 
 
 def test_links_are_followed_as_in_a_dataset(folder: Path, dataset: Path, tmp_path: Path) -> None:

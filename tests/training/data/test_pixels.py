@@ -14,7 +14,8 @@ from PIL import Image
 from edgebench.errors import BadFile
 from edgebench.training import data
 from edgebench.training.data import decoding
-from edgebench.training.data.pixels import in_threads, to_rgb
+from edgebench.training.data.levels import to_rgb
+from edgebench.training.data.pixels import in_threads
 
 SIZE = 8
 
