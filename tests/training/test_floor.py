@@ -43,7 +43,7 @@ def made_splits(per_class: int = 30, classes: int = 3, size: int = 12, tests: in
         dataset="made", classes=tuple("abcdefghij"[:classes]), train=len(train), validation=len(validation),
         test=len(test), indices_sha256="0" * 64,
     )  # fmt: skip
-    return Splits(train, validation, test, info)
+    return Splits(train=train, validation=validation, test=test, info=info)
 
 
 def still() -> float:

@@ -32,7 +32,7 @@ class Images:
         return len(self.labels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Splits:
     """A dataset cut in three; no image is in two of them. The first images of each have all classes in proportion.
 

@@ -82,7 +82,8 @@ def load(
         dataset=dataset.name, classes=dataset.classes, **{name: len(rows) for name, rows in used.items()},
         indices_sha256=digest.hexdigest(), account=ledger.close(used),
     )  # fmt: skip
-    return Splits(*(Images(pixels, labels[rows]) for pixels, rows in opened), info, depths)
+    parts = {name: Images(pixels, labels[rows]) for name, (pixels, rows) in zip(SPLITS, opened, strict=True)}
+    return Splits(**parts, info=info, depths=depths)
 
 
 def account(dataset: Dataset, subset: str = "full", seed: int = 0) -> Account:

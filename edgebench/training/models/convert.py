@@ -102,13 +102,13 @@ def _sets(saved: object) -> Iterator[dict[str, torch.Tensor]]:
 
 def main(arguments: list[str]) -> None:
     if len(arguments) != 2:
-        sys.exit(f"usage: python -m {__spec__.name if __spec__ else __name__} WEIGHTS.pth WEIGHTS.safetensors")
+        raise SystemExit(f"usage: python -m {__spec__.name if __spec__ else __name__} WEIGHTS.pth WEIGHTS.safetensors")
     source, target = map(Path, arguments)
     try:
         found = weights(source)
         save_file(found, target)
     except (EdgebenchError, OSError) as error:
-        sys.exit(f"Error: {error}")
+        raise SystemExit(f"Error: {error}") from None
     print(f"{len(found)} tensors: {target}")
 
 
