@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,13 +52,18 @@ def _probed(config: TrainConfig, dataset: Dataset, workspace: Workspace, listene
     """The checkpoint of a probe: the one that is there, if it is whole and began alike; else a new one."""
     from edgebench.training import beginnings, probing
 
-    config = probing.recipe(TrainConfig(**{name: getattr(config, name) for name in SHARED}), dataset)
+    asked, config = (
+        config.flip,
+        probing.recipe(TrainConfig(**{name: getattr(config, name) for name in SHARED}), dataset),
+    )
     out = workspace.checkpoints / f"probe-{folder_name(config, dataset.name)}"
     planned = beginnings.check(beginnings.find(config), config).identity
     if (found := _whole(out)) and found.training.beginning.identity == planned:
         return found
     told = probing.Told(listener.say, lambda what, done, total: listener.on_image(done, total))
-    return probing.probe(config, out, workspace.features, told, planned=planned, floors=workspace.floors)
+    return probing.probe(
+        replace(config, flip=asked), out, workspace.features, told, planned=planned, floors=workspace.floors
+    )
 
 
 def _whole(folder: Path) -> Artifact | None:
