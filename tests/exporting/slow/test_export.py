@@ -101,7 +101,7 @@ def test_windowed_attention_exports_with_a_dynamic_batch(in_process: Command, tm
     """It bakes its batch in where an exporter is careless: batch 3 is compared after export at 2."""
     small_swin = 'timm = "swin_tiny_patch4_window7_224"\n[arguments]\n'
     (tmp_path / "swin.toml").write_text(small_swin + "embed_dim = 24\ndepths = [2, 2]\nnum_heads = [1, 2]\n")
-    quick = ("--epochs", "1", "--subset", "20", "--image-size", "32", "--batch-size", "4", "--lr", "1e-4")
+    quick = ("--epochs", "1", "--subset", "20", "--image-size", "32", "--batch-size", "4", "--lr", "1e-4", "--no-floor")
     done = in_process("train", "--model", tmp_path / "swin.toml", *quick, "--workspace", tmp_path)
     assert done.returncode == 0, done.stderr
     done = in_process("export", "--target", "onnx", "--target", "openvino", "--workspace", tmp_path, "--json")
@@ -113,7 +113,7 @@ def test_a_transformer_in_int8_is_int8_in_onnx_runtime(in_process: Command, tmp_
     """It has integer kernels for MatMul where the result stays in floating point, and none for Gemm."""
     small_deit = 'timm = "deit_tiny_patch16_224"\n[arguments]\n'
     (tmp_path / "deit.toml").write_text(small_deit + "embed_dim = 24\ndepth = 2\nnum_heads = 2\n")
-    quick = ("--epochs", "1", "--subset", "20", "--image-size", "32", "--batch-size", "4", "--lr", "1e-4")
+    quick = ("--epochs", "1", "--subset", "20", "--image-size", "32", "--batch-size", "4", "--lr", "1e-4", "--no-floor")
     done = in_process("train", "--model", tmp_path / "deit.toml", *quick, "--workspace", tmp_path)
     assert done.returncode == 0, done.stderr
     int8 = ("--target", "onnx", "--precision", "int8", "--calibration-images", "12")

@@ -17,7 +17,9 @@ from edgebench.specs import Artifact
 from edgebench.training import loop, models
 
 ENCODER = "test_resnet"
-QUICK = ("--epochs", "2", "--subset", "40", "--batch-size", "16", "--image-size", "32", "--model", ENCODER)
+QUICK = (
+    "--epochs", "2", "--subset", "40", "--batch-size", "16", "--image-size", "32", "--model", ENCODER, "--no-floor",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["logits", "features"])

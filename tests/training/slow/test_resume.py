@@ -23,7 +23,7 @@ from edgebench.training.resuming import RunState, SavedRun
 
 RECIPE = (
     "--model", "test_efficientnet", "--epochs", "5", "--subset", "100", "--batch-size", "16", "--ema", "0.9",
-    "--mixup", "0.2", "--augment", "randaugment",
+    "--mixup", "0.2", "--augment", "randaugment", "--no-floor",
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
 
 
 def test_patience_ends_a_run_that_learns_nothing_more(in_process: Command, tmp_path: Path) -> None:
-    quick = ("--epochs", "40", "--subset", "100", "--lr", "1e-12", "--patience", "2")
+    quick = ("--epochs", "40", "--subset", "100", "--lr", "1e-12", "--patience", "2", "--no-floor")
     (tmp_path / "net.py").write_text(NET)
     done = in_process("train", "--model", "net.py:build", *quick, "--out", tmp_path / "x", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -96,7 +96,7 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(in_process: Co
     (tmp_path / "net.py").write_text(NET)
     same = (
         "train", "--model", "net.py:build", "--epochs", "2", "--subset", "200", "--shift", "0", "--lr", "0.01",
-        "--threads", "1",
+        "--threads", "1", "--no-floor",
     )  # fmt: skip
     done = in_process(*same, "--batch-size", "64", "--out", "one", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

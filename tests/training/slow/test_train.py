@@ -17,7 +17,7 @@ from edgebench.commands import _training
 from edgebench.specs import Artifact
 from edgebench.training.loop import TrainingStep
 
-QUICK = ("--epochs", "2", "--subset", "100")
+QUICK = ("--epochs", "2", "--subset", "100", "--no-floor")
 
 
 def test_on_a_terminal_it_tells_most_digits_apart_and_shows_its_progress(tmp_path: Path) -> None:
