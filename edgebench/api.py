@@ -194,14 +194,15 @@ def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Compari
 @documented
 def select(
     results: Results = "runs", *, device: str | None = None, prefer: Prefer = "accuracy", scenario: str = LATENCY,
-    batch: int | None = None, **limits: float | None,
+    batch: int | None = None, dataset: str | None = None, **limits: float | dict[str, float] | None,
 ) -> Decision:  # fmt: skip
     """Choose what to deploy on a device under limits, from a workspace, a folder of results, or results.
 
     The units are in the names; 1 MB is 10⁶ bytes and `min_accuracy` a share in (0, 1]. `decision.chosen` is the best by
     `prefer` among those that keep all limits, or None. `decision.candidates` has every other one with the limit that it
-    broke and by how much, "tie" or "unknown". Raises UsageError for a limit that makes no sense, EdgebenchError if
-    there is nothing to choose from.
+    broke and by how much, "tie", "unknown", or "no better" than always answering the most frequent class. `dataset`:
+    only results of this one, or NAME@HASH of its test images. Raises UsageError for a limit that makes no sense or
+    results of several test splits, EdgebenchError if there is nothing to choose from.
     """
     asked = with_values(Limits(), limits, "limit")
     if isinstance(results, (str, os.PathLike)):
@@ -210,7 +211,7 @@ def select(
         found = merged(entries)
     else:
         found = rows(_results(results))
-    return selecting.select(found, asked, device=device, prefer=prefer, scenario=scenario, batch=batch)
+    return selecting.select(found, asked, device=device, prefer=prefer, scenario=scenario, batch=batch, dataset=dataset)
 
 
 def read_source(source: Source) -> Artifact:

@@ -3,7 +3,7 @@
 Schema history
     1  first release
     2  a recipe's `init` and a training's `beginning`, for `pretrained` and `init_weights`
-    3  a dataset's `account`, for `duplicates` and `skipped`
+    3  a dataset's `account`, for `duplicates` and `skipped`; `test_sha256`; a training's `test_classes`
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from edgebench.records import digests
 from edgebench.records.account import Account
+from edgebench.records.answers import ClassAccuracy
 from edgebench.records.beginning import Beginning
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
@@ -62,6 +63,8 @@ class DataSplit:
     """The data of a training: the sizes of the splits, and a hash of exactly the images that they hold.
 
     `account`: what became of each file; None in files of schema 2.
+    `test_sha256`: of the classes and the content of the test images alone, which other seeds and subsets share; empty
+    if an edgebench without it made the record.
     """
 
     FORMER: ClassVar[tuple[str, ...]] = ("duplicates", "skipped")
@@ -73,6 +76,7 @@ class DataSplit:
     test: int
     indices_sha256: str
     account: Account | None = None
+    test_sha256: str = field(default="", metadata={"json": "unless empty"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +113,7 @@ class Training:
     first step. `distilled`: the teacher, if there was one. `frozen`: how the classifier was fitted to frozen features,
     if it alone was. `course`: the stages, None for a training that an edgebench without them made. `floor`: what
     methods without a network reach on the same splits; None with --no-floor, more than 20,000 training images, or an
-    interrupted training.
+    interrupted training. `test_classes`: the test accuracy by class, empty if an edgebench without it trained.
     """
 
     config: TrainConfig
@@ -125,6 +129,7 @@ class Training:
     course: Course | None = None
     floor: Floor | None = field(default=None, metadata={"json": "unless empty"})
     beginning: Beginning | None = None
+    test_classes: tuple[ClassAccuracy, ...] = field(default=(), metadata={"json": "unless empty"})
 
 
 @dataclass(frozen=True, kw_only=True)

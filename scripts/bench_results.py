@@ -131,7 +131,7 @@ def make(folder: Path, number: int) -> int:
                 torch_accuracy=0.91,
                 torch_agreement=0.99,
                 non_finite=0,
-                classes=tuple(ClassAccuracy(str(c), 1000, right // 10) for c in range(10)),
+                classes=tuple(ClassAccuracy(name=str(c), images=1000, correct=right // 10) for c in range(10)),
             )
             job = dataclasses.replace(job, scenario="evaluate", batch=16)
             result = dataclasses.replace(result, job=job, evaluation=judged)

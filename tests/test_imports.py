@@ -55,7 +55,8 @@ TORCH_AT_TOP = {
     "training.batches", "training.beginnings", "training.distilling", "training.distributed", "training.finishing",
     "training.first_head", "training.gradients", "training.learner", "training.planning", "training.resuming",
     "training.setup", "training.sieve", "training.small_maps", "training.stages", "training.teacher",
-    "training.backbone", "training.feature_engines", "training.features", "training.heads", "training.probing",
+    "training.backbone", "training.balance", "training.feature_engines", "training.features", "training.heads",
+    "training.probing",
 }  # fmt: skip
 # What `edgebench.NAME(...)` does for users: a folder of that name would take the function's place once it is imported.
 API = {"train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "probe", "sweep", "study"}

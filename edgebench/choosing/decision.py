@@ -8,15 +8,16 @@ from typing import Literal
 from edgebench.choosing.limits import Limits, Prefer
 from edgebench.results.figures import Row
 
-CandidateOutcome = Literal["chosen", "tie", "fits", "unknown", "broken"]
+CandidateOutcome = Literal["chosen", "tie", "fits", "unknown", "no better", "broken"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One candidate against one limit, whose value is `bound`.
+    """One candidate against one limit, whose value is `bound`. `of`: the class whose recall it is about.
 
     `by`: how far the candidate is beyond the limit, in the limit's unit; `by_share`: the same as a share of the limit;
-    both None unless broken. `sure`: the figure's 95 % interval does not include the limit, or there is no interval.
+    both None unless broken. `low`, `high`: the figure's 95 % interval, if it has one. `sure`: that does not include
+    the limit, or there is none.
     `reason` and `fix`: why the figure is unknown, and what to do about it.
     """
 
@@ -29,6 +30,9 @@ class Check:
     sure: bool = True
     reason: str = ""
     fix: str = ""
+    of: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +40,9 @@ class Candidate:
     """A row that could be chosen, and what became of it.
 
     `chosen`; `tie`: no measurement distinguishes it from the chosen one; `fits`: it keeps all limits, but another is
-    better; `unknown`: it breaks no limit, but one could not be checked; `broken`: it breaks a limit. `pareto`: no other
-    is better in one criterion and as good in all; None where a figure for that is missing.
+    better; `unknown`: it breaks no limit, but one could not be checked; `no better`: it breaks no limit, but is no
+    better than always answering the most frequent class; `broken`: it breaks a limit. `pareto`: no other is better in
+    one criterion and as good in all; None where a figure for that is missing.
     """
 
     row: Row
@@ -79,7 +84,7 @@ class Decision:
     `candidates`: the chosen one first, then ties, what fits, what is unknown and what breaks a limit, nearest first.
     `machine` is where all of them ran; `pareto_over` names the criteria of the Pareto set; `power_scope` is what the
     power and energy figures cover, and `power_modelled` says that they were not measured; `changes`: the looser limits
-    with which another candidate would be chosen.
+    with which another candidate would be chosen. `judged_on`: the test images of all accuracies, in words.
     """
 
     device: str
@@ -95,6 +100,7 @@ class Decision:
     power_modelled: bool
     notes: tuple[str, ...]
     changes: tuple[str, ...]
+    judged_on: str = ""
 
     @property
     def chosen(self) -> Candidate | None:

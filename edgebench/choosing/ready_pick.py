@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgebench.choosing import candidates
-from edgebench.choosing.limits import Limits, Prefer
+from edgebench.choosing.limits import Limits, Prefer, known_classes
 from edgebench.choosing.picked import Asked
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
@@ -68,7 +68,8 @@ def prepare(
         dataset=dataset, layout=layout, labels=labels, image_size=image_size, seed=seed, licence=licence
     )
     check_layout(layout, labels)
-    found, inits = data.of(common), inits or {}
+    found, inits, limits = data.of(common), inits or {}, limits or Limits()
+    known_classes(limits, found.classes)
     ours = not models
     models = tuple(models) or _ours(init)
     if unknown := set(inits) - set(models):
@@ -98,7 +99,7 @@ def prepare(
         raise UsageError("; ".join(left_out.values()), "other --models, or leave out --licence")
     asked = Asked(
         configs=allowed, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
-        limits=limits or Limits(), prefer=prefer, budget_s=budget_s,
+        limits=limits, prefer=prefer, budget_s=budget_s,
     )  # fmt: skip
     return ReadyPick(
         asked=asked, known=known, site=here, images=images, began=began, left_out=left_out, unavailable=unavailable,

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import typing
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from edgebench.choosing.decision import Aside, Candidate, CandidateOutcome, Check, Decision
-from edgebench.choosing.limits import ORDER, Limits, Prefer
-from edgebench.errors import EdgebenchError, UsageError, unknown_name
+from edgebench.choosing import comparables
+from edgebench.choosing.decision import Candidate, CandidateOutcome, Check, Decision
+from edgebench.choosing.limits import ORDER, Bound, Limits, Prefer, known_classes
+from edgebench.errors import unknown_name
 from edgebench.records.jobs import LATENCY
-from edgebench.records.options import flag
-from edgebench.results.columns import Criterion, Known
+from edgebench.results import recalls
+from edgebench.results.columns import Known
+from edgebench.results.context import listed
 from edgebench.results.figures import CRITERIA, Row
+from edgebench.results.recalls import RECALL
 
-EVIDENCE = ("measured", "emulated", "scripted")  # only the best available is ranked
 TRIED = 6  # of the candidates that miss a limit, so many of the nearest are tried under looser limits
 FAR = 50  # a figure this many times beyond a limit: the limit was probably given in another unit
 
@@ -31,117 +33,77 @@ def select(
     prefer: Prefer = "accuracy",
     scenario: str = LATENCY,
     batch: int | None = None,
+    dataset: str | None = None,
 ) -> Decision:
     """Choose among the rows of one device, scenario and batch size (of latency, 1 by default) under the limits.
 
     Only the best evidence available is ranked, and only what ran on the machine that was measured last. Of the rows
     that keep all limits, the best by `prefer` is chosen. Those that its 95 % interval does not distinguish from it tie,
-    and the next criterion in ORDER decides among them. Raises UsageError for an impossible limit or an unknown name,
-    EdgebenchError if there is nothing to choose from.
+    and the next criterion in ORDER decides among them. What is no better than always answering the most frequent class
+    is not chosen. `dataset`: only its rows; NAME@HASH tells test splits of one name apart. Raises UsageError for an
+    impossible limit, an unknown name, or rows of several test splits, EdgebenchError if there is nothing to choose
+    from.
     """
     limits = limits or Limits()
     limits.check()
     if prefer not in typing.get_args(Prefer):
         raise unknown_name("preference", prefer, typing.get_args(Prefer))
-    rows, device = _of_device(rows, device, scenario)
-    rows, aside = _comparable(rows, 1 if batch is None and scenario == LATENCY else batch)
+    rows, device = comparables.of_device(comparables.of_dataset(rows, dataset), device, scenario)
+    rows, aside = comparables.together(rows, 1 if batch is None and scenario == LATENCY else batch)
+    split, doubts = comparables.one_test_split(rows)
+    if classes := {name: None for row in rows for name, *_ in row.class_counts}:
+        known_classes(limits, list(classes))
     evidence, machine = (rows[0].evidence, rows[0].machine) if rows else ("", ())
     wanted = [m for m in CRITERIA if m in ("accuracy", "latency", prefer) or CRITERIA[m].limit.name in limits.given()]
     figures = [{m: CRITERIA[m].known(row) for m in {*wanted, *ORDER[prefer]}} for row in rows]
-    scope, modelled = _one_scope(rows, figures)
+    scope, modelled = comparables.one_scope(rows, figures)
     over = tuple(m for m in wanted if any(found[m].value is not None for found in figures))
-    judged = list(map(_judged, rows, figures, _pareto(figures, over), [limits.given()] * len(rows)))
+    judged = list(map(_judged, rows, figures, _pareto(figures, over), [limits.bounds()] * len(rows)))
     made, notes = _ranked(judged, figures, prefer)
     return Decision(
         device=device, scenario=scenario, limits=limits, prefer=prefer, evidence=evidence, machine=machine,
         candidates=tuple(sorted(made, key=_place)), aside=tuple(aside), pareto_over=over, power_scope=scope,
-        power_modelled=modelled, notes=(*notes, *_units(made)),
+        power_modelled=modelled, notes=(*notes, *_units(made), *doubts), judged_on=split.told if split else "",
         changes=tuple(_changes(judged, made, figures, limits, prefer)),
     )  # fmt: skip
 
 
-def _of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[list[Row], str]:
-    devices = sorted({row.device for row in rows})
-    if not rows:
-        raise EdgebenchError("there are no results to choose from", "make some: `edgebench run`, `edgebench evaluate`")
-    if device is None and len(devices) > 1:
-        raise UsageError(f"there are results of several devices: {', '.join(devices)}", "say which: --device NAME")
-    device = device or devices[0]
-    if device not in devices:
-        raise unknown_name("device in the results", device, devices)
-    scenarios = sorted({row.scenario for row in rows if row.device == device})
-    if scenario not in scenarios:
-        raise EdgebenchError(
-            f"there are no results of the scenario {scenario} on {device}, but of {', '.join(scenarios)}",
-            f"`edgebench run --device {device} --scenario {scenario}`, or choose by another --scenario",
-        )
-    return [row for row in rows if row.device == device and row.scenario == scenario], device
-
-
-def _comparable(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list[Aside]]:
-    """The rows that can be ranked together (usable, of the same batch size, evidence and machine), and the others."""
-    aside: list[Aside] = []
-    if batch is not None:
-        rows = _apart(rows, aside, lambda r: f"batch {r.batch}, not {batch}" if r.batch != batch else "")
-    rows = _apart(rows, aside, _unusable)
-    evidence = next((e for e in EVIDENCE if any(r.evidence == e for r in rows)), "")
-    rows = _apart(rows, aside, lambda r: f"{r.evidence}, not {evidence}" if r.evidence != evidence else "")
-    machine = max(rows, key=lambda r: r.created).machine if rows else ()
-    why = "another machine ({}) than the one measured last"
-    rows = _apart(rows, aside, lambda r: why.format(", ".join(r.machine) or "unknown") * (r.machine != machine))
-    return rows, aside
-
-
-def _one_scope(rows: Sequence[Row], figures: list[dict[str, Known]]) -> tuple[str, bool]:
-    """The scope of the power figures that are compared, which is that of most rows. The others become unknown."""
-    scopes = Counter((row.power_scope, row.power_modelled) for row in rows if row.power_scope)
-    if not scopes:
-        return "", False
-    one = min(scopes, key=lambda scope: (scope[1], -scopes[scope], scope))
-    for row, found in zip(rows, figures, strict=True):
-        if row.power_scope and (row.power_scope, row.power_modelled) != one:
-            mine, others = _named(row.power_scope, row.power_modelled), _named(*one)
-            why = f"its power covers the {mine}, the others' the {others}"
-            other = Known(value=None, reason=why, fix="measure all with one meter")
-            found |= {name: other for name in ("power", "energy") if name in found}
-    return one
-
-
-def _named(scope: str, modelled: bool) -> str:
-    return f"{scope}, modelled" if modelled else scope
-
-
-def _apart(rows: Sequence[Row], aside: list[Aside], why: Callable[[Row], str]) -> list[Row]:
-    """The rows for which `why` gives no reason; the others go to `aside`, with the reason."""
-    reasons = [why(row) for row in rows]
-    aside += [Aside(row=row, reason=reason) for row, reason in zip(rows, reasons, strict=True) if reason]
-    return [row for row, reason in zip(rows, reasons, strict=True) if not reason]
-
-
-def _unusable(row: Row) -> str:
-    if row.status != "ok":
-        return f"{row.status}: {row.message}" if row.message else row.status
-    return "its answers differ from torch's" if "unverified" in row.warnings else ""
-
-
-def _judged(row: Row, figures: dict[str, Known], pareto: bool | None, bounds: dict[str, float]) -> Candidate:
-    """The candidate that a row becomes: checked against each limit."""
-    limited = [criterion for criterion in CRITERIA.values() if criterion.limit.name in bounds]
-    checks = tuple(_check(c, figures[c.name], bounds[c.limit.name]) for c in limited)
+def _judged(row: Row, figures: dict[str, Known], pareto: bool | None, bounds: Sequence[Bound]) -> Candidate:
+    """The candidate that a row becomes: checked against each limit, and beside the majority."""
+    places = [*CRITERIA, RECALL.name]
+    limited = sorted(bounds, key=lambda bound: places.index(bound.criterion.name))
+    checks = tuple(_check(row, b, recalls.known(row, b.of) if b.of else figures[b.criterion.name]) for b in limited)
     outcomes = {check.outcome for check in checks}
     outcome: CandidateOutcome = "broken" if "broken" in outcomes else "unknown" if "unknown" in outcomes else "fits"
-    return Candidate(row=row, outcome=outcome, checks=checks, pareto=pareto)
+    reason = _no_better(row) if row.beside_majority == "no better" else ""
+    if reason and outcome != "broken":
+        outcome = "no better"
+    return Candidate(row=row, outcome=outcome, checks=checks, pareto=pareto, reason=reason)
 
 
-def _check(criterion: Criterion, known: Known, bound: float) -> Check:
-    made = Check(metric=criterion.name, bound=bound, outcome="unknown", reason=known.reason, fix=known.fix)
+def _no_better(row: Row) -> str:
+    accuracy, whose = row.deployed_accuracy, "its"
+    if accuracy is None:
+        accuracy, whose = row.test_accuracy, "the checkpoint's"
+    never = [name for name, images, right in row.class_counts if images and not right]
+    return (
+        f"{whose} accuracy, {100 * accuracy:.1f} %, is no better than the {100 * row.majority_share:.1f} % of always "
+        f"answering the most frequent class{f'; never found: {listed(never)}' if never else ''}"
+    )
+
+
+def _check(row: Row, bound: Bound, known: Known) -> Check:
+    criterion, limit = bound.criterion, bound.value
+    made = Check(metric=criterion.name, of=bound.of, bound=limit, outcome="unknown", reason=known.reason, fix=known.fix)
     if known.value is None:
         return made
-    made = replace(made, outcome="met", value=known.value, sure=not known.holds(bound))
-    if not criterion.is_better(bound, than=known.value):
+    made = replace(made, outcome="met", value=known.value, sure=not known.holds(limit))
+    if bound.of or criterion.column.interval_of(row):
+        made = replace(made, low=known.low, high=known.high)
+    if not criterion.is_better(limit, than=known.value):
         return made
-    by = abs(known.value - bound)
-    return replace(made, outcome="broken", by=by, by_share=by / bound)
+    by = abs(known.value - limit)
+    return replace(made, outcome="broken", by=by, by_share=by / limit)
 
 
 def _pareto(figures: list[dict[str, Known]], over: Sequence[str]) -> list[bool | None]:
@@ -188,7 +150,19 @@ def _ranked(
         for i in left:
             done[i] = replace(made[i], outcome="tie", reason="not distinguishable from the chosen one")
         done[chosen] = replace(made[chosen], outcome="chosen")
+        notes += _doubts(made[chosen].row)
     return done, notes
+
+
+def _doubts(row: Row) -> list[str]:
+    """What speaks against the accuracy of the chosen one."""
+    told = []
+    if row.beside_majority in ("unclear", "below"):
+        share = f"{100 * row.majority_share:.1f} %"
+        told.append(f"its accuracy is not clearly above the {share} of always answering the most frequent class")
+    if never := [name for name, images, right in row.class_counts if images and not right]:
+        told.append(f"it never finds {listed(never)}")
+    return told
 
 
 def _order(row: Row, figures: dict[str, Known], prefer: Prefer) -> tuple:
@@ -205,13 +179,16 @@ def _changes(
     criterion = CRITERIA[ORDER[prefer][0]]
     chosen = next((i for i, candidate in enumerate(made) if candidate.outcome == "chosen"), None)
     found: dict[int, str] = {}
-    misses = [i for i, candidate in enumerate(made) if candidate.broken and not candidate.unknown]
+    misses = [i for i, c in enumerate(made) if c.broken and not c.unknown and c.row.beside_majority != "no better"]
     if chosen is not None:
         misses = [i for i in misses if not _worse(every[i], every[chosen], prefer)]
     for i in sorted(misses, key=lambda i: made[i].excess)[:TRIED]:
-        looser = {CRITERIA[c.metric].limit.name: float(_loosened(c)) for c in made[i].broken}
+        looser = {(b.name, b.of): b for c in made[i].broken if (b := _loosened(c))}
+        if len(looser) < len(made[i].broken):
+            continue
+        asked = [looser.get((bound.name, bound.of), bound) for bound in limits.bounds()]
         again = [
-            _judged(c.row, every[j], c.pareto, limits.given() | looser)
+            _judged(c.row, every[j], c.pareto, asked)
             if c.outcome == "broken" and c.excess <= made[i].excess + 0.02  # a looser limit is rounded to three digits
             else c
             for j, c in enumerate(judged)
@@ -220,8 +197,7 @@ def _changes(
         if other != chosen and other not in found:
             value = every[other][criterion.name].value
             why = "" if value is None else f" ({criterion.name} {criterion.show(value)})"
-            asked = " ".join(f"{flag(CRITERIA[c.metric].limit.name)} {_loosened(c)}" for c in made[i].broken)
-            found[other] = f"{asked}: {made[other].name}{why}"
+            found[other] = f"{' '.join(bound.told for bound in looser.values())}: {made[other].name}{why}"
         if len(found) == 3:
             break
     return list(found.values())
@@ -236,11 +212,12 @@ def _worse(one: dict[str, Known], than: dict[str, Known], prefer: Prefer) -> boo
     return True
 
 
-def _loosened(check: Check) -> str:
-    """The limit, to three digits, that the value would just keep."""
+def _loosened(check: Check) -> Bound | None:
+    """The limit, to three digits, that the value would just keep; None if that would be none, as for a share of 0."""
     step = 10.0 ** (math.floor(math.log10(abs(check.value))) - 2) if check.value else 1.0
-    rounded = (math.ceil if CRITERIA[check.metric].sign > 0 else math.floor)(check.value / step) * step
-    return f"{rounded:.6g}"
+    criterion = recalls.criterion(check.metric)
+    rounded = (math.ceil if criterion.sign > 0 else math.floor)(check.value / step) * step
+    return Bound(criterion.limit.name, float(f"{rounded:.6g}"), check.of) if rounded > 0 else None
 
 
 def _place(candidate: Candidate) -> tuple:
@@ -253,7 +230,7 @@ def _place(candidate: Candidate) -> tuple:
 
 def _units(made: Sequence[Candidate]) -> list[str]:
     """A hint for each limit that every candidate breaks by so much that it is probably in another unit."""
-    found: Counter[tuple[str, float]] = Counter()
+    found: Counter[Bound] = Counter()
     for candidate in made:
         for check in candidate.checks:
             if (
@@ -261,10 +238,10 @@ def _units(made: Sequence[Candidate]) -> list[str]:
                 and check.value
                 and max(check.value / check.bound, check.bound / check.value) > FAR
             ):
-                found[check.metric, check.bound] += 1
+                found[Bound(recalls.criterion(check.metric).limit.name, check.bound, check.of)] += 1
     return [
-        f"{flag(CRITERIA[metric].limit.name)} {bound:g}: every candidate is more than {FAR} times beyond it; is it in "
-        f"{CRITERIA[metric].unit or 'shares of 1'}?"
-        for (metric, bound), n in found.items()
+        f"{bound.told}: every candidate is more than {FAR} times beyond it; is it in "
+        f"{bound.criterion.unit or 'shares of 1'}?"
+        for bound, n in found.items()
         if n == len(made)
     ]

@@ -173,6 +173,12 @@ def rows(workspace: Workspace) -> list[Row]:
     return merged(entries)
 
 
+dataset = click.option(
+    "--dataset", metavar="NAME",
+    help="Only results of this dataset; NAME@HASH tells test splits of one name apart.",
+)  # fmt: skip
+
+
 class Number(click.ParamType):
     """A number without its unit. The error for anything else, such as 20ms, says which unit is meant."""
 
@@ -191,15 +197,20 @@ class Number(click.ParamType):
 
 def limits(function: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each limit of the table of figures; the command gets them together as `limits`."""
-    from edgebench.choosing.limits import Limits
+    from edgebench.choosing.limits import Limits, read_recalls
     from edgebench.results.figures import LIMITS
+    from edgebench.results.recalls import BY_CLASS
 
     @functools.wraps(function)
     def gathered(**given: Any) -> Any:
-        asked = Limits(**{name: given.pop(name) for name in LIMITS})
+        by_class = {name: read_recalls(flag(name), given.pop(name)) for name in BY_CLASS}
+        asked = Limits(**{name: given.pop(name) for name in LIMITS}, **by_class)
         asked.check()
         return function(limits=asked, **given)
 
+    for name, criterion in reversed(BY_CLASS.items()):
+        told = f"{criterion.limit.help} May be given several times."
+        gathered = click.option(flag(name), name, metavar="CLASS=SHARE", multiple=True, help=told)(gathered)
     for name, criterion in reversed(LIMITS.items()):
         kind = Number(criterion.limit.unit)
         gathered = click.option(flag(name), name, type=kind, metavar="NUMBER", help=criterion.limit.help)(gathered)

@@ -93,6 +93,7 @@ def command(
 
 def _say_what_is_wrong(done: list[Result]) -> None:
     from edgebench.report.formats import printable
+    from edgebench.results import context
 
     for result in done:
         what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
@@ -101,6 +102,9 @@ def _say_what_is_wrong(done: list[Result]) -> None:
         for notice in result.notices:
             if notice.code == "unrepeatable":  # the others are about time, which was not asked for
                 click.echo(printable(f"warning: {what}: {notice.message} ({notice.remedy})"), err=True)
+        found, data = result.evaluation, result.artifact.training.data
+        for against in context.notices(found.classes, data) if found else ():
+            click.echo(printable(f"warning: {what}: {against.message} ({against.remedy})"), err=True)
 
 
 def _here(

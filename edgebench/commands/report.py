@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -36,6 +36,7 @@ Examples:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of stdout.")
 @click.option("--device", metavar="PROFILE", shell_complete=_options.complete_devices, help="Only this device.")
 @click.option("--model", metavar="NAME", help="Only this model.")
+@_options.dataset
 @click.option("--trainings", is_flag=True, help="Show the trainings and their studies instead of the measurements.")
 @click.option(
     "--plots", type=click.Path(file_okay=False, path_type=Path),
@@ -52,8 +53,8 @@ Examples:
 @click.option("--prefer", type=click.Choice(typing.get_args(Prefer)), help="As in `edgebench select`; with --html.")
 @_options.workspace
 def command(
-    form: str | None, out: Path | None, device: str | None, model: str | None, trainings: bool, plots: Path | None,
-    as_json: bool, as_html: bool, limits: Limits, prefer: Prefer | None, workspace: Workspace,
+    form: str | None, out: Path | None, device: str | None, model: str | None, dataset: str | None, trainings: bool,
+    plots: Path | None, as_json: bool, as_html: bool, limits: Limits, prefer: Prefer | None, workspace: Workspace,
 ) -> None:  # fmt: skip
     """Show the newest result of every measurement: model, cost, accuracy, latency, throughput, memory and evidence.
 
@@ -71,41 +72,59 @@ def command(
             )
     if form == "table" and out is not None:
         raise UsageError("a table is for the terminal", "give --format markdown for a file")
-    if form != "html" and (prefer or limits.given()):
+    if form != "html" and (prefer or limits.bounds()):
         raise UsageError("limits and --prefer are for the page", "add --html, or use `edgebench select`")
     if form == "html":
         if trainings or plots:
             raise UsageError("the page shows the trainings anyway", "leave --trainings and --plots out")
-        _page(out or workspace.root / "report.html", device, model, limits, prefer or "accuracy", workspace)
+        which = Which(device, model, dataset)
+        _page(out or workspace.root / "report.html", which, limits, prefer or "accuracy", workspace)
     elif trainings or plots:
         if device:
             raise UsageError("trainings have no --device", "leave it out, or leave out --trainings and --plots")
-        found = [c for c in workspace.all_checkpoints() if model in (None, c.model.name)]
+        found = [c for c in workspace.all_checkpoints() if Which(device, model, dataset).has(c)]
         if not found:
             raise EdgebenchError(f"there is no such checkpoint in {workspace.checkpoints}", "`edgebench train`")
         _trainings(found, form or "table", out, plots)
     else:
-        _measurements(form or "table", out, device, model, workspace)
+        _measurements(form or "table", out, Which(device, model, dataset), workspace)
 
 
-def _rows(device: str | None, model: str | None, workspace: Workspace) -> list[Row]:
-    """The rows of this device and model. Raises UsageError for one that no result has."""
+class Which(NamedTuple):
+    """What a report is about; None for all."""
+
+    device: str | None
+    model: str | None
+    dataset: str | None
+
+    def has(self, checkpoint: Artifact) -> bool:
+        from edgebench.results.context import named, split_of
+
+        if self.model not in (None, checkpoint.model.name):
+            return False
+        return self.dataset is None or named(split_of(checkpoint.training.data), self.dataset)
+
+
+def _rows(which: Which, workspace: Workspace) -> list[Row]:
+    """The rows of this device, model and dataset. Raises UsageError for one that no result has."""
+    from edgebench.choosing.comparables import of_dataset
     from edgebench.errors import unknown_name
 
-    found = _options.rows(workspace)
+    found, (device, model, dataset) = _options.rows(workspace), which
     for kind, wanted, have in (
         ("device", device, {row.device for row in found}), ("model", model, {row.model for row in found}),
     ):  # fmt: skip
         if wanted and found and wanted not in have:
             raise unknown_name(f"{kind} in the results", wanted, have)
-    return [row for row in found if device in (None, row.device) and model in (None, row.model)]
+    found = [row for row in found if device in (None, row.device) and model in (None, row.model)]
+    return of_dataset(found, dataset)
 
 
-def _measurements(form: str, out: Path | None, device: str | None, model: str | None, workspace: Workspace) -> None:
+def _measurements(form: str, out: Path | None, which: Which, workspace: Workspace) -> None:
     from edgebench.errors import EdgebenchError
     from edgebench.report import formats
 
-    made = _rows(device, model, workspace)
+    made = _rows(which, workspace)
     if not made:
         raise EdgebenchError(f"there are no results in {workspace.results}", "make some: `edgebench run`")
     if form == "table":
@@ -114,25 +133,26 @@ def _measurements(form: str, out: Path | None, device: str | None, model: str | 
         _write(formats.WRITERS[form](made), out)
 
 
-def _page(
-    out: Path, device: str | None, model: str | None, limits: Limits, prefer: Prefer, workspace: Workspace
-) -> None:
+def _page(out: Path, which: Which, limits: Limits, prefer: Prefer, workspace: Workspace) -> None:
     from edgebench.choosing.selecting import select
     from edgebench.errors import EdgebenchError
     from edgebench.report.page import Content, render
+    from edgebench.results.context import grouped
+    from edgebench.results.figures import split_of
     from edgebench.training import study
 
-    rows = _rows(device, model, workspace)
+    rows = _rows(which, workspace)
     decisions, checkpoints, problems = [], [], []
-    for where in dict.fromkeys(row.device for row in rows):
-        try:
-            decisions.append(select(rows, limits, device=where, prefer=prefer))
-        except EdgebenchError as error:  # such as no result of the scenario latency
-            click.echo(f"no decision for {where}: {error.message}", err=True)
+    for split, judged in grouped(rows, split_of).items():
+        for where in dict.fromkeys(row.device for row in judged):
+            try:
+                decisions.append(select(judged, limits, device=where, prefer=prefer))
+            except EdgebenchError as error:  # such as no result of the scenario latency
+                click.echo(f"no decision for {where} and {split.label}: {error.message}", err=True)
     decisions.sort(key=lambda decision: decision.chosen is None)  # answers first
     try:
         for checkpoint in workspace.all_checkpoints():
-            if model in (None, checkpoint.model.name):
+            if which.has(checkpoint):
                 study.records(checkpoint)
                 checkpoints.append(checkpoint)
     except EdgebenchError as error:

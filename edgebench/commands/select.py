@@ -43,6 +43,7 @@ Examples:
     "--batch", type=int, help="Only this batch size.  [default: 1 in the scenario latency, any in the others]"
 )
 @click.option("--model", metavar="NAME", help="Only this model.")
+@_options.dataset
 @click.option(
     "--format", "form", type=click.Choice(["table", "markdown", "json"]),
     help="[default: by the ending of --out, else a table]",
@@ -52,7 +53,7 @@ Examples:
 @_options.workspace
 def command(
     device: str | None, limits: Limits, prefer: Prefer, scenario: str, batch: int | None, model: str | None,
-    form: str | None, out: Path | None, as_json: bool, workspace: Workspace,
+    dataset: str | None, form: str | None, out: Path | None, as_json: bool, workspace: Workspace,
 ) -> None:  # fmt: skip
     """Choose what to deploy under limits: the best that keeps all of them, what ties, and by how much the others miss.
 
@@ -80,7 +81,7 @@ def command(
         raise unknown_name("model in the results", model, have)
     decision = select(
         [row for row in rows if model in (None, row.model)], limits, device=device, prefer=prefer, scenario=scenario,
-        batch=batch,
+        batch=batch, dataset=dataset,
     )  # fmt: skip
     if out is not None:
         jsonio.write_text(out, choice.WRITERS[written](decision))

@@ -51,7 +51,8 @@ def command(
     import psutil
 
     from edgebench.records import jsonio
-    from edgebench.report import floors
+    from edgebench.report import contexts, floors
+    from edgebench.report.formats import printable
     from edgebench.training import data
     from edgebench.training.requirements import require_training_libraries
 
@@ -76,7 +77,12 @@ def command(
         )  # fmt: skip
     done = checkpoint.training
     if as_json:
-        click.echo(jsonio.dumps({"path": str(checkpoint.path), "checkpoint": checkpoint}, indent=1))
+        told = {
+            "path": str(checkpoint.path),
+            "checkpoint": checkpoint,
+            "context": contexts.plain(done.test_classes, done.data),
+        }
+        click.echo(jsonio.dumps(told, indent=1))
         return
     if done.interrupted:
         click.echo("Interrupted: kept the best checkpoint so far; --resume goes on with the run.", err=True)
@@ -85,6 +91,8 @@ def command(
         f"{done.best_epoch} of {done.config.epochs}) in {done.seconds:.1f} s; {done.data.train} training, "
         f"{done.data.validation} validation, {done.data.test} test images"
     )
+    for line in contexts.lines(done.test_classes, done.data):
+        click.echo(printable(line))
     if taught := done.distilled:
         frames = f" and {taught.frames:,} unlabelled frames" if config.unlabelled else ""
         click.echo(f"taught by {taught.teacher} ({taught.teaches}) on {done.data.train:,} labelled images{frames}")

@@ -9,6 +9,7 @@ from typing import Any
 from edgebench.records import jsonio
 from edgebench.records.result import Launch, Result
 from edgebench.results.same import Closeness, measurement
+from edgebench.specs import DataSplit
 
 
 def asked(result: Result) -> dict[str, Any]:
@@ -45,13 +46,18 @@ def free(result: Result) -> dict[str, Any]:
     libraries = launch.before.get("libraries") or {}
     points = {"searched batch": job.batch, "searched streams": job.streams} if result.search else {}
     return {
-        "artifact": result.artifact.identity[:12], "provider": launch.effective.provider,
+        "artifact": result.artifact.identity[:12], **_judged_on(result.artifact.training.data),
+        "provider": launch.effective.provider,
         f"{job.runtime} (effective)": launch.effective.version,
         **{f"library {name}": version for name, version in libraries.items()}, "board": result.host or "this machine",
         **{f"option {name}": value for name, value in job.options.items()},
         **{name: launch.before.get(name) for name in ("os", "python", "nvidia_driver", "l4t")},
         "warmup_s": job.warmup_s, "duration_s": job.duration_s, **points,
     }  # fmt: skip
+
+
+def _judged_on(data: DataSplit) -> dict[str, Any]:
+    return {"dataset": data.dataset, "test images": data.test, "test split": data.test_sha256[:8] or None}
 
 
 def differences(base: dict[str, Any], new: dict[str, Any]) -> list[str]:

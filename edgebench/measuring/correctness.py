@@ -54,6 +54,22 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float((logits.argmax(axis=1) == labels).mean())
 
 
+def by_class(answers: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> tuple[ClassAccuracy, ...]:
+    """What became of the images of each class: their labels and the classes that they were taken for, int (n,) each."""
+    counts = np.bincount(labels.astype(np.int64) * len(names) + answers, minlength=len(names) ** 2)
+    confusion = counts.reshape(len(names), len(names))  # [label, answer]
+    wrong = confusion - np.diag(np.diag(confusion))
+    taken = wrong.argmax(axis=1)
+    return tuple(
+        ClassAccuracy(
+            name=name, images=int(confusion[i].sum()), correct=int(confusion[i, i]),
+            answered=int(confusion[:, i].sum()), mistaken_for=names[taken[i]] if wrong[i].any() else "",
+            mistaken=int(wrong[i, taken[i]]),
+        )
+        for i, name in enumerate(names)
+    )  # fmt: skip
+
+
 def torch_logits(
     model: torch.nn.Module, normalised: Callable[[torch.Tensor], torch.Tensor], batch_size: int
 ) -> Callable[[Pixels], np.ndarray]:
@@ -160,9 +176,6 @@ def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Ca
             tell(f"{sum(map(len, first))}/{len(test.labels)}")
         answers, labels = np.concatenate(first), test.labels
     right = answers == labels
-    classes = tuple(
-        ClassAccuracy(name, int((labels == i).sum()), int(right[labels == i].sum())) for i, name in enumerate(names)
-    )
     return Evaluation(
         images=len(labels),
         accuracy=float(right.mean()),
@@ -170,7 +183,7 @@ def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Ca
         torch_accuracy=float((test.torch_first == labels).mean()),
         torch_agreement=float((test.torch_first == answers).mean()),
         non_finite=non_finite,
-        classes=classes,
+        classes=by_class(answers, labels, names),
         given_again=len(first[0]),
         changed=changed,
     )

@@ -25,13 +25,20 @@ class Parity:
     agreement_bound: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassAccuracy:
-    """How many of a class's test images an artifact gets right."""
+    """How many of a class's test images are classified right.
+
+    `answered`: the test images that were taken for this class. `mistaken_for`: the class that its own are most often
+    taken for instead, `mistaken` of them; empty if they never are. `answered` is None where it was not recorded.
+    """
 
     name: str
     images: int
     correct: int
+    answered: int | None = None
+    mistaken_for: str = ""
+    mistaken: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,6 +94,24 @@ KINDS = {
         "begin with pretrained weights, train longer, or label more images (`edgebench study samples`); if it stays "
         "so, this task may need no network: {method} is as good",
     ),
+    # An accuracy beside what the majority and each class make of it.
+    "no_better_than_majority": NoticeKind(
+        "the network is no better than always answering {majority!r}: its accuracy is {accuracy}, that of the constant "
+        "answer {share}; its balanced accuracy is {balanced} (95 % interval {balanced_low:.1f} to {balanced_high:.1f})",
+        "`edgebench train --balance`, more epochs or learned weights; more images of the other classes",
+    ),
+    "not_above_majority": NoticeKind(
+        "the accuracy, {accuracy}, is not clearly above the {share} of always answering {majority!r}: "
+        "{difference:+.1f} points ({low:+.1f} to {high:+.1f})",
+        "judge it by the recall of the classes that matter (--min-class-recall), and label more test images of them",
+    ),
+    "class_never_found": NoticeKind(
+        "never found: {classes}",
+        "label more of them, or show them as often as the others: `edgebench train --balance`",
+    ),
+    "few_training_images": NoticeKind(
+        "fewer than {few} training images: {classes}", "label more of them; a figure of so few says little"
+    ),
     # The power pass and its meter.
     "power_disagrees": NoticeKind(
         "the energy counter and the integrated power of {meter} differ by {gap:.0%}",

@@ -17,19 +17,20 @@ def option(
     default: Any, help: str = "", *, flag: str = "", key: str = "", metavar: str = "", env: str = "", names: str = "",
     unset: str = "",
     least: float | None = None, most: float | None = None, above_0: str = "",
-    parse: Callable[[str, str], Any] | None = None,
+    parse: Callable[[str, str], Any] | None = None, later: bool = False,
 ) -> Any:  # fmt: skip
     """A field of a dataclass that a user can set.
 
     `flag` is its spelling on the command line, `key` its name in Python and TOML; both follow from the field's name
     where they are left out. `unset`: what None means, in words. `names`: the kind of adapters that it names, for
     completion in a shell. `least` and `most` bound it; `above_0` says what has to be positive ("number of seconds").
-    `parse` reads the text after a flag, given the flag and the text. A `default` that is a type, such as `dict`, makes
-    a new one each time.
+    `parse` reads the text after a flag, given the flag and the text. `later`: it came after the first release; where it
+    is empty, records and the identities that are made of them are as they were without it. A `default` that is a type,
+    such as `dict`, makes a new one each time.
     """
     told = {
         "help": help, "flag": flag, "key": key, "metavar": metavar, "env": env, "names": names, "unset": unset,
-        "least": least, "most": most, "above_0": above_0, "parse": parse,
+        "least": least, "most": most, "above_0": above_0, "parse": parse, "json": "unless empty" if later else True,
     }  # fmt: skip
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=told)
@@ -69,8 +70,8 @@ def options_of(kind: type) -> tuple[Option, ...]:
             found += options_of(hint)
         elif "help" in field.metadata:
             told = dict(field.metadata)
-            for bound in ("least", "most", "above_0"):
-                told.pop(bound, None)
+            for of_its_own in ("least", "most", "above_0", "json"):
+                told.pop(of_its_own, None)
             key = told.pop("key") or field.name
             spelled = told.pop("flag") or flag(key)
             default = field.default if field.default_factory is MISSING else field.default_factory()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgebench.errors import UsageError
-from edgebench.records import digests
+from edgebench.records import digests, jsonio
 from edgebench.records.beginning import Licence
 from edgebench.records.options import check, flag, option
 
@@ -75,6 +75,10 @@ class TrainConfig:
         "Peak learning rate.  [default: adamw 0.005, without batch normalisation 0.001; sgd ten times as much; a fifth "
         "when beginning with weights, a fifteenth after a fitted head]",
     )
+    balance: bool = option(
+        False, "Let all classes count alike: draw each equally often, and choose the epoch by balanced accuracy.",
+        later=True,
+    )  # fmt: skip
     warmup: float = option(0.1, "Share of the steps in which the learning rate rises.", least=0, most=1)
     weight_decay: float = option(0.02, "Not applied to biases and norms.", least=0)
     layer_decay: float | None = option(
@@ -191,5 +195,5 @@ def folder_name(config: TrainConfig, dataset: str) -> str:
     model = config.model.rpartition("/")[2]
     plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
     unsaid = {name for name in ("layout", "labels") if getattr(config, name) is None}
-    recipe = {name: value for name, value in vars(config).items() if name != "floor" and name not in unsaid}
+    recipe = {name: value for name, value in jsonio.encode(config).items() if name not in ("floor", *unsaid)}
     return f"{'-'.join(plain)}-{digests.of_data(recipe)[:8]}"

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING
 
 from edgebench.choosing.decision import Candidate, Check, Decision
 from edgebench.records import jsonio
-from edgebench.records.options import flag
+from edgebench.records.notices import KINDS
 from edgebench.report.formats import markdown_safe, printable
 from edgebench.report.written import MISSING, joined, record, scope
+from edgebench.results import recalls
 from edgebench.results.columns import Criterion
-from edgebench.results.figures import CRITERIA, Row
+from edgebench.results.figures import CRITERIA
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = 40  # candidates shown in a terminal
 FLOOR = "the best method without a network"
-STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow", "broken": "red"}
+STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow", "no better": "red", "broken": "red"}
 NOTE = (
     "tie: not distinguishable from the chosen one; unknown: a limit could not be checked, so it is not known to be "
-    "kept; broken: beyond a limit. * is in the Pareto set over {over}. Accuracy is the artifact's own, on its runtime."
+    "kept; {majority}broken: beyond a limit. * is in the Pareto set over {over}. Accuracy is the artifact's own, on "
+    "its runtime."
 )
+REMEDY = KINDS["no_better_than_majority"].remedy
+MAJORITY = "no better: than always answering the most frequent class; "  # if there is one
 
 
 def _value(criterion: Criterion) -> Callable[[Candidate], str]:
@@ -46,6 +50,11 @@ def _median(candidate: Candidate) -> str:
     return f"{plain} ± {row.half_width:.1%}" if row.half_width is not None else plain
 
 
+def _lowest(candidate: Candidate) -> str:
+    row = candidate.row
+    return MISSING if row.lowest_recall is None else f"{row.lowest_recall:.1%} ({row.lowest_class})"
+
+
 def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
     """Heading → cell: accuracy and median, then every other figure that is limited or known, speed before cost."""
     columns: dict[str, Callable[[Candidate], str]] = {
@@ -61,8 +70,10 @@ def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
         known = (criterion.known(c.row).value is not None for c in decision.candidates[:SHOWN])
         if criterion.name in limited or any(known):
             speed = criterion.kind == "speed"
-            heading = criterion.column.heading if speed else f"{criterion.name} {criterion.unit}"
+            heading = criterion.column.heading if speed else f"{criterion.name} {criterion.unit}".strip()
             columns[heading] = _value(criterion)
+    if any(candidate.row.lowest_recall is not None for candidate in decision.candidates[:SHOWN]):
+        columns["lowest recall"] = _lowest
     return columns | {"why": why}
 
 
@@ -82,18 +93,19 @@ def why(candidate: Candidate) -> str:
 
 def checked(candidate: Candidate, checks: Sequence[Check]) -> list[str]:
     """Each check in words: "p99 23.1 ms, 15.5 % over the limit of 20 ms"."""
-    return [_checked(candidate.row, check) for check in checks]
+    return list(map(_checked, checks))
 
 
-def _checked(row: Row, check: Check) -> str:
+def _checked(check: Check) -> str:
     if check.outcome == "unknown":
         return check.reason
-    criterion = CRITERIA[check.metric]
+    criterion = recalls.criterion(check.metric)
     less, share = criterion.better == "less", criterion.column.percent is not None
     bound = f"{_plain(100 * check.bound)} %" if share else f"{_plain(check.bound)} {criterion.unit}"
-    begun = f"{criterion.name} {criterion.show(check.value)}"
+    name = f"{criterion.name} of {check.of!r}" if check.of else criterion.name
+    begun = f"{name} {criterion.show(check.value)}"
     if check.outcome == "met":
-        doubt = "" if check.sure else f", but {_interval(row, criterion, 'above' if less else 'below')}"
+        doubt = "" if check.sure else f", but {_interval(check, criterion, 'above' if less else 'below')}"
         return f"{begun} {'≤' if less else '≥'} {bound}{doubt}"
     if share:
         by = f"{100 * check.by:.1f} points short of {bound}"
@@ -103,7 +115,7 @@ def _checked(row: Row, check: Check) -> str:
         by = f"{100 * check.by_share:.1f} % over the limit of {bound}"
     else:
         by = f"{float(f'{check.value / check.bound:.2g}'):,g} × the limit of {bound}"
-    doubt = "" if check.sure else f", but {_interval(row, criterion, 'below' if less else 'above')}"
+    doubt = "" if check.sure else f", but {_interval(check, criterion, 'below' if less else 'above')}"
     return f"{begun}, {by}{doubt}"
 
 
@@ -112,13 +124,12 @@ def _plain(bound: float) -> str:
     return f"{bound:,.6f}".rstrip("0").rstrip(".") if bound >= 1e-6 else f"{bound:g}"
 
 
-def _interval(row: Row, criterion: Criterion, side: str) -> str:
+def _interval(check: Check, criterion: Criterion, side: str) -> str:
     """How well a figure is known that may lie on the other side of its limit."""
-    if criterion.column.interval_of(row) is None:
+    if check.low is None:
         return f"without an interval it is known only to ± {criterion.unsure:.0%}".replace("%", " %")
-    known, unit = criterion.known(row), criterion.unit or "%"
-    low = criterion.show(known.low).removesuffix(f" {unit}")
-    return f"its 95 % interval ({low} to {criterion.show(known.high)}) reaches {side}"
+    low = criterion.show(check.low).removesuffix(f" {criterion.unit or '%'}")
+    return f"its 95 % interval ({low} to {criterion.show(check.high)}) reaches {side}"
 
 
 def headline(decision: Decision) -> list[str]:
@@ -126,7 +137,7 @@ def headline(decision: Decision) -> list[str]:
     label = (
         f" [{decision.evidence.upper()}, not measured on {decision.device}]" if decision.evidence != "measured" else ""
     )
-    asked = ", ".join(f"{flag(name)} {bound:g}" for name, bound in decision.limits.given().items()) or "no limits"
+    asked = ", ".join(bound.told for bound in decision.limits.bounds()) or "no limits"
     counts = Counter(c.outcome for c in decision.candidates)
     lines = []
     if chosen := decision.chosen:
@@ -140,6 +151,9 @@ def headline(decision: Decision) -> list[str]:
             lines.append(f"  nearest miss: {nearest.name}: {'; '.join(checked(nearest, nearest.broken))}")
         for c in [c for c in decision.candidates if c.outcome == "unknown"][:3]:
             lines.append(f"  might fit: {c.name}: {'; '.join(f'{check.reason}: {check.fix}' for check in c.unknown)}")
+        useless = [c for c in decision.candidates if c.outcome == "no better"]
+        lines += [f"  not chosen: {c.name}: {c.reason}" for c in useless[:3]]
+        lines += [f"  to find the other classes: {REMEDY}"] * bool(useless)
     lines.append(f"asked: {asked}; preferring {decision.prefer}; {', '.join(f'{n} {o}' for o, n in counts.items())}")
     lines += [f"note: {note}" for note in decision.notes]
     lines += [f"another answer with {change}" for change in decision.changes]
@@ -151,9 +165,11 @@ def _below(decision: Decision, left_out: int) -> list[str]:
     reasons = Counter(aside.reason for aside in decision.aside)
     lines += [f"not ranked: {n} × {reason}" for reason, n in reasons.most_common(8)]
     lines += [f"not ranked: {sum(reasons.values())} in all"] if len(reasons) > 8 else []
+    lines += [f"accuracy is of: {decision.judged_on}"] if decision.judged_on else []
     lines += [f"power and energy cover: {scope(decision)}"] if decision.power_scope else []
     lines += [f"measured on: {joined(decision.machine)}"] if decision.machine else []
-    return [*lines, NOTE.format(over=", ".join(decision.pareto_over))]
+    useless = any(candidate.outcome == "no better" for candidate in decision.candidates)
+    return [*lines, NOTE.format(over=", ".join(decision.pareto_over), majority=MAJORITY * useless)]
 
 
 def terminal(decision: Decision) -> Table:

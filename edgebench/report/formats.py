@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.records import jsonio
 from edgebench.report.written import MISSING, WRITTEN, cells, record
+from edgebench.results import context
 from edgebench.results.columns import Column
-from edgebench.results.figures import TABLE, Row
+from edgebench.results.figures import TABLE, Row, split_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +24,8 @@ PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
 
 NOTE = (
     "GFLOPs = 2 × GMACs, for one image. Test accuracy is the checkpoint's in torch, on its test split; each artifact's "
-    "answers were compared with it on a part of that. Deployed accuracy is the artifact's own, on its runtime. Latency "
+    "answers were compared with it on a part of that. Deployed accuracy is the artifact's own, on its runtime, and "
+    "balanced accuracy the mean recall of its classes; accuracies on different test splits do not compare. Latency "
     "is the host time of one request, device ms the computing alone as the runtime reports it; ± is half the 95 % "
     "interval of the median over launches; images/s is the throughput of the same measurement. W and mJ/inf. (per "
     "request) are everything that the meter covers, idle power included. – means not measured."
@@ -46,6 +48,13 @@ def _failures(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def _test_splits(rows: Sequence[Row]) -> list[str]:
+    """A warning if accuracies of the table do not compare."""
+    found = context.grouped(rows, split_of)
+    names = ", ".join(split.told for split in found)
+    return [f"accuracies are of {len(found)} test splits, and do not compare: {names}"] if len(found) > 1 else []
+
+
 def terminal(rows: Sequence[Row]) -> Table:
     """A rich table for a terminal. To save width, columns with the same value in every row go into its caption.
 
@@ -58,7 +67,7 @@ def terminal(rows: Sequence[Row]) -> Table:
     columns, told = _shown(rows)
     headings = [column.heading for column in columns]
     common = {i for i, column in enumerate(columns) if column.once and len({line[i] for line in told}) == 1}
-    lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common)), *_failures(rows)]
+    lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common)), *_test_splits(rows), *_failures(rows)]
     if left_out:
         lines.insert(
             0, f"… and {left_out} more rows: choose with --model and --device, or write all with --out FILE.md"
@@ -85,7 +94,7 @@ def markdown(rows: Sequence[Row]) -> str:
     headings = [column.heading for column in columns]
     lines = [headings, ["---"] * len(headings), *([markdown_safe(cell) for cell in line] for line in told)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    failures = "".join(f"\n- {markdown_safe(line)}" for line in _failures(rows))
+    failures = "".join(f"\n- {markdown_safe(line)}" for line in (*_test_splits(rows), *_failures(rows)))
     return f"{text}\n\n{NOTE}\n{failures}".rstrip() + "\n"
 
 

@@ -11,23 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import UsageError
 from edgebench.report.formats import MISSING, csv_of, markdown_safe, printable
+from edgebench.results import context
 from edgebench.specs import Artifact
 from edgebench.training import study, studying
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHARES = ("validation_accuracy", "test_accuracy", "floor_accuracy", "accuracy", "low", "high", "reach", "target")
+SHARES = (
+    "validation_accuracy", "test_accuracy", "majority_share", "balanced_accuracy", "lowest_recall", "floor_accuracy",
+    "accuracy", "low", "high", "reach", "target",
+)  # fmt: skip
 NEEDED = "images that an accuracy probably takes"
-IF_ANY = ("interrupted", "floor_accuracy", "beside_floor", "why")  # columns that are shown if any row has one
+IF_ANY = (  # columns that are shown if any row has one
+    "test_split", "majority_share", "balanced_accuracy", "lowest_recall", "lowest_class", "interrupted",
+    "floor_accuracy", "beside_floor", "why",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRow:
-    """One line of the table of trainings: one checkpoint. Accuracies are shares in [0, 1]."""
+    """One line of the table of trainings: one checkpoint. Accuracies are shares in [0, 1].
+
+    `test_split`: the first digits of the hash of the test images; accuracies on others do not compare.
+    """
 
     model: str
     dataset: str
+    test_split: str
     image_size: int
     train_images: int
     began_with: str
@@ -38,6 +49,10 @@ class TrainingRow:
     seed: int
     validation_accuracy: float
     test_accuracy: float
+    majority_share: float | None
+    balanced_accuracy: float | None
+    lowest_recall: float | None
+    lowest_class: str
     floor_accuracy: float | None
     beside_floor: str
     images_per_s: float
@@ -55,9 +70,13 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
         config = training.config
         beside = training.floor.beside if training.floor else None
         began = training.beginning.title if training.beginning else "unknown"
+        seen = context.of(training.test_classes)
         made.append(
             TrainingRow(
-                model=config.model, dataset=training.data.dataset, image_size=checkpoint.preprocessing.height,
+                model=config.model, dataset=training.data.dataset, test_split=training.data.test_sha256[:8],
+                majority_share=seen and seen.majority_share, balanced_accuracy=seen and seen.balanced,
+                lowest_recall=seen and seen.worst.share, lowest_class=seen.worst.name if seen else "",
+                image_size=checkpoint.preprocessing.height,
                 train_images=training.data.train, began_with=f"{began}, head alone" if config.freeze else began,
                 epochs=len(study.records(checkpoint)), best_epoch=training.best_epoch, batch_size=config.batch_size,
                 lr=config.lr, seed=config.seed, validation_accuracy=training.validation_accuracy,
@@ -67,22 +86,28 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
                 created=checkpoint.created,
             )
         )  # fmt: skip
-    return sorted(made, key=lambda row: (row.dataset, row.model, row.train_images, row.seed, row.created))
+    return sorted(
+        made, key=lambda row: (row.dataset, row.test_split, row.model, row.train_images, row.seed, row.created)
+    )
 
 
 def sections(checkpoints: Sequence[Artifact]) -> dict[str, list[Any]]:
-    """Title → rows: the trainings, how fast they learn, and the studies that they form together."""
+    """Title → rows: the trainings, how fast they learn, and the studies that they form together, by test split."""
     made: dict[str, list[Any]] = {"trainings": list(rows(checkpoints))}
-    compared = study.comparable(checkpoints)
-    for title, table, of in (
-        ("convergence", partial(study.convergence, reach=studying.REACH), compared),
-        ("samples", study.samples, study.with_several(compared, "subset", "seed")),
-        ("batch size", study.batch_sizes, study.with_several(compared, "batch_size")),
-    ):
-        if of:
-            made[title] = table(of)
-        if title == "samples" and (told := [row for row in study.images_needed(of, studying.TARGETS) if row.images]):
-            made[NEEDED] = told
+    groups = study.by_test_split(study.comparable(checkpoints))
+    for split, compared in groups.items():
+        of_split = f" on {split.told}" if len(groups) > 1 else ""
+        for title, table, of in (
+            ("convergence", partial(study.convergence, reach=studying.REACH), compared),
+            ("samples", study.samples, study.with_several(compared, "subset", "seed")),
+            ("batch size", study.batch_sizes, study.with_several(compared, "batch_size")),
+        ):
+            if of:
+                made[title + of_split] = table(of)
+            if title == "samples" and (
+                told := [row for row in study.images_needed(of, studying.TARGETS) if row.images]
+            ):
+                made[NEEDED + of_split] = told
     return made
 
 
@@ -156,24 +181,30 @@ def plot(done: studying.Study, path: Path) -> None:
 
 
 def plots_in(folder: Path, checkpoints: Sequence[Artifact]) -> list[Path]:
-    """Draw plots of the checkpoints into the folder. Returns the files."""
-    compared = study.comparable(checkpoints)
-    drawn: list[tuple[str, Callable[[Sequence[Artifact], Path], None], Sequence[Artifact]]] = [
-        ("convergence.png", plot_convergence, compared),
-        ("samples.png", plot_samples, study.with_several(compared, "subset", "seed")),
-        ("batch-size.png", plot_batch_sizes, study.with_several(compared, "batch_size")),
-    ]
+    """Draw plots of the checkpoints into the folder, each of one test split. Returns the files."""
     made = []
-    for name, draw, of in drawn:
-        if of:
-            draw(of, folder / name)
-            made.append(folder / name)
+    groups = study.by_test_split(study.comparable(checkpoints))
+    for split, compared in groups.items():
+        drawn: list[tuple[str, Callable[[Sequence[Artifact], Path], None], Sequence[Artifact]]] = [
+            ("convergence", plot_convergence, compared),
+            ("samples", plot_samples, study.with_several(compared, "subset", "seed")),
+            ("batch-size", plot_batch_sizes, study.with_several(compared, "batch_size")),
+        ]
+        plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in split.label)
+        for name, draw, of in drawn:
+            if of:
+                made.append(folder / (f"{name}-{plain}.png" if len(groups) > 1 else f"{name}.png"))
+                draw(of, made[-1])
     return made
 
 
 def _shown(rows: Sequence[Any]) -> list[str]:
     fields = [field.name for field in dataclasses.fields(rows[0]) if field.name != "created"]
-    return [field for field in fields if field not in IF_ANY or any(getattr(row, field) for row in rows)]
+    return [field for field in fields if field not in IF_ANY or any(_told(getattr(row, field)) for row in rows)]
+
+
+def _told(value: Any) -> bool:
+    return value is not None and value is not False and value != ""
 
 
 def _cell(name: str, value: Any) -> str:

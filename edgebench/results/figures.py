@@ -1,4 +1,4 @@
-"""The one table of figures: every column of the report, how it is read, shown and judged, and its limit.
+"""The one table of figures: every column of the report, how it is read and shown. criteria.py says how it is judged.
 
 Tables, CSV, JSON, pandas, the page, the limits and options of `select`, and the guide's tables are built from it.
 """
@@ -6,125 +6,29 @@ Tables, CSV, JSON, pandas, the page, the limits and options of `select`, and the
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edgebench.records.jobs import MIN_LAUNCHES
 from edgebench.results import readings, store
-from edgebench.results.columns import Column, Criterion, Limit, column
+from edgebench.results.columns import Column, Criterion, column
+from edgebench.results.context import TestSplit
+from edgebench.results.criteria import (
+    ACCURACY,
+    BALANCED,
+    ENERGY,
+    LATENCY,
+    MEMORY,
+    P99,
+    P999,
+    POWER,
+    SIZE,
+    THROUGHPUT,
+)
 from edgebench.results.readings import ms, watts
-
-# Repetitions differ by up to 30 % on a shared machine: without an interval, a median is known no better than that.
-UNSURE = 0.3
-MEASURE = "edgebench run"
-EVALUATE = "edgebench evaluate"
-MB = 2**20 / 1e6  # limits are in MB of 10⁶ bytes
-
-
-def _missing(reason: str, fix: str) -> Callable[[Row], tuple[str, str]]:
-    return lambda row: (reason, fix)
-
-
-def _too_few(name: str, share: float) -> Callable[[Row], tuple[str, str]]:
-    """Why a percentile is unknown: too few requests were made, or none."""
-
-    def why(row: Row) -> tuple[str, str]:
-        from edgebench.results.stats import min_samples  # it needs numpy, which the options of `select` do without
-
-        if 0 < row.requests < (needed := min_samples(share)):
-            return f"{name} needs {needed:,} requests, {row.requests:,} were made", _run_for(row, needed)
-        return f"{name} was not measured", MEASURE
-
-    return why
-
-
-def _run_for(row: Row, needed: int) -> str:
-    """The command that makes enough requests, with a fifth to spare."""
-    if not (row.throughput_per_s and row.launches):
-        return f"{MEASURE} with a longer --duration"
-    seconds = math.ceil(1.2 * needed * row.batch / row.throughput_per_s / row.launches)
-    asked = {"--runtime": row.runtime, "--scenario": row.scenario, "--batch": row.batch, "--launches": row.launches}
-    default = {"--scenario": "latency", "--batch": 1, "--launches": MIN_LAUNCHES}
-    options = [f"{option} {value}" for option, value in asked.items() if value != default.get(option)]
-    return " ".join([MEASURE, "…", *options, f"--duration {seconds}"])
-
-
-def _no_power(what: str) -> Callable[[Row], tuple[str, str]]:
-    fix = "edgebench run --power auto, where a meter works (edgebench power)"
-
-    def why(row: Row) -> tuple[str, str]:
-        return f"{what} is unknown: {row.power_reason}" if row.power_reason else f"{what} was not measured", fix
-
-    return why
-
-
-def _not_evaluated(row: Row) -> tuple[str, str]:
-    known = f"only the checkpoint's {100 * row.test_accuracy:.1f} % in torch"
-    return f"its own accuracy on {row.runtime} was not measured, {known}", EVALUATE
 
 
 def power_scope(row: Row) -> tuple[str, ...]:
     """What a power figure covers, and whether it is modelled."""
     return tuple(word for word in (row.power_scope, "modelled" * row.power_modelled) if word)
-
-
-LATENCY = Criterion(
-    name="latency", title="median latency", unit="ms", kind="speed", better="less", place=1, unsure=UNSURE,
-    axis="median latency", missing=_missing("the median was not measured", MEASURE),
-    limit=Limit(name="max_median_ms", help="Upper limit of the median latency.", unit="milliseconds", place=2),
-)  # fmt: skip
-P99 = Criterion(
-    name="p99", unit="ms", kind="speed", better="less", place=2, tip="p99", missing=_too_few("p99", 0.99),
-    limit=Limit(
-        name="max_p99_ms", help="Upper limit of the 99th percentile of the latency.", unit="milliseconds", place=1
-    ),
-)  # fmt: skip
-P999 = Criterion(
-    name="p99.9", unit="ms", kind="speed", better="less", place=2, tip="p99.9", missing=_too_few("p99.9", 0.999),
-    limit=Limit(
-        name="max_p999_ms", help="Upper limit of the 99.9th percentile of the latency.", unit="milliseconds", place=1
-    ),
-)  # fmt: skip
-ACCURACY = Criterion(
-    name="accuracy", unit="", kind="accuracy", better="more", place=3, missing=_not_evaluated,
-    limit=Limit(
-        name="min_accuracy", help="Lower limit of the artifact's own accuracy, a share such as 0.9.", unit="a share",
-        place=8, most=1.0,
-    ),
-)  # fmt: skip
-ENERGY = Criterion(
-    name="energy", unit="mJ", kind="cost", better="less", place=4, axis="energy of an inference", tip="energy",
-    missing=_no_power("energy"),
-    limit=Limit(name="max_energy_mj", help="Upper limit of the energy of one inference.", unit="millijoules", place=7),
-)  # fmt: skip
-POWER = Criterion(
-    name="power", unit="W", kind="cost", better="less", place=5, missing=_no_power("power"),
-    limit=Limit(name="max_power_w", help="Upper limit of the mean power during inference.", unit="watts", place=6),
-)  # fmt: skip
-# This limit is about the memory of the process; a discrete GPU has memory of its own.
-MEMORY = Criterion(
-    name="memory", unit="MB", factor=MB, kind="cost", better="less", place=6, axis="peak memory", tip="peak memory",
-    missing=_missing("peak memory could not be read", "see memory.reason in the result"),
-    limit=Limit(
-        name="max_memory_mb", help="Upper limit of the peak memory, in MB of 10⁶ bytes.", unit="megabytes", place=4
-    ),
-)  # fmt: skip
-SIZE = Criterion(
-    name="size", unit="MB", factor=MB, kind="cost", better="less", place=7,
-    missing=_missing("the size of the artifact is not recorded", "edgebench export once more"),
-    limit=Limit(
-        name="max_size_mb", help="Upper limit of the model's files, in MB of 10⁶ bytes.", unit="megabytes", place=5
-    ),
-)  # fmt: skip
-THROUGHPUT = Criterion(
-    name="throughput", unit="images/s", kind="speed", better="more", place=8,
-    missing=_missing("throughput was not measured", MEASURE),
-    limit=Limit(
-        name="min_images_per_s", help="Lower limit of the throughput, in images a second.", unit="images a second",
-        place=3,
-    ),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +37,11 @@ class Row:
 
     `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
     launches, and Wilson's of the accuracy on `deployed_images` test images. Torch puts the same class first on a share
-    `deployed_agreement` of these. `energy_mj`: gross, per inference. Figures of different power scopes are never
+    `deployed_agreement` of these. `test_sha256`: of the test images; accuracies on others are never compared.
+    `majority_share`: of the most frequent class of them. `balanced_accuracy` is the mean recall of the classes, and
+    `lowest_recall` that of the class `lowest_class`; `class_counts` has each class with its test images and how many
+    are right: all are the artifact's own. `beside_majority`: its accuracy, or else the checkpoint's, beside always
+    answering the most frequent class. `energy_mj`: gross, per inference. Figures of different power scopes are never
     compared. `floor_accuracy`: of the best method without a network, on the checkpoint's test images; `beside_floor`:
     the network is "above" it, "below" it or neither ("unclear").
     """
@@ -142,7 +50,19 @@ class Row:
     parameters_m: float = column("params M", lambda r: r.artifact.model.parameters / 1e6, digits=3, once=True)
     gmacs: float = column("GMACs", lambda r: r.artifact.model.macs / 1e9, digits=3, once=True)
     gflops: float = column("GFLOPs", lambda r: r.artifact.model.flops / 1e9, digits=3, once=True)
+    dataset: str = column("dataset", lambda r: r.artifact.training.data.dataset, once=True)
+    test_images: int = column("test images", lambda r: r.artifact.training.data.test, once=True)
+    test_sha256: str = column(
+        "test split", lambda r: r.artifact.training.data.test_sha256, optional=True, once=True,
+        cell=lambda row: row.test_sha256[:8],
+    )  # fmt: skip
     test_accuracy: float = column("test acc.", lambda r: r.artifact.training.test_accuracy, percent=1, once=True)
+    majority_share: float | None = column(
+        "majority", lambda r: readings.in_context(r, "majority_share"), percent=1, optional=True, once=True, shared=True
+    )  # fmt: skip
+    beside_majority: str = column(
+        "to majority", lambda r: readings.in_context(r, "beside_majority") or "", optional=True, once=True, shared=True
+    )  # fmt: skip
     floor_accuracy: float | None = column(
         "floor acc.", lambda r: readings.beside_floor(r, "floor_accuracy"), percent=1, optional=True, once=True
     )  # fmt: skip
@@ -157,6 +77,18 @@ class Row:
     deployed_high: float | None = column("", lambda r: readings.accuracy_end(r, 1), shared=True)
     deployed_images: int | None = column("", lambda r: readings.evaluated(r, "images"), shared=True)
     deployed_agreement: float | None = column("", lambda r: readings.evaluated(r, "torch_agreement"), shared=True)
+    balanced_accuracy: float | None = column(
+        "balanced acc.", lambda r: readings.deployed(r, "balanced"), percent=1, optional=True, shared=True,
+        low="balanced_low", high="balanced_high", criterion=BALANCED,
+    )  # fmt: skip
+    balanced_low: float | None = column("", lambda r: readings.deployed(r, "balanced_low"), shared=True)
+    balanced_high: float | None = column("", lambda r: readings.deployed(r, "balanced_high"), shared=True)
+    lowest_recall: float | None = column(
+        "lowest recall", lambda r: readings.lowest(r, "share"), optional=True, shared=True,
+        cell=lambda row: None if row.lowest_recall is None else f"{row.lowest_recall:.1%} ({row.lowest_class})",
+    )  # fmt: skip
+    lowest_class: str = column("", lambda r: readings.lowest(r, "name") or "", shared=True)
+    class_counts: tuple[tuple[str, int, int], ...] = column("", readings.class_counts, shared=True, written=False)
     scenario: str = column("scenario", lambda r: r.job.scenario, once=True)
     median_ms: float | None = column(
         "median ms", lambda r: readings.latency_ms(r, "median_ns"), unit="ms", digits=3,
@@ -246,6 +178,11 @@ class Row:
         before="compute",
     )  # fmt: skip
     file: str = column("", store.file_name)
+
+
+def split_of(row: Row) -> TestSplit:
+    """The test images that a row's accuracy is of."""
+    return TestSplit(dataset=row.dataset, images=row.test_images, sha256=row.test_sha256)
 
 
 COLUMNS = {field.name: replace(field.metadata["column"], name=field.name) for field in dataclasses.fields(Row)}

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgebench.machine.scenario_registry import find
+from edgebench.records.answers import ClassAccuracy
 from edgebench.records.energy import Energy
 from edgebench.records.result import Result
+from edgebench.results import context
 from edgebench.specs import Layers
 
 NO_ENERGY = Energy()  # of a result written before there were meters, or of a failure
@@ -61,6 +63,32 @@ def message(result: Result) -> str:
 def evaluated(result: Result, name: str) -> Any:
     """What an evaluation over the whole test split found, if one succeeded."""
     return getattr(result.evaluation, name) if result.status == "ok" and result.evaluation else None
+
+
+def in_context(result: Result, name: str) -> Any:
+    """A figure of the context of the artifact's accuracy, or of the checkpoint's where it has none of its own."""
+    return _figure(evaluated(result, "classes") or result.artifact.training.test_classes, name)
+
+
+def deployed(result: Result, name: str) -> Any:
+    """A figure of the context of the artifact's own accuracy."""
+    return _figure(evaluated(result, "classes"), name)
+
+
+def lowest(result: Result, name: str) -> Any:
+    """What is known of the class with the lowest recall."""
+    worst = deployed(result, "worst")
+    return worst and getattr(worst, name)
+
+
+def class_counts(result: Result) -> tuple[tuple[str, int, int], ...]:
+    """Each class with its test images, and how many of them the artifact has right."""
+    return tuple((each.name, each.images, each.correct) for each in evaluated(result, "classes") or ())
+
+
+def _figure(classes: Sequence[ClassAccuracy] | None, name: str) -> Any:
+    found = context.of(classes) if classes else None
+    return found and getattr(found, name)
 
 
 def beside_floor(result: Result, name: str) -> Any:

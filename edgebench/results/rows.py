@@ -39,7 +39,8 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
     """A row for each distinct measurement; the newest result stands for its repetitions.
 
     An evaluation is not a row of its own: the rows of the same artifact on the same runtime take its accuracy. Ordered
-    by evidence first, so that emulated figures never stand among measured ones, then by model and latency.
+    by evidence first, so that emulated figures never stand among measured ones, then by test images, model and
+    latency.
     """
     newest: dict[tuple[str, ...], Entry] = {}
     ordered = sorted(entries, key=lambda entry: entry.row.created)
@@ -55,8 +56,12 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
         newest["ok", entry.cell, entry.row.machine, entry.row.power_mode] = entry
     made = [_with_accuracy(entry.row, judged.get(entry.deployed)) for entry in newest.values()]
     return sorted(
-        made, key=lambda r: (r.evidence != "measured", r.evidence, r.device, r.model, r.median_ms or float("inf"))
-    )
+        made,
+        key=lambda r: (
+            r.evidence != "measured", r.evidence, r.device, r.dataset, r.test_sha256, r.model,
+            r.median_ms or float("inf"),
+        ),
+    )  # fmt: skip
 
 
 def _with_accuracy(row: Row, judged: Row | None) -> Row:

@@ -112,6 +112,21 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
+def mean_of_shares(parts: Sequence[tuple[int, int]]) -> tuple[float, float, float]:
+    """The mean of the shares right of n, each of other cases, with its 95 % interval: (mean, low, high).
+
+    Wilson's intervals of the shares, combined (Zou, Huang & Zhang, "A note on confidence interval estimation for a
+    linear function of binomial proportions", Computational Statistics & Data Analysis 53, 2009). Of one share it is
+    Wilson's.
+    """
+    shares = [right / n for right, n in parts]
+    ends = [wilson(right, n) for right, n in parts]
+    mean = math.fsum(shares) / len(shares)
+    below = math.sqrt(math.fsum((share - low) ** 2 for share, (low, _) in zip(shares, ends, strict=True)))
+    above = math.sqrt(math.fsum((high - share) ** 2 for share, (_, high) in zip(shares, ends, strict=True)))
+    return mean, max(0.0, mean - below / len(shares)), min(1.0, mean + above / len(shares))
+
+
 def paired_difference(only_first: int, only_second: int, n: int) -> tuple[float, float]:
     """The 95 % interval of the difference of two shares that are of the same n cases.
 

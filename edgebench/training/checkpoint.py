@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from edgebench import artifact
 from edgebench.artifact import Reference
 from edgebench.errors import BadFile
-from edgebench.measuring import testset
+from edgebench.measuring import correctness, testset
 from edgebench.records import recipe
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.workspace import now
@@ -54,6 +54,7 @@ def write(
         frozen=frozen,
         course=state.course,
         beginning=setup.beginning,
+        test_classes=correctness.by_class(answers, splits.test.labels, splits.info.classes),
     )
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]
@@ -115,7 +116,8 @@ def _splits(checkpoint: Artifact, on_image: Callable[[int, int], None]) -> Split
         skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image,
         depths=Depths(levels=checkpoint.preprocessing.levels),
     )  # fmt: skip
-    if splits.info.indices_sha256 != checkpoint.training.data.indices_sha256:
+    now, then = splits.info, checkpoint.training.data
+    if now.indices_sha256 != then.indices_sha256 or then.test_sha256 not in ("", now.test_sha256):
         raise BadFile(
             f"{checkpoint.path.name} was trained on other images or splits of the dataset {config.dataset}",
             "restore the old dataset, or train again",

@@ -8,13 +8,25 @@ from dataclasses import replace
 from torch import nn
 
 from edgebench.records.course import Course
+from edgebench.records.recipe import TrainConfig
 from edgebench.training import first_head, stages
 from edgebench.training.distributed import World
 from edgebench.training.resuming import RunState
 from edgebench.training.setup import Setup
 from edgebench.training.stages import Weights
 
+BALANCED = "validation_balanced_accuracy"  # in the record of an epoch
 AVERAGED = 0.05  # the default average of weights reaches back over this share of the steps
+
+
+def judged_by(config: TrainConfig) -> str:
+    """The figure of an epoch's record by which the best one is chosen."""
+    return BALANCED if config.balance else "validation_accuracy"
+
+
+def best_score(state: RunState) -> float:
+    """That figure of the best epoch so far; -1 before the first."""
+    return state.history[state.best_epoch - 1][judged_by(state.config)] if state.best_epoch else -1.0
 
 
 def fit_head(setup: Setup, course: Course, world: World, say: Callable[[str], None]) -> tuple[Setup, Course]:
@@ -30,7 +42,7 @@ def fit_head(setup: Setup, course: Course, world: World, say: Callable[[str], No
         return setup, course
     accuracy = first_head.fit_head(
         setup.network, splits.train, splits.validation, setup.normalised, flip=config.flip,
-        classes=len(splits.info.classes),
+        classes=len(splits.info.classes), balanced=config.balance,
     )  # fmt: skip
     say(f"head fitted to frozen features: validation accuracy {accuracy:.4f}")
     return setup, replace(course, head_accuracy=world.told(accuracy))
@@ -50,9 +62,11 @@ def finish(network: nn.Module, setup: Setup, state: RunState, start: Weights, *,
     validation, train = setup.splits.validation, setup.splits.train
     if start:
         start = {name: tensor.to(next(network.parameters()).device) for name, tensor in start.items()}
-        share, accuracy = stages.chosen_average(network, start, validation, setup.normalised)
-        return replace(state, best_accuracy=accuracy, course=replace(state.course, learned_share=share))
+        share, found = stages.chosen_average(network, start, validation, setup.normalised, config.balance)
+        return replace(state, best_accuracy=found.accuracy, course=replace(state.course, learned_share=share))
     if averaged and stages.has_statistics(network):
-        again, accuracy = stages.chosen_statistics(network, train, validation, setup.normalised, state.best_accuracy)
-        return replace(state, best_accuracy=accuracy, course=replace(state.course, statistics=again))
+        score = best_score(state)
+        found = stages.chosen_statistics(network, train, validation, setup.normalised, score, config.balance)
+        accuracy = found.accuracy if found else state.best_accuracy
+        return replace(state, best_accuracy=accuracy, course=replace(state.course, statistics=found is not None))
     return state

@@ -19,12 +19,13 @@ Normalised = Callable[[torch.Tensor], torch.Tensor]
 
 
 def fit_head(
-    network: nn.Module, train: Images, validation: Images, normalised: Normalised, *, flip: bool, classes: int
-) -> float:
+    network: nn.Module, train: Images, validation: Images, normalised: Normalised, *, flip: bool, classes: int,
+    balanced: bool = False,
+) -> float:  # fmt: skip
     """Fit the linear classifier of `network` to the features that the rest makes. Returns its validation accuracy.
 
-    It learns from each image and, with `flip`, its mirror image. The penalty is chosen on validation. Raises
-    UsageError if the network has no linear classifier.
+    It learns from each image and, with `flip`, its mirror image. The penalty is chosen on validation. `balanced`: all
+    classes count alike. Raises UsageError if the network has no linear classifier.
     """
     head = models.linear_head(network, classes)
     if head is None:
@@ -34,7 +35,7 @@ def fit_head(
     judged = Labelled(_features(network, head, validation, normalised, False), validation.labels)
     threads = torch.get_num_threads()
     try:
-        found = heads.linear(known, judged, classes)
+        found = heads.linear(known, judged, classes, balanced=balanced)
     finally:
         torch.set_num_threads(threads)
     with torch.no_grad():

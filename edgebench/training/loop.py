@@ -18,7 +18,7 @@ from edgebench.errors import EdgebenchError
 from edgebench.measuring import correctness
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact
-from edgebench.training import checkpoint, distributed, finishing, floor, malloc, planning, resuming, tracking
+from edgebench.training import balance, checkpoint, distributed, finishing, floor, malloc, planning, resuming, tracking
 from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
 from edgebench.training.learner import Learner, image_size_at
@@ -133,6 +133,8 @@ def _train(
     best_weights, start = {}, finishing.start_weights(setup)
     if resume:
         best_weights, start = resuming.restore(tensors, learner, saved)
+    if config.balance:
+        listener.say(balance.sentence(setup.splits.train.labels, setup.splits.info.classes))
     logits_of = correctness.torch_logits(learner.judged, setup.normalised, batch_size=256)
 
     state = replace(resuming.begun(saved, setup), course=course)
@@ -142,23 +144,25 @@ def _train(
         with track(config, epochs_done=saved.epoch) as tracker:
             while epoch < course.epochs:
                 epoch, epoch_began = epoch + 1, time.monotonic()
-                if config.patience and _epochs_since_best(state.history) >= config.patience:
+                if config.patience and _epochs_since_best(state.history, config) >= config.patience:
                     epochs = f"{config.patience} epoch{'s' * (config.patience > 1)}"
                     listener.say(f"stopped after epoch {epoch - 1}: no better validation accuracy in {epochs}")
                     break
                 size = image_size_at(config, course.progress(epoch - 1))
                 figures = _epoch(epoch, setup, learner, batches, state, listener, world)
-                validation_accuracy = world.told(
-                    correctness.accuracy(logits_of(validation.images), validation.labels) if world.leads else 0.0
-                )
+                right = logits_of(validation.images).argmax(axis=1) == validation.labels if world.leads else np.zeros(1)
+                accuracy = world.told(float(right.mean()))
                 record = {
                     "epoch": epoch, "loss": figures.loss, "train_accuracy": figures.accuracy,
-                    "validation_accuracy": validation_accuracy, "lr": config.lr * figures.lr_share,
-                    "images_per_s": figures.images_per_s, "seconds": time.monotonic() - started, "image_size": size,
+                    "validation_accuracy": accuracy,
+                    finishing.BALANCED: world.told(balance.mean(right, validation.labels) if world.leads else 0.0),
+                    "lr": config.lr * figures.lr_share, "images_per_s": figures.images_per_s,
+                    "seconds": time.monotonic() - started, "image_size": size,
                 }  # fmt: skip
                 tracker.log(record)
-                if validation_accuracy >= state.best_accuracy:  # of equal ones the later, which had smaller steps
-                    state = replace(state, best_accuracy=validation_accuracy, best_epoch=epoch)
+                # of equal ones the later, which had smaller steps
+                if record[finishing.judged_by(config)] >= finishing.best_score(state):
+                    state = replace(state, best_accuracy=accuracy, best_epoch=epoch)
                     best_weights = learner.weights()
                 course = pacer.again(course, epoch, size, time.monotonic() - epoch_began, world.told)
                 state = replace(
@@ -203,7 +207,7 @@ def _epoch(
     """Train for one epoch. Raises Diverged if the loss becomes infinite or NaN."""
     config, steps = setup.config, setup.steps
     # All that is random in an epoch follows from the seed and the epoch's number: a resumed run needs no more.
-    order = torch.randperm(len(setup.learned), generator=_generator(config.seed, epoch))
+    order = _order(setup, _generator(config.seed, epoch))
     draw = _generator(config.seed, epoch, world.rank + 1)
     torch.manual_seed(draw.initial_seed())  # dropout and stochastic depth
     learner.begin_epoch()
@@ -239,10 +243,18 @@ def _epoch(
     return _Epoch(mean_loss, accuracy, lr_share, images_per_s)
 
 
-def _epochs_since_best(history: tuple[dict[str, Any], ...]) -> int:
-    """Epochs since the validation accuracy first reached its highest value."""
-    accuracies = [record["validation_accuracy"] for record in history]
-    return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else 0
+def _epochs_since_best(history: tuple[dict[str, Any], ...], config: TrainConfig) -> int:
+    """Epochs since the score on validation first reached its highest value."""
+    scores = [record[finishing.judged_by(config)] for record in history]
+    return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+
+def _order(setup: Setup, generator: torch.Generator) -> torch.Tensor:
+    """The rows of `setup.learned` that an epoch goes over, as many as it has."""
+    if not setup.config.balance:
+        return torch.randperm(len(setup.learned), generator=generator)
+    classes = setup.lesson.classes.cpu() if setup.lesson else torch.from_numpy(setup.learned.labels)
+    return balance.order(classes, generator)
 
 
 def _generator(*numbers: int) -> torch.Generator:

@@ -84,7 +84,7 @@ class Probing:
             mirrored = self._of("mirrored training", splits.train.images, mirrored=True)
             train = Labelled(np.concatenate([plain, mirrored]), np.tile(splits.train.labels, 2))
         seconds, engine = time.monotonic() - began, self._features.engine
-        best = heads.linear(train, judged, classes)
+        best = heads.linear(train, judged, classes, balanced=self.config.balance)
         more = () if self._linear_only else (heads.neighbours, heads.kernel)
         others = [fit(train, judged, classes) for fit in more]
         accuracies = ", ".join(f"{head.kind} {head.validation_accuracy:.1%}" for head in (best.told, *others))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from edgebench.measuring import correctness
+from edgebench.training import balance
 from edgebench.training.data import Images
 
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)  # of the fine-tuned weights in their average with those they began with
@@ -52,37 +54,47 @@ def has_statistics(network: nn.Module) -> bool:
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
 
 
-def chosen_statistics(
-    network: nn.Module, train: Images, validation: Images, normalised: Normalised, accuracy: float
-) -> tuple[bool, float]:
-    """Keep newly estimated statistics in `network` if the validation accuracy is at least as high with them.
+@dataclass(frozen=True)
+class Answered:
+    """What the answers to the validation images are worth. `score` and `loss`, which decide, are means over the images,
+    or over the classes where these count alike."""
 
-    `accuracy`: the validation accuracy without them. Returns whether they were kept, and the accuracy then.
+    accuracy: float
+    score: float
+    loss: float
+
+
+def chosen_statistics(
+    network: nn.Module, train: Images, validation: Images, normalised: Normalised, score: float, balanced: bool
+) -> Answered | None:
+    """Keep newly estimated statistics in `network` if the score on validation is at least as high with them.
+
+    `score`: that without them; `balanced`: all classes count alike. None if they were not kept.
     """
     before = copy.deepcopy(network.state_dict())
     estimate_statistics(network, train, normalised)
-    now = _accuracy(network, validation, normalised)[0]
-    if now >= accuracy:
-        return True, now
+    now = _answered(network, validation, normalised, balanced)
+    if now.score >= score:
+        return now
     network.load_state_dict(before)
-    return False, accuracy
+    return None
 
 
 def chosen_average(
-    network: nn.Module, start: Weights, validation: Images, normalised: Normalised
-) -> tuple[float, float]:
+    network: nn.Module, start: Weights, validation: Images, normalised: Normalised, balanced: bool
+) -> tuple[float, Answered]:
     """Put the average of `network` and the weights that it began with into it whose share is best on validation.
 
-    Returns the share of the fine-tuned weights, and the validation accuracy (Wortsman et al., arXiv:2109.01903).
+    Returns the share of the fine-tuned weights, and what it gives (Wortsman et al., arXiv:2109.01903).
     """
     end = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     found = {}
     for share in SHARES:
         network.load_state_dict(averaged(start, end, share))
-        found[share] = (*_accuracy(network, validation, normalised), share)
-    best = max(found, key=lambda share: found[share])
+        found[share] = _answered(network, validation, normalised, balanced)
+    best = max(found, key=lambda share: (found[share].score, -found[share].loss, share))
     network.load_state_dict(averaged(start, end, best))
-    return best, found[best][0]
+    return best, found[best]
 
 
 def averaged(start: Weights, end: Weights, share: float) -> Weights:
@@ -93,8 +105,12 @@ def averaged(start: Weights, end: Weights, share: float) -> Weights:
     }
 
 
-def _accuracy(network: nn.Module, images: Images, normalised: Normalised) -> tuple[float, float]:
-    """The accuracy, and minus the mean loss, of a network's answers."""
+def _answered(network: nn.Module, images: Images, normalised: Normalised, balanced: bool) -> Answered:
     logits = correctness.torch_logits(network, normalised, batch_size=PART)(images.images)
-    loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(images.labels))
-    return correctness.accuracy(logits, images.labels), -float(loss)
+    losses = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(images.labels), reduction="none")
+    right = logits.argmax(axis=1) == images.labels
+    if balanced:
+        score, loss = (balance.mean(values, images.labels) for values in (right, losses.numpy()))
+    else:
+        score, loss = float(right.mean()), float(losses.mean())
+    return Answered(float(right.mean()), score, loss)

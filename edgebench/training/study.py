@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from edgebench import artifact
 from edgebench.errors import BadFile
 from edgebench.records.recipe import TrainConfig
-from edgebench.results import stats
+from edgebench.results import context, stats
+from edgebench.results.context import TestSplit
 from edgebench.specs import Artifact
 from edgebench.training import history
 from edgebench.training.learning_curve import ImagesNeeded, Learned, needed
@@ -222,6 +223,11 @@ def comparable(checkpoints: Sequence[Artifact]) -> list[Artifact]:
     whole = [c for c in checkpoints if not c.training.interrupted]
     newest = {_told(c, ()): c for c in sorted(whole, key=lambda c: c.created)}
     return list(newest.values())
+
+
+def by_test_split(checkpoints: Sequence[Artifact]) -> dict[TestSplit, list[Artifact]]:
+    """The checkpoints whose accuracies can be compared, together: by the test split of each group."""
+    return context.grouped(checkpoints, lambda checkpoint: context.split_of(checkpoint.training.data))
 
 
 def with_several(checkpoints: Sequence[Artifact], *varied: str) -> list[Artifact]:

@@ -215,3 +215,17 @@ def test_accuracy_is_the_share_of_right_answers(pairs: list[tuple[int, int]]) ->
     answers, labels = np.array(pairs).T
     share = correctness.accuracy(np.eye(10)[answers], labels)
     assert share == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_the_counts_of_the_classes_are_those_of_the_answers(told: list[tuple[int, int]]) -> None:
+    labels, answers = (np.array(column) for column in zip(*told, strict=True))
+    found = correctness.by_class(answers, labels, "abcd")
+    assert [each.images for each in found] == [int((labels == i).sum()) for i in range(4)]
+    assert [each.answered for each in found] == [int((answers == i).sum()) for i in range(4)]
+    assert sum(each.correct for each in found) == int((labels == answers).sum())
+    for i, each in enumerate(found):
+        taken = [int(((labels == i) & (answers == j)).sum()) for j in range(4) if j != i]
+        assert each.mistaken == max(taken) and bool(each.mistaken_for) == any(taken)
+        if each.mistaken_for:
+            assert int(((labels == i) & (answers == "abcd".index(each.mistaken_for))).sum()) == each.mistaken

@@ -20,6 +20,7 @@ from edgebench.errors import UsageError
 from edgebench.report import formats, written
 from edgebench.report.page import latency, pareto
 from edgebench.results.figures import COLUMNS, CRITERIA, LIMITS, PERCENTILES, TABLE, Row
+from edgebench.results.recalls import BY_CLASS
 from edgebench.results.rows import rows
 from edgebench.results.stats import min_samples
 
@@ -36,7 +37,7 @@ def lines_of(page: str, heading: str) -> list[str]:
 def test_every_limit_is_an_option_in_the_order_of_the_limits(command: str) -> None:
     options = [p for p in cli.get_command(click.Context(cli), command).params if p.name in LIMITS]
     assert [(p.name, p.help) for p in options] == [(name, c.limit.help) for name, c in LIMITS.items()]
-    assert [field.name for field in dataclasses.fields(Limits)] == list(LIMITS)
+    assert [field.name for field in dataclasses.fields(Limits)] == [*LIMITS, *BY_CLASS]
 
 
 def test_every_limit_is_an_argument_of_select_and_in_its_help() -> None:
@@ -50,7 +51,9 @@ def test_every_limit_is_an_argument_of_select_and_in_its_help() -> None:
 
 def test_the_guide_has_the_limits_of_the_table() -> None:
     expected = [
-        f"| `--{name.replace('_', '-')}` | `{name}` | {c.limit.help} | {c.limit.unit} |" for name, c in LIMITS.items()
+        f"| `--{name.replace('_', '-')}{' CLASS=SHARE' * (name in BY_CLASS)}` | `{name}` | {c.limit.help} | "
+        f"{c.limit.unit} |"
+        for name, c in (LIMITS | BY_CLASS).items()
     ]
     assert lines_of("select.md", "| option | in Python | limit | unit |") == expected
 
@@ -114,6 +117,7 @@ def test_the_page_shows_the_percentiles_of_the_table() -> None:
 def test_a_row_carries_data() -> None:
     assert {f.name: f.type for f in dataclasses.fields(Row) if f.type.startswith("tuple")} == {
         "layers": "tuple[tuple[str, float], ...]", "warnings": "tuple[str, ...]", "machine": "tuple[str, ...]",
+        "class_counts": "tuple[tuple[str, int, int], ...]",
     }  # fmt: skip
 
 

@@ -91,3 +91,21 @@ def test_of_equal_heads_the_one_that_can_be_exported_is_best(kernel: float, best
         width=1, mirrored=False, runtime="r", version="1", heads=tuple(made), computed=0, seconds=0.0
     )
     assert frozen.best.kind == best
+
+
+def test_a_balanced_head_finds_the_rare_class() -> None:
+    """Two classes that overlap, 95 to 5: the plain head answers the frequent one nearly everywhere."""
+    random = np.random.default_rng(0)
+
+    def mixed(count: int) -> Labelled:
+        labels = (np.arange(count) % 20 == 0).astype(np.int64)
+        return Labelled((random.normal(size=(count, 2)) + labels[:, None]).astype(np.float16), labels)
+
+    train, judged, other = mixed(400), mixed(200), mixed(2000)
+    recall = {
+        balanced: heads.linear(train, judged, 2, balanced=balanced).accuracy(
+            Labelled(other.features[other.labels == 1], other.labels[other.labels == 1])
+        )
+        for balanced in (False, True)
+    }
+    assert recall[False] < 0.3 and recall[True] > 0.6

@@ -38,7 +38,8 @@ def test_the_head_is_fitted_and_the_body_stays() -> None:
     model, train, validation = network(), pictures(60, 0), pictures(20, 1)
     before = copy.deepcopy(model.state_dict())
     accuracy = first_head.fit_head(model, train, validation, normalised, flip=True, classes=2)
-    assert accuracy == 1.0 == stages._accuracy(model, validation, normalised)[0]
+    found = stages.chosen_average(copy.deepcopy(model), model.state_dict(), validation, normalised, balanced=False)[1]
+    assert accuracy == 1.0 == found.accuracy
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"5.weight", "5.bias"}
 
@@ -64,8 +65,7 @@ def test_statistics_are_those_of_the_images() -> None:
 def test_worse_statistics_are_not_kept() -> None:
     model, train, validation = network(), pictures(60, 0), pictures(20, 1)
     before = copy.deepcopy(model.state_dict())
-    kept, accuracy = stages.chosen_statistics(model, train, validation, normalised, accuracy=1.1)
-    assert (kept, accuracy) == (False, 1.1)
+    assert stages.chosen_statistics(model, train, validation, normalised, score=1.1, balanced=False) is None
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
@@ -77,8 +77,8 @@ def test_the_average_is_chosen_on_validation() -> None:
     with torch.no_grad():
         spoilt[5].weight.mul_(-0.5)
         spoilt[5].bias.mul_(-0.5)
-    share, accuracy = stages.chosen_average(spoilt, good, validation, normalised)
-    assert share == 0.2 and accuracy == 1.0
+    share, found = stages.chosen_average(spoilt, good, validation, normalised, balanced=False)
+    assert share == 0.2 and found.accuracy == found.score == 1.0
     expected = stages.averaged(good, {**good, "5.weight": good["5.weight"] * -0.5}, 0.2)["5.weight"]
     torch.testing.assert_close(spoilt.state_dict()["5.weight"], expected)
 
@@ -89,3 +89,19 @@ def test_frozen_statistics_stay_in_training() -> None:
     before = model[1].running_mean.clone()
     model(torch.randn(4, 3, 8, 8))
     assert torch.equal(model[1].running_mean, before) and model[0].training
+
+
+def test_where_classes_count_alike_the_score_is_their_mean() -> None:
+    """A network that answers 1 whatever it sees, judged by images of which three in four have that class."""
+    model, validation = network(), pictures(40, 1)
+    rows = np.concatenate([np.flatnonzero(validation.labels == 1)[:15], np.flatnonzero(validation.labels == 0)[:5]])
+    unequal = Images(validation.images[rows], validation.labels[rows])
+    with torch.no_grad():
+        model[5].weight.zero_()
+        model[5].bias.copy_(torch.tensor([0.0, 1.0]))
+    plain, balanced = (
+        stages.chosen_average(model, copy.deepcopy(model.state_dict()), unequal, normalised, balanced=alike)[1]
+        for alike in (False, True)
+    )
+    assert plain.accuracy == plain.score == balanced.accuracy == 0.75 and balanced.score == 0.5
+    assert balanced.loss == pytest.approx(np.log(1 + np.exp([-1, 1])).mean(), abs=1e-6)

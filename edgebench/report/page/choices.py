@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from edgebench.choosing.decision import Candidate, Decision
-from edgebench.records.options import flag
 from edgebench.report.choice import FLOOR, checked, why
 from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING, joined, scope
@@ -26,8 +25,7 @@ def section(decisions: Sequence[Decision], numbers: dict[Row, int]) -> Html | No
 
 def _card(decision: Decision, numbers: dict[Row, int]) -> Html:
     chosen, nearest = decision.chosen, decision.nearest
-    limits = decision.limits.given()
-    asked = ", ".join(f"{flag(name)} {bound:g}" for name, bound in limits.items()) or "no limits were given"
+    asked = ", ".join(bound.told for bound in decision.limits.bounds()) or "no limits were given"
     where = f"What to deploy on {decision.device}"
     parts: list[object] = [el("h3", where, " ", el("span", decision.evidence, class_="tag"))]
     if chosen:
@@ -47,6 +45,8 @@ def _card(decision: Decision, numbers: dict[Row, int]) -> Html:
     if not chosen:
         unknown = [c for c in decision.candidates if c.outcome == "unknown"][:3]
         close += [el("li", "Might fit: ", _link(c, numbers), f": {_open(c)}") for c in unknown]
+        useless = [c for c in decision.candidates if c.outcome == "no better"][:3]
+        close += [el("li", "Not chosen: ", _link(c, numbers), f": {c.reason}") for c in useless]
     close += [el("li", f"Another answer with {change}") for change in decision.changes]
     close += [el("li", note) for note in decision.notes]
     parts.append(el("ul", *close) if close else None)
@@ -104,6 +104,7 @@ def _candidates(decision: Decision, numbers: dict[Row, int]) -> Html:
     notes = [f"* is in the Pareto set over {', '.join(decision.pareto_over)}."]
     notes += [f"{len(decision.candidates) - len(shown)} more are not shown."] * (len(decision.candidates) > len(shown))
     notes += [f"Not ranked: {n} × {reason}." for reason, n in reasons.most_common(6)]
+    notes += [f"Accuracy is of: {decision.judged_on}."] * bool(decision.judged_on)
     notes += [f"Power and energy cover: {scope(decision)}."] * bool(decision.power_scope)
     notes += [f"Measured on: {joined(decision.machine)}."] * bool(decision.machine)
     return el(

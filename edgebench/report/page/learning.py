@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from edgebench.report.page import accounts, chart, floors
+from edgebench.report.page import accounts, chart, contexts, floors
 from edgebench.report.page.chart import ChartPoint
 from edgebench.report.page.markup import Html, el
 from edgebench.specs import Artifact
@@ -13,16 +13,20 @@ from edgebench.training import study
 
 
 def section(checkpoints: Sequence[Artifact]) -> Html | None:
-    """A figure for each setting in which trainings differ; None if there is no training."""
-    compared = study.comparable(checkpoints)
-    if not compared:
+    """A figure for each setting in which trainings on the same test images differ; None if there is no training."""
+    groups = study.by_test_split(study.comparable(checkpoints))
+    if not groups:
         return None
-    figures = [samples(study.with_several(compared, "subset", "seed")), convergence(compared)]
-    figures += batch_sizes(study.with_several(compared, "batch_size"))
+    parts: list[Html | None] = []
+    for split, compared in groups.items():
+        figures = [samples(study.with_several(compared, "subset", "seed")), convergence(compared)]
+        figures += batch_sizes(study.with_several(compared, "batch_size"))
+        parts.append(el("h3", f"On {split.told}") if len(groups) > 1 else None)
+        parts += [contexts.table(compared), floors.table(compared), el("div", *figures, class_="plots")]
+        parts.append(accounts.section_of(compared))
     return el(
-        "section", el("h2", "How the networks learn", id="learning-heading"), floors.table(compared),
-        el("div", *figures, class_="plots"), accounts.section_of(compared),
-        id="learning", aria_labelledby="learning-heading",
+        "section", el("h2", "How the networks learn", id="learning-heading"), *parts, id="learning",
+        aria_labelledby="learning-heading",
     )  # fmt: skip
 
 

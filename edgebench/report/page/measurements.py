@@ -9,7 +9,7 @@ from edgebench.report.page.markup import Html, el
 from edgebench.report.written import MISSING, text, values
 from edgebench.results.figures import TABLE, Row
 
-FILTERS = ("model", "runtime", "precision", "device", "scenario", "evidence", "status")
+FILTERS = ("model", "dataset", "runtime", "precision", "device", "scenario", "evidence", "status")
 # The first cell shows these under the model's name.
 IN_THE_NAME = {"model", "format", "runtime", "precision"}
 

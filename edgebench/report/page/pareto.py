@@ -11,8 +11,10 @@ from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
 from edgebench.report.page.markup import Html, el
 from edgebench.report.written import joined
+from edgebench.results import context
 from edgebench.results.columns import Criterion
-from edgebench.results.figures import CRITERIA, Row
+from edgebench.results.context import TestSplit
+from edgebench.results.figures import CRITERIA, Row, split_of
 
 SHAPES = ("circle", "square", "triangle", "diamond")
 EXPLAINED = (
@@ -73,22 +75,28 @@ def accuracy(row: Row) -> float:
 
 
 def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: dict[str, float]) -> Html | None:
-    """The plots, separate for each device, machine and evidence: one plot holds only what is comparable."""
-    groups: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, Row]]] = {}
+    """The plots, separate for each device, machine, evidence and test split: one holds only what is comparable."""
+    groups: dict[tuple[str, str, tuple[str, ...], TestSplit], list[tuple[int, Row]]] = {}
+    heads = context.groups([split_of(row) for _, row in numbered])
     for i, row in numbered:
         if row.status == "ok" and row.scenario == LATENCY and row.median_ms is not None:
-            groups.setdefault((row.device, row.evidence, row.machine), []).append((i, row))
+            groups.setdefault((row.device, row.evidence, row.machine, heads[split_of(row)]), []).append((i, row))
     if not groups:
         return None
     look = Look.of([row for members in groups.values() for _, row in members])
     parts = []
-    for (device, evidence, machine), members in groups.items():
+    several = len(set(heads.values())) > 1
+    for (device, evidence, machine, split), members in groups.items():
         batch = min(row.batch for _, row in members)  # times of requests with other batches are not comparable
         members = [(i, row) for i, row in members if row.batch == batch]
         plots = [plot(cost, members, look, chosen, limits) for cost in AXES]
         missing = [cost.axis for cost, made in zip(AXES, plots, strict=True) if made is None]
         note = f"Batch {batch}." + (f" Not measured here: {', '.join(missing)}." if missing else "")
-        parts.append(el("h3", f"{device}, {evidence}", f" on {joined(machine)}" if machine else None))
+        where, judged = (
+            f" on {joined(machine)}" if machine else None,
+            f"; accuracy on {split.told}" if several else None,
+        )
+        parts.append(el("h3", f"{device}, {evidence}", where, judged))
         parts.append(el("div", *plots, class_="plots"))
         parts.append(el("p", note, class_="note"))
     return el(

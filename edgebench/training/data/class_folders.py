@@ -17,7 +17,7 @@ import numpy as np
 from edgebench.errors import BadFile
 from edgebench.protocols import Pixels
 from edgebench.records.account import Layout, LeftOut, Reason
-from edgebench.training.data import kinds, listing
+from edgebench.training.data import kinds, listing, test_hash
 from edgebench.training.data.decoding import File, cached, depths, streamed
 from edgebench.training.data.layouts import SPLIT_ORDER, FolderLayout
 from edgebench.training.data.levels import Depths
@@ -103,6 +103,9 @@ class Files:
 
     def depths(self, rows: np.ndarray, *, keep: bool) -> Depths:
         return depths(self.root, [self.files[row] for row in np.sort(rows)], keep=keep)
+
+    def contents(self, rows: np.ndarray) -> list[bytes]:
+        return test_hash.of_files(self.root, [self.files[row] for row in rows])
 
     def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         """Training and validation images share one cache, since another seed divides them differently. The last split,

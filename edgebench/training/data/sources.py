@@ -78,6 +78,9 @@ class Source(Protocol):
     def depths(self, rows: np.ndarray, *, keep: bool) -> Depths:
         """How deep these images are. `keep`: remember it on the disk, where finding it takes time."""
 
+    def contents(self, rows: np.ndarray) -> list[bytes]:
+        """A digest of the content of each of these images, whatever their names."""
+
     def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         """The pixels of each split with their rows, of which broken images were left out.
 
@@ -136,6 +139,9 @@ class Arrays:
 
     def depths(self, rows: np.ndarray, *, keep: bool) -> Depths:
         return NOT_DEEP
+
+    def contents(self, rows: np.ndarray) -> list[bytes]:
+        return [hashlib.blake2b(self.images[row], digest_size=16).hexdigest().encode() for row in rows]
 
     def open(self, splits: Sequence[np.ndarray], size: int, decoding: Decoding) -> list[tuple[Pixels, np.ndarray]]:
         opened: list[tuple[Pixels, np.ndarray]] = []

@@ -15,6 +15,7 @@ from edgebench.records import account_text
 from edgebench.records.account import Account, LeftOut, Reason
 from edgebench.records.account_text import REMEDIES
 from edgebench.specs import DataSplit
+from edgebench.training.data import test_hash
 from edgebench.training.data.accounting import Ledger
 from edgebench.training.data.catalogue import find
 from edgebench.training.data.levels import Depths
@@ -81,6 +82,7 @@ def load(
     info = DataSplit(
         dataset=dataset.name, classes=dataset.classes, **{name: len(rows) for name, rows in used.items()},
         indices_sha256=digest.hexdigest(), account=ledger.close(used),
+        test_sha256=test_hash.of(dataset.classes, labels[used["test"]], raw.source.contents(used["test"])),
     )  # fmt: skip
     parts = {name: Images(pixels, labels[rows]) for name, (pixels, rows) in zip(SPLITS, opened, strict=True)}
     return Splits(**parts, info=info, depths=depths)

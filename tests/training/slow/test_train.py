@@ -42,6 +42,8 @@ def test_on_a_terminal_it_tells_most_digits_apart_and_shows_its_progress(tmp_pat
     made = json.loads(told)["checkpoint"]["training"]
     assert made["test_accuracy"] >= 0.8
     account = made["data"].pop("account")
+    assert len(made["data"].pop("test_sha256")) == 64
+    assert sum(each["correct"] for each in made["test_classes"]) == round(360 * made["test_accuracy"])
     assert made["data"] | {"classes": 0, "indices_sha256": 0} == {
         "dataset": "digits", "classes": 0, "train": 1255, "validation": 182, "test": 360, "indices_sha256": 0,
     }  # fmt: skip
