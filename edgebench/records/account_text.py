@@ -35,7 +35,7 @@ def used(account: Account) -> str:
     """How many pictures each split uses, of which classes."""
     what = "images" if account.layout.kind == "arrays" else "pictures"
     names = ", ".join(account.classes[:CLASSES_SHOWN]) + (", …" if len(account.classes) > CLASSES_SHOWN else "")
-    parts = ", ".join(f"{count:,} {SPLIT_WORDS[split]}" for split, count in account.used.items())
+    parts = ", ".join(f"{account.used[split]:,} {word}" for split, word in SPLIT_WORDS.items() if split in account.used)
     return f"{sum(account.used.values()):,} {what} of {len(account.classes)} classes ({names}): {parts}"
 
 
@@ -43,8 +43,11 @@ def understood(layout: Layout) -> str:
     """The layout in a sentence, and how to say otherwise."""
     cut = [SPLIT_WORDS[split] for split in ("validation", "test") if split not in layout.folders]
     rest = f"; {' and '.join(cut)} {'is' if len(cut) == 1 else 'are'} cut from training" if cut else ""
-    named = ", ".join(f"{'/, '.join(names)}/ = {SPLIT_WORDS[split]}" for split, names in layout.folders.items()
-                      if any(names))  # fmt: skip
+    named = ", ".join(
+        f"{'/, '.join(layout.folders[split])}/ = {word}"
+        for split, word in SPLIT_WORDS.items()
+        if any(layout.folders.get(split, ()))
+    )
     if layout.kind == "labels":
         columns = ", ".join(f"{meaning} = {name}" for meaning, name in layout.columns.items())
         single = "" if "label" in layout.columns else "; each class has a column"

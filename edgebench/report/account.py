@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebench.records import account_text
-from edgebench.records.account import WORDS, Account, Spread
+from edgebench.records.account import Account, Spread
 from edgebench.records.account_text import SPLIT_WORDS
 from edgebench.report.formats import printable
 
@@ -25,7 +25,7 @@ def lines(account: Account) -> list[str]:
 
 def _table(account: Account) -> list[str]:
     """A line for each class with its pictures in each split, and its share of all."""
-    splits = list(account.balance)
+    splits = [split for split in SPLIT_WORDS if split in account.balance]
     counts = [[account.balance[split][label] for split in splits] for label in range(len(account.classes))]
     total = max(1, sum(map(sum, counts)))
     width = max(map(len, ("class", *account.classes[:MOST_CLASSES])))
@@ -53,9 +53,3 @@ def _spread(spread: Spread) -> str:
     if spread.least == spread.most:
         return f"{spread.least:g}"
     return f"{spread.least:g} to {spread.most:g} (median {spread.median:g})"
-
-
-def counts(account: Account) -> dict[str, int]:
-    """What became of the files, in words: for a table."""
-    used = {SPLIT_WORDS[split]: count for split, count in account.used.items()}
-    return {"found": account.found} | used | {f"left out: {WORDS[e.reason]}": e.count for e in account.left_out}

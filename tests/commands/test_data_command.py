@@ -61,7 +61,7 @@ def test_the_sheet_shows_pictures_of_each_class(root: Path, in_process: Command,
         pixels = np.asarray(sheet.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 1000, "pictures are drawn"
     assert [path.name for path in tmp_path.glob("*.partial")] == []
-    assert not (tmp_path / "cache" / "decoded").exists()
+    assert not list((tmp_path / "cache").rglob("*.npy")), "no decoded picture is kept for a sheet"
     many = write_images(
         tmp_path / "many", {f"class with a {'very ' * i}long name {i:02}": 3 for i in range(26)} | {"猫": 3}, size=4
     )
@@ -98,4 +98,5 @@ def test_the_page_and_a_training_tell_the_same(root: Path) -> None:
     artifact = replace(made, training=replace(made.training, data=data))
     html = str(accounts.section_of([artifact, artifact]))
     assert "&lt;b&gt;.txt" in html and html.count("33 pictures") == 1
+    assert account_text.short(jsonio.decode(Account, json.loads(jsonio.dumps(account)), "here")) == short
     assert accounts.section_of([]) is None
