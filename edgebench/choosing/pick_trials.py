@@ -20,10 +20,11 @@ from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import StepOutcome, Train
 
 FINALISTS = 3  # candidates with a trial run, of those that begin with learned weights; and trainings
+TOLD = 5  # candidates whose first look is told
 TRIAL_EPOCHS = 3
 TRIAL_IMAGES = 3000
 FAR = 1.3  # a brief measurement that is beyond this multiple of a limit is enough to drop a candidate
-SMALLER = 0.9  # of a limit: what images of a smaller size are expected to keep
+KEPT = 0.9  # of a limit on time: what images of another size are expected to take
 
 
 class Trials:
@@ -90,10 +91,10 @@ class Trials:
         order = [one.model for one in answer.found if one.accuracy is not None]
         if not order:  # nothing could be compared: each is tried as it comes
             return models
-        best = self.seen[order[0]]
+        best = ", ".join(f"{m} {self.seen[m].accuracy:.1%} of {self.seen[m].images}" for m in order[:TOLD])
         self._tell(
-            f"a first look at {len(learned)} candidates took {answer.seconds:.0f} s; the best is {best.model}: "
-            f"{best.accuracy:.1%} of {best.images} small training images, each left out once"
+            f"a first look at {len(learned)} candidates took {answer.seconds:.0f} s; "
+            f"the best, by small training images that are right, each left out once: {best}"
         )
         return [*order, *(model for model in models if model not in learned)]
 
@@ -102,13 +103,12 @@ class Trials:
 
         Whoever is clearly behind one of those after the first look has none.
         """
-        for place, model in enumerate(order, 1):
+        for model in order:
             learned, seen = self._steps.began_with(model).learned, self.seen.get(model)
             tried = [self.seen[m] for m in self.best if m in self.seen]
             enough = sum(self._steps.began_with(m).learned for m in self.best) >= FINALISTS
             if learned and (enough or (seen and any(one.clearly_above(seen) for one in tried))):
-                told = f": {seen.accuracy:.1%} of {seen.images} small images right" if seen else ""
-                self.left_out[model] = f"number {place} after the first look{told}"
+                self.left_out[model] = "behind others after the first look"
             else:
                 self._trial(model)
 
@@ -140,15 +140,19 @@ class Trials:
         self.trial_s[model] = time.monotonic() - began
         taken_s = [outcomes[step.identity].seconds or 0.0 for step in chain.steps[1:]]
         self.deploy_s[model] = max(time.monotonic() - half, sum(taken_s))
-        why, excess = self._far_off(model)
-        if probed and excess > 1 and not smaller and (fits := self._smaller(model, size, excess)):
-            self.most_pixels[model] = fits
-            self._tell(f"{model}: beyond a limit at {size} pixels, so it is tried at {fits}")
-            return self._trial(model, smaller=True)
+        why, used = self._far_off(model)
+        made_by = outcomes[trained.identity]
+        if probed and used > 0 and model in self.seen and not self._steps.config(model).image_size:
+            size = self.pixels(made_by)
+            fits = [s for s in pick_times.sizes(self.seen[model]) if used * (s / size) ** 2 <= KEPT]
+            if fits:
+                self.most_pixels[model] = max(fits)
+            if used > 1 and fits and not smaller:
+                self._tell(f"{model}: beyond a limit at {size} pixels, so it is tried at {max(fits)}")
+                return self._trial(model, smaller=True)
         if why:
             return self._drop(model, why)
         self.left_out.pop(model, None)
-        made_by = outcomes[trained.identity]
         return self.judge(model, made_by, f"its probe at {self.pixels(made_by)} pixels" if probed else "its trial run")
 
     def _probe_size(self, model: str, slot_s: float, late: bool) -> int | None:
@@ -167,12 +171,25 @@ class Trials:
             )
         )
 
-    def _smaller(self, model: str, size: int | None, excess: float) -> int | None:
-        """Pixels a side at which the time of an image probably keeps its limit, which it exceeds by this factor."""
-        if size is None or model not in self.seen:
-            return None
-        fits = [s for s in pick_times.sizes(self.seen[model]) if s < size and excess * (s / size) ** 2 <= SMALLER]
-        return max(fits, default=None)
+    def probe_again(self, model: str, slot_s: float) -> bool:
+        """Probe a candidate on larger images, if they fit into the time; whether there was a size that does."""
+        seen, before = self.seen.get(model), self.pixels(self.best[model][1])
+        if seen is None or not seen.image_s or self._steps.config(model).image_size:
+            return False
+        most = self.most_pixels.get(model)
+        decide = lambda: pick_times.probe_size(seen, self.counted, slot_s, most)  # noqa: E731
+        size = int(self._budget.decided(f"larger probe {model}", decide))
+        if size <= before:
+            return False
+        step = self._steps.probe(model, size)
+        try:
+            done = self._work.do([step], self._budget.left_s - slot_s)[step.identity]
+        except OutOfTime:
+            self._tell(f"{model}: its probe at {size} pixels did not end in {slot_s:.0f} s")
+            return True
+        if done.status == "ok":
+            self.judge(model, done, f"its probe at {size} pixels")
+        return True
 
     def _short_training(self, model: str) -> Train:
         """Three epochs, on a subset where there are many more images and the recipe does not name one."""
@@ -184,8 +201,8 @@ class Trials:
         self._tell(f"{model}: dropped: {why}")
 
     def _far_off(self, model: str) -> tuple[str, float]:
-        """Why no training can bring a candidate within the limits, "" if one may; and how often the time of an image
-        exceeds its limit: at most 1 where it does not."""
+        """Why no training can bring a candidate within the limits, "" if one may; and which share of the limits on the
+        time of an image it uses: above 1 beyond one of them, 0 where there are none."""
         given = {name: bound for name, bound in self._asked.limits.given().items() if name.startswith("max_")}
         speed = {name: bound for name, bound in given.items() if LIMITS[name].kind == "speed"}
         found = rows([self._kept.result(outcome) for outcome in self.measured[model]])
@@ -193,9 +210,9 @@ class Trials:
         decision = select(
             found, Limits(**{name: FAR * bound for name, bound in given.items()}), device=self._device, prefer="latency"
         )
-        kept = any(candidate.outcome != "broken" for candidate in slow.candidates)
-        excess = 1.0 if kept or slow.nearest is None else 1 + slow.nearest.excess
+        shares = [[c.value / c.bound for c in one.checks if c.value is not None] for one in slow.candidates]
+        used = min((max(share) for share in shares if share), default=0.0)
         miss = decision.nearest
         if miss is None or any(c.outcome != "broken" for c in decision.candidates):
-            return "", excess
-        return "; ".join(f"{c.metric} is {c.value:.3g}, the limit {c.bound / FAR:.3g}" for c in miss.broken), excess
+            return "", used
+        return "; ".join(f"{c.metric} is {c.value:.3g}, the limit {c.bound / FAR:.3g}" for c in miss.broken), used

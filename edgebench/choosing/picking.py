@@ -142,6 +142,8 @@ class Pick:
         close = [model for model in order if trials.best[model][0] <= most or model == order[0]]
         least_s = [self._least_s(model) for model in close]
         count = int(self._budget.decided("trainings", lambda: pick_times.trainings(least_s, self._free_s(), FINALISTS)))
+        if count and least_s[0] > self._free_s() and trials.probe_again(order[0], self._free_s()):
+            return  # larger images bring more than a training that is too short for a few epochs
         if not count:
             self._tell("no time for a longer training: the probe or the trial run is used")
         for place, model in enumerate(close[:count]):
