@@ -150,7 +150,7 @@ def _built(config: TrainConfig, planned: str | None, read: _Reader, device: torc
     began, _ = beginnings.begin(network, info, found, init=config.init)
     if not began.learned:
         raise UsageError(f"it would begin with random weights: {began.why}")
-    backbone = divided(network, info, preprocessing_for(config, info, began, splits.train))
+    backbone = divided(network, info, preprocessing_for(config, info, began, splits))
     body, _ = backbone.body()
     return _Candidate(
         config=config, body=body.to(device, memory_format=torch.channels_last), images=splits.train, usual_size=usual,
