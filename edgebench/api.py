@@ -41,7 +41,7 @@ from edgebench.specs import Artifact, InputType, Precision
 from edgebench.training import evaluating
 
 if TYPE_CHECKING:
-    from edgebench.training.loop import Listener
+    from edgebench.training.listening import Listener
 
 AnyPath = str | os.PathLike[str]
 Source = Artifact | AnyPath
@@ -57,7 +57,8 @@ def train(
 
     `settings` are the fields of `TrainConfig` (model, dataset, subset, image_size in pixels, epochs, lr, seed, …), or
     changes to those of `config`. The checkpoint's `training.test_accuracy` is a share in [0, 1] of the test split, and
-    `training.floor` what methods without a network reach on the same images. Images are squares of
+    `training.floor` what methods without a network reach on the same images. With `search=9`, `training.search` has the
+    nine settings that were compared on validation first. Images are squares of
     `preprocessing.height` pixels, uint8 RGB before normalisation and float32 (n, 3, h, w) after it. `listener` is told
     of each step. Raises UsageError for a setting that makes no sense, BadFile for a dataset that cannot be read,
     Unsupported without torch.
@@ -69,12 +70,12 @@ def train(
     config.check()
     dataset = data.of(config, download=download)
     require_training_libraries()
-    from edgebench.training import loop
+    from edgebench.training import listening, loop
 
     where = Workspace(Path(workspace))
     folder = Path(out) if out else where.checkpoints / folder_name(config, dataset.name)
     return loop.train(
-        config, folder, resume=resume, answers=where.answers, floors=where.floors, listener=listener or loop.SILENT
+        config, folder, resume=resume, answers=where.answers, floors=where.floors, listener=listener or listening.SILENT
     )
 
 

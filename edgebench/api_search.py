@@ -27,7 +27,7 @@ from edgebench.training import studying
 from edgebench.training.studying import Study, StudyKind
 
 if TYPE_CHECKING:
-    from edgebench.training.loop import Listener
+    from edgebench.training.listening import Listener
     from edgebench.training.probing import Told
 
 
@@ -165,7 +165,7 @@ def study(
 
     @contextmanager
     def watch(title: str) -> Iterator[Listener]:
-        from edgebench.training.loop import SILENT
+        from edgebench.training.listening import SILENT
 
         tell(title)
         yield listener or SILENT

@@ -22,6 +22,7 @@ from edgebench.records.floor import Floor
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.levels import Levels
 from edgebench.records.recipe import TrainConfig
+from edgebench.records.search import Search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,6 +115,7 @@ class Training:
     if it alone was. `course`: the stages, None for a training that an edgebench without them made. `floor`: what
     methods without a network reach on the same splits; None with --no-floor, more than 20,000 training images, or an
     interrupted training. `test_classes`: the test accuracy by class, empty if an edgebench without it trained.
+    interrupted training. `search`: the settings that were compared before, of which `config` has the best.
     """
 
     config: TrainConfig
@@ -130,6 +132,7 @@ class Training:
     floor: Floor | None = field(default=None, metadata={"json": "unless empty"})
     beginning: Beginning | None = None
     test_classes: tuple[ClassAccuracy, ...] = field(default=(), metadata={"json": "unless empty"})
+    search: Search | None = field(default=None, metadata={"json": "unless empty"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ import torch
 
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo
-from edgebench.training import loop, models
+from edgebench.training import listening, loop, models
 
 SEVEN = list(models.GROUPS["the seven backbones"])
 HYBRIDS = ["coatnet", "caformer", "poolformer"]
@@ -57,7 +57,7 @@ def one_epoch(model: str, cifar: Path, image_size: int, lr: float) -> tuple[list
     class Enough(Exception):
         pass
 
-    def on_step(step: loop.TrainingStep) -> None:
+    def on_step(step: listening.TrainingStep) -> None:
         means.append(step.loss)
         if step.step == step.steps:
             raise Enough
@@ -69,7 +69,7 @@ def one_epoch(model: str, cifar: Path, image_size: int, lr: float) -> tuple[list
     )  # fmt: skip
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, contextlib.suppress(Enough):
-        loop.train(config, Path(scratch, "checkpoint"), listener=loop.Listener(on_step))
+        loop.train(config, Path(scratch, "checkpoint"), listener=listening.Listener(on_step=on_step))
     seconds = time.monotonic() - began
     losses = [
         n * mean - (n - 1) * before for n, (before, mean) in enumerate(zip([0.0, *means[:-1]], means, strict=True), 1)

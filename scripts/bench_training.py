@@ -85,7 +85,8 @@ def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
     """Images a second in the later half of some steps, from the times of the steps."""
     require_training_libraries()
     from edgebench.records.recipe import TrainConfig
-    from edgebench.training.loop import Listener, TrainingStep, train
+    from edgebench.training.listening import Listener, TrainingStep
+    from edgebench.training.loop import train
 
     moments = []
 
@@ -102,7 +103,7 @@ def our_steps(cifar: Path, model: str, steps: int, scratch: Path) -> float:
         batch_size=BATCH, threads=THREADS, epochs=1, adapt=False,
     )  # fmt: skip
     with contextlib.suppress(Enough):
-        train(config, scratch / "checkpoint", listener=Listener(on_step))
+        train(config, scratch / "checkpoint", listener=Listener(on_step=on_step))
     seconds = [b - a for a, b in itertools.pairwise(moments)]
     return BATCH / statistics.median(seconds[steps // 2 :])
 

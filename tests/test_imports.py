@@ -53,10 +53,10 @@ HEAVY_FILES = {
 TORCH_AT_TOP = {
     "training.augment.*", "training.models.*", "training.loop", "training.checkpoint", "training.optimization",
     "training.batches", "training.beginnings", "training.distilling", "training.distributed", "training.finishing",
-    "training.first_head", "training.gradients", "training.learner", "training.planning", "training.resuming",
-    "training.setup", "training.sieve", "training.small_maps", "training.stages", "training.teacher",
-    "training.backbone", "training.balance", "training.feature_engines", "training.features", "training.heads",
-    "training.probing",
+    "training.first_head", "training.fitting", "training.gradients", "training.learner", "training.planning",
+    "training.resuming", "training.searching", "training.setup", "training.sieve", "training.small_maps",
+    "training.stages", "training.teacher", "training.backbone", "training.balance", "training.feature_engines",
+    "training.features", "training.heads", "training.probing",
 }  # fmt: skip
 # What `edgebench.NAME(...)` does for users: a folder of that name would take the function's place once it is imported.
 API = {"train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "probe", "sweep", "study"}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgebench.choosing import halving
 from edgebench.choosing.relatives import export_missing, judging_images
 from edgebench.choosing.tuned import Goal, Trial, Tuned
 from edgebench.errors import EdgebenchError, UsageError
@@ -24,6 +23,7 @@ from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
 from edgebench.results import stats
 from edgebench.specs import Artifact, Precision
+from edgebench.training import halving
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8", "bf16")  # tried if none is named
 ROUNDS = (0.1, 0.3, 1.0)  # of the measuring time in each round

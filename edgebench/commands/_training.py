@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgebench.training.loop import Listener, TrainingStep
+    from edgebench.training.listening import Listener, TrainingStep
 
 
 class TrainingProgress:
@@ -30,10 +30,10 @@ class TrainingProgress:
         return self
 
     def listener(self) -> Listener:
-        """The listener for `training.loop.train`; loads torch."""
+        """The listener for `training.loop.train`."""
         from functools import partial
 
-        from edgebench.training.loop import Listener
+        from edgebench.training.listening import Listener
 
         return Listener(
             on_step=self.show,
@@ -52,9 +52,9 @@ class TrainingProgress:
         figures += f" {step.images_per_s:.0f} images/s {_clock(step.seconds_left)} left"
         if self._bar:
             total, done = step.epochs * step.steps, (step.epoch - 1) * step.steps + step.step
-            description = f"epoch {step.epoch}/{step.epochs}"
+            description = f"{step.part} epoch {step.epoch}/{step.epochs}".lstrip()
             self._bar.update(self._task, total=total, completed=done, description=description, figures=figures)
-        elif step.step == step.steps:
+        elif step.step == step.steps and not step.part:  # of a search, a line a setting is enough
             self._console.print(f"epoch {step.epoch}/{step.epochs} {figures}", highlight=False)
 
     def say(self, sentence: str) -> None:

@@ -14,7 +14,7 @@ from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
-    from edgebench.training.loop import Listener
+    from edgebench.training.listening import Listener
     from edgebench.training.studying import StudyKind
 
 
@@ -133,7 +133,7 @@ Examples:
     "--sizes", default="16,32,64,128,256", show_default=True, metavar="32,64,128", callback=_list(int),
     help="Batch sizes, one run each.",
 )  # fmt: skip
-@_shared("batch_size")
+@_shared("batch_size", "search")
 def batch_size(
     sizes: list[int], models: list[str], plot: Path | None, workspace: Workspace, as_json: bool, **given: Any
 ) -> None:

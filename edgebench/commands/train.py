@@ -21,6 +21,7 @@ Examples:
   edgebench train --model resnet50 --dataset cifar10 --subset 5000 --epochs 20
   edgebench train --model mobilenetv3 --dataset photos/ --init mobilenetv3.safetensors --freeze
   edgebench train --config runs/checkpoints/NAME/config.toml --seed 1
+  edgebench train --dataset photos/ --minutes 30 --search 9
   edgebench train --dataset photos/ --distill runs/checkpoints/NAME --unlabelled frames/
   edgebench train --resume
   torchrun --nproc-per-node 2 -m edgebench train --model resnet50 --amp bf16"""
@@ -42,7 +43,8 @@ def command(
 
     The validation images are taken from the training images, unless the dataset has its own; the test split is used
     once, at the end. Ctrl-C after an epoch keeps the best checkpoint so far; --resume goes on with it, or with a run
-    that was killed. Up to 20,000 images, the floor is shown: what methods without a network reach on the same images.
+    that was killed. --search compares settings first, on validation alone. Up to 20,000 images, the floor is shown:
+    what methods without a network reach on the same images.
     """
     import os
     import time
@@ -51,7 +53,7 @@ def command(
     import psutil
 
     from edgebench.records import jsonio
-    from edgebench.report import contexts, floors
+    from edgebench.report import contexts, floors, searches
     from edgebench.report.formats import printable
     from edgebench.training import data
     from edgebench.training.requirements import require_training_libraries
@@ -96,7 +98,7 @@ def command(
     if taught := done.distilled:
         frames = f" and {taught.frames:,} unlabelled frames" if config.unlabelled else ""
         click.echo(f"taught by {taught.teacher} ({taught.teaches}) on {done.data.train:,} labelled images{frames}")
-    for line in floors.lines(done):
+    for line in (*searches.lines(done), *floors.lines(done)):
         click.echo(line)
     click.echo(f"checkpoint: {checkpoint.path}")
     click.echo(f"next: edgebench export {checkpoint.path} --target onnx")

@@ -66,6 +66,12 @@ class TrainConfig:
         "Passes over the training images.  [default: 8, or up to 16 for small sets; with --minutes, as many as fit]",
         least=1,
     )
+    search: int | None = option(
+        None,
+        "First compare so many settings of learning rate, weight decay, batch size and augmentation on validation. It "
+        "takes half of --minutes; without them about twice as long as the training.",
+        least=2,
+    )  # fmt: skip
     patience: int | None = option(None, "End after so many epochs without a better validation accuracy.", least=1)
     batch_size: int = option(64, "Images of a forward pass, of each process.", least=2)
     accumulate: int = option(1, "Batches whose gradients make one step.", least=1)

@@ -24,7 +24,7 @@ SHARES = (
 )  # fmt: skip
 NEEDED = "images that an accuracy probably takes"
 IF_ANY = (  # columns that are shown if any row has one
-    "test_split", "majority_share", "balanced_accuracy", "lowest_recall", "lowest_class", "interrupted",
+    "test_split", "majority_share", "balanced_accuracy", "lowest_recall", "lowest_class", "interrupted", "searched",
     "floor_accuracy", "beside_floor", "why",
 )  # fmt: skip
 
@@ -34,6 +34,7 @@ class TrainingRow:
     """One line of the table of trainings: one checkpoint. Accuracies are shares in [0, 1].
 
     `test_split`: the first digits of the hash of the test images; accuracies on others do not compare.
+    `searched`: among how many settings a search found its recipe, None if there was none.
     """
 
     model: str
@@ -46,6 +47,7 @@ class TrainingRow:
     best_epoch: int
     batch_size: int
     lr: float | None
+    searched: int | None
     seed: int
     validation_accuracy: float
     test_accuracy: float
@@ -79,8 +81,9 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
                 image_size=checkpoint.preprocessing.height,
                 train_images=training.data.train, began_with=f"{began}, head alone" if config.freeze else began,
                 epochs=len(study.records(checkpoint)), best_epoch=training.best_epoch, batch_size=config.batch_size,
-                lr=config.lr, seed=config.seed, validation_accuracy=training.validation_accuracy,
-                test_accuracy=training.test_accuracy, floor_accuracy=beside.floor_accuracy if beside else None,
+                lr=config.lr, searched=len(training.search.trials) if training.search else None, seed=config.seed,
+                validation_accuracy=training.validation_accuracy, test_accuracy=training.test_accuracy,
+                floor_accuracy=beside.floor_accuracy if beside else None,
                 beside_floor=beside.verdict if beside else "", images_per_s=study.images_per_s(checkpoint),
                 seconds=training.seconds, interrupted=training.interrupted, checkpoint=checkpoint.path.name,
                 created=checkpoint.created,

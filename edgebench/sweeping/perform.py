@@ -88,15 +88,15 @@ def _trained(step: Train, since: str, kept: Records, tell: Told, started: float)
 
 
 def _train(step: Train, out: Path, kept: Records, tell: Told, started: float) -> Artifact:
-    from edgebench.training import loop, tracking
+    from edgebench.training import listening, loop, tracking
     from edgebench.training.resuming import SavedRun
 
-    def show(now: loop.TrainingStep) -> None:
+    def show(now: listening.TrainingStep) -> None:
         left = f"{int(now.seconds_left) // 60}:{int(now.seconds_left) % 60:02d} left"
         tell(f"epoch {now.epoch}/{now.epochs}, step {now.step}/{now.steps}, {left}")
 
     track = partial(tracking.open, folder=kept.workspace.root / "logs" / out.name)
-    listener = loop.Listener(
+    listener = listening.Listener(
         on_step=show,
         say=print,
         on_image=lambda done, total: tell(f"images {done}/{total}"),

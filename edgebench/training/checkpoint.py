@@ -55,6 +55,7 @@ def write(
         course=state.course,
         beginning=setup.beginning,
         test_classes=correctness.by_class(answers, splits.test.labels, splits.info.classes),
+        search=state.search,
     )
     model = model.to("cpu", memory_format=torch.contiguous_format).eval()
     images, labels = splits.test.images[:REFERENCE_IMAGES], splits.test.labels[:REFERENCE_IMAGES]

@@ -29,23 +29,27 @@ def best_score(state: RunState) -> float:
     return state.history[state.best_epoch - 1][judged_by(state.config)] if state.best_epoch else -1.0
 
 
-def fit_head(setup: Setup, course: Course, world: World, say: Callable[[str], None]) -> tuple[Setup, Course]:
-    """Fit the head if the recipe says so, and settle the decay of the average, now that the steps are known."""
+def fit_head(setup: Setup, world: World, say: Callable[[str], None]) -> float | None:
+    """Fit the head if the recipe says so. Returns its accuracy on validation, None if it does not."""
     config, splits = setup.config, setup.splits
-    if config.ema is None:
-        wanted = config.minutes is not None or config.head_first
-        horizon = max(10.0, AVERAGED * course.epochs * course.steps)
-        config = replace(config, ema=round(1 - 1 / horizon, 6) if wanted else 0.0)
-    config = replace(config, epochs=course.epochs)
-    setup = replace(setup, config=config)
     if not config.head_first:
-        return setup, course
+        return None
     accuracy = first_head.fit_head(
         setup.network, splits.train, splits.validation, setup.normalised, flip=config.flip,
         classes=len(splits.info.classes), balanced=config.balance,
     )  # fmt: skip
     say(f"head fitted to frozen features: validation accuracy {accuracy:.4f}")
-    return setup, replace(course, head_accuracy=world.told(accuracy))
+    return world.told(accuracy)
+
+
+def settle(setup: Setup, course: Course) -> Setup:
+    """The setup whose recipe has the epochs of the course, and the decay of the average that goes with its steps."""
+    config, ema = setup.config, setup.config.ema
+    if ema is None:
+        wanted = config.minutes is not None or config.head_first
+        horizon = max(10.0, AVERAGED * course.epochs * course.steps)
+        ema = round(1 - 1 / horizon, 6) if wanted else 0.0
+    return replace(setup, config=replace(config, ema=ema, epochs=course.epochs))
 
 
 def start_weights(setup: Setup) -> Weights:

@@ -83,44 +83,53 @@ def epochs_in(left_s: float, epochs_s: dict[int, float], progress: float = 0.0, 
 
 
 def begin(
-    setup: Setup, batches: BatchReader, world: World, *, clock: Clock, began: float, say: Callable[[str], None]
-) -> tuple[Setup, Course, Pacer]:
-    """The setup and the course of a new training. `began`: when its command started, by `clock`.
+    setup: Setup, pace: Pace | None, world: World, *, clock: Clock, deadline: float | None, head_fitted: bool,
+    say: Callable[[str], None],
+) -> tuple[Setup, Course, Pacer]:  # fmt: skip
+    """The setup and the course of a new training. `pace`, and `deadline` by `clock`, of one that was given a time.
 
-    Raises UsageError if the time that it was given is too short.
+    Raises UsageError if that is too short.
     """
     config = setup.config
-    if config.minutes is None:
+    if pace is None or deadline is None:
         course = Course(plans=(Plan(epochs=config.epochs),), steps=setup.steps)
         return setup, course, Pacer(clock=clock, deadline=None, most=config.epochs)
-    start_s, deadline = clock() - began, began + 60 * config.minutes
-    setup, pace = _measured(setup, batches, world, start_s, clock)
-    config, full = setup.config, setup.config.image_size
-    left = world.told(deadline - clock() - pace.end_s - _head_s(setup, pace))
-    validation_s = len(setup.splits.validation) * pace.answer_s
-    _refuse_too_short(config.minutes, left, pace, validation_s)
-    steps, steps_s = setup.steps, dict(zip(pace.sizes, pace.steps_s, strict=True))
-    if left < PARTS * (steps * steps_s[full] + validation_s):
-        parts = max(1, min(PARTS, int(left / (LEAST_STEPS * steps_s[full] + validation_s))))
-        steps = min(steps, max(1, int((left / parts - validation_s) / steps_s[full])))
-    progressive = config.progressive if len(steps_s) > 1 else 0.0
-    epochs_s = {size: steps * step_s + validation_s for size, step_s in steps_s.items()}
+    left = world.told(deadline - clock() - pace.end_s - (0.0 if head_fitted else head_s(setup, pace)))
+    _refuse_too_short(config.minutes, left, pace, len(setup.splits.validation) * pace.answer_s)
     most = config.epochs or MOST_EPOCHS
-    epochs = max(1, min(most, epochs_in(left, epochs_s, 0.0, progressive)))
-    config = replace(config, epochs=epochs)
-    setup = replace(setup, config=config, steps=steps)
-    part = "" if steps == len(setup.learned) // setup.step_size else f", each of {steps * setup.step_size} images"
+    setup, course, pacer = fill(setup, pace, left, most=most, clock=clock)
+    setup = replace(setup, config=replace(config, epochs=course.epochs))
+    part = "" if course.steps == len(setup.learned) // setup.step_size else (
+        f", each of {course.steps * setup.step_size} images"
+    )  # fmt: skip
     mixed = f", {config.amp}" if config.amp != "none" else ""
     say(
-        f"--minutes {config.minutes:g}: {epochs} epochs{part}{mixed}; a step takes {steps_s[full]:.3f} s, the "
-        f"start {start_s:.0f} s and the end with {len(setup.splits.test):,} test images {pace.end_s:.0f} s"
+        f"--minutes {config.minutes:g}: {course.epochs} epochs{part}{mixed}; a step takes {pace.steps_s[-1]:.3f} s, "
+        f"the start {pace.start_s:.0f} s and the end with {len(setup.splits.test):,} test images {pace.end_s:.0f} s"
     )
+    return setup, course, replace(pacer, deadline=deadline)
+
+
+def fill(setup: Setup, pace: Pace, left_s: float, *, most: int, clock: Clock) -> tuple[Setup, Course, Pacer]:
+    """A course of at most `most` epochs that fills the seconds that are left for its epochs, and what keeps it in them.
+
+    An epoch is a part of the images where fewer than PARTS whole ones fit. At least one epoch of one step.
+    """
+    steps, steps_s = setup.steps, dict(zip(pace.sizes, pace.steps_s, strict=True))
+    full, validation_s = max(pace.sizes), len(setup.splits.validation) * pace.answer_s
+    if left_s < PARTS * (steps * steps_s[full] + validation_s):
+        parts = max(1, min(PARTS, int(left_s / (LEAST_STEPS * steps_s[full] + validation_s))))
+        steps = min(steps, max(1, int((left_s / parts - validation_s) / steps_s[full])))
+    progressive = setup.config.progressive if len(steps_s) > 1 else 0.0
+    epochs_s = {size: steps * step_s + validation_s for size, step_s in steps_s.items()}
+    epochs = max(1, min(most, epochs_in(left_s, epochs_s, 0.0, progressive)))
     course = Course(plans=(Plan(epochs=epochs),), steps=steps, pace=pace)
+    deadline = clock() + left_s + pace.end_s
     pacer = Pacer(clock=clock, deadline=deadline, most=most, progressive=progressive, epochs_s=epochs_s)
-    return setup, course, pacer
+    return replace(setup, steps=steps), course, pacer
 
 
-def _head_s(setup: Setup, pace: Pace) -> float:
+def head_s(setup: Setup, pace: Pace) -> float:
     """Seconds that fitting the head takes: its features, and half as much for the fit."""
     answers = (1 + setup.config.flip) * len(setup.splits.train) + len(setup.splits.validation)
     return 1.5 * answers * pace.answer_s if setup.config.head_first else 0.0
@@ -138,9 +147,12 @@ def _refuse_too_short(minutes: float, left: float, pace: Pace, validation_s: flo
     )
 
 
-def _measured(setup: Setup, batches: BatchReader, world: World, start_s: float, clock: Clock) -> tuple[Setup, Pace]:
-    """Time a few steps of a copy of the network, which is then thrown away. Chooses the mixed precision."""
-    config, amp_s = setup.config, {}
+def measure(setup: Setup, batches: BatchReader, world: World, *, clock: Clock, began: float) -> tuple[Setup, Pace]:
+    """Time a few steps of a copy of the network, which is then thrown away. Chooses the mixed precision.
+
+    `began`: when the command started, by `clock`.
+    """
+    start_s, config, amp_s = clock() - began, setup.config, {}
     if config.amp == "auto":
         few = replace(setup, step_size=min(setup.step_size, FEW * world.size))
         for amp in ("none", "bf16"):
@@ -148,17 +160,21 @@ def _measured(setup: Setup, batches: BatchReader, world: World, start_s: float, 
             amp_s[amp] = world.told(_step_s(trial, batches, world, config.image_size, clock, amp_s.get("none")))
         amp = "bf16" if amp_s["bf16"] < FASTER * amp_s["none"] else "none"
         setup = replace(setup, config=replace(config, amp=amp))
-    sizes = image_sizes(setup.config)
-    steps_s = {size: world.told(_step_s(setup, batches, world, size, clock)) for size in sizes}
-    answer_s = world.told(_answer_s(setup, clock))
-    splits = setup.splits
+    answer_s, splits = world.told(_answer_s(setup, clock)), setup.splits
     answers = len(splits.test) + FINISH_ANSWERS * len(splits.validation) + min(len(splits.train), 2048)
     end_s = answers * answer_s + MARGIN_S + MARGIN * 60 * config.minutes
     end_s += floor.expected_s(len(splits.train)) if config.floor else 0.0
-    return setup, Pace(
-        sizes=tuple(steps_s), steps_s=tuple(steps_s.values()), answer_s=answer_s, amp_s=amp_s,
-        start_s=round(start_s, 3), end_s=end_s,
+    pace = Pace(
+        sizes=image_sizes(setup.config), steps_s=(), answer_s=answer_s, amp_s=amp_s, start_s=round(start_s, 3),
+        end_s=end_s,
     )  # fmt: skip
+    return setup, time_steps(setup, pace, batches, world, clock=clock)
+
+
+def time_steps(setup: Setup, pace: Pace, batches: BatchReader, world: World, *, clock: Clock) -> Pace:
+    """The pace with the seconds of this setup's steps, which go with its batches and its augmentation."""
+    steps_s = tuple(world.told(_step_s(setup, batches, world, size, clock)) for size in pace.sizes)
+    return replace(pace, steps_s=steps_s)
 
 
 def _step_s(

@@ -22,6 +22,7 @@ from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.options import flag
 from edgebench.records.recipe import TrainConfig
+from edgebench.records.search import Search
 from edgebench.records.workspace import unfinished
 from edgebench.training.learner import Learner
 from edgebench.training.setup import Setup
@@ -35,7 +36,8 @@ Tensors = dict[str, torch.Tensor]
 @dataclass(frozen=True, kw_only=True)
 class RunState:
     """How far a run is, without its tensors. `history`: one record per epoch; `part_size`: images in memory at once;
-    `distilled`: the teacher and the frames that the run began with."""
+    `distilled`: the teacher and the frames that the run began with. `course` is None before the first epoch, where a
+    `search` may be under way."""
 
     config: TrainConfig
     beginning: Beginning | None = None
@@ -48,6 +50,7 @@ class RunState:
     history: tuple[dict[str, Any], ...] = ()
     distilled: Distillation | None = None
     course: Course | None = None
+    search: Search | None = None
 
 
 class SavedRun:
@@ -111,12 +114,12 @@ class SavedRun:
         except (SafetensorError, OSError, ValueError) as error:
             raise BadFile(f"{path} cannot be read: {error}", "leave out --resume to start over") from None
         progress = jsonio.decode(RunState, told, str(path))
+        begun = progress.search.asked(progress.config) if progress.search else progress.config
         for name in TrainConfig.__dataclass_fields__:
-            was, asked = getattr(progress.config, name), getattr(config, name)
+            was, asked = getattr(begun, name), getattr(config, name)
             if was != asked and asked is not None and (name, asked) != ("amp", "auto"):
-                raise UsageError(
-                    f"the unfinished run has {flag(name)} {was}, not {asked}", "resume it with its own options"
-                )
+                now = f"has no {flag(name)}" if was is None else f"has {flag(name)} {was}"
+                raise UsageError(f"the unfinished run {now}, not {asked}", "resume it with its own options")
         if progress.beginning is None or planned not in (None, progress.beginning.identity):
             raise BadFile(f"{path} began with other weights", "leave out --resume to start over")
         return progress, tensors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,15 +126,13 @@ def prepare(
         small_maps.hasten(network)
     preprocessing = preprocessing_for(config, info, began, splits)
 
-    batch_size = min(config.batch_size, max(2, len(learned) // world.size))
-    step_size = min(batch_size * world.size * config.accumulate, len(learned))
-    steps = len(learned) // step_size  # the rest is dropped: batch normalisation fails on a batch of one
-    batches = steps * config.accumulate
+    sizes = _batches(config, len(learned), world)
+    batches = sizes["steps"] * config.accumulate
     if models.hasten_statistics(network, batches):
         say(f"raised the momentum of batch normalisation: an epoch has only {batches} batches")
-    threads = config.threads or worthwhile_threads(info.macs * batch_size)
+    threads = config.threads or worthwhile_threads(info.macs * sizes["batch_size"])
     fits_head = began.learned and models.linear_head(network, len(splits.info.classes)) is not None
-    config = replace(config, threads=threads, **_stages(config, began.learned, fits_head, steps))
+    config = replace(config, threads=threads, **_stages(config, began.learned, fits_head, sizes["steps"]))
     config = replace(config, lr=config.lr or optimization.default_lr(config, network, learned=began.learned))
     torch.set_num_threads(threads)
     return Setup(
@@ -147,10 +145,24 @@ def prepare(
         info=info,
         preprocessing=preprocessing,
         normalised=normalisation(preprocessing, world.device),
-        batch_size=batch_size,
-        step_size=step_size,
-        steps=steps,
+        **sizes,
     )
+
+
+def with_settings(setup: Setup, network: nn.Module, settings: Mapping[str, Any], world: World) -> Setup:
+    """The setup of another training of the same network: `network`, with its first weights, and other settings."""
+    config = replace(setup.config, **settings)
+    sizes = _batches(config, len(setup.learned), world)
+    models.hasten_statistics(network, sizes["steps"] * config.accumulate)
+    return replace(setup, config=config, network=network, **sizes)
+
+
+def _batches(config: TrainConfig, images: int, world: World) -> dict[str, int]:
+    """How the images of an epoch are cut: see Setup."""
+    batch_size = min(config.batch_size, max(2, images // world.size))
+    step_size = min(batch_size * world.size * config.accumulate, images)
+    # The rest is dropped: batch normalisation fails on a batch of one.
+    return {"batch_size": batch_size, "step_size": step_size, "steps": images // step_size}
 
 
 def _enlarged(config: TrainConfig, splits: data.Splits, left_s: float) -> int:

@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgebench import artifact
 from edgebench.errors import BadFile
@@ -20,6 +21,7 @@ from edgebench.training.learning_curve import ImagesNeeded, Learned, needed
 # Settings that decide how fast a run is or where it ran, not what it learns: they do not tell trainings apart. What
 # `init` became does: see `_began`.
 NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken", "init", "licence", "floor")
+PLANNED = {"epochs": None, "ema": None, "amp": "auto"}  # what --minutes decides, from one run to the next differently
 FLOOR = "floor (no network)"  # the name of its curve
 FIGURES = ("validation_accuracy", "loss", "seconds", "images_per_s")
 
@@ -89,11 +91,11 @@ def names(checkpoints: Sequence[Artifact], but: Sequence[str] = ()) -> list[str]
         name += [f"probe at {checkpoint.preprocessing.height} pixels"] if checkpoint.training.frozen else []
     for kind, without in ((False, but), (True, (*but, "image_size"))):
         rows = [row for row, found in enumerate(frozen) if found == kind]
-        configs = [checkpoints[row].training.config for row in rows]
+        configs = [_asked(checkpoints[row]) for row in rows]
         for name in (field.name for field in dataclasses.fields(TrainConfig)):
             if name not in ("model", *NOT_TOLD, *without) and len({getattr(config, name) for config in configs}) > 1:
                 for row, config in zip(rows, configs, strict=True):
-                    told[row].append(f"{name} {getattr(config, name)}")
+                    told[row].append(_word(name, getattr(config, name)))
     if len(set(map(_began, checkpoints))) > 1:
         told = [[*name, f"from {title}"] for name, title in zip(told, _titles(checkpoints), strict=True)]
     return list(map(", ".join, told))
@@ -237,4 +239,16 @@ def with_several(checkpoints: Sequence[Artifact], *varied: str) -> list[Artifact
 
 
 def _told(checkpoint: Artifact, but: Sequence[str]) -> tuple[TrainConfig, str]:
-    return dataclasses.replace(checkpoint.training.config, **dict.fromkeys((*but, *NOT_TOLD))), _began(checkpoint)
+    return dataclasses.replace(_asked(checkpoint), **dict.fromkeys((*but, *NOT_TOLD))), _began(checkpoint)
+
+
+def _asked(checkpoint: Artifact) -> TrainConfig:
+    """The recipe as it was asked for: without what a search found, and what a plan for a time decided."""
+    training = checkpoint.training
+    config = training.search.asked(training.config) if training.search else training.config
+    return dataclasses.replace(config, **PLANNED) if config.minutes else config
+
+
+def _word(name: str, value: Any) -> str:
+    """A setting in a name. What is not asked for is "no search", not "search None"."""
+    return f"no {name}" if value is None else f"{name} {value}"

@@ -29,7 +29,7 @@ from edgebench.training.study import (
 )
 
 if TYPE_CHECKING:
-    from edgebench.training.loop import Listener
+    from edgebench.training.listening import Listener
 
 StudyKind = Literal["convergence", "samples", "batch-size"]
 # What the trainings of each study differ in.
@@ -72,6 +72,8 @@ def study(
     """
     if kind not in VARIED:
         raise unknown_name("study", kind, VARIED)
+    if kind == "batch-size" and settings.get("search"):
+        raise UsageError("a study of batch-size gives the batch size, and --search would choose it", "one of the two")
     if wrong := [share for share in reach if not 0 < share <= 1]:
         raise UsageError(f"--reach holds {wrong[0]:g}", "accuracies are shares such as 0.9")
     values = {"convergence": [models], "samples": [models, subsets, seeds], "batch-size": [models, sizes]}[kind]

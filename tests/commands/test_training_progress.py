@@ -10,7 +10,7 @@ from edgebench.commands._training import TrainingProgress
 
 STEP = SimpleNamespace(
     epoch=1, epochs=2, step=4, steps=4, loss=0.5, accuracy=0.75, validation_accuracy=0.5, images_per_s=100.0,
-    seconds_left=61.0,
+    seconds_left=61.0, part="",
 )  # fmt: skip
 
 
@@ -37,3 +37,10 @@ def test_a_log_gets_a_line_an_epoch(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert shown(capsys).splitlines() == [
         "read 8 images", "epoch 1/2 loss 0.500 acc 0.750 val 0.500 100 images/s 1:01 left", "done",
     ]  # fmt: skip
+
+
+def test_a_log_has_no_line_for_the_epochs_of_a_search(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    with TrainingProgress() as progress:
+        progress.show(SimpleNamespace(**vars(STEP) | {"part": "search 1/2, setting 3/9"}))
+    assert capsys.readouterr().err == ""

@@ -30,7 +30,7 @@ WRONG = [
     ({"runtimes": ["onnxruntme"]}, "did you mean onnxruntime?"),
     ({"epochs": 3}, "[train]"),
     ({"train": 3}, "is not a table"),
-    ({"train": {"epoch": 3}}, "did you mean epochs?"),
+    ({"train": {"epoch": 3}}, "did you mean epochs"),
     ({"train": {"epochs": 0}}, "give at least 1"),
     ({"train": {"epochs": "three"}}, "expected int"),
     ({"run": {"deadline_ms": "20ms"}}, "give the number alone, 20"),

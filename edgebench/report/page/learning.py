@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from edgebench.report.page import accounts, chart, contexts, floors
+from edgebench.report.page import accounts, chart, contexts, floors, searches
 from edgebench.report.page.chart import ChartPoint
 from edgebench.report.page.markup import Html, el
 from edgebench.specs import Artifact
@@ -23,7 +23,7 @@ def section(checkpoints: Sequence[Artifact]) -> Html | None:
         figures += batch_sizes(study.with_several(compared, "batch_size"))
         parts.append(el("h3", f"On {split.told}") if len(groups) > 1 else None)
         parts += [contexts.table(compared), floors.table(compared), el("div", *figures, class_="plots")]
-        parts.append(accounts.section_of(compared))
+        parts += [searches.tables(compared), accounts.section_of(compared)]
     return el(
         "section", el("h2", "How the networks learn", id="learning-heading"), *parts, id="learning",
         aria_labelledby="learning-heading",

@@ -12,7 +12,7 @@ from factories import NET
 import edgebench
 from edgebench.cli import cli
 from edgebench.records.recipe import TrainConfig
-from edgebench.training import loop
+from edgebench.training import listening
 
 QUICK = ("--epochs", "2", "--subset", "100")
 
@@ -51,10 +51,10 @@ def test_samples_over_seeds_are_trained_once(study, tmp_path: Path) -> None:
 
 def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the second epoch of the second training."""
-    real, seen = loop.Listener, []
+    real, seen = listening.Listener, []
 
     def listener(*, on_step, **others):
-        def step(told: loop.TrainingStep) -> None:
+        def step(told: listening.TrainingStep) -> None:
             on_step(told)
             seen.append((told.epoch, told.step))
             if len(seen) == 4:
@@ -62,10 +62,10 @@ def test_a_study_that_is_interrupted_stops_and_goes_on(study, monkeypatch: pytes
 
         return real(on_step=step, **others)
 
-    monkeypatch.setattr(loop, "Listener", listener)
+    monkeypatch.setattr(listening, "Listener", listener)
     cut = study("batch-size", "--sizes", "32,64", *QUICK)
     assert cut.exit_code == 1 and "the study was interrupted" in cut.stderr and "goes on with it" in cut.stderr
-    monkeypatch.setattr(loop, "Listener", real)
+    monkeypatch.setattr(listening, "Listener", real)
     done = study("batch-size", "--sizes", "32,64", *QUICK, "--json")
     assert [row["batch_size"] for row in json.loads(done.stdout)] == [32, 64]
     assert "epoch 1/2" not in done.stderr.split("training 2 of 2")[0], "the first one was whole"

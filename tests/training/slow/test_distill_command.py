@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from edgebench import artifact
 from edgebench.specs import Artifact
-from edgebench.training import loop, models
+from edgebench.training import fitting, models
 
 ENCODER = "test_resnet"
 QUICK = (
@@ -51,17 +51,17 @@ def test_a_student_learns_resumes_and_records_its_teacher(
     assert whole.training.config.unlabelled == str(tmp_path / "frames")
     assert "projection" not in " ".join(models.restore(whole).state_dict())
 
-    epoch = loop._epoch
+    epoch = fitting._epoch
 
-    def stopped(number: int, *rest) -> loop._Epoch:
+    def stopped(number: int, *rest) -> fitting._Epoch:
         if number == 2:
             raise RuntimeError("killed")
         return epoch(number, *rest)
 
-    monkeypatch.setattr(loop, "_epoch", stopped)
+    monkeypatch.setattr(fitting, "_epoch", stopped)
     with pytest.raises(RuntimeError, match="killed"):
         in_process(*given, "--out", tmp_path / "again")
-    monkeypatch.setattr(loop, "_epoch", epoch)
+    monkeypatch.setattr(fitting, "_epoch", epoch)
     frame = tmp_path / "frames" / "3.png"
     before = frame.read_bytes(), frame.stat()
     frame.write_bytes((tmp_path / "frames" / "4.png").read_bytes())

@@ -12,7 +12,7 @@ from edgebench.errors import UsageError
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Artifact
 from edgebench.training import loop
-from edgebench.training.loop import Listener, TrainingStep
+from edgebench.training.listening import Listener, TrainingStep
 
 SMALL = {"model": "test_resnet", "subset": "100", "image_size": 16, "batch_size": 16}
 

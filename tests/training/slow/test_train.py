@@ -15,7 +15,7 @@ from conftest import Command, clean_environment
 from edgebench import artifact
 from edgebench.commands import _training
 from edgebench.specs import Artifact
-from edgebench.training.loop import TrainingStep
+from edgebench.training.listening import TrainingStep
 
 QUICK = ("--epochs", "2", "--subset", "100", "--no-floor")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebench.choosing.halving import CLOSE, FINALISTS, halve
+from edgebench.training.halving import CLOSE, FINALISTS, halve, rungs
 
 
 @given(st.lists(st.floats(1, 1000), min_size=1, max_size=40, unique=True))
@@ -49,3 +49,10 @@ def test_candidates_to_compare_with_stay(always: tuple[str, ...]) -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     costs = halve(letters, lambda candidate, number: float(ord(candidate)), always=always)
     assert set(always) <= set(costs) and next(iter(costs)) == "a"
+
+
+def test_rungs_are_known_beforehand() -> None:
+    assert [rungs(n) for n in (1, 3, 4, 9, 27)] == [(1,), (3,), (4, 3), (9, 3), (27, 9, 3)]
+    looks = Counter()
+    halve(range(27), lambda candidate, number: looks.update([number]) or 2.0**candidate)
+    assert tuple(looks.values()) == rungs(27), "as halve does it, where nobody is close to the best"

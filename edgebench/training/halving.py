@@ -14,6 +14,18 @@ FINALISTS = 3
 LAST = 2  # number of the last round, which decides
 
 
+def room(candidates: int) -> int:
+    """How many of so many candidates get a longer trial."""
+    return max(FINALISTS, math.ceil(candidates * KEPT))
+
+
+def rungs(candidates: int) -> tuple[int, ...]:
+    """How many candidates each rung tries, from all of them to the few of which the last rung chooses one."""
+    if candidates <= FINALISTS:
+        return (candidates,)
+    return (candidates, *rungs(room(candidates)))
+
+
 def halve(
     candidates: Sequence[Candidate],
     look: Callable[[Candidate, int], float | None],
@@ -38,6 +50,6 @@ def halve(
         left = sorted((c for c in left if c in costs), key=costs.__getitem__)
         if number == LAST or not left:
             return {candidate: costs[candidate] for candidate in left}
-        best, room = costs[left[0]], max(FINALISTS, math.ceil(len(left) * KEPT))
-        left = [c for i, c in enumerate(left) if c in always or i < room or costs[c] <= CLOSE * best]
+        best, most = costs[left[0]], room(len(left))
+        left = [c for i, c in enumerate(left) if c in always or i < most or costs[c] <= CLOSE * best]
         number = LAST if len(left) <= max(FINALISTS, len(always)) else number + 1
