@@ -93,7 +93,7 @@ class Trials:
             return models
         best = ", ".join(f"{m} {self.seen[m].accuracy:.1%} of {self.seen[m].images}" for m in order[:TOLD])
         self._tell(
-            f"a first look at {len(learned)} candidates took {answer.seconds:.0f} s; "
+            f"a first look at {len(learned)} candidate{'s' * (len(learned) != 1)} took {answer.seconds:.0f} s; "
             f"the best, by small training images that are right, each left out once: {best}"
         )
         return [*order, *(model for model in models if model not in learned)]

@@ -64,7 +64,7 @@ def _progress_file(asked: Asked, workspace: Workspace) -> Path:
 
 def _sifted(sift: Sift, budget: Budget, show: Callable[[str, float], None], asked: Sieve) -> SieveAnswer:
     def now_and_then() -> None:
-        show(f"a first look at {len(asked.configs)} candidates", budget.left_s)
+        show(f"a first look at {len(asked.configs)} candidate{'s' * (len(asked.configs) != 1)}", budget.left_s)
         budget.save_now_and_then()
 
     return sift(asked, now_and_then)
