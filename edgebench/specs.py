@@ -56,7 +56,7 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
-    levels: Levels | None = field(default=None, metadata={"json": "unless empty"})
+    levels: Levels | None = field(default=None, metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class DataSplit:
     test: int
     indices_sha256: str
     account: Account | None = None
-    test_sha256: str = field(default="", metadata={"json": "unless empty"})
+    test_sha256: str = field(default="", metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +129,10 @@ class Training:
     distilled: Distillation | None = None
     frozen: FrozenFeatures | None = None
     course: Course | None = None
-    floor: Floor | None = field(default=None, metadata={"json": "unless empty"})
+    floor: Floor | None = field(default=None, metadata={"json": "unless default"})
     beginning: Beginning | None = None
-    test_classes: tuple[ClassAccuracy, ...] = field(default=(), metadata={"json": "unless empty"})
-    search: Search | None = field(default=None, metadata={"json": "unless empty"})
+    test_classes: tuple[ClassAccuracy, ...] = field(default=(), metadata={"json": "unless default"})
+    search: Search | None = field(default=None, metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class Conditions:
     threads: int | None = option(None, "CPU threads of the runtime.  [default: the device's physical cores]", least=1)
     rate_hz: float | None = None
     deadline_ms: float | None = None
-    own: dict[str, Any] = field(default_factory=dict, metadata={"json": "unless empty"})
+    own: dict[str, Any] = field(default_factory=dict, metadata={"json": "unless default"})
     warmup_s: float = option(0.5, "Seconds of warm-up, kept apart.", flag="--warmup")
     duration_s: float = option(2.0, "Seconds of measuring in each launch.", flag="--duration", above_0=SECONDS)
     time_limit_s: float | None = option(

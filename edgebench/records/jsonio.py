@@ -23,14 +23,14 @@ T = TypeVar("T")
 def encode(value: Any) -> Any:
     """A dataclass, or a container of them, as plain JSON values.
 
-    Fields marked `json=False` are left out, and those marked `json="unless empty"` where they are empty.
+    Fields marked `json=False` are left out, and those marked `json="unless default"` where they have it.
     """
     if value is None or type(value) in (str, int, bool):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         told = {name: encode(getattr(value, name)) for name in _fields(type(value))}
-        for name in _left_out_if_empty(type(value)):
-            if not told[name]:
+        for name, default in _left_out_if_default(type(value)):
+            if getattr(value, name) == default:
                 del told[name]
         return told
     if isinstance(value, (list, tuple)):
@@ -123,8 +123,13 @@ def _fields(kind: type) -> dict[str, dataclasses.Field]:
 
 
 @cache
-def _left_out_if_empty(kind: type) -> frozenset[str]:
-    return frozenset(name for name, field in _fields(kind).items() if field.metadata.get("json") == "unless empty")
+def _left_out_if_default(kind: type) -> tuple[tuple[str, Any], ...]:
+    """The fields that are left out where they have their default, each with that."""
+    marked = {name: field for name, field in _fields(kind).items() if field.metadata.get("json") == "unless default"}
+    return tuple(
+        (name, field.default if field.default_factory is dataclasses.MISSING else field.default_factory())
+        for name, field in marked.items()
+    )
 
 
 @cache

@@ -25,12 +25,12 @@ def option(
     where they are left out. `unset`: what None means, in words. `names`: the kind of adapters that it names, for
     completion in a shell. `least` and `most` bound it; `above_0` says what has to be positive ("number of seconds").
     `parse` reads the text after a flag, given the flag and the text. `later`: it came after the first release; where it
-    is empty, records and the identities that are made of them are as they were without it. A `default` that is a type,
-    such as `dict`, makes a new one each time.
+    has its default, records and the identities that are made of them are as they were without it. A `default` that is
+    a type, such as `dict`, makes a new one each time.
     """
     told = {
         "help": help, "flag": flag, "key": key, "metavar": metavar, "env": env, "names": names, "unset": unset,
-        "least": least, "most": most, "above_0": above_0, "parse": parse, "json": "unless empty" if later else True,
+        "least": least, "most": most, "above_0": above_0, "parse": parse, "json": "unless default" if later else True,
     }  # fmt: skip
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=told)

@@ -29,10 +29,10 @@ class TrainConfig:
     layout: str | None = option(
         None,
         "What the folders of each level stand for: class, split/class, class/split, any/class.  [default: recognised]",
-        metavar="LEVELS",
-    )
+        metavar="LEVELS", later=True,
+    )  # fmt: skip
     labels: str | None = option(
-        None, "A CSV or JSON file of labels.  [default: the folders' names are the labels]", metavar="FILE"
+        None, "A CSV or JSON file of labels.  [default: the folders' names are the labels]", metavar="FILE", later=True
     )
     subset: str = option("full", "Labelled images to use, stratified: full, a number (5000) or a share (0.1).")
     image_size: int | None = option(None, "Pixels of the square images.  [default: the dataset's]", least=8)
@@ -70,7 +70,7 @@ class TrainConfig:
         None,
         "First compare so many settings of learning rate, weight decay, batch size and augmentation on validation. It "
         "takes half of --minutes; without them about twice as long as the training.",
-        least=2,
+        least=2, later=True,
     )  # fmt: skip
     patience: int | None = option(None, "End after so many epochs without a better validation accuracy.", least=1)
     batch_size: int = option(64, "Images of a forward pass, of each process.", least=2)

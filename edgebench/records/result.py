@@ -131,7 +131,7 @@ class Launch:
     after: dict[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     yardsticks: tuple[Yardstick, ...] = ()  # before and after
-    extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless empty"})
+    extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class Summary:
     percentile_method: str = "nearest-rank, launches weighted equally"
     camera: Camera | None = None
     sustained: Sustained | None = None
-    extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless empty"})
+    extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)
