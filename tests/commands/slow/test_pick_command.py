@@ -231,7 +231,7 @@ def test_a_candidate_with_weights_is_probed_before_it_is_trained(photos: Path, t
     assert trained != ("accuracy 100.0%" in told[1]), (
         "it is trained in the time that is left, if there is more to learn"
     )
-    assert "a first look at 1 candidates" in told[0] and "after its probe" in told[1], told
+    assert "a first look at 1 candidate took" in told[0] and "after its probe" in told[1], told
     assert picked.decision.chosen is not None
 
 
