@@ -17,6 +17,7 @@ from edgebench.measuring import options as run_options
 from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio, toml
 from edgebench.records.export_settings import ExportSettings
+from edgebench.records.options import without_none
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
 
@@ -135,6 +136,9 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     except BadFile as error:
         unit = _NUMBER_WITH_UNIT.fullmatch(value) if isinstance(value, str) else None
         fix = f"give the number alone, {unit[1]}: the unit is in the name" if unit else ""
+        if dataclasses.is_dataclass(inner := without_none(kind)):
+            fields = ", ".join(f"{field.name} = …" for field in dataclasses.fields(inner))
+            fix = f"write a table in the plan: {where.split()[-1]} = {{{fields}}}"
         raise UsageError(error.message, fix) from None
 
 

@@ -149,3 +149,11 @@ def test_flags_come_over_the_file_setting_by_setting() -> None:
     assert plan.overlay(file, over) == {
         "models": ["a"], "seeds": [2, 3], "train": {"epochs": 5, "lr": 1.0}, "run": {"batch": 4},
     }  # fmt: skip
+
+
+def test_a_setting_of_several_numbers_is_a_table() -> None:
+    made = plan.make({"run": {"watts": {"idle": 3.5, "most": 12}}})
+    assert str(made.run.power.watts) == "3.5:12"
+    with pytest.raises(UsageError, match="expected Watts") as raised:
+        plan.make({"run": {"watts": "3.5:12"}})
+    assert raised.value.fix == "write a table in the plan: watts = {idle = …, most = …}"
