@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+VERDICTS: dict[str, str] = {"above": "above", "unclear": "not clearly above", "below": "below"}  # of Beside, in words
 FloorName = Literal["majority", "neighbours", "linear", "kernel"]
 MOST_IMAGES = 20_000  # a training of more images has no floor
 

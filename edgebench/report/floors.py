@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebench.records.floor import Beside, Floor, FloorMethod
+from edgebench.records.floor import VERDICTS, Beside, Floor, FloorMethod
 from edgebench.records.notices import Notice, notice
 from edgebench.report.written import MISSING
 from edgebench.specs import Training
@@ -11,7 +11,6 @@ NAMES = {
     "majority": "the most frequent class", "neighbours": "nearest neighbours", "linear": "logistic regression",
     "kernel": "support vector machine",
 }  # fmt: skip
-VERDICTS = {"above": "above", "unclear": "not clearly above", "below": "below"}
 
 
 def lines(training: Training) -> list[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import UsageError
+from edgebench.records.distillation import Distillation
+from edgebench.records.floor import VERDICTS
 from edgebench.report.formats import MISSING, csv_of, markdown_safe, printable
 from edgebench.results import context
 from edgebench.specs import Artifact
@@ -25,7 +27,7 @@ SHARES = (
 NEEDED = "images that an accuracy probably takes"
 IF_ANY = (  # columns that are shown if any row has one
     "test_split", "majority_share", "balanced_accuracy", "lowest_recall", "lowest_class", "interrupted", "searched",
-    "floor_accuracy", "beside_floor", "why",
+    "taught_by", "floor_accuracy", "beside_floor", "why",
 )  # fmt: skip
 
 
@@ -34,7 +36,8 @@ class TrainingRow:
     """One line of the table of trainings: one checkpoint. Accuracies are shares in [0, 1].
 
     `test_split`: the first digits of the hash of the test images; accuracies on others do not compare.
-    `searched`: among how many settings a search found its recipe, None if there was none.
+    `searched`: among how many settings a search found its recipe, None if there was none. `taught_by`: the teacher and,
+    if there were any, how many unlabelled frames it answered to.
     """
 
     model: str
@@ -43,6 +46,7 @@ class TrainingRow:
     image_size: int
     train_images: int
     began_with: str
+    taught_by: str
     epochs: int
     best_epoch: int
     batch_size: int
@@ -80,8 +84,9 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
                 lowest_recall=seen and seen.worst.share, lowest_class=seen.worst.name if seen else "",
                 image_size=checkpoint.preprocessing.height,
                 train_images=training.data.train, began_with=f"{began}, head alone" if config.freeze else began,
-                epochs=len(study.records(checkpoint)), best_epoch=training.best_epoch, batch_size=config.batch_size,
-                lr=config.lr, searched=len(training.search.trials) if training.search else None, seed=config.seed,
+                taught_by=_teacher(training.distilled), epochs=len(study.records(checkpoint)),
+                best_epoch=training.best_epoch, batch_size=config.batch_size, lr=config.lr,
+                searched=len(training.search.trials) if training.search else None, seed=config.seed,
                 validation_accuracy=training.validation_accuracy, test_accuracy=training.test_accuracy,
                 floor_accuracy=beside.floor_accuracy if beside else None,
                 beside_floor=beside.verdict if beside else "", images_per_s=study.images_per_s(checkpoint),
@@ -92,6 +97,12 @@ def rows(checkpoints: Sequence[Artifact]) -> list[TrainingRow]:
     return sorted(
         made, key=lambda row: (row.dataset, row.test_split, row.model, row.train_images, row.seed, row.created)
     )
+
+
+def _teacher(taught: Distillation | None) -> str:
+    if taught is None:
+        return ""
+    return f"{taught.teacher}, {taught.frames:,} frames" if taught.frames else taught.teacher
 
 
 def sections(checkpoints: Sequence[Artifact]) -> dict[str, list[Any]]:
@@ -213,6 +224,8 @@ def _told(value: Any) -> bool:
 def _cell(name: str, value: Any) -> str:
     if value is None or value == "":
         return MISSING
+    if name == "beside_floor":
+        return VERDICTS[value]
     if name in SHARES:
         return f"{value:.1%}"
     if isinstance(value, bool):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, replace
 
+from edgebench.records.floor import VERDICTS
 from edgebench.results import readings, store
 from edgebench.results.columns import Column, Criterion, column
 from edgebench.results.context import TestSplit
@@ -24,6 +25,12 @@ from edgebench.results.criteria import (
     THROUGHPUT,
 )
 from edgebench.results.readings import ms, watts
+
+# Why a measurement ended, as a table says it under "stopped".
+STOPPED: dict[str, str] = {
+    "precision": "precise enough", "launches": "all launches", "max_seconds": "time limit", "failed": "failure",
+    "interrupted": "Ctrl-C",
+}  # fmt: skip
 
 
 def power_scope(row: Row) -> tuple[str, ...]:
@@ -43,7 +50,8 @@ class Row:
     are right: all are the artifact's own. `beside_majority`: its accuracy, or else the checkpoint's, beside always
     answering the most frequent class. `energy_mj`: gross, per inference. Figures of different power scopes are never
     compared. `floor_accuracy`: of the best method without a network, on the checkpoint's test images; `beside_floor`:
-    the network is "above" it, "below" it or neither ("unclear").
+    the network is "above" it, "below" it or neither ("unclear"). `precision` is what the runtime reported or, where
+    `precision_reported` is false, what it was asked for.
     """
 
     model: str = column("model", lambda r: r.artifact.model.name)
@@ -67,7 +75,8 @@ class Row:
         "floor acc.", lambda r: readings.beside_floor(r, "floor_accuracy"), percent=1, optional=True, once=True
     )  # fmt: skip
     beside_floor: str = column(
-        "to floor", lambda r: readings.beside_floor(r, "verdict") or "", optional=True, once=True
+        "beside floor", lambda r: readings.beside_floor(r, "verdict") or "", optional=True, once=True,
+        cell=lambda row: VERDICTS.get(row.beside_floor, ""),
     )  # fmt: skip
     deployed_accuracy: float | None = column(
         "deployed acc.", lambda r: readings.evaluated(r, "accuracy"), percent=1, optional=True, shared=True,
@@ -149,8 +158,10 @@ class Row:
     runtime: str = column("runtime", lambda r: r.job.runtime)
     provider: str = column("", lambda r: readings.effective(r, "provider", ""))
     precision: str = column(
-        "precision", lambda r: readings.effective(r, "precision", None) or f"{r.job.precision}?", once=True
+        "precision", lambda r: readings.effective(r, "precision", None) or r.job.precision, once=True,
+        cell=lambda row: row.precision_told,
     )  # fmt: skip
+    precision_reported: bool = column("", lambda r: readings.effective(r, "precision", None) is not None)
     layers: tuple[tuple[str, float], ...] = column(
         "layer precision", lambda r: readings.layer_shares(r.layers), optional=True, once=True
     )  # fmt: skip
@@ -165,7 +176,9 @@ class Row:
     warnings: tuple[str, ...] = column(
         "warnings", lambda r: tuple(notice.code for notice in r.notices), optional=True
     )  # fmt: skip
-    stop: str = column("stopped", lambda r: r.stop or "", once=True, before="warnings")
+    stop: str = column(
+        "stopped", lambda r: r.stop or "", once=True, before="warnings", cell=lambda row: STOPPED.get(row.stop, "")
+    )  # fmt: skip
     launches: int = column("", lambda r: len(r.launches))
     requests: int = column("", readings.requests)
     message: str = column("", readings.message)
@@ -178,6 +191,11 @@ class Row:
         before="compute",
     )  # fmt: skip
     file: str = column("", store.file_name)
+
+    @property
+    def precision_told(self) -> str:
+        """The precision as people read it: with a question mark where the runtime did not report it."""
+        return self.precision if self.precision_reported else f"{self.precision}?"
 
 
 def split_of(row: Row) -> TestSplit:

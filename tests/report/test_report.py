@@ -257,8 +257,9 @@ def test_the_figures_of_a_row() -> None:
 def test_the_precision_is_the_effective_one_or_doubted() -> None:
     ran = Effective(provider="GPU", precision="fp16", threads=1, version="1")
     assert rows([make_result(effective=ran)])[0].precision == "fp16"
-    assert rows([make_result(effective=replace(ran, precision=None))])[0].precision == "fp32?"
-    assert rows([make_result(status="crashed")])[0].precision == "fp32?"
+    for unknown in (make_result(effective=replace(ran, precision=None)), make_result(status="crashed")):
+        (row,) = rows([unknown])
+        assert (row.precision, row.precision_reported, row.precision_told) == ("fp32", False, "fp32?")
 
 
 def test_no_results_make_an_empty_table() -> None:

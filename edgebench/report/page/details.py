@@ -18,7 +18,7 @@ LONGEST = 200  # characters of a fingerprint's value
 def entry(number: int, row: Row, result: Result | None) -> Html:
     """A folded entry; if the result could not be read, its row alone."""
     name = el("b", row.model, class_="name")
-    what = (row.format, row.runtime, row.precision, f"{row.scenario}, batch {row.batch}", row.device)
+    what = (row.format, row.runtime, row.precision_told, f"{row.scenario}, batch {row.batch}", row.device)
     small = el("small", " · ".join(what))
     status = row.status if row.status != "ok" else row.evidence
     parts: list[object] = []

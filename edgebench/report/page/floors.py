@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgebench.records.floor import VERDICTS
 from edgebench.report import floors
 from edgebench.report.page.markup import Html, el
 from edgebench.specs import Artifact
@@ -26,7 +27,7 @@ def table(checkpoints: Sequence[Artifact]) -> Html | None:
             "tr", el("th", name, scope="row"), el("td", f"{beside.network_accuracy:.1%}", class_="n"),
             el("td", floors.best(training.floor)),
             el("td", f"{100 * beside.difference:+.1f} points, {100 * beside.low:+.1f} to {100 * beside.high:+.1f}"),
-            el("td", floors.VERDICTS[beside.verdict], class_=None if beside.verdict == "above" else "bad"),
+            el("td", VERDICTS[beside.verdict], class_=None if beside.verdict == "above" else "bad"),
         ))  # fmt: skip
     told = sorted({warning.remedy for _, t in found if (warning := floors.warning_of(t))})
     more = f" The first {SHOWN} of {len(found)} trainings." if len(found) > SHOWN else ""

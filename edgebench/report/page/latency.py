@@ -87,7 +87,7 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
 
 def described(row: Row) -> str:
     """The part of a row that stands under the model's name."""
-    parts = [row.format, row.runtime, row.precision]
+    parts = [row.format, row.runtime, row.precision_told]
     parts += [row.scenario] * (row.scenario != LATENCY) + [f"batch {row.batch}"] * (row.batch > 1)
     return " · ".join([*parts, *[row.device] * (row.evidence != "measured")])
 
@@ -132,7 +132,7 @@ def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> 
         key = (
             row.model,
             f"{row.format} on {row.runtime}",
-            row.precision,
+            row.precision_told,
             threads,
             row.device,
             joined(row.machine),
@@ -203,7 +203,7 @@ def _timeline(row: Row, windows: Sequence[SustainedWindow]) -> Html:
         parts.append(
             chart.line(n, [ChartPoint(x=at, y=value, tip=f"{at:.0f} s: {value:,.4g}") for at, value in points], x, y)
         )
-    title = ", ".join([row.model, f"{row.format} on {row.runtime}", row.precision, row.device])
+    title = ", ".join([row.model, f"{row.format} on {row.runtime}", row.precision_told, row.device])
     notes = [f"Verdict: {row.verdict}."] * bool(row.verdict) + ["Shaded: the machine throttled."] * bool(throttled)
     missing = [label.split(" (")[0] for label in told if label not in panels]
     note = " ".join([*notes, *[f"Not read here: {', '.join(missing)}."] * bool(missing)])

@@ -28,7 +28,7 @@ def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
     head += [el("th", c.heading, scope="col", class_="n" if c in numeric else None) for c in kept]
     body = []
     for n, (i, row) in enumerate(numbered):
-        small = f"{row.format} · {row.runtime} · {row.precision}{f' · batch {row.batch}' if row.batch > 1 else ''}"
+        small = f"{row.format} · {row.runtime} · {row.precision_told}{f' · batch {row.batch}' if row.batch > 1 else ''}"
         name = el("a", row.model, el("small", small), href=f"#row-{i}")
         line = [el("th", name, scope="row", data_value=f"{row.model} {small}")]
         for column in kept:

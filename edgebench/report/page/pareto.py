@@ -164,7 +164,7 @@ def front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
 def tip(row: Row) -> str:
     """The tip of a mark, one line per figure."""
     lines = [
-        row.model, f"{row.format} on {row.runtime}, {row.precision}, {row.parameters_m:.3g} M parameters",
+        row.model, f"{row.format} on {row.runtime}, {row.precision_told}, {row.parameters_m:.3g} M parameters",
         f"accuracy {accuracy(row):.1%}" + ("" if row.deployed_accuracy is not None else " (the checkpoint's)"),
         f"median {row.median_ms:.3g} ms" + (f" ± {row.half_width:.1%}" if row.half_width is not None else ""),
     ]  # fmt: skip
