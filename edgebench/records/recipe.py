@@ -49,7 +49,9 @@ class TrainConfig:
     freeze: bool = option(False, "Train the head alone (a linear probe).")
 
     distill: str | None = option(
-        None, "Learn from this teacher too: a checkpoint's folder, or an encoder as NETWORK=FILE.safetensors."
+        None,
+        "Learn from this teacher too: a checkpoint's folder, or an encoder: a network's name, whose weights are looked "
+        "for as by --init auto, or NETWORK=FILE.safetensors.",
     )
     unlabelled: str | None = option(None, "A folder of images without labels, to which the teacher answers.")
     distill_weight: float = option(
@@ -182,11 +184,22 @@ def absolute(config: TrainConfig) -> TrainConfig:
         "unlabelled": bool(config.unlabelled),
     }
     whole = {name: _absolute(getattr(config, name)) for name, is_path in paths.items() if is_path}
-    if config.distill:
-        network, separator, file = config.distill.partition("=")
-        encoder = separator and not Path(config.distill).expanduser().exists()
-        whole["distill"] = f"{network}={_absolute(file)}" if encoder else _absolute(config.distill)
+    if config.distill and (encoder := encoder_of(config.distill)) is None:
+        whole["distill"] = _absolute(config.distill)
+    elif config.distill and Path(encoder[1]).suffix:
+        whole["distill"] = f"{encoder[0]}={_absolute(encoder[1])}"
     return dataclasses.replace(config, **whole)
+
+
+def encoder_of(distill: str) -> tuple[str, str] | None:
+    """The network that `--distill` names and what it begins with; None if it names the folder of a checkpoint."""
+    path = Path(distill).expanduser()
+    if path.exists():
+        return None
+    network, separator, init = distill.partition("=")
+    if separator:
+        return network, init
+    return (distill, "auto") if path.name == distill and path.suffix != ".safetensors" else None
 
 
 def _absolute(path: str) -> str:

@@ -60,6 +60,7 @@ def prepare(
     decoding: Decoding,
     say: Callable[[str], None],
     on_answer: Callable[[int, int], None],
+    on_weights: Callable[[str, int, int], None],
 ) -> Lesson:
     """Read the frames, and let the teacher answer. `labelled_at(size, levels)`: the training images at another
     size and by other levels.
@@ -68,7 +69,9 @@ def prepare(
     not fit the student.
     """
     assert config.distill and config.image_size
-    found = teacher.find(config.distill, config.distill_size, splits.info, out)
+    found = teacher.find(
+        config.distill, config.distill_size, splits.info, out, student=config, on_weights=on_weights
+    )  # fmt: skip
     if found.teaches == "features" and config.freeze:
         raise UsageError("--freeze leaves nothing that could learn a teacher's features", "drop --freeze or --distill")
     if found.same_splits is False:

@@ -116,6 +116,7 @@ def prepare(
         lesson = distilling.prepare(
             config, splits, labelled_at, world.device,
             out=out, folder=answers, decoding=replace(decoding, levels=levels), say=say, on_answer=on_answer,
+            on_weights=on_weights,
         ) if config.distill else None  # fmt: skip
     learned = lesson.images if lesson else splits.train
     network, info, began = _network(config, len(splits.info.classes), began, world, say, resumed=resumed is not None)

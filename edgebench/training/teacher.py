@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,18 @@ from edgebench.errors import BadFile, UsageError
 from edgebench.machine.device import available_cores
 from edgebench.protocols import Pixels
 from edgebench.records import digests
+from edgebench.records.beginning import Beginning
 from edgebench.records.distillation import Teaches
+from edgebench.records.recipe import TrainConfig, encoder_of
 from edgebench.records.workspace import UNFINISHED, unfinished
 from edgebench.specs import Artifact, DataSplit, Preprocessing
-from edgebench.training import models
+from edgebench.training import beginnings, models
 from edgebench.training.batches import normalisation
+from edgebench.training.beginnings import Progress
 
 BATCH = 64
 ENCODER = "NETWORK=FILE.safetensors"
+STUDENT = TrainConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,28 +70,62 @@ class Teacher:
         return found
 
 
-def find(named: str, size: int | None, data: DataSplit, out: Path) -> Teacher:
+def find(
+    named: str, size: int | None, data: DataSplit, out: Path, *, student: TrainConfig = STUDENT,
+    on_weights: Progress = lambda name, done, total: None,
+) -> Teacher:  # fmt: skip
     """The teacher that `--distill` names, for a student with this data, whose checkpoint will be `out`.
 
-    `size`: pixels of the images that an encoder shall see, by default those that it was made for. Raises UsageError if
-    it cannot teach this student, BadFile if it cannot be read.
+    `size`: pixels of the images that an encoder shall see, by default those that it was made for. `student`: its recipe
+    says where an encoder's weights may lie, and which licences are allowed. Raises UsageError if it cannot teach this
+    student, BadFile if it cannot be read.
     """
-    network, separator, file = named.partition("=")
-    if separator and not Path(named).exists():
-        return _encoder(network, Path(file), size)
-    return _checkpoint(Path(named), size, data, out)
+    encoder = encoder_of(named)
+    if encoder is None or _is_own(Path(named), out):
+        return _checkpoint(Path(named), size, data, out)
+    name, init = encoder
+    return _encoder(name, _begun(name, init, student, on_weights), size)
 
 
-def content(named: str) -> str:
+def content(named: str, student: TrainConfig = STUDENT) -> str:
     """A hash of what `--distill` names, wherever it is, without building it."""
-    network, separator, file = named.partition("=")
-    if separator and not Path(named).exists():
-        return f"{network} {_sha256(Path(file))}"
-    return _read(Path(named)).identity
+    encoder = encoder_of(named)
+    if encoder is None:
+        return _read(Path(named)).identity
+    name, init = encoder
+    return f"{name} {_begun(name, init, student).sha256}"
+
+
+def _begun(
+    name: str, init: str, student: TrainConfig, on_weights: Progress = lambda name, done, total: None
+) -> Beginning:  # fmt: skip
+    """The weights of an encoder, found as those of a training are."""
+    try:
+        models.resolve(name)
+    except UsageError as error:
+        if init != "auto":
+            raise
+        fix = f"name a folder that `edgebench train` made, an encoder, or {ENCODER}"
+        raise UsageError(f"--distill {name} is no checkpoint's folder, and {error.message}", error.fix or fix) from None
+    if not models.is_timm(name):
+        raise UsageError(
+            f"{name} is not a network of timm's: its features cannot teach", "train it, and name its checkpoint"
+        )
+    found = beginnings.find(replace(student, model=name, init=init), on_bytes=on_weights)
+    if not found.learned:
+        raise UsageError(
+            f"the teacher {name} would have random weights{': ' * bool(found.why)}{found.why}", f"--distill {ENCODER}"
+        )
+    return found
+
+
+def _is_own(path: Path, out: Path) -> bool:
+    """Whether this is the student's own run."""
+    return path.absolute() in (out.absolute(), unfinished(out).absolute())
 
 
 def _checkpoint(path: Path, size: int | None, data: DataSplit, out: Path) -> Teacher:
-    if path.absolute() in (out.absolute(), unfinished(out).absolute()):
+    if _is_own(path, out):
         raise UsageError(
             f"--distill {path} is the student's own run: a network cannot be its own teacher",
             "name the checkpoint of a larger network, or another --out",
@@ -140,27 +178,16 @@ def _difference(theirs: tuple[str, ...], ours: tuple[str, ...], dataset: str) ->
     return f"has other classes than the dataset {dataset}: its class {number} is {was!r}, not {wanted!r}"
 
 
-def _encoder(name: str, file: Path, size: int | None) -> Teacher:
+def _encoder(name: str, began: Beginning, size: int | None) -> Teacher:
     target = models.resolve(name)
-    if not models.is_timm(name):
-        raise UsageError(
-            f"{name} is not a network of timm's: its features cannot teach", "train it, and name its checkpoint"
-        )
-    size = size or models.import_timm().get_pretrained_cfg(target).input_size[-1]
+    size = size or models.usual_size(name)
     network, info = models.build(name, 0, size, 0, adapt=False)  # unchanged: its weights were learned with its strides
-    models.load_weights(network, info, file)
-    mean, std = models.input_statistics(info) or ((0.5,) * 3, (0.5,) * 3)
+    models.load_weights(network, info, Path(began.path))
+    mean, std = models.input_statistics(info, began.weights) or ((0.5,) * 3, (0.5,) * 3)
     return Teacher(
         name=name,
-        identity=digests.of_data([target, info.arguments, _sha256(file)]),
+        identity=digests.of_data([target, info.arguments, began.sha256]),
         teaches="features",
         preprocessing=Preprocessing(height=size, width=size, mean=mean, std=std),
         network=network.eval(),
     )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return digests.of_file(path)
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from None

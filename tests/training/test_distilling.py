@@ -55,6 +55,19 @@ def test_an_encoder_answers_with_its_pooled_features_of_image_and_mirror_image(w
     np.testing.assert_allclose(mirrored[0].astype(float), both[1].astype(float), rtol=2e-3, atol=1e-3)
 
 
+def test_an_encoder_by_name_gets_the_weights_that_a_training_would(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEBENCH_WEIGHTS", str(tmp_path))
+    (tmp_path / f"{ENCODER}.safetensors").write_bytes(weights.read_bytes())
+    by_name, by_file = (
+        teacher.find(named, SIZE, data_of(), Path("x")) for named in (ENCODER, f"{ENCODER}={weights}")
+    )  # fmt: skip
+    assert by_name.identity == by_file.identity and teacher.content(ENCODER) == teacher.content(f"{ENCODER}={weights}")
+    with pytest.raises(UsageError, match="would have random weights: the licence of test_resnet"):
+        teacher.find(ENCODER, SIZE, data_of(), Path("x"), student=TrainConfig(licence="permissive"))
+
+
 def test_an_encoder_takes_the_size_that_it_was_made_for(weights: Path) -> None:
     assert teacher.find(f"{ENCODER}={weights}", None, data_of(), Path("x")).preprocessing.height == 160
 
@@ -89,6 +102,8 @@ def test_teachers_that_cannot_teach_this_student(checkpoint: Artifact, weights: 
     refused("runs/.other.unfinished", "a training that has not ended")
     with pytest.raises(BadFile, match=r"nowhere\.safetensors does not exist"):
         teacher.find(f"{ENCODER}={tmp_path / 'nowhere.safetensors'}", None, data_of(), Path("x"))
+    refused("no_such_network", "no_such_network is no checkpoint's folder, and unknown model")
+    refused(ENCODER, f"the teacher {ENCODER} would have random weights: .* there is no {ENCODER}.safetensors in")
     refused(f"test_vit={weights}", "holds the weights of another model")
     refused(f"test_resnett={weights}", "unknown model")
 
@@ -224,4 +239,5 @@ def test_paths_become_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     whole = absolute(TrainConfig(distill="runs/t", unlabelled="frames"))
     assert (whole.distill, whole.unlabelled) == (str(tmp_path / "runs/t"), str(tmp_path / "frames"))
+    assert absolute(TrainConfig(distill="resnet18")).distill == "resnet18", "a network, not a folder"
     assert absolute(TrainConfig(distill="resnet18=w.safetensors")).distill == f"resnet18={tmp_path / 'w.safetensors'}"
