@@ -96,7 +96,8 @@ def probe(
                         tell(line)
             recipe = mirroring.settled(recipe, each.flip, found[recipe.image_size], tell)
             with probing.Probing(recipe, found[recipe.image_size], workspace.features, told) as made:
-                kept = made.keep(workspace.checkpoints / f"probe-{folder_name(recipe, dataset.name)}")
+                out = workspace.checkpoints / f"probe-{folder_name(recipe, dataset.name)}"
+                kept = made.keep(out, workspace.floors)
         except EdgebenchError as error:
             if len(configs) == 1:
                 raise

@@ -17,7 +17,7 @@ from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig, absolute, check_layout
 from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process
-from edgebench.sweeping.facts import Facts, Question, key
+from edgebench.sweeping.facts import Facts, Progress, Question, key
 from edgebench.sweeping.site import Site
 from edgebench.training import data
 from edgebench.training.data.decoding import usual_side
@@ -52,7 +52,7 @@ def prepare(
     prefer: Prefer = "accuracy", budget_s: float = BUDGET_S, models: Sequence[str] = (),
     precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, init: str = "auto",
     inits: Mapping[str, str] | None = None, licence: Licence = "any", seed: int = 0, layout: str | None = None,
-    labels: str | None = None,
+    labels: str | None = None, on_weights: Progress = lambda name, done, total: None,
 ) -> ReadyPick:  # fmt: skip
     """Look up all that a pick is asked for. The budget runs from here.
 
@@ -60,8 +60,8 @@ def prepare(
     those of candidates.LEARNED whose weights can be had, or candidates.RANDOM if there are none; `image_size`: pixels,
     by default the images' usual size, with learned weights as many as there is time for; `init`: what each candidate
     begins with, unless `inits` says it by model; `layout`, `labels`: as in TrainConfig. Candidates whose weights
-    `licence` does not allow are left out. Raises UsageError for settings that cannot be used, EdgebenchError if no
-    runtime works.
+    `licence` does not allow are left out. `on_weights` (name, bytes done, bytes in all) is called while weights are
+    fetched. Raises UsageError for settings that cannot be used, EdgebenchError if no runtime works.
     """
     began = time.monotonic()
     common = TrainConfig(
@@ -84,7 +84,7 @@ def prepare(
         configs=tuple(map(absolute, configs)), targets=(Asked.target,), refusals=True, offered=ours,
         fetch_s=FETCH_SHARE * budget_s,
     )  # fmt: skip
-    known = step_process.ask(question)
+    known = step_process.ask(question, on_weights)
     began_with = {c.model: b for c in configs if (b := known.beginnings.get(key(absolute(c))))}
     left_out = {model: began.why for model, began in began_with.items() if began.refused}
     allowed = tuple(config for config in configs if config.model in began_with and config.model not in left_out)

@@ -257,6 +257,18 @@ def beginnings(ctx: click.Context, parameter: click.Parameter, given: tuple[str,
     return dict((item if "=" in item else f"={item}").split("=", 1) for item in given)
 
 
+def init(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--init [MODEL=]HOW` of the commands that take several networks, given to the command as `inits`."""
+    from edgebench.records.recipe import TrainConfig
+
+    help = next(each.help for each in options.options_of(TrainConfig) if each.key == "init")
+    return click.option(
+        "--init", "inits", multiple=True, metavar="[MODEL=]HOW", callback=beginnings,
+        help=f"{help} For all networks, or for one: resnet18=FILE. May be given several times.  "
+        f"[default: {TrainConfig.init}]",
+    )(function)  # fmt: skip
+
+
 def pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     """KEY=VALUE options as a dictionary."""
     for item in given:

@@ -89,11 +89,7 @@ Examples:
     help="Pixels to train at.  [default: with learned weights as many as there is time for, at most those that they "
     "were made for; else the images' usual size, 32 to 224]",
 )  # fmt: skip
-@click.option(
-    "--init", "inits", multiple=True, metavar="[MODEL=]HOW", callback=_options.beginnings,
-    help="What to start from, as in `edgebench train`: auto, random, pretrained or a .safetensors file; for all, or "
-    "for one model: resnet18=FILE. May be given several times.  [default: auto]",
-)  # fmt: skip
+@_options.init
 @click.option(
     "--licence", type=click.Choice(typing.get_args(Licence)), default="any", show_default=True,
     help="permissive: leave out candidates whose weights not everybody may use.",
@@ -124,14 +120,16 @@ def command(
 
     from edgebench.choosing import picking, ready_pick
     from edgebench.report import deploy
+    from edgebench.training.listening import fetching
 
     deploy.check(out)
     console = Console(stderr=True)
-    with console.status("looking at the images, the runtimes and the weights"):
+    with console.status("looking at the images, the runtimes and the weights") as status:
         ready = ready_pick.prepare(
             data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
             models=models, precisions=precisions, image_size=image_size, init=inits.pop("", "auto"), inits=inits,
             licence=licence, seed=seed, layout=layout, labels=labels,
+            on_weights=lambda *told: status.update(_safe(fetching(*told))),
         )  # fmt: skip
     if ready.site.notice:
         console.print(ready.site.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)

@@ -14,18 +14,9 @@ if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
 
 SETTINGS = (
-    "dataset",
-    "data_dir",
-    "layout",
-    "labels",
-    "subset",
-    "adapt",
-    "skip_broken",
-    "stream",
-    "licence",
-    "flip",
+    "dataset", "data_dir", "layout", "labels", "subset", "adapt", "skip_broken", "stream", "licence", "flip", "floor",
     "seed",
-)
+)  # fmt: skip
 
 
 def names(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -54,11 +45,7 @@ Examples:
     "--image-size", "image_sizes", multiple=True, metavar="PIXELS,…", callback=sizes,
     help="Pixels of the square images; several are tried one after another.  [default: what the weights were made for]",
 )  # fmt: skip
-@click.option(
-    "--init", "inits", multiple=True, metavar="[MODEL=]HOW", callback=_options.beginnings,
-    help="The weights: auto, pretrained or a .safetensors file, for all or for one model: resnet18=FILE. May be given "
-    "several times.  [default: auto]",
-)  # fmt: skip
+@_options.init
 @_options.settings(
     TrainConfig, only=SETTINGS, seed={"help": "Of the splits."},
     flip={"help": "Use mirror images for training too.  [default: where the dataset allows it]"},
@@ -76,7 +63,8 @@ def command(
 
     Each image goes through each backbone once. Three heads are tuned on the validation images: linear, nearest
     neighbours, and a kernel. The linear one becomes the classifier of an ordinary checkpoint, which is judged on the
-    test split once. Features are kept in WORKSPACE/features: only new or changed images are computed again.
+    test split once, beside the floor: what methods without a network reach on these images. Features are kept in
+    WORKSPACE/features: only new or changed images are computed again.
     """
     from functools import partial
 
@@ -93,7 +81,7 @@ def command(
     from edgebench.training.probing import Told
 
     with _training.TrainingProgress() as progress:
-        told = Told(progress.say, progress.counting)
+        told = Told(progress.say, progress.counting, progress.fetching)
         done = probes.probe(
             config, models, image_sizes, inits, workspace, measure=latency, told=told, tell=progress.say
         )
@@ -115,10 +103,12 @@ def _by_model(models: tuple[str, ...], given: dict[str, str]) -> dict[str, str]:
 
 def _show(done: Probes, text: str) -> None:
     import sys
+    from pathlib import Path
 
     from rich.console import Console
 
-    from edgebench.report import probed
+    from edgebench import artifact
+    from edgebench.report import floors, probed
 
     if text:
         click.echo(text)
@@ -127,5 +117,7 @@ def _show(done: Probes, text: str) -> None:
     for sentence in probed.remarks(done.rows):
         click.echo(sentence)
     best = done.rows[0]
+    for line in floors.lines(artifact.read(Path(best.checkpoint), verify=False).training):
+        click.echo(line)
     click.echo(f"best on validation: {best.checkpoint}")
     click.echo(f"next: edgebench export {best.checkpoint} --target onnx")

@@ -86,11 +86,15 @@ def command(
     from edgebench.records import jsonio
     from edgebench.sweeping import plan
     from edgebench.sweeping import sweep as sweeping
+    from edgebench.training.listening import fetching
 
     made = plan.make(_told(path, given), str(path) if path else "the sweep")
     console = Console(stderr=True)
-    with console.status("looking up what the plan names"):
-        ready = sweeping.prepare(made, workspace, engine=engine, address=address, parallel=parallel)
+    with console.status("looking up what the plan names") as status:
+        ready = sweeping.prepare(
+            made, workspace, engine=engine, address=address, parallel=parallel,
+            on_weights=lambda *told: status.update(fetching(*told)),
+        )  # fmt: skip
     for sentence in ready.notices:
         console.print(sentence, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     for sentence in ready.matrix.left_out:

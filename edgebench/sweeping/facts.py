@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 TRAINING_TOOLS = ("torch", "timm")
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ class Question:
     fetch_s: float | None = None
 
 
-def find(asked: Question) -> Facts:
+def find(asked: Question, on_weights: Progress = lambda name, done, total: None) -> Facts:
     """Look up everything that recipes and targets name. May fetch weights from the Hugging Face hub.
 
-    Raises UsageError or BadFile for the first that is wrong.
+    `on_weights` (name, bytes done, bytes in all) is called while it does. Raises UsageError or BadFile for the first
+    that is wrong.
     """
     from edgebench.training import beginnings, data, models, teacher
     from edgebench.training.data import frames
@@ -94,14 +96,14 @@ def find(asked: Question) -> Facts:
             digests[place] = data.digest(found)
         begins = (config.model, config.data_dir, config.init, config.licence)
         if begins not in beginning:
-            found_weights = beginnings.find(config, until=until)
+            found_weights = beginnings.find(config, until=until, on_bytes=on_weights)
             beginning[begins] = found_weights if asked.refusals else beginnings.check(found_weights, config)
         known = {"dataset": digests[place], "init": beginning[begins].identity}
         path = Path(config.model.partition(".py:")[0] + ".py" * (".py:" in config.model))
         if path.suffix in (".py", ".toml"):
             known["model"] = _sha256(path)
         if config.distill:
-            known["distill"] = teacher.content(config.distill)
+            known["distill"] = teacher.content(config.distill, config)
         if config.unlabelled:
             known["unlabelled"] = frames.listing_sha256(Path(config.unlabelled))
         contents[key(config)] = known

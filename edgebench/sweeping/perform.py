@@ -101,6 +101,7 @@ def _train(step: Train, out: Path, kept: Records, tell: Told, started: float) ->
         say=print,
         on_image=lambda done, total: tell(f"images {done}/{total}"),
         on_answer=lambda done, total: tell(f"answers of the teacher {done}/{total}"),
+        on_weights=lambda name, done, total: tell(listening.fetching(name, done, total)),
     )
     begin = partial(
         loop.train, step.config, out, answers=kept.workspace.answers, floors=kept.workspace.floors,
@@ -118,13 +119,16 @@ def _train(step: Train, out: Path, kept: Records, tell: Told, started: float) ->
 
 
 def _probe(step: Train, out: Path, kept: Records, tell: Told) -> Artifact:
-    from edgebench.training import probing
+    from edgebench.training import listening, probing
 
     _trust(step.config.model)
-    told = probing.Told(print, lambda what, done, total: tell(f"{what} {done}/{total}"))
+    told = probing.Told(
+        print, lambda what, done, total: tell(f"{what} {done}/{total}"),
+        lambda name, done, total: tell(listening.fetching(name, done, total)),
+    )  # fmt: skip
     workspace = kept.workspace
     return probing.probe(
-        step.config, out, workspace.features, told, planned=step.contents["init"], floors=workspace.floors
+        step.config, out, workspace.features, told, floors=workspace.floors, planned=step.contents["init"]
     )
 
 

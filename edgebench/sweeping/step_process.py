@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebench.errors import EdgebenchError, UsageError
-from edgebench.machine.children import Child, Ending, end_with_parent
+from edgebench.machine.children import Child, Ending, end_with_parent, teller
 from edgebench.records import jsonio
 from edgebench.records.workspace import Workspace
 from edgebench.sweeping import facts
@@ -67,12 +67,19 @@ class StepProcess:
         self._child.stop()
 
 
-def ask(question: facts.Question) -> facts.Facts:
+def ask(question: facts.Question, on_weights: facts.Progress = lambda name, done, total: None) -> facts.Facts:
     """`facts.find` in a process of its own: this one stays without torch."""
+
+    def phase(told: str) -> None:
+        name, _, counts = told.partition(",")
+        done, _, total = counts.partition(",")
+        if done.isdigit() and total.isdigit():
+            on_weights(name, int(done), int(total))
+
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         asked, answer = Path(scratch, "asked.json"), Path(scratch, "answer.json")
         jsonio.write(asked, question)
-        ending = Child(_command("facts", str(asked), str(answer))).wait()
+        ending = Child(_command("facts", str(asked), str(answer))).wait(on_phase=phase)
         if not answer.is_file():
             raise EdgebenchError(
                 f"the names in the plan could not be looked up: {_message(ending)}", "`edgebench doctor`"
@@ -123,7 +130,14 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     end_with_parent()
     if given.verb == "facts":
-        jsonio.write(given.answer, _answer(jsonio.read(facts.Question, given.question)))
+        tell = teller()
+        jsonio.write(
+            given.answer,
+            _answer(
+                jsonio.read(facts.Question, given.question),
+                lambda name, done, total: tell(f"{name},{done},{total}"),
+            ),
+        )
         return
     if given.cores:
         os.sched_setaffinity(0, set(map(int, given.cores.split(","))))
@@ -143,9 +157,9 @@ def main(arguments: list[str]) -> None:
     kept.end(perform(begun, kept, tell))
 
 
-def _answer(question: facts.Question) -> Answer:
+def _answer(question: facts.Question, on_weights: facts.Progress) -> Answer:
     try:
-        return Answer(facts.find(question))
+        return Answer(facts.find(question, on_weights))
     except EdgebenchError as error:
         return Answer(None, error.message, error.fix, isinstance(error, UsageError))
     except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ from edgebench.measuring import process
 from edgebench.records.workspace import Workspace, now
 from edgebench.sweeping import cluster, matrix, on_ray, site, step_process
 from edgebench.sweeping.estimate import Durations, Estimate
+from edgebench.sweeping.facts import Progress
 from edgebench.sweeping.matrix import Cell, Matrix
 from edgebench.sweeping.plan import SweepPlan
 from edgebench.sweeping.records import Records
@@ -96,11 +97,12 @@ class Swept:
 
 def prepare(
     plan: SweepPlan, workspace: Workspace, *, engine: EngineName = "local", address: str | None = None,
-    parallel: int | None = None,
+    parallel: int | None = None, on_weights: Progress = lambda name, done, total: None,
 ) -> ReadySweep:  # fmt: skip
     """Look up all that a plan names, and the devices to measure on. No step is done yet.
 
-    Raises UsageError for a plan that cannot be done, EdgebenchError if no Ray cluster answers at `address`.
+    `on_weights` (name, bytes done, bytes in all) is called while weights are fetched from the hub. Raises
+    UsageError for a plan that cannot be done, EdgebenchError if no Ray cluster answers at `address`.
     """
     runtimes = list(plan.runtimes or dict.fromkeys(map(registry.native, plan.targets)))
     if engine == "ray":
@@ -110,7 +112,7 @@ def prepare(
     else:
         probes = process.probe_all(runtimes)
         sites = [site.here(device, probes) for device in plan.devices or (None,)]
-    cells = matrix.matrix(plan, step_process.ask(matrix.question(plan)), sites)
+    cells = matrix.matrix(plan, step_process.ask(matrix.question(plan), on_weights), sites)
     at_once = cluster.at_once(nodes) if engine == "ray" else parallel or slots(cells.steps)
 
     def begin(kept: Records, say: Told) -> Engine:

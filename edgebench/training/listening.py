@@ -40,3 +40,8 @@ class Listener:
 
 
 SILENT = Listener()
+
+
+def fetching(name: str, done: int, total: int) -> str:
+    """How far weights are that come from the hub, of which `done` bytes are here: "fetching NAME: 3.1 of 20.1 MB"."""
+    return f"fetching {name}: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f}" if total else "") + " MB"

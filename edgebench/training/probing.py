@@ -32,10 +32,12 @@ OnImage = Callable[[str, int, int], None]  # (what, done, total)
 
 @dataclass(frozen=True)
 class Told:
-    """Whom a probe tells: `say` a sentence now and then, `on_image` (what, done, total) at each block of images."""
+    """Whom a probe tells: `say` a sentence now and then, `on_image` (what, done, total) at each block of images,
+    `on_weights` (name, bytes done, bytes in all) while weights are fetched."""
 
     say: Callable[[str], None] = lambda sentence: None
     on_image: OnImage = lambda what, done, total: None
+    on_weights: OnImage = lambda name, done, total: None
 
 
 class Probing:
@@ -53,7 +55,7 @@ class Probing:
     ) -> None:  # fmt: skip
         self.config, self.splits, self._told, self._linear_only = config, splits, told, linear_only
         self._began = time.monotonic()
-        self.backbone, self.beginning = _backbone(config, splits, planned, told.say)
+        self.backbone, self.beginning = _backbone(config, splits, planned, told)
         untrained = Training(
             config=config, data=splits.info, best_epoch=0, validation_accuracy=math.nan, test_accuracy=math.nan,
             seconds=0.0,
@@ -94,8 +96,11 @@ class Probing:
             heads=(best.told, *others), computed=self._features.computed, seconds=round(seconds, 3),
         )  # fmt: skip
 
-    def keep(self, out: Path) -> Artifact:
-        """Judge the linear head on the test split, once, and write the checkpoint folder `out`."""
+    def keep(self, out: Path, floors: Path | None = None) -> Artifact:
+        """Judge the linear head on the test split, once, and write the checkpoint folder `out`, with its floor.
+
+        `floors`: the folder of those that were computed before.
+        """
         artifact.ensure_writable(out)
         head, splits, frozen = self.linear, self.splits, self.frozen
         seconds, images = time.monotonic() - self._began, len(splits.train) * (1 + frozen.mirrored)
@@ -115,13 +120,10 @@ class Probing:
             info=self.backbone.info, preprocessing=self.backbone.preprocessing, normalised=torch.Tensor.float,
             batch_size=images, step_size=images, steps=1,
         )  # fmt: skip
-        checkpoint.write(out, network, self._logits, setup, state, interrupted=False, frozen=frozen)
+        first = checkpoint.write(out, network, self._logits, setup, state, interrupted=False, frozen=frozen)
+        if self.config.floor:
+            floor.add(out, splits, first, floors, say=self._told.say)
         return artifact.read(out)
-
-    @cached_property
-    def answers(self) -> np.ndarray:
-        """int (n,): the class that the linear head puts first, of each test image."""
-        return self._logits(self.splits.test.images).argmax(axis=1)
 
     def _logits(self, images: Pixels) -> np.ndarray:
         features = self._of("test", images).astype(np.float32)
@@ -148,11 +150,7 @@ def probe(
     images = splits(config, dataset, told)
     config = mirroring.settled(config, asked, images, told.say)
     with Probing(config, images, features, told, planned=planned, linear_only=True) as made:
-        kept = made.keep(out)
-        if not config.floor:
-            return kept
-        floor.add(out, made.splits, made.answers, floors, say=told.say)
-    return artifact.read(out)
+        return made.keep(out, floors)
 
 
 def splits(config: TrainConfig, dataset: data.Dataset, told: Told) -> data.Splits:
@@ -171,15 +169,13 @@ def recipe(config: TrainConfig, dataset: data.Dataset) -> TrainConfig:
     return replace(config, image_size=size, flip=flip, freeze=True, epochs=1, shift=0.0)
 
 
-def _backbone(
-    config: TrainConfig, splits: data.Splits, planned: str | None, say: Callable[[str], None]
-) -> tuple[Backbone, Beginning]:
-    found = beginnings.check(beginnings.find(config, planned=planned), config)
+def _backbone(config: TrainConfig, splits: data.Splits, planned: str | None, told: Told) -> tuple[Backbone, Beginning]:
+    found = beginnings.check(beginnings.find(config, planned=planned, on_bytes=told.on_weights), config)
     network, info = models.build(
         config.model, len(splits.info.classes), config.image_size, config.seed, adapt=config.adapt
     )
     for sentence in info.adapted:
-        say(f"{config.model}: {sentence}")
+        told.say(f"{config.model}: {sentence}")
     began, sentence = beginnings.begin(network, info, found, init=config.init)
     if not began.learned:
         reason = f": {began.why}" if began.why else ""
@@ -187,5 +183,5 @@ def _backbone(
             f"{config.model} would begin with random weights, whose features say little about the images{reason}",
             "--init FILE.safetensors",
         )
-    say(sentence)
+    told.say(sentence)
     return divided(network, info, preprocessing_for(config, info, began, splits)), began

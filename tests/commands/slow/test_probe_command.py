@@ -50,6 +50,7 @@ def test_a_probe_makes_a_checkpoint_like_any_other(
     training = made.training
     assert training.data == checkpoint.training.data, "a training with the same subset and seed has the same splits"
     assert training.frozen.computed == training.data.train + training.data.validation
+    assert training.floor.indices_sha256 == training.data.indices_sha256 and training.floor.beside.images == 360
     assert training.validation_accuracy == training.frozen.head("linear").validation_accuracy > 0.3
     assert training.test_accuracy > 0.3, "its weights were trained with other means than timm states, yet know digits"
 
