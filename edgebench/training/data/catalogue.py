@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 from collections.abc import Callable
@@ -104,7 +105,7 @@ def _named(name: str, root: Path, fetch: bool, on_progress: Callable[[int, int],
 
 
 def _recognised(path: Path) -> Dataset:
-    """The dataset in a folder, recognised by its files."""
+    """The dataset in a folder, recognised by its files. Arrays are read once, for the check before a training too."""
     for layout in cifar.LAYOUTS:
         if any((path / name).is_file() for name in layout.train):
             classes = cifar.class_names(path, layout)
@@ -113,17 +114,14 @@ def _recognised(path: Path) -> Dataset:
                 classes=classes,
                 image_size=32,
                 flip=True,
-                read=partial(cifar.read, path, layout, len(classes)),
+                read=functools.cache(partial(cifar.read, path, layout, len(classes))),
             )
     if idx.find_file(path, IDX_FIRST):
+        read = functools.cache(partial(idx.read, path))
         if path.resolve().name == "fashion-mnist":
-            return Dataset(
-                name="fashion-mnist", classes=FASHION, image_size=32, flip=True, read=partial(idx.read, path)
-            )
+            return Dataset(name="fashion-mnist", classes=FASHION, image_size=32, flip=True, read=read)
         # MNIST and datasets like it show numerals and letters: mirrored, they mean something else
-        return Dataset(
-            name=path.resolve().name, classes=NUMERALS, image_size=32, flip=False, read=partial(idx.read, path)
-        )
+        return Dataset(name=path.resolve().name, classes=NUMERALS, image_size=32, flip=False, read=read)
     return _folder(path)
 
 

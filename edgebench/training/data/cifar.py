@@ -14,7 +14,8 @@ from edgebench.errors import BadFile
 from edgebench.training.data import restricted_pickle
 from edgebench.training.data.sources import FETCH_AGAIN, Arrays, Raw
 
-PIXELS = 3 * 32 * 32
+PLANE = 32 * 32
+PIXELS = 3 * PLANE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +79,15 @@ def class_names(folder: Path, layout: CifarLayout) -> tuple[str, ...]:
 def read(folder: Path, layout: CifarLayout, classes: int) -> Raw:
     """All images, the training images first. Raises BadFile if a file is missing, truncated or has a wrong label."""
     batches = [_batch(folder / name, layout, classes) for name in (*layout.train, layout.test)]
-    planes, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    images = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    labels = np.concatenate([labels for _, labels in batches])
+    images, done = np.empty((len(labels), PLANE, 3), np.uint8), 0
+    for planes, _ in batches:
+        for channel in range(3):  # channel by channel, for speed: numpy transposes the whole five times slower
+            images[done : done + len(planes), :, channel] = planes[:, channel * PLANE : (channel + 1) * PLANE]
+        done += len(planes)
     train = len(labels) - len(batches[-1][1])
     rows = np.arange(len(labels))
-    return Raw(source=Arrays(images, labels), train=rows[:train], test=rows[train:])
+    return Raw(source=Arrays(images.reshape(-1, 32, 32, 3), labels), train=rows[:train], test=rows[train:])
 
 
 def _batch(path: Path, layout: CifarLayout, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 _aten = torch.ops.aten
 # The operators whose outputs are activations. Normalisations, non-linearities and pooling are not counted.
@@ -24,52 +24,38 @@ class Cost:
     activations: int
 
 
-class _Activations(TorchDispatchMode):
-    """Adds up the output elements of convolutions and matrix products."""
+class _Counter(TorchDispatchMode):
+    """Adds up the MACs of every operator, and the output elements of convolutions and matrix products."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.elements = 0
+        self.macs = self.elements = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here, and torch need not import its compiler (two seconds) to keep it away."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if func._overloadpacket in _COUNTED:
+        kwargs = kwargs or {}
+        out, kind = func(*args, **kwargs), func._overloadpacket
+        if formula := flop_registry.get(kind):
+            self.macs += formula(*args, **kwargs, out_val=out) // 2
+        if kind in _COUNTED:
             self.elements += out.numel()
         return out
-
-
-@contextlib.contextmanager
-def _without_gradients(model: nn.Module) -> Iterator[None]:
-    """No parameter needs a gradient: FlopCounterMode fails on one that is handed to a module (attention pooling)."""
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        for parameter in learning:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
 
 
 def count(model: nn.Module, image_size: int) -> Cost:
     """The cost of one square image of `image_size` pixels, with attention. Runs the model once, on its own device.
 
-    MACs: by torch's FlopCounterMode, which counts a MAC as two FLOPs. Activations: as Radosavovic et al. define them
-    (Designing Network Design Spaces, 2020: the size of the output tensors of all convolutions), and of matrix products
-    too, like fvcore's ActivationCountAnalysis, whose figures timm publishes.
+    MACs: by the formulas of torch's FlopCounterMode, which count a MAC as two FLOPs. Activations: as Radosavovic et al.
+    define them (Designing Network Design Spaces, 2020: the size of the output tensors of all convolutions), and of
+    matrix products too, like fvcore's ActivationCountAnalysis, whose figures timm publishes.
     """
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
-
     device = next((p.device for p in model.parameters()), torch.get_default_device())
     image = torch.zeros(1, 3, image_size, image_size, device=device)
-    # The counter cannot count the CPU's fused attention; the plain formula has the same products.
-    with (
-        torch.no_grad(),
-        _without_gradients(model),
-        sdpa_kernel(SDPBackend.MATH),
-        FlopCounterMode(display=False) as flops,
-        _Activations() as activations,
-    ):
+    # The formulas do not cover the CPU's fused attention; its plain form has the same products.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _Counter() as counter:
         model(image)
-    return Cost(flops.get_total_flops() // 2, activations.elements)
+    return Cost(counter.macs, counter.elements)

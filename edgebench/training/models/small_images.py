@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from edgebench.training.models.names import import_timm
 
@@ -22,6 +23,7 @@ LEAST_MAP = 3
 LEAST_GRID = 6
 USUAL_GRID = 8
 LEAST_SIZE = 8
+FILLING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, torch.Tensor.clamp_)  # of torch.nn.init
 MOST_FACTOR = 4  # the reduction of the stem and the stage after it; later strides are part of the network's depth
 
 
@@ -58,8 +60,17 @@ def _adapted(timm_name: str, arguments: dict[str, Any], size: int, fixed: bool) 
 
 def _sketch(timm_name: str, arguments: dict[str, Any]) -> nn.Module:
     """The network on torch's meta device, which has shapes but no numbers: even a large one is built at once."""
-    with torch.device("meta"):
+    with torch.device("meta"), _NoInitialValues():
         return import_timm().create_model(timm_name, pretrained=False, **arguments).eval()
+
+
+class _NoInitialValues(TorchFunctionMode):
+    """Leaves out the filling of new tensors: on the meta device it would import torch's compiler, for two seconds."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__module__", "") == "torch.nn.init" or function in FILLING:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def _factor(size: int, reduction: int) -> int:

@@ -202,3 +202,10 @@ def test_idx_values_come_back_as_written(tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("pickled", [False, True])
 def test_classes_are_named_as_the_files_say(pickled: bool, tmp_path: Path) -> None:
     assert load(write_cifar(tmp_path / "cifar", pickled=pickled)).info.classes == CLASSES
+
+
+def test_the_check_before_a_training_reads_the_arrays_for_it_too(tmp_path: Path) -> None:
+    dataset = data.find(str(write_cifar(tmp_path / "cifar")))
+    data.check(dataset, "full")
+    (tmp_path / "cifar" / "data_batch_1.bin").unlink()
+    assert len(data.load(dataset, "full", 32, 0).train)
