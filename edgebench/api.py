@@ -79,13 +79,17 @@ def train(
     )
 
 
-def data(dataset: AnyPath, *, sheet: AnyPath | None = None, image_size: int | None = None, **settings: Any) -> Account:
+def data(
+    dataset: AnyPath, *, sheet: AnyPath | None = None, image_size: int | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None, **settings: Any,
+) -> Account:  # fmt: skip
     """What is in a folder of pictures: how it is understood, and what becomes of each file: `data("photos/")`.
 
     `account.found` is the sum of `account.used` by split and of the counts of `account.left_out`, each of which has a
     `reason` and the first `names`; `account.balance` counts the pictures of each class by split, in the order of
     `account.classes`. `settings` are fields of `TrainConfig` that say how it is understood and split: data_dir, layout,
-    labels, subset, seed. `sheet`: a PNG file for a few pictures of each class, as a network sees them at `image_size`.
+    labels, group_by, near_copies, skip_conflicts, subset, seed. `sheet`: a PNG file for a few pictures of each class,
+    as a network sees them at `image_size`. `tell(done, total)` counts the files that are looked at.
     Raises UsageError for settings that make no sense, BadFile for a folder that is no dataset.
     """
     from edgebench.training import data as datasets
@@ -96,7 +100,7 @@ def data(dataset: AnyPath, *, sheet: AnyPath | None = None, image_size: int | No
     if sheet is not None:
         sheets.check(Path(sheet))
     found = datasets.of(config)
-    account = datasets.account(found, config.subset, config.seed)
+    account = datasets.account(found, config.subset, config.seed, tell)
     if sheet is not None:
         size = image_size or found.image_size
         few = datasets.few(found, config.subset, size, config.seed, each=sheets.EACH, most_classes=sheets.MOST_CLASSES)

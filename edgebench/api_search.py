@@ -61,16 +61,17 @@ def pick(
     prefer: Prefer = "accuracy", budget_s: float = ready_pick.BUDGET_S, models: Sequence[str] = (),
     runtime: str | Sequence[str] = (), precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None,
     init: str | dict[str, str] = "auto", licence: Licence = "any", seed: int = 0, layout: str | None = None,
-    labels: str | None = None,
+    labels: str | None = None, group_by: str | None = None, near_copies: bool = True, skip_conflicts: bool = False,
     tell: Callable[[str], None] = lambda sentence: None, **limits: float,
 ) -> Picked:  # fmt: skip
     """Find out what to deploy for images on a device, in about `budget_s` seconds: `pick("photos/", max_p99_ms=20)`.
 
-    `dataset`: a folder of images, or a dataset's name; `layout` and `labels` as in `TrainConfig`, and `init` too, for
-    all candidates or by model. `limits` are those of `select`. The folder `out` gets the model, infer.py and the
-    evidence. `picked.artifact` is the model, or None if nothing keeps the limits; `picked.decision` says why, as
-    `select` does; `picked.left_out` lists what became of the other candidates. A pick that was killed resumes. Raises
-    UsageError for options that make no sense, EdgebenchError if no candidate could be trained, exported and measured.
+    `dataset`: a folder of images, or a dataset's name; `layout`, `labels`, `group_by`, `near_copies` and
+    `skip_conflicts` as in `TrainConfig`, and `init` too, for all candidates or by model. `limits` are those of
+    `select`. The folder `out` gets the model, infer.py and the evidence. `picked.artifact` is the model, or None if
+    nothing keeps the limits; `picked.decision` says why, as `select` does; `picked.left_out` lists what became of the
+    other candidates. A pick that was killed resumes. Raises UsageError for options that make no sense, EdgebenchError
+    if no candidate could be trained, exported and measured.
     """
     folder, asked = Path(out), with_values(Limits(), limits, "limit")
     asked.check()
@@ -79,7 +80,8 @@ def pick(
         dataset, runtimes=deploy.runtimes(several(runtime)), device=device, limits=asked, prefer=prefer,
         budget_s=budget_s, models=models, precisions=precisions, image_size=image_size,
         init=init if isinstance(init, str) else "auto", inits=None if isinstance(init, str) else init,
-        licence=licence, seed=seed, layout=layout, labels=labels,
+        licence=licence, seed=seed, layout=layout, labels=labels, group_by=group_by, near_copies=near_copies,
+        skip_conflicts=skip_conflicts,
     )  # fmt: skip
     warn([ready.site.notice] if ready.site.notice else [])
     picked = picking.pick(ready, Workspace(Path(workspace)), tell=tell)

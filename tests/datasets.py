@@ -83,6 +83,11 @@ def write_idx(
     return folder
 
 
+def write_picture(path: Path, number: int) -> None:
+    """A picture of 8 × 8 pixels, unlike those of other numbers, whatever the ending of its name."""
+    path.write_bytes(b"P6 8 8 255\n" + np.random.default_rng(number).bytes(192))
+
+
 def write_images(folder: Path, per_class: Mapping[str, int] | int = 10, *, size: int = 12, seed: int = 0) -> Path:
     """A folder a class with so many PNG files (a number: for each of CLASSES)."""
     counts = dict.fromkeys(CLASSES, per_class) if isinstance(per_class, int) else per_class

@@ -14,7 +14,7 @@ from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
 from edgebench.records.account import Account
 from edgebench.records.beginning import Licence
-from edgebench.records.recipe import TrainConfig, absolute, check_layout
+from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process
 from edgebench.sweeping.facts import Facts, Progress, Question, key
@@ -52,7 +52,8 @@ def prepare(
     prefer: Prefer = "accuracy", budget_s: float = BUDGET_S, models: Sequence[str] = (),
     precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, init: str = "auto",
     inits: Mapping[str, str] | None = None, licence: Licence = "any", seed: int = 0, layout: str | None = None,
-    labels: str | None = None, on_weights: Progress = lambda name, done, total: None,
+    labels: str | None = None, group_by: str | None = None, near_copies: bool = True, skip_conflicts: bool = False,
+    on_weights: Progress = lambda name, done, total: None,
 ) -> ReadyPick:  # fmt: skip
     """Look up all that a pick is asked for. The budget runs from here.
 
@@ -65,9 +66,10 @@ def prepare(
     """
     began = time.monotonic()
     common = TrainConfig(
-        dataset=dataset, layout=layout, labels=labels, image_size=image_size, seed=seed, licence=licence
-    )
-    check_layout(layout, labels)
+        dataset=dataset, image_size=image_size, seed=seed, licence=licence, layout=layout, labels=labels,
+        group_by=group_by, near_copies=near_copies, skip_conflicts=skip_conflicts,
+    )  # fmt: skip
+    common.check()
     found, inits, limits = data.of(common), inits or {}, limits or Limits()
     known_classes(limits, found.classes)
     ours = not models

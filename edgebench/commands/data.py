@@ -10,7 +10,7 @@ import click
 from edgebench.commands import _options
 from edgebench.records.recipe import TrainConfig
 
-SETTINGS = ("data_dir", "layout", "labels", "subset", "seed")
+SETTINGS = ("data_dir", "layout", "labels", "group_by", "near_copies", "skip_conflicts", "subset", "seed")
 
 
 @click.command(
@@ -39,11 +39,17 @@ def command(dataset: str, sheet: Path | None, image_size: int | None, as_json: b
     """
     import shlex
 
+    from rich.console import Console
+
     from edgebench import api
     from edgebench.records import jsonio
     from edgebench.report import account
 
-    found = api.data(dataset, sheet=sheet, image_size=image_size, **given)
+    with Console(stderr=True).status("looking at the pictures") as status:
+        found = api.data(
+            dataset, sheet=sheet, image_size=image_size,
+            tell=lambda done, total: status.update(f"looking at the pictures: {done:,} of {total:,}"), **given,
+        )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps({"account": found, "sheet": None if sheet is None else str(sheet)}, indent=1))
         return
@@ -51,5 +57,7 @@ def command(dataset: str, sheet: Path | None, image_size: int | None, as_json: b
         click.echo(line)
     if sheet:
         click.echo(f"sheet: {sheet}")
-    said = "".join(f" --{name} {shlex.quote(given[name])}" for name in ("layout", "labels") if given[name])
+    texts = {"--layout": given["layout"], "--labels": given["labels"], "--group-by": given["group_by"]}
+    said = "".join(f" {flag} {shlex.quote(text)}" for flag, text in texts.items() if text)
+    said += " --no-near-copies" * (not given["near_copies"]) + " --skip-conflicts" * given["skip_conflicts"]
     click.echo(f"next: edgebench train --dataset {shlex.quote(dataset)}{said}")

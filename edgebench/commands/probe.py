@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
 
 SETTINGS = (
-    "dataset", "data_dir", "layout", "labels", "subset", "adapt", "skip_broken", "stream", "licence", "flip", "floor",
+    "dataset", "data_dir", "layout", "labels", "group_by", "near_copies", "skip_conflicts", "subset", "adapt",
+    "skip_broken", "stream", "licence", "flip", "floor",
     "seed",
 )  # fmt: skip
 

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from edgebench.records.notices import Notice
+
 SHOWN = 3  # names that an account keeps of the files that were left out for one reason
 
 LayoutKind = Literal["folders", "labels", "arrays"]
 Reason = Literal[
     "hidden", "system", "thumbnail", "not_a_picture", "needs_plugin", "needs_program", "link_broken", "not_a_file",
     "folder_link", "no_class", "unused", "unlabelled",
-    "broken", "conflict", "copy_of_test", "near_copy_of_test", "copy_of_validation", "copy", "near_copy",
-    "other_subset",
+    "broken", "conflict", "copy_of_test", "copy_of_validation", "copy", "near_copy_of_test",
+    "near_copy_of_validation", "group_of_test", "group_of_validation", "other_subset",
 ]  # fmt: skip
 
 # In words, after a count: "12 hidden". In the order in which an account lists them.
@@ -33,10 +35,12 @@ WORDS: dict[Reason, str] = {
     "broken": "broken",
     "conflict": "the same picture under two labels",
     "copy_of_test": "copies of a test picture",
-    "near_copy_of_test": "nearly a test picture",
     "copy_of_validation": "copies of a validation picture",
     "copy": "copies of a picture that is used",
-    "near_copy": "nearly a picture that is used",
+    "near_copy_of_test": "nearly the same as a test picture",
+    "near_copy_of_validation": "nearly the same as a validation picture",
+    "group_of_test": "in a group with a test picture",
+    "group_of_validation": "in a group with a validation picture",
     "other_subset": "outside of the subset",
 }
 assert set(WORDS) == set(get_args(Reason))
@@ -93,11 +97,25 @@ class Pictures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Groups:
+    """Pictures that are in one split together, since they are nearly the same or --group-by names them so.
+
+    `groups` of two pictures or more, which have `pictures` in all; the largest has `largest`, one of them `name`.
+    """
+
+    groups: int
+    pictures: int
+    largest: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Account:
     """What became of each file, or of each image of an array: `found` is the sum of those `used` by split (train,
     validation, test) and of those `left_out`.
 
-    `balance`: by split, the pictures of each class, in the order of `classes`. `pictures`: None if none was looked at.
+    `balance`: by split, the pictures of each class, in the order of `classes`.
+    `pictures`: None if none was looked at. `groups`: None if there is no group.
     """
 
     layout: Layout
@@ -107,6 +125,8 @@ class Account:
     left_out: tuple[LeftOut, ...] = ()
     balance: dict[str, tuple[int, ...]] = field(default_factory=dict)
     pictures: Pictures | None = None
+    groups: Groups | None = None
+    notices: tuple[Notice, ...] = ()
 
     def adds_up(self) -> bool:
         return self.found == sum(self.used.values()) + sum(each.count for each in self.left_out)

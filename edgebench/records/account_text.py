@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebench.records.account import SHOWN, WORDS, Account, Layout, LeftOut, Reason
+from edgebench.records.account import SHOWN, WORDS, Account, Groups, Layout, LeftOut, Reason
 
 CLASSES_SHOWN = 8
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
@@ -13,6 +13,7 @@ REMEDIES: dict[Reason, str] = {
     "folder_link": "links to folders are followed only as classes and splits: link the files, or move the folder there",
     "no_class": "move them into class folders, or give their labels with --labels FILE",
     "unused": "rename the folders to use them",
+    "broken": "repair or delete them; a training goes on without them only with --skip-broken",
     "unlabelled": "add them to the table to use them",
 }
 
@@ -28,7 +29,18 @@ def short(account: Account) -> list[str]:
         lines.append(f"data: {count:,} of {account.found:,} files left out: {parts}")
         lines += [f"data: {each.count:,} {WORDS[each.reason]}: {REMEDIES[each.reason]}" for each in account.left_out
                   if each.reason in REMEDIES]  # fmt: skip
+    if account.groups:
+        lines.append(f"data: {grouped(account.groups)}")
+    lines += [f"data: {each.message}; {each.remedy}" for each in account.notices]
     return lines
+
+
+def grouped(groups: Groups) -> str:
+    """How many pictures are in groups that no split parts."""
+    return (
+        f"{groups.pictures:,} pictures in {groups.groups:,} groups, each in one split; the largest has "
+        f"{groups.largest:,} ({groups.name} …)"
+    )
 
 
 def used(account: Account) -> str:

@@ -112,6 +112,15 @@ KINDS = {
     "few_training_images": NoticeKind(
         "fewer than {few} training images: {classes}", "label more of them; a figure of so few says little"
     ),
+    # The pictures of a dataset.
+    "few_distinct": NoticeKind(
+        "class {name!r} has {distinct} distinct pictures: {copies} of its files are copies",
+        "add other pictures of it; a copy teaches nothing new",
+    ),
+    "large_group": NoticeKind(
+        "{count:,} of {of:,} pictures are one group that no split may part, such as {name}",
+        "see whether they are one scene; a finer --group-by, or --no-near-copies, divides it",
+    ),
     # The power pass and its meter.
     "power_disagrees": NoticeKind(
         "the energy counter and the integrated power of {meter} differ by {gap:.0%}",

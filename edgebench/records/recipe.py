@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,6 +37,14 @@ class TrainConfig:
     )
     subset: str = option("full", "Labelled images to use, stratified: full, a number (5000) or a share (0.1).")
     image_size: int | None = option(None, "Pixels of the square images.  [default: the dataset's]", least=8)
+    group_by: str | None = option(
+        None,
+        "What no split may part, such as scenes or days: a pattern whose (…) names the group in each path, or a CSV or "
+        "JSON file of path and group.",
+        metavar="PATTERN|FILE", later=True,
+    )  # fmt: skip
+    near_copies: bool = option(True, "Keep pictures that are nearly the same in one split.", later=True)
+    skip_conflicts: bool = option(False, "Leave out pictures that have two labels, and go on without them.", later=True)
     adapt: bool = option(True, "Change strides, patches and windows where images are small for the network.")
     skip_broken: bool = option(False, "List the images that cannot be read and go on without them.")
     stream: bool = option(False, "Decode images as they are needed instead of once into a cache.")
@@ -133,6 +142,7 @@ class TrainConfig:
         """Raise UsageError for settings that no training run can use."""
         check(self)
         check_layout(self.layout, self.labels)
+        check_groups(self.group_by)
         if self.lr is not None and self.lr <= 0:
             raise UsageError(f"--lr is {self.lr}", "give a positive number such as 0.005")
         for name in ("unlabelled", "distill_size"):
@@ -163,6 +173,25 @@ def check_layout(layout: str | None, labels: str | None) -> None:
         raise UsageError("--layout and --labels both say what the classes are", "leave out one of them")
 
 
+def check_groups(group_by: str | None) -> None:
+    """Raise UsageError for a --group-by that is neither a file nor a pattern."""
+    if group_by is None or is_group_file(group_by):
+        if group_by is not None and not Path(group_by).expanduser().is_file():
+            raise UsageError(f"--group-by: there is no file {group_by}", "name a CSV or JSON file, or give a pattern")
+        return
+    try:
+        re.compile(group_by)
+    except re.error as error:
+        raise UsageError(
+            f"--group-by {group_by!r} is no regular expression: {error}",
+            r"give one whose (…) names the group, such as '(scene\d+)', or a CSV or JSON file",
+        ) from None
+
+
+def is_group_file(group_by: str) -> bool:
+    return Path(group_by).suffix.lower() in (".csv", ".json")
+
+
 def to_toml(config: TrainConfig) -> str:
     """The settings as the text of a TOML file that `--config` reads; what is None is left out."""
     told = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
@@ -180,6 +209,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
         "dataset": config.dataset not in ("", *NAMED_DATASETS) and Path(config.dataset).expanduser().is_dir(),
         "data_dir": bool(config.data_dir),
         "labels": bool(config.labels),
+        "group_by": bool(config.group_by) and is_group_file(config.group_by),
         "init": bool(Path(config.init).suffix),
         "unlabelled": bool(config.unlabelled),
     }
@@ -209,10 +239,9 @@ def _absolute(path: str) -> str:
 def folder_name(config: TrainConfig, dataset: str) -> str:
     """The name of the checkpoint's folder: the same for the same recipe, another for any other.
 
-    The floor is no part of the recipe: it changes nothing in the network. Nor is what was not said of the folders.
+    The floor is no part of the recipe: it changes nothing in the network.
     """
     model = config.model.rpartition("/")[2]
     plain = ("".join(c if c.isalnum() or c in "_-" else "_" for c in name) for name in (model, dataset))
-    unsaid = {name for name in ("layout", "labels") if getattr(config, name) is None}
-    recipe = {name: value for name, value in jsonio.encode(config).items() if name not in ("floor", *unsaid)}
+    recipe = {name: value for name, value in jsonio.encode(config).items() if name != "floor"}
     return f"{'-'.join(plain)}-{digests.of_data(recipe)[:8]}"

@@ -18,8 +18,11 @@ def lines(account: Account) -> list[str]:
         told.append(f"left out  {account_text.left(each)}")
         if remedy := account_text.REMEDIES.get(each.reason):
             told.append(f"            {remedy}")
+    if account.groups:
+        told.append(f"groups    {account_text.grouped(account.groups)}")
     if account.pictures:
         told += _pictures(account)
+    told += [f"notice    {each.message}; {each.remedy}" for each in account.notices]
     return [printable(line) for line in [*told, "", *_table(account)]]
 
 

@@ -87,7 +87,7 @@ def find(asked: Question, on_weights: Progress = lambda name, done, total: None)
                 continue
             raise
         networks[config.model] = config.model if config.model.endswith(".toml") else network
-        place = (config.dataset, config.data_dir, config.layout, config.labels)
+        place = (config.dataset, config.data_dir, config.layout, config.labels, config.group_by)
         found = data.of(config)
         if (*place, config.subset) not in checked:
             data.check(found, config.subset)

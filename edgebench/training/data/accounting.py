@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from edgebench.records import account
-from edgebench.records.account import SHOWN, Account, LeftOut, Reason
+from edgebench.records.account import SHOWN, Account, Groups, LeftOut, Pictures, Reason
+from edgebench.records.notices import Notice, notice
 from edgebench.training.data.sources import Dataset, Raw
+
+COPIES: tuple[Reason, ...] = ("copy", "copy_of_test", "copy_of_validation")
+LARGE = 0.25  # share of the pictures: a group that is larger makes splits lopsided
 
 
 class Ledger:
@@ -18,12 +22,28 @@ class Ledger:
         self._dataset, self._raw = dataset, raw
         self._reasons: dict[Reason, list[np.ndarray]] = {}
         self._open = np.ones(len(raw.source.labels), bool)
+        self.pictures: Pictures | None = None  # what they are, if somebody looked
+        self.groups: np.ndarray | None = None  # int64 (n,): equal numbers for rows that no split may part
+        self.distinct: np.ndarray | None = None  # the rows that are left once copies are left out
 
     def leave(self, rows: np.ndarray, reason: Reason) -> None:
         """These rows are left out for this reason."""
         rows = rows[self._open[rows]]
         self._open[rows] = False
         self._reasons.setdefault(reason, []).append(rows)
+
+    def leave_broken(self, rows: np.ndarray) -> None:
+        """These rows are left out since they cannot be decoded, for the reason that their source tells."""
+        for row in rows.tolist():
+            self.leave(np.array([row]), self._raw.source.fault(row))
+
+    def open(self, rows: np.ndarray) -> np.ndarray:
+        """These rows without those that were left out."""
+        return rows[self._open[rows]]
+
+    def told(self) -> list[tuple[str, int]]:
+        """What was left out so far: why, in words, and how many rows."""
+        return [(account.WORDS[reason], count) for reason in account.WORDS if (count := self.left(reason))]
 
     def left(self, *reasons: Reason) -> int:
         """How many rows were left out so far for these reasons."""
@@ -40,6 +60,7 @@ class Ledger:
             rows = np.sort(np.concatenate(parts))
             found.append(LeftOut(reason=reason, count=len(rows), names=self._raw.source.printable(rows[:SHOWN])))
         labels = self._raw.source.labels
+        rows = np.concatenate(list(used.values()))
         return Account(
             layout=self._raw.layout,
             classes=classes,
@@ -49,4 +70,32 @@ class Ledger:
             balance={
                 split: tuple(np.bincount(labels[rows], minlength=len(classes)).tolist()) for split, rows in used.items()
             },
+            pictures=self.pictures,
+            groups=self._together(rows),
+            notices=tuple(self._notices(rows)),
         )
+
+    def _together(self, rows: np.ndarray) -> Groups | None:
+        """The groups among the rows that are used."""
+        if self.groups is None:
+            return None
+        numbers, sizes = np.unique(self.groups[rows], return_counts=True)
+        several = sizes[sizes > 1]
+        if not len(several):
+            return None
+        largest = np.flatnonzero(self.groups == numbers[np.argmax(sizes)])[:1]
+        return Groups(
+            groups=len(several), pictures=int(several.sum()), largest=int(several.max()),
+            name=self._raw.source.printable(largest)[0],
+        )  # fmt: skip
+
+    def _notices(self, rows: np.ndarray) -> Iterator[Notice]:
+        labels, classes = self._raw.source.labels, self._dataset.classes
+        parts = [copies for reason in COPIES for copies in self._reasons.get(reason, ())]
+        copies = np.bincount(labels[np.concatenate(parts)] if parts else [], minlength=len(classes))
+        kept = np.bincount(labels[self.distinct], minlength=len(classes)) if self.distinct is not None else copies
+        for label in np.flatnonzero((copies > 0) & (copies >= kept)).tolist():
+            yield notice("few_distinct", name=classes[label], distinct=kept[label], copies=copies[label])
+        found = self._together(rows)
+        if found and found.largest > LARGE * len(rows):
+            yield notice("large_group", count=found.largest, of=len(rows), name=found.name)

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from edgebench.errors import BadFile, Unsupported, UsageError, unknown_name
 from edgebench.records.recipe import NAMED_DATASETS, TrainConfig
 from edgebench.training.data import cifar, class_folders, download, idx, labelled_files, layouts
-from edgebench.training.data.sources import Arrays, Dataset, Raw
+from edgebench.training.data.sources import Arrays, Dataset, Raw, Rules
 
 FASHION = (
     "T-shirt/top",
@@ -75,11 +76,13 @@ def of(
     config: TrainConfig, *, download: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Dataset:  # fmt: skip
-    """The dataset that a recipe names, understood as it says (see `find`)."""
-    return find(
+    """The dataset that a recipe names, understood and divided as it says (see `find` and Rules)."""
+    found = find(
         config.dataset, config.data_dir, layout=config.layout, labels=config.labels, download=download,
         on_progress=on_progress,
     )  # fmt: skip
+    rules = Rules(near_copies=config.near_copies, group_by=config.group_by, skip_conflicts=config.skip_conflicts)
+    return replace(found, rules=rules)
 
 
 def _named(name: str, root: Path, fetch: bool, on_progress: Callable[[int, int], None]) -> Dataset:

@@ -7,8 +7,6 @@ a circle.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,15 +15,13 @@ import numpy as np
 from edgebench.errors import BadFile
 from edgebench.protocols import Pixels
 from edgebench.records.account import Layout, LeftOut, Reason
-from edgebench.training.data import kinds, listing, test_hash
+from edgebench.training.data import kinds, likeness, listing, test_hash
 from edgebench.training.data.decoding import File, cached, depths, streamed
 from edgebench.training.data.layouts import SPLIT_ORDER, FolderLayout
 from edgebench.training.data.levels import Depths
 from edgebench.training.data.listing import Listing, printable
-from edgebench.training.data.pixels import in_threads
-from edgebench.training.data.sources import Decoding, Raw, numbered
+from edgebench.training.data.sources import Alike, Decoding, Raw
 
-TAIL_BYTES = 4096
 SHOWN = 3
 
 
@@ -65,32 +61,10 @@ class Files:
     def __init__(self, root: Path, files: list[File], labels: np.ndarray) -> None:
         self.root, self.files, self.labels = root, files, labels
 
-    def identities(self) -> np.ndarray:
-        """Equal numbers mean equal bytes. Only files of the same size and with the same end are read whole."""
-        keys: list[tuple] = [(file.size_bytes,) for file in self.files]
-        for offset in (TAIL_BYTES, None):
-            several = Counter(keys)
-            alike = [i for i, key in enumerate(keys) if several[key] > 1]
-
-            def extend(i: int, offset: int | None = offset, alike: list[int] = alike) -> None:
-                keys[alike[i]] += (self._digest(self.files[alike[i]], offset),)
-
-            in_threads(extend, len(alike))
-        return numbered(keys)
-
-    def _digest(self, file: File, tail_bytes: int | None) -> bytes:
-        digest = hashlib.blake2b(digest_size=16)
-        try:
-            if file.size_bytes < 0:
-                raise FileNotFoundError
-            with (self.root / file.name).open("rb") as content:
-                if tail_bytes:
-                    content.seek(max(0, file.size_bytes - tail_bytes))
-                while block := content.read(1 << 20):
-                    digest.update(block)
-        except OSError:  # an unreadable file equals no other; decoding will report it
-            return file.name.encode("utf-8", "surrogateescape")
-        return digest.digest()
+    def alike(self, decoding: Decoding) -> Alike:
+        found, broken = likeness.alike(self.root, self.files, decoding.on_progress)
+        self._refuse(broken, len(self.files), decoding)
+        return found
 
     def names(self, rows: np.ndarray) -> bytes:
         lines = (f"{self.files[row].name}\0{self.files[row].size_bytes}\n" for row in rows)
@@ -143,6 +117,11 @@ class Files:
             stores.append(store)
             broken |= {int(group[row]): reason for row, reason in zip(found.rows, found.reasons, strict=True)}
             done += len(group)
+        self._refuse(broken, total, decoding)
+        return stores, np.array(sorted(broken), np.int64)
+
+    def _refuse(self, broken: dict[int, str], total: int, decoding: Decoding) -> None:
+        """Raise BadFile if there are broken files, given with the reason by row, and they are not to be skipped."""
         if broken and not decoding.skip_broken:
             shown = [f"{self.root / self.files[row].name} ({reason})" for row, reason in sorted(broken.items())[:SHOWN]]
             listed = printable(", ".join(shown))
@@ -151,7 +130,6 @@ class Files:
                 f"{len(broken)} of {total} images cannot be decoded: {listed}{more}",
                 "repair or delete them, or leave them out with --skip-broken",
             )
-        return stores, np.array(sorted(broken), np.int64)
 
 
 class Selected:

@@ -7,9 +7,10 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from edgebench.records.levels import Levels
 from edgebench.training.data import formats
 from edgebench.training.data.levels import Depths, measured, to_rgb
 from edgebench.training.data.pixels import in_threads, resized
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,18 @@ def decode(path: Path, size: int, levels: Levels | None = None) -> np.ndarray:
 
     `levels`: of the training set, for pictures of more than 8 bits.
     """
+    with opened(path) as image:
+        return resized(to_rgb(image, levels), size)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image file opened by Pillow. What it raises while it is in use becomes BadFile with the reason."""
     from PIL import UnidentifiedImageError
 
     try:
         with formats.opened(path) as image:
-            return resized(to_rgb(image, levels), size)
+            yield image
     except BadFile:
         raise
     except UnidentifiedImageError:
@@ -125,7 +136,7 @@ def cached(
         except (BadFile, ValueError):  # damaged: decode again
             path.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)
-    _discard_abandoned(path.parent)
+    discard_abandoned(path.parent)
     needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:
         raise EdgebenchError(
@@ -148,7 +159,7 @@ def cached(
     return np.lib.format.open_memmap(path, mode="r"), broken
 
 
-def _discard_abandoned(folder: Path) -> None:
+def discard_abandoned(folder: Path) -> None:
     """Delete half-decoded files of killed processes: the kernel has released their locks."""
     for partial in folder.glob(".*.partial"):
         with contextlib.suppress(OSError), partial.open("rb") as file:  # it may be gone

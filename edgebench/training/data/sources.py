@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from edgebench.protocols import Pixels
-from edgebench.records.account import Layout, LeftOut, Reason
+from edgebench.records.account import Layout, LeftOut, Pictures, Reason
 from edgebench.records.levels import Levels
 from edgebench.specs import DataSplit
 from edgebench.training.data.levels import NOT_DEEP, Depths
@@ -61,13 +61,37 @@ class Decoding:
     on_progress: Callable[[int, int], None] = lambda done, total: None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Alike:
+    """Which images of a source are alike: equal numbers in `same`, int64 (n,), are images of equal pixels; equal ones
+    in `near` are near copies too (rescaled, compressed anew, of one burst). `near` is None for images that come as
+    arrays: those are published sets, whose labels and test splits stay as they are.
+
+    `broken`: the rows that cannot be decoded; each is unlike all others. `pictures`: what the others are.
+    """
+
+    same: np.ndarray
+    near: np.ndarray | None = None
+    broken: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    pictures: Pictures | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How the images of folders are divided, as TrainConfig says it."""
+
+    near_copies: bool = True
+    group_by: str | None = None
+    skip_conflicts: bool = False
+
+
 class Source(Protocol):
     """All labelled images of a dataset, of all its splits. A row is the number of an image."""
 
     labels: np.ndarray  # int64 (n,)
 
-    def identities(self) -> np.ndarray:
-        """int64 (n,): equal numbers for images that are equal byte for byte, and for no others."""
+    def alike(self, decoding: Decoding) -> Alike:
+        """Which of the images are alike. Raises BadFile that names the broken ones, unless they are to be skipped."""
 
     def names(self, rows: np.ndarray) -> bytes:
         """Bytes to hash that identify these images, in this order, among those of the dataset."""
@@ -112,13 +136,14 @@ class Raw:
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset that was found. `image_size`: a good size to train at, in pixels; `flip`: whether a mirrored image
-    keeps its class; `read` returns the images."""
+    keeps its class; `read` returns the images, which are divided by the `rules`."""
 
     name: str
     classes: tuple[str, ...]
     image_size: int
     flip: bool
     read: Callable[[], Raw]
+    rules: Rules = Rules()
 
 
 class Arrays:
@@ -127,8 +152,8 @@ class Arrays:
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
         self.images, self.labels = np.ascontiguousarray(images), labels
 
-    def identities(self) -> np.ndarray:
-        return numbered(hashlib.blake2b(image, digest_size=16).digest() for image in self.images)
+    def alike(self, decoding: Decoding) -> Alike:
+        return Alike(same=numbered(hashlib.blake2b(image, digest_size=16).digest() for image in self.images))
 
     def names(self, rows: np.ndarray) -> bytes:
         return np.asarray(rows, dtype="<i8").tobytes()

@@ -227,7 +227,7 @@ def test_a_class_whose_images_are_all_broken_is_an_error_all_the_same(tmp_path: 
     root = write_split_images(tmp_path / "robots")
     for path in (root / "train/owl").iterdir():
         path.write_text(path.name)
-    refused(root, "class 'owl' of dataset robots has 0 images after leaving out 10 broken files", skip_broken=True)
+    refused(root, "class 'owl' of dataset robots has 0 images (left out: 10 no picture)", skip_broken=True)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -255,7 +255,7 @@ def test_named_pipes_are_not_waited_for(tmp_path: Path) -> None:
 def test_images_are_decoded_once_and_the_progress_is_told(tmp_path: Path, cache: Path, monkeypatch) -> None:
     root, seen = write_images(tmp_path / "animals", 12), []
     first = load(root, on_progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (36, 36) and seen == sorted(seen)
+    assert seen[-1] == (36, 36) and sum(done == 36 for done, total in seen) == 2  # looked at, then decoded
     monkeypatch.setattr(decoding, "decode", None)  # what is not cached would fail
     second, other_seed = load(root), load(root, seed=1)
     for splits in (second, other_seed):
@@ -294,7 +294,7 @@ def test_an_end_in_the_middle_leaves_nothing_behind(tmp_path: Path, cache: Path)
 
     with pytest.raises(KeyboardInterrupt):
         load(write_images(tmp_path / "animals"), on_progress=stop)
-    assert [path.suffixes for path in cache.iterdir()] == [[".depths", ".json"]]
+    assert not [path for path in cache.parent.rglob("*") if path.is_file()]
 
 
 def test_what_a_killed_run_left_half_decoded_is_cleared_away(tmp_path: Path, cache: Path) -> None:

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from datasets import write_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ NUMBERS = count()
 
 
 def make(root: Path, **folders: int) -> Path:
-    """So many files in each folder (given as a path with "__" for "/"), named as pictures; no two are alike."""
+    """So many files in each folder (given as a path with "__" for "/"), pictures of which no two are alike."""
     return fill(root, {path.replace("__", "/"): number for path, number in folders.items()})
 
 
@@ -30,7 +31,7 @@ def fill(root: Path, folders: dict[str, int]) -> Path:
     for path, number in folders.items():
         (root / path).mkdir(parents=True, exist_ok=True)
         for i in range(number):
-            (root / path / f"{i}.png").write_text(f"{next(NUMBERS)}")
+            write_picture(root / path / f"{i}.png", next(NUMBERS))
     return root
 
 

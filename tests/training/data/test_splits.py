@@ -143,9 +143,10 @@ def copy(source: Path, *targets: Path) -> None:
         target.write_bytes(source.read_bytes())
 
 
-def test_copies_in_class_folders_are_left_out_also_where_their_labels_conflict(tmp_path: Path) -> None:
+def test_copies_in_class_folders_are_left_out_before_the_split(tmp_path: Path) -> None:
     root = write_images(tmp_path / "animals", 12)
-    copy(root / "cat/003.png", *(root / f"{name}/{i:03}.png" for name in CLASSES for i in (5, 7)))
+    for name in CLASSES:
+        copy(root / f"{name}/003.png", *(root / f"{name}/{i:03}.png" for i in (5, 7)))
     splits = data.load(str(root), "full", 12, 0)
     assert copies(splits) > 0
     assert_no_copies(splits, 36 - splits.info.train - splits.info.validation - splits.info.test)
@@ -153,8 +154,8 @@ def test_copies_in_class_folders_are_left_out_also_where_their_labels_conflict(t
 
 def test_copies_between_split_folders_stay_in_test_then_in_validation(tmp_path: Path) -> None:
     root = write_splits(tmp_path / "robots")
-    copy(root / "test/cat/001.png", root / "train/dog/001.png", root / "val/owl/001.png")
-    copy(root / "val/dog/002.png", root / "train/dog/002.png", root / "val/cat/002.png")
+    copy(root / "test/cat/001.png", root / "train/cat/001.png", root / "val/cat/001.png")
+    copy(root / "val/dog/002.png", root / "train/dog/002.png", root / "val/dog/001.png")
     splits = data.load(str(root), "full", 12, 0)
     assert_no_copies(splits, 4)
     assert (splits.info.train, splits.info.validation, splits.info.test) == (28, 7, 12)
@@ -174,7 +175,7 @@ def test_files_of_one_size_and_one_end_are_no_copies(tmp_path: Path) -> None:
 def test_a_class_that_consists_of_copies_is_an_error(tmp_path: Path) -> None:
     root = write_splits(tmp_path / "robots", {"train": 4, "test": 2})
     copy(root / "test/cat/001.png", *sorted((root / "train/cat").iterdir())[1:])
-    with pytest.raises(BadFile, match=r"class 'cat' of dataset robots has 1 image after leaving out 3 duplicates"):
+    with pytest.raises(BadFile, match=r"'cat' of dataset robots has 1 image \(left out: 3 copies of a test picture\)"):
         data.load(str(root), "full", 12, 0)
 
 

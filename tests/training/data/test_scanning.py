@@ -1,0 +1,69 @@
+"""The scan of picture files: what it keeps, and the processes that look at the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import write_images
+from pictures import files_of, scene
+
+from edgebench.errors import BadFile
+from edgebench.training import data
+from edgebench.training.data import scanning
+
+PROCESS = scanning.Looker  # tests/conftest.py puts another in its place
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "scanned"
+
+
+def test_a_scan_is_kept_and_only_new_files_are_looked_at(tmp_path: Path, cache: Path) -> None:
+    root = write_images(tmp_path / "animals", 4)
+    (root / "cat/broken.png").write_text("no picture")
+    seen: list[int] = []
+    first = scanning.scan(root, files_of(root), lambda done, total: seen.append(total))
+    again = scanning.scan(root, files_of(root), lambda done, total: seen.append(total))
+    assert seen == [13] and again.reasons == first.reasons == {4: "not an image that Pillow can read"}
+    scene(0).save(root / "cat/000.png")
+    (root / "dog/001.png").unlink()
+    changed = scanning.scan(root, files_of(root), lambda done, total: seen.append(total))
+    assert seen == [13, 1] and changed.facts["width"][0] == 64 and changed.reasons == first.reasons
+    np.testing.assert_array_equal(changed.facts[1:6], first.facts[1:6])
+    np.testing.assert_array_equal(changed.thumbs()[7:], first.thumbs()[8:])
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:-40], lambda c: b"", lambda c: c[:3000] + b"x" + c[3001:]])
+def test_a_damaged_scan_is_made_anew(damage, tmp_path: Path, cache: Path) -> None:
+    root = write_images(tmp_path / "animals", 12)
+    first = data.load(str(root), "full", 16, 0).info
+    for path in cache.iterdir():
+        path.write_bytes(damage(path.read_bytes()))
+    assert data.load(str(root), "full", 16, 0).info == first
+
+
+def test_a_crash_of_the_library_is_one_broken_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_images(tmp_path / "animals", 4)
+    program = tmp_path / "crashing.py"
+    program.write_text(
+        "import os, sys\n"
+        "from edgebench.training.data import looking\n"
+        "real = looking.opened\n"
+        "def opened(path):\n"
+        "    if path.name == '002.png' and path.parent.name == 'dog': os.abort()\n"
+        "    return real(path)\n"
+        "looking.opened = opened\n"
+        "looking.answer(sys.stdin.buffer, sys.stdout.buffer)\n"
+    )
+    monkeypatch.setattr(scanning, "PROGRAM", (str(program),))
+    monkeypatch.setattr(scanning, "Looker", PROCESS)
+    files = files_of(root)
+    found = scanning.scan(root, files)
+    assert [files[row].name for row in found.reasons] == ["dog/002.png"]
+    assert found.reasons[6] == scanning.CRASHED and found.facts["broken"].sum() == 1
+    with pytest.raises(BadFile, match=r"1 of 12 images cannot be decoded: .*dog/002.png \(the library"):
+        data.load(str(root), "full", 16, 0)
