@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebench import artifact
+from edgebench.boards import orders
+from edgebench.boards.ssh import Host
 from edgebench.choosing import selecting
 from edgebench.choosing.decision import Decision
 from edgebench.choosing.limits import Limits, Prefer, documented
@@ -34,6 +36,7 @@ from edgebench.records.jobs import LATENCY, Policy
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
+from edgebench.report.formats import printable
 from edgebench.results import index
 from edgebench.results.rows import merged, rows
 from edgebench.results.store import folder_in
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 AnyPath = str | os.PathLike[str]
 Source = Artifact | AnyPath
+Sources = Source | Sequence[Source] | None
 Results = AnyPath | Result | Sequence[Result]
 Options = TypeVar("Options")
 
@@ -135,35 +139,41 @@ def export(
 
 
 def evaluate(
-    artifacts: Source | Sequence[Source] | None = None, *, workspace: AnyPath = "runs", device: str | None = None,
+    artifacts: Sources = None, *, workspace: AnyPath = "runs", device: str | None = None,
     runtime: str | Sequence[str] = (), images: AnyPath | None = None, save_images: AnyPath | None = None,
     batch: int = 16, threads: int | None = None, compute: str | None = None, time_limit_s: float = 3600.0,
+    host: str | None = None, ssh_config: AnyPath | None = None,
 ) -> list[Result]:  # fmt: skip
     """Count the right answers of artifacts on their runtimes over the whole test split; one result for each.
 
     `result.evaluation.accuracy` is a share in [0, 1], with Wilson's 95 % interval in `accuracy_ci95`. If an evaluation
     fails, `evaluation` is None, and `status` and `message` say why. `images`: a file that `save_images` wrote, for a
-    board. Without it, the first evaluation reads the dataset and needs torch.
+    board. Without it, the first evaluation reads the dataset and needs torch. `host`, `ssh_config`: as in `run`.
     """
     where = Workspace(Path(workspace))
-    asked = RunOptions(
-        runtimes=several(runtime), scenario="evaluate", batch=batch, threads=threads, compute=compute,
-        time_limit_s=time_limit_s,
-    )  # fmt: skip
+    given = {
+        "runtimes": several(runtime), "batch": batch, "threads": threads, "compute": compute,
+        "time_limit_s": time_limit_s,
+    }  # fmt: skip
+    asked = RunOptions(**given, scenario="evaluate")
     asked.check()
-    found = _found(artifacts, where)
-    files = evaluating.test_images(
-        found, where, given=Path(images) if images else None, save=Path(save_images) if save_images else None
-    )
+    found = _found(artifacts, where, host, asked.runtimes)
+    if host is not None:
+        evaluating.need_one_checkpoint(found, "host")
+    given_images, copy = (Path(path) if path else None for path in (images, save_images))
+    files = evaluating.test_images(found, where, given=given_images, save=copy)
+    if host is not None:
+        return _on_board(host, ssh_config, ["evaluate"], device, given, found, where, files[found[0].identity])
     return evaluating.evaluate(found, files, where, asked, device=device, on_notice=lambda notice: warn([notice]))
 
 
 @run_options.documented
 def run(
-    artifacts: Source | Sequence[Source] | None = None, *, workspace: AnyPath = "runs", device: str | None = None,
+    artifacts: Sources = None, *, workspace: AnyPath = "runs", device: str | None = None,
     require_device: bool = False, runtime: str | Sequence[str] = (), scenario: str = LATENCY,
     batch: int | None = None, threads: int | None = None, duration_s: float = 2.0, launches: int = Policy.launches,
-    precision_target: float = Policy.precision_target, max_seconds: float = Policy.max_seconds, **options: Any,
+    precision_target: float = Policy.precision_target, max_seconds: float = Policy.max_seconds,
+    host: str | None = None, ssh_config: AnyPath | None = None, **options: Any,
 ) -> list[Result]:  # fmt: skip
     """Measure artifacts on a device in fresh processes, one after another; one result per artifact and runtime.
 
@@ -171,16 +181,20 @@ def run(
     `job.batch` images), `throughput_per_s` (images per second); `result.peak_memory_bytes` is the memory. A failure is
     a result, not an exception: it has no summary, a `status` other than "ok", and a `message`. `device` is a profile's
     name, by default that of this machine. The options are those of `edgebench run`, listed below. Each result is on
-    disk, in `WORKSPACE/results`, before the next measurement starts. Raises UsageError for options that make no sense,
-    and Unsupported if this machine is not the device and `require_device` or CI demands it.
+    disk, in `WORKSPACE/results`, before the next measurement starts. With `host` (user@board, or a Host of
+    `ssh_config`, by default ~/.ssh/config) a board measures them, over ssh, and has to be the device. Raises UsageError
+    for options that make no sense, Unsupported if this machine is not the device and `require_device` or CI demands it.
     """
     where = Workspace(Path(workspace))
-    asked = run_options.asked(
-        options | {
-            "scenario": scenario, "batch": batch, "threads": threads, "duration_s": duration_s, "launches": launches,
-            "precision_target": precision_target, "max_seconds": max_seconds, "runtimes": several(runtime),
-        }
-    )  # fmt: skip
+    given = options | {
+        "scenario": scenario, "batch": batch, "threads": threads, "duration_s": duration_s, "launches": launches,
+        "precision_target": precision_target, "max_seconds": max_seconds, "runtimes": several(runtime),
+    }  # fmt: skip
+    asked = run_options.asked(given)
+    if host is not None:
+        asked.check()
+        found = _found(artifacts, where, host, asked.runtimes)
+        return _on_board(host, ssh_config, ["run", "--require-device"], device, given, found, where)
     planned = _planned(artifacts, where, device, require_device, asked)
     return [result for result, _ in running.run(planned, where.results, asked)]
 
@@ -238,10 +252,10 @@ def with_values(options: Options, given: dict[str, Any], what: str) -> Options:
     return replace(options, **given)  # type: ignore[type-var]
 
 
-def _found(artifacts: Source | Sequence[Source] | None, workspace: Workspace) -> list[Artifact]:
-    """The given artifacts, or the newest. Raises UsageError for an empty list."""
+def _found(artifacts: Sources, where: Workspace, host: str | None = None, eager: Sequence[str] = ()) -> list[Artifact]:
+    """The given artifacts, or the newest; for a board, those to send. Raises UsageError for an empty list."""
     if artifacts is None:
-        return workspace.newest_artifacts()
+        return where.newest_artifacts() if host is None else orders.newest(where, eager)
     sources = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
     if not (found := [read_source(source) for source in sources]):
         raise UsageError("there is no artifact in the list", "name one, or leave the argument out for the newest")
@@ -249,7 +263,7 @@ def _found(artifacts: Source | Sequence[Source] | None, workspace: Workspace) ->
 
 
 def _planned(
-    artifacts: Source | Sequence[Source] | None, workspace: Workspace, device: str | None, require_device: bool,
+    artifacts: Sources, workspace: Workspace, device: str | None, require_device: bool,
     asked: RunOptions,
 ) -> list[Planned]:  # fmt: skip
     asked.check()
@@ -258,6 +272,17 @@ def _planned(
     placement = place(profile, require_device=require_device, environ=os.environ)
     warn([placement.notice] if placement.notice else [])
     return running.plan(found, profile, placement, asked)
+
+
+def _on_board(
+    host: str, config: AnyPath | None, command: list[str], device: str | None, given: dict[str, Any],
+    artifacts: Sequence[Artifact], workspace: Workspace, images: Path | None = None,
+) -> list[Result]:  # fmt: skip
+    board, arguments = Host(host, Path(config) if config else None), orders.arguments(given)
+    asked = (*command, *orders.on_device(device), *arguments)
+    found, said = orders.results(board, asked, artifacts, workspace, printable, images=images)
+    warn(said)
+    return found
 
 
 def _results(side: Results) -> list[Result]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import signal
 import sys
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import UsageError
+from edgebench.records import options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,6 +68,7 @@ def _run_there(
 ) -> None:  # fmt: skip
     from rich.console import Console
 
+    from edgebench.boards import orders
     from edgebench.boards.remote_run import Order
     from edgebench.commands._progress import RunProgress, conclude
 
@@ -76,7 +76,7 @@ def _run_there(
         raise UsageError(
             "--tuned uses a setting found on this machine, --host measures on another", "give --runtime and --threads"
         )
-    refuse_profile_file(given["device"])
+    orders.on_device(given["device"])
     console = Console(stderr=True)
     arguments = ("run", "--require-device", *given_options(ctx, without=HERE))
     order = Order(
@@ -96,53 +96,28 @@ def carried_out(
     host: Host, order: Order, console: Console, update: Callable[[str], None],
     finished: Callable[[Result, Path], None] = lambda result, path: None,
 ) -> tuple[list[Result], int]:  # fmt: skip
-    """Carry out an order on a board: its results, and its exit code. Raises EdgebenchError if the job was killed."""
-    from edgebench.boards import remote_run as engine
+    """Carry out an order on a board, and show how far it is: its results, and its exit code."""
+    from edgebench.boards import orders
     from edgebench.report.formats import printable
 
-    done: list[Result] = []
-
     def came(result: Result, path: Path) -> None:
-        done.append(result)
         if result.stop != "interrupted":
             finished(result, path)
 
     def line(text: str) -> None:
         console.print(f"{host.name}: {printable(text)}", highlight=False, markup=False, soft_wrap=True)
 
-    with interruptible() as stopped:
-        code = engine.run(
-            host, order, engine.Watch(lambda text: update(f"{host.name}: {printable(text)}"), line, came, stopped)
-        )
-    if code is None:
-        message = f"the measurement was killed on {host.name}" + (f": {_counted(len(done))} here" if done else "")
-        raise EdgebenchError(message, "did the board restart, or run out of memory?")
-    return done, code
-
-
-def _counted(results: int) -> str:
-    return "1 result is" if results == 1 else f"{results} results are"
-
-
-def refuse_profile_file(device: str | None) -> None:
-    """Raise UsageError for a device profile that only this machine has."""
-    if device and device.endswith(".toml"):
-        fix = "put it into ~/.config/edgebench/devices there, and give its name"
-        raise UsageError("a profile in a file is not sent to the board", fix)
+    return orders.carry_out(
+        host, order, status=lambda text: update(f"{host.name}: {printable(text)}"), line=line, came=came
+    )
 
 
 def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:
-    """The artifacts that are named, else the newest. A checkpoint is one of these only if its own runtime is named."""
+    """The artifacts that are named, else the newest."""
     from edgebench import artifact
-    from edgebench.machine import registry
+    from edgebench.boards import orders
 
-    if paths:
-        return [artifact.read(path) for path in paths]
-    eager = registry.native("checkpoint") in runtimes
-    found = [a for a in workspace.newest_artifacts() if a.format != "checkpoint" or eager]
-    if not found:
-        raise EdgebenchError(f"there is no exported artifact in {workspace.root}", "`edgebench export` first")
-    return found
+    return [artifact.read(path) for path in paths] or orders.newest(workspace, runtimes)
 
 
 def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:
@@ -155,29 +130,7 @@ def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:
 
 def spelled(option: click.Option, value: Any) -> list[str]:
     """The arguments that give an option this value."""
-    name = option.opts[-1]
-    if option.is_flag:
-        return [name] if value else option.secondary_opts[-1:]
-    if isinstance(value, dict):
-        value = [f"{key}={item}" for key, item in value.items()]
-    return [f"{name}={item}" for item in (value if isinstance(value, (list, tuple)) else [value])]
+    return options.spelled(option.opts[-1], value, "".join(option.secondary_opts[-1:]))
 
 
 _DEFAULT = click.core.ParameterSource.DEFAULT
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C was pressed. The first press asks for an orderly stop, the next stops."""
-    pressed = []
-
-    def press(number: int, frame: Any) -> None:
-        pressed.append(number)
-        if len(pressed) > 1:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)

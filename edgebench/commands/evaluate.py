@@ -136,10 +136,11 @@ def _there(
     from rich.console import Console
     from rich.markup import escape
 
+    from edgebench.boards import orders
     from edgebench.boards.remote_run import Order
     from edgebench.boards.ssh import Host
 
-    _remote.refuse_profile_file(device)
+    orders.on_device(device)
     host, console = Host(address, config), Console(stderr=True)
     arguments = ("evaluate", *_remote.given_options(click.get_current_context(), without=HERE))
     order = Order(

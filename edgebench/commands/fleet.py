@@ -36,7 +36,7 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
     from rich.console import Console
     from rich.live import Live
 
-    from edgebench.boards import fleet
+    from edgebench.boards import fleet, orders
     from edgebench.boards.remote_run import Order
     from edgebench.boards.ssh import Host
     from edgebench.commands._progress import conclude, told
@@ -67,7 +67,7 @@ def command(boards: Path, paths: tuple[Path, ...], config: Path | None, workspac
     def changed() -> None:
         live.update(_table(states), refresh=console.is_terminal)
 
-    with live, _remote.interruptible() as stopped:
+    with live, orders.interruptible() as stopped:
         fleet.measure(asked, changed=changed, stopped=stopped, came=came)
     results = [result for state in states for result in state.results]
     if as_json:

@@ -59,6 +59,15 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def spelled(flag: str, value: Any, off: str = "") -> list[str]:
+    """The arguments that give an option this value; `off` is the flag that a False is given by, if there is one."""
+    if isinstance(value, bool):
+        return [flag] if value else [off] * bool(off)
+    if isinstance(value, Mapping):
+        value = [f"{key}={item}" for key, item in value.items()]
+    return [f"{flag}={item}" for item in (value if isinstance(value, (list, tuple)) else [value])]
+
+
 @cache
 def options_of(kind: type) -> tuple[Option, ...]:
     """The options of a dataclass in their order. A field that is a dataclass is replaced by the options of that."""

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,10 +20,13 @@ from conftest import Command, clean_environment
 from factories import make_artifact
 from sshd import Board, wait_until
 
+import edgebench
 from edgebench import artifact
-from edgebench.boards import remote_run
+from edgebench.boards import orders, remote_run
 from edgebench.boards.ssh import Host
+from edgebench.commands.run import command as run_command
 from edgebench.errors import UsageError
+from edgebench.machine.power.place import Watts
 from edgebench.measuring import testset
 from edgebench.results import store
 
@@ -219,3 +223,37 @@ def test_a_disk_that_would_be_full_is_told_before_anything_is_sent(tmp_path: Pat
         done = in_process(*there(made, tmp_path / "desk", *SHORT))
         assert done.returncode == 1 and "disk is full" in done.stderr and "MiB are free" in done.stderr, done.stderr
         assert not made.sent() and not made.jobs()
+
+
+def test_the_functions_of_the_package_measure_there_too(board: Board, desk: Path, tmp_path: Path) -> None:
+    there = {"workspace": desk, "host": "board", "ssh_config": board.client, "runtime": "fake"}
+    few = {"launches": 1, "duration_s": 0.1, "max_seconds": 1.0, "precision_target": 0.0, "threads": 2}
+    (result,) = edgebench.run(**there, **few, watts=Watts(3.5, 12.0), unverified=True)
+    assert (result.host, result.job.runtime, result.job.threads, result.status) == ("board", "fake", 2, "ok")
+    assert result.job.unverified and result.summary.launches == 1
+
+    made, images = artifact.read(desk / "artifacts" / "net-onnx"), tmp_path / "test.npz"
+    held_out = artifact.read_reference(made)
+    testset.write(images, list(held_out.images), held_out.labels, held_out.logits, made.origin)
+    with warnings.catch_warnings(record=True) as warned:
+        (judged,) = edgebench.evaluate(made, images=images, batch=4, **there)
+    assert "board: warning: mobilenetv3 (onnx) on fake: the accuracy" in str(warned[0].message)
+    assert {warning.filename for warning in warned} == {__file__}, "a warning names the line that called the function"
+    assert judged.host == "board" and judged.evaluation.images == len(held_out.images)
+    with pytest.raises(UsageError, match=r"board: .*unknown device 'no_such'"):
+        edgebench.run(device="no_such", **there, **few)
+    with pytest.raises(UsageError, match="a profile in a file is not sent"):
+        edgebench.run(device="own.toml", **there)
+    with pytest.raises(UsageError, match="is not a host"):
+        edgebench.run(workspace=desk, host="a;b")
+    assert not board.jobs()
+
+
+def test_options_become_arguments_that_a_command_reads_back() -> None:
+    given = {
+        "runtimes": ("fake",), "batch": None, "scenario": "camera", "rate_hz": 30.0, "strict": True,
+        "unverified": False, "runtime_options": {"a": "b=c"}, "watts": Watts(3.5, 12.0), "max_seconds": 2.0,
+    }  # fmt: skip
+    with run_command.make_context("run", orders.arguments(given)) as context:
+        read = context.params
+    assert {key: read[key] for key in given} == given
