@@ -118,13 +118,16 @@ def edgebench() -> Command:
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> Command:
-    """As `edgebench`, in this process, which has loaded torch: for training and exporting, where the start is not what
-    is tested."""
+    """As `edgebench`, in this process, where the start is not what is tested: it takes half a second, with torch
+    several. Workers are processes of their own here too."""
 
-    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    def run(
+        *arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess:
         if cwd:
             monkeypatch.chdir(cwd)
-        done = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
+        runner = CliRunner(env={"COLUMNS": "200"} | (env or {}))
+        done = runner.invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
     return run

@@ -42,8 +42,6 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     """
     options.check()
     named = [registry.canonical("runtimes", name) for name in options.runtimes]
-    asked = named or [name for name, stated in registry.all_facts("runtimes").items() if not stated.only_by_name]
-    probes = process.probe_all(asked)
     compute = options.compute or placement.compute
     if placement.evidence == "emulated" and compute != placement.compute:
         raise UsageError(f"an emulated {profile.name} runs on {placement.compute}, not on {compute}", "drop --compute")
@@ -51,6 +49,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     threads = options.threads or min(cores, psutil.cpu_count(logical=False) or cores)
     if threads > (most := max(cores, psutil.cpu_count() or cores)):  # thousands of threads would not even start in time
         raise UsageError(f"--threads is {threads}, this machine has {most} cores", f"give at most {most}")
+    probes = process.probe_all(named or _likely(artifacts))
     physical_mib = psutil.virtual_memory().total // 2**20
     limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
     given = {
@@ -83,6 +82,16 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     if not planned:
         raise EdgebenchError(_nothing(artifacts, probes, compute), "`edgebench doctor` says what each runtime lacks")
     return planned
+
+
+def _likely(artifacts: Sequence[Artifact]) -> list[str]:
+    """The runtimes that may open one of these, by what they state: loading the others to ask them takes seconds.
+
+    All of them if none states that it does: an error then tells what each can open.
+    """
+    stated = {name: one for name, one in registry.all_facts("runtimes").items() if not one.only_by_name}
+    formats = {artifact.format for artifact in artifacts}
+    return [name for name, one in stated.items() if not one.accepts or formats & one.accepts] or list(stated)
 
 
 def _opens(probe: Probe, artifact: Artifact) -> bool:

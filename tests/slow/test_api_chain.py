@@ -9,7 +9,7 @@ import edgebench
 
 def test_from_images_to_a_decision(tmp_path: Path) -> None:
     here = tmp_path / "runs"
-    checkpoint = edgebench.train(dataset="digits", subset="200", epochs=4, workspace=here)
+    checkpoint = edgebench.train(dataset="digits", subset="200", epochs=4, floor=False, workspace=here)
     exported = edgebench.export(checkpoint, "onnx", workspace=here)
     (judged,) = edgebench.evaluate(exported, runtime="ort", workspace=here)
     quick = {"runtime": "ort", "duration_s": 1.0, "warmup_s": 0.0, "launches": 1, "precision_target": 0.0}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from edgebench.errors import BadFile, UsageError
 from edgebench.specs import ModelInfo
 from edgebench.training import models
 from edgebench.training.models import convert
+from edgebench.training.models.weights import WeightsReport
 
 ASSETS = os.environ.get("EDGEBENCH_ASSETS")
 
@@ -110,13 +113,20 @@ WRAPPED = (
 )  # fmt: skip
 
 
+@cache
+def loaded(name: str) -> tuple[dict[str, torch.Tensor], WeightsReport]:
+    """The tensors of such a network, and the report where they begin with nothing."""
+    source, _ = models.build(name, 20, 64, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = saved(source, Path(folder, "bare.safetensors"))
+        return source.state_dict(), models.load_weights(*models.build(name, 10, 64, seed=2), path)
+
+
 @pytest.mark.parametrize("prefix", WRAPPED)
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])  # test_vit: timm renames and resamples
 def test_names_may_begin_as_trainings_save_them(tmp_path: Path, prefix: str, name: str) -> None:
-    source, _ = models.build(name, 20, 64, seed=1)
-    model, info = models.build(name, 10, 64, seed=2)
-    bare = models.load_weights(model, info, saved(source, tmp_path / "bare.safetensors"))
-    tensors = {prefix + key: tensor.contiguous() for key, tensor in source.state_dict().items()}
+    source, bare = loaded(name)
+    tensors = {prefix + key: tensor.contiguous() for key, tensor in source.items()}
     save_file({**tensors, "optimizer.state.0.exp_avg": torch.ones(3)}, tmp_path / "w.safetensors")
     report = models.load_weights(*models.build(name, 10, 64, seed=2), tmp_path / "w.safetensors")
     assert replace(report, path="", unused=()) == replace(bare, path="", unused=())

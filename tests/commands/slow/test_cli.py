@@ -40,7 +40,7 @@ def refused(done, code: int, *says: str) -> None:
         (("train", "--subset", "many"), 2, ["'many' is not a size"]),
         (("train", "--epochs", "0"), 2, ["--epochs is 0"]),
         (("train", "--lr", "nan"), 2, ["--lr is nan"]),
-        (("train", "--image-size", "9", "--model", "vit_base", "--no-adapt"), 2, ["9 × 9 pixels", "--image-size"]),
+        (("train", "--image-size", "9", "--model", "test_vit", "--no-adapt"), 2, ["9 × 9 pixels", "--image-size"]),
         (("export", "--target", "onxx", "x"), 2, ["unknown target 'onxx'", "did you mean onnx"]),
         (("export", "--target", "onnx"), 1, ["there is no checkpoint", "edgebench train"]),
         (("export", "--target", "onnx", "nowhere"), 1, ["nowhere does not exist", "edgebench train"]),
@@ -123,7 +123,7 @@ def test_a_damaged_artifact_is_refused_by_run_and_export(
 
 
 def test_an_onnx_file_cut_in_half_behind_a_fitting_hash_is_a_failed_result(
-    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+    in_process: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
     """Damaged before it was hashed: the runtimes themselves have to refuse it."""
     folder = Path(shutil.copytree(onnx_artifact.path, tmp_path / "cut"))
@@ -131,7 +131,7 @@ def test_an_onnx_file_cut_in_half_behind_a_fitting_hash_is_a_failed_result(
     (folder / "model.onnx").write_bytes(content[: len(content) // 2])
     artifact.write_manifest(folder, onnx_artifact)
     both = ("--runtime", "onnxruntime", "--runtime", "openvino")
-    done = edgebench("run", folder, *both, *FAST, "--workspace", tmp_path, "--json")
+    done = in_process("run", folder, *both, *FAST, "--workspace", tmp_path, "--json")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     rows = json.loads(done.stdout)
     assert {row["runtime"] for row in rows} == {"onnxruntime", "openvino"}
@@ -210,9 +210,9 @@ def test_run_measures_everything_newest_on_every_runtime(
 
 
 def test_the_fake_runtime_takes_the_time_it_is_told(
-    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+    in_process: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
-    done = edgebench(
+    done = in_process(
         "run", onnx_artifact.path, "--runtime", "fake", "--runtime-option", "latency_ms=3,3,30", "--duration", "1",
         "--launches", "1", "--workspace", tmp_path, "--json", env=SCRIPTED_CLOCK,
     )  # fmt: skip
@@ -223,10 +223,10 @@ def test_the_fake_runtime_takes_the_time_it_is_told(
 
 
 def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
-    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+    in_process: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
     command = ("run", onnx_artifact.path, "--runtime", "ort", "--batch", "5", "--workspace", tmp_path, "--json")
-    done = edgebench(*command, *FAST)
+    done = in_process(*command, *FAST)
     (row,) = json.loads(done.stdout)
     assert row["batch"] == 5
     (result,) = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
@@ -239,18 +239,8 @@ def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
 def test_a_jetson_profile_elsewhere_is_emulated_loudly(
     edgebench: Command, in_process: Command, onnx_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = (
-        "run",
-        onnx_artifact.path,
-        "--device",
-        "jetson_orin",
-        "--runtime",
-        "ort",
-        *FAST,
-        "--workspace",
-        tmp_path,
-        "--json",
-    )
+    elsewhere = ("--device", "jetson_orin", "--runtime", "ort", *FAST, "--workspace", tmp_path, "--json")
+    command = ("run", onnx_artifact.path, *elsewhere)
     done = edgebench(*command)
     assert done.returncode == 0, done.stderr
     assert {row["evidence"] for row in json.loads(done.stdout)} == {"emulated"}
@@ -260,13 +250,15 @@ def test_a_jetson_profile_elsewhere_is_emulated_loudly(
     refused(in_process(*command), 1, "jetson_orin", "fix:")
 
 
-def test_an_emulated_board_has_its_number_of_cores(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
+def test_an_emulated_board_has_its_number_of_cores(
+    in_process: Command, onnx_artifact: Artifact, tmp_path: Path
+) -> None:
     profile = tmp_path / "one_core.toml"
     profile.write_text(
         'schema = 1\ntitle = "A board with one core"\ncompute = "cpu"\nruntimes = ["onnxruntime"]\n'
         'precisions = ["fp32"]\n[match]\ndevice_tree = ["acme,one"]\n[cpu]\ncores = 1\n[memory]\ntotal_mib = 2048\n'
     )
-    done = edgebench(
+    done = in_process(
         "run", onnx_artifact.path, "--device", profile, "--runtime", "ort", *FAST, "--workspace", tmp_path, "--json"
     )
     assert done.returncode == 0, done.stderr

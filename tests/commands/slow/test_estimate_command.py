@@ -21,7 +21,7 @@ def test_the_products_of_the_layers_are_those_that_torch_counted(onnx_artifact: 
 
 
 def test_a_floor_on_a_board_and_how_loose_it_is_here(
-    in_process: Command, edgebench: Command, openvino_artifact: Artifact, workspace: Path, tmp_path: Path
+    in_process: Command, openvino_artifact: Artifact, workspace: Path
 ) -> None:
     arguments = ("--device", "jetson_orin_nano", "--json")
     done = in_process("estimate", openvino_artifact.path, *arguments, "--workspace", workspace)
@@ -37,10 +37,10 @@ def test_a_floor_on_a_board_and_how_loose_it_is_here(
 
 
 def test_what_was_measured_here_is_held_against_the_floor_of_this_machine(
-    in_process: Command, edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+    in_process: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
     run = ("run", onnx_artifact.path, "--runtime", "ort", "--launches", "1", "--duration", "1")
-    assert edgebench(*run, "--workspace", tmp_path).returncode == 0
+    assert in_process(*run, "--workspace", tmp_path).returncode == 0
     done = in_process("estimate", onnx_artifact.path, "--workspace", tmp_path, "--json")
     (row,) = json.loads(done.stdout)[0]["here"]["measured"]
     assert row["runtime"] == "onnxruntime" and row["ratio"] == row["median_ms"] / row["floor_ms"] > 0

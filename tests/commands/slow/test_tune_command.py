@@ -43,10 +43,10 @@ def test_the_best_is_better_than_what_it_is_compared_with(tuned: tuple[Path, Tun
     assert {(trial.runtime, trial.threads) for trial in found.trials} == {("onnxruntime", 1), ("torch", 1)}
 
 
-def test_run_measures_what_was_found(edgebench: Command, tuned: tuple[Path, Tuned]) -> None:
+def test_run_measures_what_was_found(in_process: Command, tuned: tuple[Path, Tuned]) -> None:
     workspace, found = tuned
     short = ("--duration", "0.2", "--launches", "1", "--json", "--workspace", workspace)
-    done = edgebench("run", "--tuned", *short)
+    done = in_process("run", "--tuned", *short)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
     assert (row["runtime"], row["threads"]) == (found.best.runtime, found.best.threads)

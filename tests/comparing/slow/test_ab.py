@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE_S, SCRIPTED_CLOCK, Command, clean_environment, eventually
 
+from edgebench.comparing import ab
 from edgebench.specs import Artifact
 
 FAKE = ("--runtime", "fake", "--runtime-option", "latency_ms=5")
+SHORT = ("--max-seconds", "0.1", "--threads", "1")  # two launches, whose threads do not spin for each other
 
 
 def alive(artifact: Artifact, state: str = "") -> list[str]:
@@ -30,8 +32,15 @@ def alive(artifact: Artifact, state: str = "") -> list[str]:
     return [line[1:] for line in lines if line.startswith(state)]
 
 
-def test_a_planted_slowdown_is_found_and_gates(edgebench: Command, onnx_artifact: Artifact) -> None:
-    done = edgebench(
+@pytest.fixture
+def brief(in_process: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command in this process, with launches of a few bursts."""
+    monkeypatch.setattr(ab, "LAUNCH_S", 0.1)
+    return in_process
+
+
+def test_a_planted_slowdown_is_found_and_gates(brief: Command, onnx_artifact: Artifact) -> None:
+    done = brief(
         "ab", onnx_artifact.path, *FAKE, "--runtime-option-b", "latency_ms=6", "--fail-on", "slower",
         "--max-seconds", "200", "--json", env=SCRIPTED_CLOCK,
     )  # fmt: skip
@@ -44,15 +53,15 @@ def test_a_planted_slowdown_is_found_and_gates(edgebench: Command, onnx_artifact
     assert not alive(onnx_artifact), "no worker outlives the command"
 
 
-def test_two_runtimes_of_one_artifact_are_named(edgebench: Command, onnx_artifact: Artifact) -> None:
-    done = edgebench("ab", onnx_artifact.path, "--runtime-b", "openvino", "--max-seconds", "5")
+def test_two_runtimes_of_one_artifact_are_named(brief: Command, onnx_artifact: Artifact) -> None:
+    done = brief("ab", onnx_artifact.path, "--runtime-b", "openvino", *SHORT)
     assert done.returncode == 0, done.stderr
     assert "A: onnxruntime, " in done.stdout and "B: openvino, " in done.stdout
     assert "95 % interval" in done.stdout
 
 
 def test_another_environment_is_given_by_its_python(edgebench: Command, onnx_artifact: Artifact) -> None:
-    done = edgebench("ab", onnx_artifact.path, "--python-b", sys.executable, "--max-seconds", "3", "--json")
+    done = edgebench("ab", onnx_artifact.path, "--python-b", sys.executable, *SHORT, "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["launches"]) >= 2
 
@@ -83,9 +92,9 @@ def test_ctrl_c_tells_what_there_is_and_leaves_no_worker(onnx_artifact: Artifact
 
 def test_a_stopped_worker_does_not_outlive_a_killed_command(onnx_artifact: Artifact) -> None:
     command = [sys.executable, "-m", "edgebench", "ab", str(onnx_artifact.path), "--max-seconds", "300"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=clean_environment(), start_new_session=True) as ab:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=clean_environment(), start_new_session=True) as it:
         assert eventually(lambda: len(alive(onnx_artifact)) == 2 and alive(onnx_artifact, "T"))  # in the bursts
-        ab.kill()
+        it.kill()
     assert eventually(lambda: not alive(onnx_artifact))
 
 
@@ -113,11 +122,11 @@ def test_bad_input_gets_one_clear_message(
 
 
 def test_crosscheck_holds_us_against_a_bare_loop_and_a_whole_program(
-    edgebench: Command, onnx_artifact: Artifact, tmp_path: Path
+    brief: Command, onnx_artifact: Artifact, tmp_path: Path
 ) -> None:
     rivals = ("--rival", "openvino-loop", "--rival", "benchmark_app", "--rival", "onnxruntime-loop")
-    short = ("--rounds", "2", "--duration", "1", "--max-seconds", "6")
-    done = edgebench("crosscheck", onnx_artifact.path, "--runtime", "openvino", *rivals, *short, "--json", cwd=tmp_path)
+    asked = ("--runtime", "openvino", *rivals, "--rounds", "2", "--duration", "1", *SHORT)
+    done = brief("crosscheck", onnx_artifact.path, *asked, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     loop, app, absent = json.loads(done.stdout)
     for agreement, figure in ((loop, "median_ns"), (app, "median_ns")):

@@ -40,10 +40,10 @@ def test_an_artifact_carries_its_whole_history(
     assert {"torch", "timm", "onnx", "onnxsim", "openvino"} <= set(openvino_artifact.tools)
 
 
-def test_export_starts_from_an_artifact_too(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
+def test_export_starts_from_an_artifact_too(in_process: Command, onnx_artifact: Artifact, tmp_path: Path) -> None:
     """On a board there is the ONNX artifact alone."""
     copied = shutil.copytree(onnx_artifact.path, tmp_path / "copied")
-    done = edgebench("export", copied, "--target", "ov", "--workspace", tmp_path / "runs", "--json")
+    done = in_process("export", copied, "--target", "ov", "--workspace", tmp_path / "runs", "--json")
     assert done.returncode == 0, done.stderr
     (made,) = json.loads(done.stdout)
     assert made["parity"]["passed"] and made["parity"]["batches"] == [1, 3, 8]

@@ -15,13 +15,13 @@ SHORT = ("--duration", "0.5", "--warmup", "0.1")
 
 
 @pytest.fixture
-def run(edgebench: Command, onnx_artifact: Artifact, tmp_path: Path):
+def run(in_process: Command, onnx_artifact: Artifact, tmp_path: Path):
     """`edgebench run` on the ONNX artifact from an empty folder, which stays empty: (process, row, LoadGen's part)."""
     empty, workspace = tmp_path / "empty", tmp_path / "workspace"
     empty.mkdir()
 
     def measure(*arguments: str, env: dict[str, str] | None = None):
-        done = edgebench("run", onnx_artifact.path, *arguments, "--json", "--workspace", workspace, cwd=empty, env=env)
+        done = in_process("run", onnx_artifact.path, *arguments, "--json", "--workspace", workspace, cwd=empty, env=env)
         assert "Traceback" not in done.stderr
         assert list(empty.iterdir()) == []
         (row,) = json.loads(done.stdout)
@@ -91,10 +91,10 @@ def test_an_overloaded_server_is_told_so_in_bounded_time(run, rate: str) -> None
 
 
 @pytest.mark.usefixtures("real")
-def test_a_report_shows_the_verdict_and_why(run, edgebench: Command, tmp_path: Path) -> None:
+def test_a_report_shows_the_verdict_and_why(run, in_process: Command, tmp_path: Path) -> None:
     run("--scenario", "server", *FAKE, *SHORT, "--rate", "5000")
     for form in ("markdown", "csv", "json"):
-        text = edgebench("report", "--workspace", tmp_path / "workspace", "--format", form).stdout
+        text = in_process("report", "--workspace", tmp_path / "workspace", "--format", form).stdout
         assert "INVALID" in text and "Performance constraints satisfied" in text
 
 

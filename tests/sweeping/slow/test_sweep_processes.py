@@ -11,9 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+import pytest
 import sweeping
 from conftest import PATIENCE_S, Command, clean_environment, eventually
 
+from edgebench.errors import EdgebenchError
 from edgebench.results import store
 from edgebench.specs import Artifact
 from edgebench.sweeping.records import Records
@@ -102,9 +104,8 @@ def test_two_sweeps_in_one_workspace_and_a_whole_command(
         f"[train]\nepochs = {trained.epochs}\n"
         "[run]\nwarmup_s = 0.1\nduration_s = 0.2\nlaunches = 1\nprecision_target = 0\n"
     )
-    with Records(workspace):
-        refused = edgebench("sweep", plan, "--workspace", workspace.root)
-    assert refused.returncode == 1 and "another sweep is at work" in refused.stderr
+    with Records(workspace), pytest.raises(EdgebenchError, match="another sweep is at work"):
+        sweeping.sweep(workspace)
     done = edgebench("sweep", plan, "--workspace", workspace.root, "--json")
     assert done.returncode == 0, done.stderr
     (cell,) = json.loads(done.stdout)["cells"]

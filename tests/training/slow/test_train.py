@@ -22,7 +22,8 @@ QUICK = ("--epochs", "2", "--subset", "100", "--no-floor")
 
 def test_on_a_terminal_it_tells_most_digits_apart_and_shows_its_progress(tmp_path: Path) -> None:
     """All of the digits, for a few epochs, on a real pseudo-terminal."""
-    command = [sys.executable, "-m", "edgebench", "train", "--epochs", "3", "--workspace", str(tmp_path), "--json"]
+    recipe = ("--epochs", "3", "--no-floor")
+    command = [sys.executable, "-m", "edgebench", "train", *recipe, "--workspace", str(tmp_path), "--json"]
     environment = clean_environment(TERM="xterm-256color", COLUMNS="160")
     master, slave = pty.openpty()
     shown = b""
@@ -57,7 +58,7 @@ def test_on_a_terminal_it_tells_most_digits_apart_and_shows_its_progress(tmp_pat
 
 
 def test_same_seed_same_weights_bit_for_bit(in_process: Command, checkpoint: Artifact, tmp_path: Path) -> None:
-    recipe = ("--config", checkpoint.path / "config.toml")
+    recipe = ("--config", checkpoint.path / "config.toml", "--no-floor")
     done = in_process("train", *recipe, "--out", tmp_path / "again", "--workspace", tmp_path)
     assert done.returncode == 0, done.stderr
     assert artifact.read(tmp_path / "again").files["weights.safetensors"] == checkpoint.files["weights.safetensors"]
