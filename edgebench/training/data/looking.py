@@ -86,7 +86,7 @@ def _fill(found: np.void, thumb: np.ndarray, bits: np.ndarray, image: Image.Imag
     found["mode"], found["bits"] = mode.encode(), BITS.get(mode, 16 if mode.startswith("I;16") else 8)
     digest = hashlib.blake2b(f"{kind} {image.size} ".encode() + content, digest_size=16).digest()
     found["pixels"] = np.frombuffer(digest, "<u8")
-    small = image.resize((SMALL, SMALL), Image.Resampling.BOX)
+    small = image.resize((SMALL, SMALL), Image.Resampling.HAMMING, reducing_gap=2.0)
     thumb[:] = np.asarray(small.resize((THUMB, THUMB), Image.Resampling.BOX))
     bits[0], bits[1] = imagehash.dhash(small).hash, imagehash.dhash_vertical(small).hash
 
@@ -112,9 +112,9 @@ def _grey(values: np.ndarray, low: float, high: float) -> Image.Image:
 def answer(asked: BinaryIO, told: BinaryIO) -> None:
     """Look at the files that are asked for, until the asker is gone.
 
-    A request is the paths, each ended by a zero byte, after their total length in 4 bytes and a
-    byte that is 1 for `exact`. The answer is the FACTS
-    of all, the THUMBS of all, and for each broken one the reason, after its length in 2 bytes.
+    A request is the paths, each ended by a zero byte, after their total length in 4 bytes and a byte that is 1 for
+    `exact`. The answer is the FACTS of all, the THUMBS of all, and for each broken one the reason, after its length in
+    2 bytes.
     """
     import imagehash  # noqa: F401 (it is loaded before we say that we are ready)
 

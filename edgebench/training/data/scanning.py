@@ -26,7 +26,7 @@ from edgebench.training.data import looking
 from edgebench.training.data.decoding import File, cache_folder, discard_abandoned
 from edgebench.training.data.looking import FACTS, THUMBS
 
-VERSION = 1  # of what is found: another number scans again
+VERSION = 2  # of what is found: another number scans again
 AT_ONCE = 64  # files that a process is asked for together
 KEPT = 3  # scans of one folder that the cache keeps, as when it is read with and without a file of labels
 PROGRAM = ("-m", looking.__name__)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasters
 from PIL import Image
 
 from edgebench.errors import BadFile
+from edgebench.records.levels import Levels
 from edgebench.training import data
 from edgebench.training.data import decoding, formats
 
@@ -39,12 +41,20 @@ def test_the_endings_are_pillows() -> None:
     assert theirs.items() <= ours.items()
 
 
-@pytest.mark.parametrize("name", [name for name in formats.FORMATS if name != "SPIDER"])  # floats: see test_levels.py
+@pytest.mark.parametrize("name", [name for name in formats.FORMATS if name != "SPIDER"])  # floats: see below
 @pytest.mark.parametrize("grey", [0, 255])
 def test_a_picture_of_each_format_is_read_by_its_content(name: str, grey: int, tmp_path: Path) -> None:
     path = tmp_path / "picture"
     path.write_bytes(rasters.content(name, grey))
     assert abs(decoding.decode(path, 8).astype(int) - grey).max() <= 1
+
+
+def test_a_spider_picture_of_floats_is_read_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    values = np.linspace(-2, 3, 8, dtype=np.float32).repeat(8).reshape(8, 8)
+    Image.fromarray(values).save(path, format="SPIDER")
+    grey = decoding.decode(path, 8, Levels(low=-2, high=3))[..., 0]
+    assert abs(grey - (values + 2) * 51).max() <= 1
 
 
 def test_a_folder_of_all_formats_with_an_ending_is_a_dataset(tmp_path: Path) -> None:
@@ -54,6 +64,7 @@ def test_a_folder_of_all_formats_with_an_ending_is_a_dataset(tmp_path: Path) -> 
         for name, ending in endings.items():
             (tmp_path / "all" / label / f"{name}{ending}").write_bytes(rasters.content(name, grey))
     splits = data.load(str(tmp_path / "all"), "full", 8, 0)
+    assert {left.reason for left in splits.info.account.left_out} == {"copy"}, "all are read"
     for part in (splits.train, splits.validation, splits.test):
         assert [int(image.mean() > 127) for image in part.images[:]] == part.labels.tolist()
 
