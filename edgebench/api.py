@@ -1,4 +1,4 @@
-"""What the commands do, as functions: data, train, export, evaluate, run, compare, select; others: api_search.py.
+"""What the commands do, as functions; those of many steps are in api_search.py.
 
 Each has the meaning and the defaults of the command of the same name. Artifacts are given as `Artifact` objects, as
 other functions return them, or as paths of their folders; by default the newest of the workspace is used. A workspace
@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgebench import artifact
+from edgebench.adopting import adopt as adopting
 from edgebench.boards import orders
 from edgebench.boards.ssh import Host
 from edgebench.choosing import selecting
@@ -233,9 +233,9 @@ def select(
     return selecting.select(found, asked, device=device, prefer=prefer, scenario=scenario, batch=batch, dataset=dataset)
 
 
-def read_source(source: Source) -> Artifact:
-    """The artifact itself, or the one in the folder."""
-    return source if isinstance(source, Artifact) else artifact.read(Path(source))
+def read_source(source: Source, where: Workspace | None = None) -> Artifact:
+    """The artifact itself, or the one in the folder; in a workspace, a model file becomes one."""
+    return source if isinstance(source, Artifact) else adopting.read(Path(source), where)
 
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -257,7 +257,7 @@ def _found(artifacts: Sources, where: Workspace, host: str | None = None, eager:
     if artifacts is None:
         return where.newest_artifacts() if host is None else orders.newest(where, eager)
     sources = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
-    if not (found := [read_source(source) for source in sources]):
+    if not (found := [read_source(source, where) for source in sources]):
         raise UsageError("there is no artifact in the list", "name one, or leave the argument out for the newest")
     return found
 

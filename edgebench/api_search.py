@@ -1,12 +1,14 @@
-"""The commands of many steps, as functions: tune, pick, probe, sweep, study. api.py has the others."""
+"""More of the commands, as functions: adopt, tune, pick, probe, sweep, study. api.py has the others."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.adopting import adopt as adopting
 from edgebench.api import AnyPath, Source, read_source, several, warn, with_values
 from edgebench.choosing import picking, probes, ready_pick, tuning
 from edgebench.choosing.limits import Limits, Prefer, documented
@@ -18,7 +20,7 @@ from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace
 from edgebench.report import deploy, trainings
-from edgebench.specs import Precision
+from edgebench.specs import Artifact, Precision
 from edgebench.sweeping import plan as plans
 from edgebench.sweeping import sweep as sweeping
 from edgebench.sweeping.sweep import EngineName, Swept
@@ -29,6 +31,27 @@ from edgebench.training.studying import Study, StudyKind
 if TYPE_CHECKING:
     from edgebench.training.listening import Listener
     from edgebench.training.probing import Told
+
+
+def adopt(
+    file: AnyPath, *, name: str = "", shapes: Mapping[str, Sequence[int]] | None = None,
+    inputs: AnyPath | Sequence[AnyPath] = (), seed: int = 0, out: AnyPath | None = None, workspace: AnyPath = "runs",
+    tell: Callable[[str], None] = lambda stage: None,
+) -> Artifact:  # fmt: skip
+    """Make an artifact of a model that edgebench did not train: `adopt("detector.onnx", shapes={"images": (1, 3, 640,
+    640)})`.
+
+    `shapes`: the sizes of inputs by name, for dimensions that the file leaves open. `inputs`: `.npz` files with a
+    request each, an array for each input by its name; without them, requests are generated from `seed`. The artifact's
+    `adopted` says where its inputs come from and which runtime's answers on this CPU all others are compared with.
+    Raises BadFile for a file that cannot be measured, UsageError for shapes or inputs that it does not take.
+    """
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    return adopting.adopt(
+        Path(file), Workspace(Path(workspace)), name=name,
+        shapes={key: tuple(sizes) for key, sizes in (shapes or {}).items()},
+        inputs=[Path(path) for path in given], seed=seed, out=Path(out) if out else None, tell=tell,
+    )  # fmt: skip
 
 
 def tune(

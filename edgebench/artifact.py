@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.errors import BadFile
+from edgebench.errors import BadFile, Unsupported
 from edgebench.records import digests, jsonio, onnx_file
-from edgebench.specs import Artifact, Preprocessing
+from edgebench.specs import ANY_RANK, Artifact, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,14 @@ class Reference:
     images: np.ndarray
     labels: np.ndarray
     logits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Requests to an adopted model, and the reference's answers to them: arrays by the names of inputs and outputs."""
+
+    requests: tuple[dict[str, np.ndarray], ...]
+    answers: tuple[dict[str, np.ndarray], ...]
 
 
 def manifest_name(format: str) -> str:
@@ -67,14 +75,19 @@ def staged(out: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def write_manifest(folder: Path, artifact: Artifact) -> Artifact:
-    """Hash the files in `folder`, write the manifest beside them and return the artifact as read from disk."""
-    manifest = manifest_name(artifact.format)
-    files = {p.name: digests.of_file(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != manifest}
+def write_manifest(folder: Path, artifact: Artifact, known: Mapping[str, str] | None = None) -> Artifact:
+    """Hash the files in `folder`, write the manifest beside them and return the artifact as read from disk.
+
+    `known`: the hashes of files that were read already.
+    """
+    manifest, known = manifest_name(artifact.format), known or {}
+    inside = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != manifest]
+    files = {path.name: known.get(path.name) or digests.of_file(path) for path in inside}
     size_bytes = sum((folder / name).stat().st_size for name in files if name not in RECORDS)
     artifact = replace(artifact, files=files, size_bytes=size_bytes, path=folder)
     for name in files:
-        (folder / name).chmod(0o644)  # some libraries write files that only their owner can read
+        if (folder / name).stat().st_nlink == 1:  # else it is the user's own file too
+            (folder / name).chmod(0o644)  # some libraries write files that only their owner can read
     jsonio.write(folder / manifest, artifact)
     return artifact
 
@@ -85,9 +98,9 @@ def read(path: Path, verify: bool = True) -> Artifact:
         path = path.parent
     if path.is_file():
         raise BadFile(
-            f"{path} is not an artifact folder but a file, such as a model file from elsewhere: edgebench measures a "
-            "model only where it can compare its answers with torch's, and so needs an artifact folder",
-            "make one: `edgebench train --init WEIGHTS.safetensors`, then `edgebench export`",
+            f"{path} is not an artifact folder but a file",
+            "make one of a model file from elsewhere: `edgebench adopt FILE.onnx`; or of weights: "
+            "`edgebench train --init WEIGHTS.safetensors`, then `edgebench export`",
         )
     if not path.exists():
         raise BadFile(f"{path} does not exist", "`edgebench train` makes a checkpoint, `edgebench export` an artifact")
@@ -136,17 +149,77 @@ def model_file(artifact: Artifact, suffix: str) -> Path:
     return path
 
 
+def trained(artifact: Artifact, what: str) -> Artifact:
+    """The artifact, if it was made by a training of edgebench. Raises Unsupported for an adopted one, which cannot be
+    `what`: "evaluated"."""
+    if artifact.adopted:
+        raise Unsupported(
+            f"{artifact.path.name} cannot be {what}: it was adopted from {artifact.adopted.file}, and edgebench knows "
+            "neither its classes nor its images",
+            "`edgebench run`, `report`, `compare` and `ab` take adopted models; name an artifact of `edgebench export`",
+        )
+    return artifact
+
+
 def check_inputs(artifact: Artifact, found: Mapping[str, Sequence[int | str | None]]) -> None:
-    """Raise BadFile unless a model's inputs, name → sizes (a number if fixed), are those of the manifest."""
+    """Raise BadFile unless a model's inputs, name → sizes (a number if fixed), are those of the manifest.
+
+    Of our own models the first is the batch, which may differ.
+    """
     expected = {spec.name: spec.shape for spec in artifact.inputs}
+    first = 0 if artifact.adopted else 1
     fit = expected.keys() == found.keys() and all(
-        len(shape) == len(found[name]) and all(a == b for a, b in zip(shape[1:], list(found[name])[1:], strict=True))
+        shape == (ANY_RANK,)
+        or (len(shape) == len(found[name]) and all(map(_fits, shape[first:], list(found[name])[first:])))
         for name, shape in expected.items()
     )
     if not fit:
         told = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in found.items())
         wanted = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in expected.items())
         raise BadFile(f"the model in {artifact.path} takes {told}; its manifest says {wanted}", "export it again")
+
+
+def _fits(stated: int | str, found: int | str | None) -> bool:
+    return stated == found if isinstance(stated, int) else not isinstance(found, int)
+
+
+def write_examples(folder: Path, artifact: Artifact, examples: Examples) -> None:
+    """Write the requests and answers as `reference.npz`; by position, since names of tensors may be anything."""
+    import numpy as np
+
+    named = {"in": ([spec.name for spec in artifact.inputs], examples.requests)}
+    named["out"] = ([spec.name for spec in artifact.outputs], examples.answers)
+    arrays = {
+        f"{side}-{i}-{j}": found[name]
+        for side, (names, every) in named.items() for i, found in enumerate(every) for j, name in enumerate(names)
+    }  # fmt: skip
+    np.savez_compressed(folder / REFERENCE, **arrays)
+
+
+def read_examples(artifact: Artifact) -> Examples:
+    """Read and check the requests of an adopted artifact and their answers. Raises BadFile; never unpickles."""
+    import numpy as np
+
+    path, count = file_in(artifact, REFERENCE), artifact.adopted.requests
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            requests, answers = (
+                tuple({spec.name: data[f"{side}-{i}-{j}"] for j, spec in enumerate(specs)} for i in range(count))
+                for side, specs in (("in", artifact.inputs), ("out", artifact.outputs))
+            )
+    except Exception as error:  # numpy, zipfile and zlib raise various errors for a damaged file
+        raise BadFile(f"{path} cannot be read: {error}", "adopt the model again") from None
+    for spec in artifact.inputs:
+        for request in requests:
+            found = request[spec.name]
+            if (str(found.dtype), found.shape) != (spec.dtype, spec.sizes):
+                raise BadFile(
+                    f"{path} does not fit the artifact: {spec.name!r} is {found.dtype}{found.shape}",
+                    "adopt the model again",
+                )
+    if not requests:
+        raise BadFile(f"{path} holds no request", "adopt the model again")
+    return Examples(requests, answers)
 
 
 def write_reference(folder: Path, reference: Reference) -> None:
@@ -202,10 +275,16 @@ def prepared(images: np.ndarray, artifact: Artifact) -> np.ndarray:
     return preprocess(images, artifact.preprocessing)
 
 
-def requests(artifact: Artifact, images: np.ndarray, batch: int) -> list[dict[str, np.ndarray]]:
-    """Prepared inputs of `batch` real held-out images each, all different if there are enough images."""
+def requests(artifact: Artifact, batch: int) -> list[dict[str, np.ndarray]]:
+    """Prepared inputs of `batch` real held-out images each, all different if there are enough images.
+
+    Those of an adopted model are what it was adopted with.
+    """
     import numpy as np
 
+    if artifact.adopted:
+        return list(read_examples(artifact).requests)
+    images = read_reference(artifact).images
     starts = range(0, max(1, min(len(images) - batch + 1, REQUESTS * batch)), batch)
     indices = np.arange(batch)
     return [{artifact.inputs[0].name: prepared(images[(start + indices) % len(images)], artifact)} for start in starts]

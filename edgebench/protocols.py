@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from edgebench.records.energy import Sample, Scope
 from edgebench.records.jobs import Conditions, Job
 from edgebench.records.result import Launch, Measured, Result, Samples, Summary
-from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Layers, Precision, SessionOptions
+from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Foreign, Layers, Precision, SessionOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ class RuntimeFacts:
     libraries: the distributions whose versions change its answers or its speed. Each result records them, and a sweep
         measures again when one of them changes.
     native: the formats for which it is the default runtime.
+    adopts: the formats whose files from elsewhere it reads (`signature`); it is the reference for their answers.
     suffixes: by format, how the name of the model file ends.
     requirements: what pip installs on a board for it; "{cuda}" stands for the major version of the board's CUDA; None
         if edgebench cannot set it up. system_module: the Python module that must come with the board's own system.
@@ -49,6 +50,7 @@ class RuntimeFacts:
     install_note: str = ""
     libraries: tuple[str, ...] = ()
     native: tuple[str, ...] = ()
+    adopts: tuple[str, ...] = ()
     suffixes: Mapping[str, str] = field(default_factory=dict)
     requirements: tuple[str, ...] | None = None
     system_module: str = ""
@@ -175,6 +177,12 @@ class Runtime(Protocol):
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> Session:
         """Load the model, ready to run. Never falls back: raises Unsupported, with the fix, for what it cannot do."""
+
+    def signature(self, path: Path) -> Foreign:
+        """What the file of a model from elsewhere takes and returns; only a runtime that states `adopts` needs this.
+
+        Called in a process of its own. Raises BadFile, with the fix, for what cannot be measured here.
+        """
 
 
 class Meter(Protocol):

@@ -4,6 +4,7 @@ Schema history
     1  first release
     2  a recipe's `init` and a training's `beginning`, for `pretrained` and `init_weights`
     3  a dataset's `account`, for `duplicates` and `skipped`; `test_sha256`; a training's `test_classes`
+    4  an artifact's `adopted`, without `training` and `preprocessing`; a network's `macs` may be unknown
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from edgebench.records import digests
 from edgebench.records.account import Account
+from edgebench.records.adopted import Adopted
 from edgebench.records.answers import ClassAccuracy
 from edgebench.records.beginning import Beginning
 from edgebench.records.course import Course
@@ -27,20 +29,25 @@ from edgebench.records.search import Search
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 3
+SCHEMA = 4
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 # The inputs that a model may take: normalised NCHW floats, or a camera's HWC bytes, which the graph normalises.
 InputType = Literal["float32", "uint8"]
+ANY_RANK = "…"  # the only dimension of a tensor whose number of dimensions a file leaves open
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a model. A dimension that is a name ("batch") may vary."""
+    """One input or output of a model. A dimension that is a name ("batch") may vary.
+
+    Of an input of an adopted model, `sizes` is the shape of every request, with a number for each name.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    sizes: tuple[int, ...] | None = field(default=None, metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,23 +94,23 @@ class ModelInfo:
     macs = multiply-accumulates; flops = 2 × macs, as the field counts them; activations = elements that convolutions
     and matrix products put out. `origin`: timm's `timm_name`, the function in a user's file with the sha256
     `file_sha256`, or an installed plug-in. `strides` replaces those of the named modules; `adapted` says in sentences
-    what was changed for small images.
+    what was changed for small images. An adopted model has neither a timm name nor arguments, and its macs are unknown.
     """
 
     name: str
     timm_name: str
     arguments: dict[str, Any]
     parameters: int
-    macs: int
+    macs: int | None
     activations: int | None = None
-    origin: Literal["timm", "file", "plugin"] = "timm"
+    origin: Literal["timm", "file", "plugin", "adopted"] = "timm"
     file_sha256: str = ""
     strides: dict[str, int] = field(default_factory=dict)
     adapted: tuple[str, ...] = ()
 
     @property
-    def flops(self) -> int:
-        return 2 * self.macs
+    def flops(self) -> int | None:
+        return None if self.macs is None else 2 * self.macs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,16 +149,17 @@ class Artifact:
     `files` maps each file's name in the folder to its sha256. `size_bytes` is the size of those that a device needs to
     run the model. `source` is the identity of the artifact that this one was exported from; `origin` that of the
     checkpoint at the head of the chain (empty for the checkpoint itself). `in_float` names the layers that
-    `--accuracy-drop` left in floating point.
+    `--accuracy-drop` left in floating point. A model from elsewhere has `adopted` instead of `training` and
+    `preprocessing`.
     """
 
     format: str
     precision: Precision
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None = None
     model: ModelInfo
-    training: Training
+    training: Training | None = None
     files: dict[str, str]
     tools: dict[str, str]
     created: str
@@ -159,18 +167,39 @@ class Artifact:
     source: str = ""
     origin: str = ""
     in_float: tuple[str, ...] = ()
+    adopted: Adopted | None = field(default=None, metadata={"json": "unless default"})
     schema: int = SCHEMA
     path: Path = field(default=Path(), metadata={"json": False}, compare=False)
 
     @property
     def input_type(self) -> InputType:
-        return "uint8" if self.inputs[0].dtype == "uint8" else "float32"
+        return "uint8" if self.inputs and self.inputs[0].dtype == "uint8" else "float32"
 
     @property
     def identity(self) -> str:
         """sha256 of the content: the format, the precision and every file except the record of the training."""
         content = {name: digest for name, digest in self.files.items() if name not in ("history.jsonl", "config.toml")}
         return digests.of_data([self.format, self.precision, content])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign:
+    """What a runtime reads of a model file from elsewhere, before it opens it.
+
+    `files`: the name of the file, then those of the files with its weights, beside it. `below`: by input, the number
+    that its integers have to stay below. `quantized` and `steered_by`: as in Adopted. `tools`: what the file tells of
+    how it was made.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    files: tuple[str, ...]
+    precision: Precision
+    parameters: int
+    tools: dict[str, str]
+    quantized: str = ""
+    steered_by: tuple[str, ...] = ()
+    below: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,10 @@ class FakeSession:
     """Knows the answer to each reference image, and waits for the scripted time before giving it."""
 
     def __init__(self, artifact: Artifact, latencies_s: list[float], options: SessionOptions) -> None:
+        if artifact.adopted:
+            raise UsageError(
+                "the fake runtime answers with logits, which an adopted model has not", "another --runtime"
+            )
         reference = folder.read_reference(artifact)
         inputs = folder.prepared(reference.images, artifact)
         self._answers = {image.tobytes(): logits for image, logits in zip(inputs, reference.logits, strict=True)}

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebench.artifact import check_inputs, model_file
+from edgebench.artifact import check_inputs, model_file, requests
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.protocols import Run
-from edgebench.specs import Artifact, Effective, Layers, SessionOptions
+from edgebench.specs import Artifact, Effective, Foreign, Layers, SessionOptions
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -40,6 +40,7 @@ class OnnxRuntime:
 
     accepts = frozenset({"onnx"})
     native = ("onnx",)
+    adopts = ("onnx",)
     aliases = ("ort",)
     suffixes = {"onnx": ".onnx"}
     installs = {"onnxruntime": "edgebench[onnx]"}
@@ -59,6 +60,11 @@ class OnnxRuntime:
     def computes(self) -> tuple[str, ...]:
         available = self._library.get_available_providers()
         return tuple(compute for compute, provider in PROVIDERS.items() if provider in available)
+
+    def signature(self, path: Path) -> Foreign:
+        from edgebench.runtimes import onnxruntime_signature
+
+        return onnxruntime_signature.read(path)
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> OnnxRuntimeSession:
         onnxruntime = self._library
@@ -84,9 +90,10 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(compute, self.version())])
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
-            raise BadFile(f"ONNX Runtime cannot open {path}: {error}", "export the artifact again") from error
+            fix = "export it again, for an older opset if the message says so, or upgrade onnxruntime"
+            raise BadFile(f"ONNX Runtime {self.version()} cannot open {path}: {error}", fix) from error
         check_inputs(artifact, {one.name: one.shape for one in session.get_inputs()})
-        return OnnxRuntimeSession(session, PROVIDERS[compute], options, path)
+        return OnnxRuntimeSession(session, PROVIDERS[compute], options, path, artifact)
 
 
 def _load_cuda(library: ModuleType) -> None:
@@ -114,7 +121,10 @@ def _provider(compute: str, version: str) -> str | tuple[str, dict[str, str]]:
 class OnnxRuntimeSession:
     """An InferenceSession; with CUDA the copies to and from the GPU are part of `run`, as in ONNX Runtime itself."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, wanted: str, options: SessionOptions, path: Path) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, wanted: str, options: SessionOptions, path: Path,
+        artifact: Artifact,
+    ) -> None:  # fmt: skip
         import onnxruntime
 
         provider = session.get_providers()[0]
@@ -125,7 +135,7 @@ class OnnxRuntimeSession:
                 "--compute cpu",
             )
         self._session: onnxruntime.InferenceSession | None = session
-        self._library, self._path = onnxruntime, path
+        self._library, self._path, self._artifact, self._batch = onnxruntime, path, artifact, options.batch
         self._names = [output.name for output in session.get_outputs()]
         threads = session.get_session_options().intra_op_num_threads
         self.effective = Effective(
@@ -155,8 +165,7 @@ class OnnxRuntimeSession:
             settings.profile_file_prefix = str(Path(folder, "profile"))
             opened = self._library.InferenceSession
             profiled = opened(str(self._path), settings, providers=self._session.get_providers())
-            zeros = {i.name: _zeros(i) for i in profiled.get_inputs()}
-            profiled.run(None, zeros)
+            profiled.run(None, requests(self._artifact, self._batch)[0])
             events = json.loads(Path(profiled.end_profiling()).read_text())
         found = Counter()
         for event in events:
@@ -181,8 +190,3 @@ class OnnxRuntimeSession:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _zeros(tensor: onnxruntime.NodeArg) -> np.ndarray:
-    shape = [size if isinstance(size, int) else 1 for size in tensor.shape]
-    return np.zeros(shape, np.uint8 if "uint8" in tensor.type else np.float32)

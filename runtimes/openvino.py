@@ -12,7 +12,7 @@ import numpy as np
 from edgebench.artifact import check_inputs, model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.protocols import Run
-from edgebench.specs import Artifact, Effective, Layers, SessionOptions
+from edgebench.specs import Artifact, Effective, Layers, SessionOptions, TensorSpec
 
 if TYPE_CHECKING:
     import openvino
@@ -82,11 +82,16 @@ class OpenVino:
         try:
             model = core.read_model(str(path))
         except RuntimeError as error:
-            raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
-        shapes = {
-            one.any_name: [d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs
-        }
-        check_inputs(artifact, shapes)
+            why = [line for line in str(error).splitlines() if line.strip()][-1]  # after a page of what led to it
+            if artifact.adopted:
+                message = f"OpenVINO {openvino.__version__} does not read this model: {why}"
+                raise Unsupported(message, "another --runtime, or a newer openvino") from error
+            raise BadFile(f"OpenVINO cannot read {path}: {why}", "export the artifact again") from error
+        names = [_named(one, artifact.inputs) for one in model.inputs]
+        shapes = [[d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs]
+        check_inputs(artifact, dict(zip(names, shapes, strict=True)))
+        if len(model.outputs) != len(artifact.outputs):
+            raise BadFile(f"OpenVINO finds {len(model.outputs)} outputs in {path}", "export the artifact again")
         return OpenVinoSession(core, model, settings, DEVICES[compute], artifact, options)
 
 
@@ -107,9 +112,12 @@ class OpenVinoSession:
         properties, self._tensor = openvino.properties, openvino.Tensor
         precision = properties.hint.inference_precision
         self._core, self._model, self._settings, self._device = core, model, settings, device
-        self._input = artifact.inputs[0]
-        self._names = [output.any_name for output in model.outputs]
+        specs = {spec.name: spec for spec in artifact.inputs}
+        self._inputs = [_named(one, artifact.inputs) for one in model.inputs]
+        self._shapes = [(specs[name].sizes, specs[name].shape) for name in self._inputs]
+        self._names = [spec.name for spec in artifact.outputs]  # the order is the file's
         self._requests: dict[int, openvino.InferRequest] | None = {}
+        self._batch, self._fixed = options.batch, artifact.adopted is not None
         self._last: openvino.InferRequest | None = None
         self._compiled = compiled = self._compile(options.batch)
         effective = compiled.get_property(precision)
@@ -126,7 +134,8 @@ class OpenVinoSession:
 
     def _compile(self, batch: int) -> openvino.CompiledModel:
         try:
-            self._model.reshape({self._input.name: [batch, *self._input.shape[1:]]})
+            sizes = [[batch, *shape[1:]] if fixed is None else list(fixed) for fixed, shape in self._shapes]
+            self._model.reshape(dict(enumerate(sizes)))
             compiled = self._core.compile_model(self._model, self._device, self._settings)
         except RuntimeError as error:
             message = f"OpenVINO cannot compile this model for batches of {batch}: {error}"
@@ -137,7 +146,7 @@ class OpenVinoSession:
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._requests is None:
             raise EdgebenchError("the OpenVINO session is closed")
-        batch = len(next(iter(inputs.values())))
+        batch = self._batch if self._fixed else len(inputs[self._inputs[0]])
         if batch not in self._requests:
             self._compile(batch)
         self._last = self._requests[batch]
@@ -147,8 +156,9 @@ class OpenVinoSession:
         # Not request.infer(inputs): its way through Python takes 60 µs more, and it computes on the calling thread,
         # which took six times as long with another program on a core. The request reads the caller's array where it
         # lies; the outputs are copied, since the request writes over them next time.
-        array = np.ascontiguousarray(inputs[self._input.name])
-        request.set_input_tensor(self._tensor(array, shared_memory=True))
+        arrays = [np.asarray(inputs[name], order="C") for name in self._inputs]  # a scalar stays one
+        for i, array in enumerate(arrays):
+            request.set_input_tensor(i, self._tensor(array, shared_memory=True))
         request.start_async()
         request.wait()
         return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
@@ -175,3 +185,8 @@ class OpenVinoSession:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _named(tensor: openvino.Output, specs: Sequence[TensorSpec]) -> str:
+    """What the manifest calls an input, which may have several names here."""
+    return next((spec.name for spec in specs if spec.name in tensor.names), tensor.any_name if tensor.names else "")

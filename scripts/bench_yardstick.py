@@ -49,7 +49,7 @@ def main() -> None:
     session = onnxruntime.InferenceSession(
         str(artifact.model_file(found, ".onnx")), options, providers=["CPUExecutionProvider"]
     )
-    (feed, *_) = artifact.requests(found, artifact.read_reference(found).images, 1)
+    (feed, *_) = artifact.requests(found, 1)
     measured, end = [], time.monotonic() + given.seconds
     while time.monotonic() < end:
         measured.append(measure(session, feed))

@@ -28,6 +28,7 @@ ROOMS = (
     ("sweeping",),
     ("boards",),
     ("comparing",),
+    ("adopting",),
     ("estimating",),
     ("exporting",),
     ("training",),
@@ -40,7 +41,10 @@ FOLDERS = tuple(name for row in ROOMS for name in row if (PACKAGE / name).is_dir
 # Names that users know, which hand on to what stands above them when they are called.
 DOORS = {"__init__", "results"}
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
-ADAPTERS = {"specs", "protocols", "errors", "artifact", "training.models", "machine.cuda", "exporting.quantize"}
+ADAPTERS = {
+    "specs", "protocols", "errors", "artifact", "training.models", "machine.cuda", "exporting.quantize",
+    "records.onnx_file", "records.onnx_graph",
+}  # fmt: skip
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
     "nncf", "wandb", "tensorboard", "matplotlib",
@@ -59,7 +63,20 @@ TORCH_AT_TOP = {
     "training.features", "training.heads", "training.probing",
 }  # fmt: skip
 # What `edgebench.NAME(...)` does for users: a folder of that name would take the function's place once it is imported.
-API = {"train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "probe", "sweep", "study"}
+API = {
+    "train",
+    "export",
+    "evaluate",
+    "run",
+    "compare",
+    "select",
+    "tune",
+    "pick",
+    "probe",
+    "sweep",
+    "study",
+    "adopt",
+}
 # What needs the libraries of a board with a GPU: cuda-python.
 BOARD = {"machine.cuda"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from edgebench.artifact import trained
 from edgebench.choosing.relatives import export_missing, judging_images
 from edgebench.choosing.tuned import Goal, Trial, Tuned
 from edgebench.errors import EdgebenchError, UsageError
@@ -43,6 +44,7 @@ def tune(
     share of the validation images that a lower precision may lose. Raises UsageError for settings that cannot be used,
     EdgebenchError if nothing could be measured.
     """
+    trained(start, "tuned")
     if not 0 <= accuracy_drop < 1:
         raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
     asked = RunOptions(runtimes=runtimes, compute=compute, scenario=goal, duration_s=duration_s)

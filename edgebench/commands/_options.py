@@ -18,8 +18,11 @@ from edgebench.records import options
 from edgebench.records.options import flag
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgebench.records.workspace import Workspace
     from edgebench.results.figures import Row
+    from edgebench.specs import Artifact
 
 TOLD = 5  # unreadable files that a warning names
 
@@ -43,6 +46,17 @@ def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on stdout.")
+
+
+def say_adopted(paths: Sequence[Path], artifacts: Sequence[Artifact], console: Console) -> None:
+    """Of each model file that was adopted on the way, a line on the inputs that it is measured with."""
+    from edgebench.adopting.opening import inputs_told
+    from edgebench.report.formats import printable
+
+    for path, made in zip(paths, artifacts, strict=False):
+        if path.is_file() and made.adopted:
+            line = printable(f"adopted {path} as {made.path}; inputs, {made.adopted.inputs}: {inputs_told(made)}")
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def complete_devices(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

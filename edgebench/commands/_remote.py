@@ -114,10 +114,10 @@ def carried_out(
 
 def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:
     """The artifacts that are named, else the newest."""
-    from edgebench import artifact
+    from edgebench.adopting import adopt
     from edgebench.boards import orders
 
-    return [artifact.read(path) for path in paths] or orders.newest(workspace, runtimes)
+    return [adopt.read(path, workspace) for path in paths] or orders.newest(workspace, runtimes)
 
 
 def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:

@@ -26,6 +26,7 @@ Examples:
   edgebench run --device jetson_orin                  measures on that board; elsewhere emulates it, and says so
   edgebench run --host robot@orin.local               on that board from here, over ssh
   edgebench run ARTIFACT --runtime ort --threads 1 --max-seconds 300
+  edgebench run detector.onnx                         a model file from elsewhere: see `edgebench adopt`
   edgebench run --tuned                               what `edgebench tune` found best
   edgebench run --scenario throughput                 the batch and the requests in flight that give most images/s
   edgebench run --scenario camera --rate 30           frames on a schedule: latency, missed deadlines, jitter
@@ -71,7 +72,7 @@ def command(
 
     from rich.console import Console
 
-    from edgebench import artifact
+    from edgebench.adopting import adopt
     from edgebench.commands._progress import RunProgress, conclude
     from edgebench.machine.device import detect, load_profile, place
     from edgebench.measuring import options, running
@@ -80,13 +81,15 @@ def command(
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=require_device, environ=os.environ)
-    artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
+    console = Console(stderr=True)
+    with console.status("reading the artifacts") as reading:
+        artifacts = [adopt.read(path, workspace, reading.update) for path in paths] or workspace.newest_artifacts()
+    _options.say_adopted(paths, artifacts, console)
     if tuned:
         from edgebench.choosing.tuned import measure_tuned
 
         artifacts, asked = measure_tuned(artifacts, workspace, profile.name, asked)
 
-    console = Console(stderr=True)
     if placement.notice:
         console.print(placement.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     _settings.warn_of_leftovers(console)

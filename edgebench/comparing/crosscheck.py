@@ -115,8 +115,7 @@ def _bare_loop(
 
     def bare(scratch: Path, *, verify: bool) -> alternating.Contestant:
         inputs = scratch / "inputs.npy"
-        images = artifact.read_reference(found).images
-        np.save(inputs, np.stack([request[name] for request in artifact.requests(found, images, job.batch)]))
+        np.save(inputs, np.stack([request[name] for request in artifact.requests(found, job.batch)]))
         command = [sys.executable, str(LOOPS[rival]), str(path), str(inputs), name, str(job.threads)]
         return alternating.Contestant(rival, command, {"OMP_NUM_THREADS": str(job.threads)})
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgebench.records import jsonio
 from edgebench.records.result import Launch, Result
 from edgebench.results.same import Closeness, measurement
-from edgebench.specs import DataSplit
+from edgebench.specs import Artifact
 
 
 def asked(result: Result) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def free(result: Result) -> dict[str, Any]:
     libraries = launch.before.get("libraries") or {}
     points = {"searched batch": job.batch, "searched streams": job.streams} if result.search else {}
     return {
-        "artifact": result.artifact.identity[:12], **_judged_on(result.artifact.training.data),
+        "artifact": result.artifact.identity[:12], **_judged_on(result.artifact),
         "provider": launch.effective.provider,
         f"{job.runtime} (effective)": launch.effective.version,
         **{f"library {name}": version for name, version in libraries.items()}, "board": result.host or "this machine",
@@ -56,7 +56,11 @@ def free(result: Result) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _judged_on(data: DataSplit) -> dict[str, Any]:
+def _judged_on(made: Artifact) -> dict[str, Any]:
+    """The images that its accuracy is of; of an adopted model, its inputs and whose answers count."""
+    if made.adopted:
+        return {"inputs": made.adopted.inputs, "reference": made.adopted.reference}
+    data = made.training.data
     return {"dataset": data.dataset, "test images": data.test, "test split": data.test_sha256[:8] or None}
 
 

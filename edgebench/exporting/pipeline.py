@@ -68,6 +68,7 @@ def export(
     behind, if an answer differs by more than the precision may cost; UnfinishedExport if only another machine can
     build the target; Unsupported if a library is missing.
     """
+    folder.trained(source, "exported")
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
     given = {"accuracy_drop": accuracy_drop, "calibration": calibration, "tell": tell}

@@ -68,7 +68,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 precision=artifact.precision,
                 cores=placement.cores,
                 options=options.runtime_options,
-                **given,
+                **given | ({"batch": only} if options.batch is None and (only := batch_of(artifact)) else {}),
             ),
             artifact=artifact,
             profile=profile,
@@ -92,6 +92,11 @@ def _likely(artifacts: Sequence[Artifact]) -> list[str]:
     stated = {name: one for name, one in registry.all_facts("runtimes").items() if not one.only_by_name}
     formats = {artifact.format for artifact in artifacts}
     return [name for name, one in stated.items() if not one.accepts or formats & one.accepts] or list(stated)
+
+
+def batch_of(artifact: Artifact) -> int | None:
+    """The only batch size that an adopted model takes; None for one of ours, which a job may choose."""
+    return artifact.adopted.batch if artifact.adopted else None
 
 
 def _opens(probe: Probe, artifact: Artifact) -> bool:
@@ -136,7 +141,11 @@ def run(
             scenario = scenario_registry.load(job.scenario)
             if scenario.searches:
                 job, points = search.most_throughput(
-                    job, item.artifact, batch=options.batch, streams=options.streams, on_phase=on_phase
+                    job,
+                    item.artifact,
+                    batch=options.batch or batch_of(item.artifact),
+                    streams=options.streams,
+                    on_phase=on_phase,
                 )
             power = PowerPass(options.power, item.profile)
             checked = partial(voided, profile=item.profile)

@@ -28,7 +28,7 @@ from edgebench.machine.fingerprint import fingerprint, notices
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory
-from edgebench.measuring import correctness, loop
+from edgebench.measuring import agreement, correctness, loop
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
 from edgebench.records.jobs import Evidence, Job
@@ -62,7 +62,7 @@ def run_job(
     job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
     tell: Callable[[str], None] = lambda phase: None,
 ) -> Result:  # fmt: skip
-    """Open the artifact, measure it, then compare it with torch. Every failure becomes the status of the result.
+    """Open the artifact, measure it, then compare its answers. Every failure becomes the result's status.
 
     `images` is the test set (see testset.py) that the scenario "evaluate" needs.
     """
@@ -92,8 +92,7 @@ def _measure(
     scenario = scenario_registry.load(job.scenario)
     batches = _batches_to_verify(job, artifact)
     before = fingerprint()
-    reference = folder.read_reference(artifact)
-    requests = folder.requests(artifact, reference.images, job.batch)
+    requests = folder.requests(artifact, job.batch)
     options = SessionOptions(
         threads=job.threads, precision=job.precision, batch=job.batch, streams=job.streams, extra=job.options
     )
@@ -144,24 +143,23 @@ def _measure(
         parity, layers = None, ()
         if verify:
             tell("verifying")
-            parity = correctness.check_parity(session, artifact, reference, batches)
+            parity = agreement.check(session, artifact, batches)
             layers = tuple(session.layers())
         if images:
             tell("evaluating")
             result = replace(result, evaluation=correctness.judge(session, artifact, images, job.batch, tell))
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
     launch = Launch(effective=effective, memory=memory, layers=layers, before=before, after=after)
-    wrong = ""
-    if parity is not None and not parity.passed:
-        wrong = f"its answers are not torch's: {correctness.explain(parity)}"
-        if not job.unverified:
-            return replace(result, launches=(launch,), message=wrong)
+    wrong = agreement.wrong(artifact, parity) if parity is not None else ""
+    if wrong and not job.unverified:
+        return replace(result, launches=(launch,), message=wrong)
     if job.strict and (strayed := _fallback(layers, effective)):
         return replace(result, launches=(launch,), message=strayed)
     if result.evaluation and result.evaluation.non_finite:
         message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
         return replace(result, launches=(launch,), message=message)
     own = _own_notices(job, effective, wrong, _fallback(layers, effective), result.evaluation)
+    own += agreement.notices(artifact)
     seen = (*measured.notices, foreign, *notices(before, after), *own)
     launch = replace(
         launch,
@@ -177,8 +175,7 @@ def _measure(
 
 def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify: bool) -> None:
     """Open the artifact, send what it runs, then run bursts on request until the other side closes (alternating.py)."""
-    reference = folder.read_reference(artifact)
-    requests = folder.requests(artifact, reference.images, job.batch)
+    requests = folder.requests(artifact, job.batch)
     options = SessionOptions(
         threads=job.threads, precision=job.precision, batch=job.batch, streams=job.streams, extra=job.options
     )
@@ -186,9 +183,9 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
         batches = _batches_to_verify(job, artifact)
         session = registry.load("runtimes", job.runtime).open(artifact, job.compute, options)
         if verify:
-            parity = correctness.check_parity(session, artifact, reference, batches)
-            if not parity.passed:
-                raise VerificationFailed(f"its answers are not torch's: {correctness.explain(parity)}")
+            parity = agreement.check(session, artifact, batches)
+            if wrong := agreement.wrong(artifact, parity):
+                raise VerificationFailed(wrong)
     except EdgebenchError as error:
         connection.send_bytes(jsonio.dumps({"error": error.message, "fix": error.fix}).encode())
         return
@@ -204,7 +201,14 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
 
 
 def _batches_to_verify(job: Job, artifact: Artifact) -> list[int]:
-    """The batch sizes to compare with torch. Raises Unsupported if the model's batch is fixed and is not the job's."""
+    """The batch sizes to compare. Raises Unsupported if the model's batch is fixed and is not the job's."""
+    if artifact.adopted and job.batch != artifact.adopted.batch:
+        raise Unsupported(
+            f"the model was adopted for requests of {artifact.adopted.batch}, not of {job.batch}",
+            "adopt it once more with other sizes: `edgebench adopt FILE --shape INPUT=8x3x224x224`",
+        )
+    if artifact.adopted:
+        return [job.batch]
     fixed = artifact.inputs[0].shape[0]
     if not isinstance(fixed, int):
         return sorted({*VERIFY_BATCHES, job.batch})

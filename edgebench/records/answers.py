@@ -1,28 +1,50 @@
-"""Whether an artifact's answers are right, as data: compared with torch's on a few images, with labels on all."""
+"""Whether an artifact's answers are right, as data: compared with a reference's on a few, with labels on all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputParity:
+    """One output of an adopted model compared with the reference's: see Parity.
+
+    Where `equal` is given, the output holds indices, counts or truth values, and that share of them is the same. An
+    output that the reference does not repeat is not `compared`. `problem`: what makes a comparison impossible.
+    """
+
+    name: str
+    compared: bool = True
+    relative_error: float | None = None
+    cosine: float | None = None
+    equal: float | None = None
+    passed: bool = True
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """An artifact's answers compared with torch's on held-out images, and the bounds for its precision.
+    """An artifact's answers compared with the reference's, and the bounds for its precision.
 
-    `relative_error` = max |a − b| / max |b|; `cosine`: the mean over images of the cosine between their logits.
+    The reference is torch on held-out images, and `against` empty. For an adopted model it is the runtime `against` on
+    its requests (`images` of them); then there are no classes, so `top1_agreement` and `accuracy` are None, and
+    `outputs` has each output. `relative_error` = max |a − b| / max |b|; `cosine`: the mean over images of the cosine
+    between their logits.
     """
 
     batches: tuple[int, ...]
     images: int
     relative_error: float | None
-    top1_agreement: float
+    top1_agreement: float | None
     non_finite: int
-    accuracy: float
+    accuracy: float | None
     tolerance: float
     passed: bool
     cosine: float | None = None
     cosine_bound: float = 0.0
     agreement_bound: float = 1.0
+    against: str = field(default="", metadata={"json": "unless default"})
+    outputs: tuple[OutputParity, ...] = field(default=(), metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)

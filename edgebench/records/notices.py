@@ -88,6 +88,15 @@ KINDS = {
         "{changed} of {given_again} images got another answer when they were given again",
         "another runtime or precision; one thread answers alike where threads race: --threads 1",
     ),
+    # An adopted model and its inputs.
+    "values_steer": NoticeKind(
+        "the times are those of generated inputs, and how much it computes depends on their values ({operators})",
+        "adopt it with real inputs: `edgebench adopt FILE --inputs FILE.npz`",
+    ),
+    "reference_varies": NoticeKind(
+        "not compared, since {reference} itself does not repeat them: {outputs}",
+        "export the model without random numbers, as torch does after model.eval()",
+    ),
     # A checkpoint and its floor.
     "not_above_floor": NoticeKind(
         "the network does not clearly beat its floor: {difference:+.1f} points ({low:+.1f} to {high:+.1f})",

@@ -18,6 +18,7 @@ PATHS = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
+NUMBER = -1  # instead of the end of a field's content: it is a number
 DEEPEST = 64  # messages within messages: no exporter nests graphs this deep
 
 
@@ -33,29 +34,33 @@ def external_files(path: Path) -> set[str]:
 def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:
     if depth > DEEPEST:
         raise ValueError(f"its messages are nested more than {DEEPEST} deep")
-    for number, begin, stop in _fields(data, start, end):
-        inner = PATHS[message].get(number)
+    for number, begin, stop in fields(data, start, end):
+        inner = PATHS[message].get(number) if stop != NUMBER else None
         if inner == "entry":
-            pair = {field: bytes(data[a:b]) for field, a, b in _fields(data, begin, stop)}
+            pair = {field: bytes(data[a:b]) for field, a, b in fields(data, begin, stop) if b != NUMBER}
             if pair.get(1) == b"location":
                 yield pair.get(2, b"").decode(errors="replace")
         elif inner:
             yield from _locations(data, begin, stop, inner, depth + 1)
 
 
-def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The number of each length-delimited field of a protobuf message, and where its content begins and ends."""
+def fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The number of each field of a protobuf message, and where its content begins and ends; floats are left out.
+
+    Of a field that is an integer: its value, and NUMBER. Raises ValueError where the message is damaged.
+    """
     while at < end:
-        tag, at = _varint(data, at, end)
+        tag, at = varint(data, at, end)
         kind = tag & 7
         if kind == 2:
-            length, at = _varint(data, at, end)
+            length, at = varint(data, at, end)
             if at + length > end:
                 raise ValueError("a field reaches beyond its end")
             yield tag >> 3, at, at + length
             at += length
         elif kind == 0:
-            _, at = _varint(data, at, end)
+            value, at = varint(data, at, end)
+            yield tag >> 3, value, NUMBER
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         else:
@@ -64,7 +69,8 @@ def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]
         raise ValueError("a field reaches beyond its end")
 
 
-def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+def varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    """The integer that begins there, and where the next thing does."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= end:

@@ -106,11 +106,13 @@ class Workspace:
         checkpoints, exported = _manifests(self.checkpoints), _manifests(self.artifacts)
         if not (checkpoints or exported):
             raise EdgebenchError(
-                f"there is nothing to run in {self.root}", "`edgebench train`, then `edgebench export --target onnx`"
+                f"there is nothing to run in {self.root}",
+                "`edgebench train`, then `edgebench export --target onnx`; or `edgebench adopt FILE`",
             )
         origin = max(checkpoints + exported, key=lambda found: found.created)
         origin_id = origin.origin or origin.identity
-        chain = [c for c in checkpoints if c.identity == origin_id] + [e for e in exported if e.origin == origin_id]
+        chain = [c for c in checkpoints if c.identity == origin_id]
+        chain += [e for e in exported if origin_id in (e.origin, e.adopted and e.identity)]
         return [artifact.read(found.path) for found in chain]
 
 

@@ -142,7 +142,7 @@ class TestSplit:
     __test__ = False  # for pytest: this is not a test class
 
     dataset: str
-    images: int
+    images: int | None
     sha256: str = ""
 
     @property
@@ -152,8 +152,15 @@ class TestSplit:
 
     @property
     def told(self) -> str:
+        if self.images is None:
+            return f"{self.dataset}, whose accuracy is unknown"
         count = f"{self.images:,} test image{'s' * (self.images != 1)}"
         return f"{self.dataset} ({count}{f', {self.sha256[:8]}' if self.sha256 else ''})"
+
+
+def no_split(model: str) -> TestSplit:
+    """What stands for the test images of an adopted model, whose accuracy nobody has measured."""
+    return TestSplit(dataset=f"adopted:{model}", images=None)
 
 
 def split_of(data: DataSplit) -> TestSplit:

@@ -42,6 +42,8 @@ def power_scope(row: Row) -> tuple[str, ...]:
 class Row:
     """One line of the report, with its columns in order. None means not measured; it is never shown as 0.
 
+    `adopted`: of a model from elsewhere, where its inputs come from and whose answers count; it has no accuracy, and
+    its `dataset` is "adopted:NAME".
     `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
     launches, and Wilson's of the accuracy on `deployed_images` test images. Torch puts the same class first on a share
     `deployed_agreement` of these. `test_sha256`: of the test images; accuracies on others are never compared.
@@ -56,15 +58,18 @@ class Row:
 
     model: str = column("model", lambda r: r.artifact.model.name)
     parameters_m: float = column("params M", lambda r: r.artifact.model.parameters / 1e6, digits=3, once=True)
-    gmacs: float = column("GMACs", lambda r: r.artifact.model.macs / 1e9, digits=3, once=True)
-    gflops: float = column("GFLOPs", lambda r: r.artifact.model.flops / 1e9, digits=3, once=True)
-    dataset: str = column("dataset", lambda r: r.artifact.training.data.dataset, once=True)
-    test_images: int = column("test images", lambda r: r.artifact.training.data.test, once=True)
+    gmacs: float | None = column("GMACs", lambda r: readings.billions(r.artifact.model.macs), digits=3, once=True)
+    gflops: float | None = column("GFLOPs", lambda r: readings.billions(r.artifact.model.flops), digits=3, once=True)
+    adopted: str = column("adopted", readings.adopted, optional=True, once=True)
+    dataset: str = column("dataset", lambda r: readings.split(r).dataset, once=True)
+    test_images: int | None = column("test images", lambda r: readings.split(r).images, once=True)
     test_sha256: str = column(
-        "test split", lambda r: r.artifact.training.data.test_sha256, optional=True, once=True,
+        "test split", lambda r: readings.split(r).sha256, optional=True, once=True,
         cell=lambda row: row.test_sha256[:8],
     )  # fmt: skip
-    test_accuracy: float = column("test acc.", lambda r: r.artifact.training.test_accuracy, percent=1, once=True)
+    test_accuracy: float | None = column(
+        "test acc.", lambda r: readings.trained(r, lambda made: made.test_accuracy), percent=1, once=True
+    )  # fmt: skip
     majority_share: float | None = column(
         "majority", lambda r: readings.in_context(r, "majority_share"), percent=1, optional=True, once=True, shared=True
     )  # fmt: skip

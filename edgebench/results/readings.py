@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgebench.machine.scenario_registry import find
@@ -11,7 +11,7 @@ from edgebench.records.answers import ClassAccuracy
 from edgebench.records.energy import Energy
 from edgebench.records.result import Result
 from edgebench.results import context
-from edgebench.specs import Layers
+from edgebench.specs import Layers, Training
 
 NO_ENERGY = Energy()  # of a result written before there were meters, or of a failure
 
@@ -67,7 +67,7 @@ def evaluated(result: Result, name: str) -> Any:
 
 def in_context(result: Result, name: str) -> Any:
     """A figure of the context of the artifact's accuracy, or of the checkpoint's where it has none of its own."""
-    return _figure(evaluated(result, "classes") or result.artifact.training.test_classes, name)
+    return _figure(evaluated(result, "classes") or trained(result, lambda made: made.test_classes), name)
 
 
 def deployed(result: Result, name: str) -> Any:
@@ -86,6 +86,23 @@ def class_counts(result: Result) -> tuple[tuple[str, int, int], ...]:
     return tuple((each.name, each.images, each.correct) for each in evaluated(result, "classes") or ())
 
 
+def trained(result: Result, read: Callable[[Training], Any], without: Any = None) -> Any:
+    """What is known of the training that made the model; an adopted one has none."""
+    training = result.artifact.training
+    return without if training is None else read(training)
+
+
+def split(result: Result) -> context.TestSplit:
+    """The test images that its accuracy is of; an adopted model has none, and compares with no other by accuracy."""
+    training = result.artifact.training
+    return context.no_split(result.artifact.model.name) if training is None else context.split_of(training.data)
+
+
+def adopted(result: Result) -> str:
+    """Of an adopted model: where its inputs come from, and whose answers count. Empty for one of ours."""
+    return result.artifact.adopted.told if result.artifact.adopted else ""
+
+
 def _figure(classes: Sequence[ClassAccuracy] | None, name: str) -> Any:
     found = context.of(classes) if classes else None
     return found and getattr(found, name)
@@ -93,7 +110,7 @@ def _figure(classes: Sequence[ClassAccuracy] | None, name: str) -> Any:
 
 def beside_floor(result: Result, name: str) -> Any:
     """What is known of the checkpoint beside its floor; None if it has none."""
-    floor = result.artifact.training.floor
+    floor = trained(result, lambda made: made.floor)
     return getattr(floor.beside, name) if floor and floor.beside else None
 
 
@@ -145,6 +162,10 @@ def machine(result: Result) -> tuple[str, ...]:
 def before_first(result: Result) -> dict[str, Any]:
     """The fingerprint before the first launch."""
     return result.launches[0].before if result.launches else {}
+
+
+def billions(count: int | None) -> float | None:
+    return None if count is None else count / 1e9
 
 
 def watts(milliwatts: float | None) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from edgebench.machine import scenario_registry
 from edgebench.records.result import Result
+from edgebench.specs import TensorSpec
 
 # answers: what an accuracy depends on. repetition: the same artifact measured again; in tables the newest stands for
 # all. name, meaning, exactly: any artifact of a model, ever stricter, to pair an old and a new result.
@@ -31,11 +32,14 @@ def _names(result: Result) -> dict[str, Any]:
 
 
 def _shapes(result: Result) -> dict[str, Any]:
-    """What a network takes and returns, without the batch: the job sets that, however an export writes it."""
+    """What a network takes and returns, without the batch: the job sets that, however an export writes it.
+
+    Of an adopted model, the sizes that it was measured with.
+    """
     made = result.artifact
 
-    def told(tensors: Sequence[Any]) -> list[str]:
-        return [f"{t.dtype} {' × '.join(map(str, t.shape[1:]))}" for t in tensors]
+    def told(tensors: Sequence[TensorSpec]) -> list[str]:
+        return [f"{t.dtype} {' × '.join(map(str, t.shape[1:] if t.sizes is None else t.sizes))}" for t in tensors]
 
     return {"input": told(made.inputs), "output": told(made.outputs), "parameters": made.model.parameters}
 

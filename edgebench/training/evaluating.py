@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edgebench.artifact import trained
 from edgebench.errors import UsageError
 from edgebench.machine.device import detect, load_profile, place
 from edgebench.measuring import running
@@ -28,6 +29,8 @@ def test_images(
     The first time that is read from the dataset and answered by torch, and `on_image(done, total)` counts along. `save`
     gets a copy, for a board. Raises UsageError for a copy of several checkpoints' splits.
     """
+    for each in artifacts:
+        trained(each, "evaluated")
     if given and save:
         raise UsageError("--images and --save-images exclude each other", "copy the file")
     if save:

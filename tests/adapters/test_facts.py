@@ -20,6 +20,7 @@ ALLOWED = {
     "sweeping/facts.py": "TRAINING_TOOLS: torch, which trains",
     "estimating/": "reads the layers of ONNX files",
     "artifact.py": "the weights beside an ONNX file",
+    "records/onnx_graph.py": "the domain of ONNX's own operators",
     "machine/gpu_memory.py": "NVML tells a card's memory, beside its power",
     "machine/power/": "meters: a file each, which says its own name",
     "api.py": "a default of the user's: to which format is exported",

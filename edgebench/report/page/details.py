@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from edgebench.adopting.opening import inputs_told
 from edgebench.records.result import Result
 from edgebench.report.headline import headline
 from edgebench.report.page import reproduce
 from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING
 from edgebench.results.figures import Row
+from edgebench.specs import Artifact
 
 LONGEST = 200  # characters of a fingerprint's value
 
@@ -43,12 +45,16 @@ def _figures(result: Result) -> Iterator[Html]:
     yield el("pre", el("code", reproduce.commands(result)), tabindex=0)
     for remark in reproduce.remarks(result):
         yield el("p", remark, class_="note")
+    made = result.artifact.adopted
     facts = {
         "artifact": result.job.artifact, "exported from": result.artifact.source or None,
-        "checkpoint": result.artifact.origin or result.artifact.identity, "job": result.job.identity,
+        "checkpoint": None if made else result.artifact.origin or result.artifact.identity,
+        **(_adopted(result.artifact) if made else {}), "job": result.job.identity,
         "measured at": result.created, "ran on": result.effective and result.effective.provider,
         "runtime's version": result.effective and result.effective.version,
-        "parity with torch": result.parity and result.parity.relative_error,
+        f"parity with {made.reference}" if made else "parity with torch": (
+            result.parity and result.parity.relative_error
+        ),
         **{f"made with {name}": version for name, version in result.artifact.tools.items()},
     }  # fmt: skip
     yield el("h4", "What it was")
@@ -61,6 +67,17 @@ def _figures(result: Result) -> Iterator[Html]:
             lines.append([name, then, "the same" if later == then else later])
         yield el("h4", "Machine")
         yield table("Fingerprint before the first launch and after the last", ["", "before", "after"], lines)
+
+
+def _adopted(found: Artifact) -> dict[str, Any]:
+    """What is known of a model from elsewhere."""
+    made = found.adopted
+    return {
+        "adopted from": made.file, "inputs": f"{made.inputs}: {inputs_told(found)}",
+        "reference": made.reference, "quantized": made.quantized or None,
+        "its work depends on values": ", ".join(made.steered_by) or None,
+        "not compared": ", ".join(made.unrepeatable) or None,
+    }  # fmt: skip
 
 
 def _machine(result: Result) -> tuple[dict[str, Any], dict[str, Any]]:

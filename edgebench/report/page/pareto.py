@@ -69,8 +69,8 @@ def shape(index: int, x: float, y: float, r: float, hollow: bool = False) -> Htm
     return el("polygon", points=" ".join(f"{x + a * r:.1f},{y + b * r:.1f}" for a, b in corners), class_=kind)
 
 
-def accuracy(row: Row) -> float:
-    """The artifact's own accuracy if it was evaluated, else the checkpoint's in torch."""
+def accuracy(row: Row) -> float | None:
+    """The artifact's own accuracy if it was evaluated, else the checkpoint's in torch; None of an adopted model."""
     return row.test_accuracy if row.deployed_accuracy is None else row.deployed_accuracy
 
 
@@ -79,7 +79,7 @@ def section(numbered: Sequence[tuple[int, Row]], chosen: Sequence[Row], limits: 
     groups: dict[tuple[str, str, tuple[str, ...], TestSplit], list[tuple[int, Row]]] = {}
     heads = context.groups([split_of(row) for _, row in numbered])
     for i, row in numbered:
-        if row.status == "ok" and row.scenario == LATENCY and row.median_ms is not None:
+        if row.status == "ok" and row.scenario == LATENCY and None not in (row.median_ms, accuracy(row)):
             groups.setdefault((row.device, row.evidence, row.machine, heads[split_of(row)]), []).append((i, row))
     if not groups:
         return None

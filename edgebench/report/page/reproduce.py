@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgebench.machine.scenario_registry import asked_by, find
 from edgebench.records.options import flag, options_of
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result
-from edgebench.specs import Training
+from edgebench.specs import Artifact, Training
 
 # A checkpoint records where and how fast it ran; these differ on another machine.
 ELSEWHERE = ("data_dir", "threads")
 
 
 def commands(result: Result) -> str:
-    """One line each: train, export (unless the checkpoint itself was measured), run."""
+    """One line each: train, export (unless the checkpoint itself was measured), run. An adopted model: adopt, run."""
     made = result.artifact
+    if made.adopted:
+        there = "repeat/adopted"
+        return _lines([("adopt", *_adopted(made), "--out", there), ("run", there, *_asked(result))])
     lines = [("train", *_recipe(_explicit(made.training)), "--out", "repeat/checkpoint")]
     measured = "repeat/checkpoint"
     if made.format != "checkpoint":
@@ -27,11 +30,32 @@ def commands(result: Result) -> str:
         kept += ["--input", made.input_type] * (made.input_type != "float32")
         lines.append(("export", "repeat/checkpoint", "--target", made.format, *kept, "--out", measured))
     lines.append(("run", measured, *_asked(result)))
-    return "\n".join(" ".join(map(quote, ("edgebench", *line))) for line in lines)
+    return _lines(lines)
+
+
+def _lines(found: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join(" ".join(map(quote, ("edgebench", *line))) for line in found)
+
+
+def _adopted(made: Artifact) -> Iterator[str]:
+    """The file and the options of `edgebench adopt`; of inputs that were given, the files are not known."""
+    yield from (made.adopted.file, "--name", made.model.name)
+    if made.adopted.inputs == "given":
+        yield from ("--inputs", "INPUTS.npz")
+        return
+    for spec in made.inputs:
+        if spec.sizes != spec.shape:
+            yield from ("--shape", f"{spec.name}={'x'.join(map(str, spec.sizes))}")
+    yield from ("--seed", str(made.adopted.seed))
 
 
 def remarks(result: Result) -> Iterator[str]:
     """What the commands alone cannot repeat."""
+    if made := result.artifact.adopted:
+        yield f"The file {made.file} had the SHA-256 {result.artifact.files.get(made.file, 'that is not known')}."
+        if made.inputs == "given":
+            yield "The inputs were the user's own: give the same files with --inputs."
+        return
     config = result.artifact.training.config
     if config.data_dir:
         yield f"The images of {config.dataset} were in {config.data_dir}: give your folder with --data-dir."

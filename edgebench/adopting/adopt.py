@@ -1,0 +1,129 @@
+"""A model file from elsewhere becomes an artifact folder in the workspace, or is found to be one already."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from edgebench import artifact as folder
+from edgebench.adopting.linking import beside
+from edgebench.adopting.opening import Adoption, AdoptionAnswer
+from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
+from edgebench.machine import registry
+from edgebench.machine.children import Child
+from edgebench.records import digests, jsonio
+from edgebench.records.workspace import Workspace
+from edgebench.specs import Artifact
+
+LIMIT_S = 900.0
+NO_NAMES = {"model", "network", "net", "model_quantized", "model_fp16", "best", "last"}  # say nothing of the model
+
+
+def adopt(
+    file: Path, workspace: Workspace, *, name: str = "", shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Sequence[Path] = (), seed: int = 0, out: Path | None = None, again: bool = True,
+    tell: Callable[[str], None] = lambda stage: None,
+) -> Artifact:  # fmt: skip
+    """Make an artifact folder of a model file, in `out` or in the workspace; the model is opened and run on this CPU.
+
+    `shapes`: the sizes of inputs by name, where the file leaves them open. `inputs`: `.npz` files with a request each;
+    without them, requests are generated from `seed`. Without `again`, an artifact that was made of the same bytes with
+    the same settings is returned as it is. Raises UsageError, BadFile or Unsupported, with the fix.
+    """
+    runtime, format = adopter(file)
+    name, shapes = name or _name(file), dict(shapes or {})
+    tell("reading the file")
+    digest = digests.of_file(file)
+    wanted = [name, shapes, seed if not inputs else None, [digests.of_file(_file(path)) for path in inputs]]
+    settings = digests.of_data([digest, *wanted])
+    target = out or workspace.artifacts / f"{_plain(name)}-{settings[:8]}-{format}"
+    if not again and (found := _earlier(target, settings, file)):
+        return found
+    asked = Adoption(
+        file=str(file), format=format, runtime=runtime, name=name, shapes=shapes, inputs=tuple(map(str, inputs)),
+        seed=seed, settings=settings,
+    )  # fmt: skip
+    with folder.staged(target) as scratch:
+        made = _opened(asked, scratch, tell)
+        written = folder.write_manifest(scratch, made, {file.name: digest})
+    return replace(written, path=target)
+
+
+def adopter(file: Path) -> tuple[str, str]:
+    """The runtime that reads files of this kind, and their format. Raises UsageError or BadFile."""
+    kinds = {
+        suffix: (name, format) for name, stated in registry.all_facts("runtimes").items()
+        for format, suffix in stated.suffixes.items() if format in stated.adopts
+    }  # fmt: skip
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder", f"name the model file in it: {', '.join(f'*{s}' for s in kinds)}")
+    _file(file)
+    if file.suffix.lower() not in kinds:
+        raise UsageError(
+            f"{file} is not a model file that edgebench adopts: its name ends in {file.suffix or 'nothing'!r}",
+            f"convert it to one that ends in {' or '.join(kinds)}",
+        )
+    return kinds[file.suffix.lower()]
+
+
+def _file(path: Path) -> Path:
+    if not path.is_file():
+        raise BadFile(f"{path} does not exist" if not path.exists() else f"{path} is not a file", "name a file")
+    return path
+
+
+def _name(file: Path) -> str:
+    """The model's name: that of its file, or of the folder where the file's says nothing."""
+    stem = file.stem
+    above = file.resolve().parent.name
+    return f"{above}-{stem}" if stem.lower() in NO_NAMES and above else stem
+
+
+def _plain(name: str) -> str:
+    return ("".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "model")[:80]
+
+
+def _earlier(target: Path, settings: str, file: Path) -> Artifact | None:
+    """The artifact of an earlier adoption, if it is whole and its weights are still those beside the file."""
+    with contextlib.suppress(BadFile):
+        found = folder.read(target)
+        if found.adopted is None or found.adopted.settings != settings:
+            return None
+        others = [name for name in found.files if name not in (found.adopted.file, folder.REFERENCE)]
+        if all(digests.of_file(beside(file, name)) == found.files[name] for name in others):
+            return found
+    return None
+
+
+def _opened(asked: Adoption, scratch: Path, tell: Callable[[str], None]) -> Artifact:
+    """The artifact that a process of its own makes in `scratch`. Raises whatever went wrong there."""
+    memory_mib = int(psutil.virtual_memory().total * 0.9 / 2**20)
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
+        asked_file, answer_file = Path(exchange, "asked.json"), Path(exchange, "answer.json")
+        jsonio.write(asked_file, asked)
+        command = [sys.executable, "-m", "edgebench.adopting.opening", *map(str, (asked_file, scratch, answer_file))]
+        ending = Child(command).wait(time_limit_s=LIMIT_S, memory_limit_mib=memory_mib, on_phase=tell)
+        try:
+            answer = jsonio.read(AdoptionAnswer, answer_file)
+        except BadFile:
+            what = f"{asked.file} was not adopted: the process that opened it {ending.how}"
+            if ending.cause == "out_of_memory":
+                raise OutOfMemory(what, "smaller sizes: --shape INPUT=…") from None
+            fix = "smaller sizes: --shape INPUT=…, if its inputs are large; else another version of the runtime"
+            raise Unsupported(f"{what} ({ending.last_line})", fix) from None
+    if answer.artifact is not None:
+        return answer.artifact
+    raise (UsageError if answer.usage else BadFile)(answer.error, answer.fix)
+
+
+def read(path: Path, workspace: Workspace | None, tell: Callable[[str], None] = lambda stage: None) -> Artifact:
+    """The artifact in this folder. In a workspace, a model file is the one that was adopted from it, or becomes one."""
+    if workspace and path.is_file() and path.name not in folder.MANIFESTS:
+        return adopt(path, workspace, again=False, tell=tell)
+    return folder.read(path)

@@ -1,0 +1,134 @@
+"""The requests to a foreign model: read from the user's files, or generated from a seed by type, range and name."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.adopting.sizes import STATE
+from edgebench.errors import BadFile, UsageError
+from edgebench.specs import TensorSpec
+
+LARGEST, FEWEST = 32 << 20, 2  # bytes of all requests together; there are at least so many
+MOST_FILE_BYTES = 4 << 30
+MASK = re.compile(r"mask|valid|enabled")
+SIZE = re.compile(r"(image|im|img|orig|target).*(size|shape)|^size$|^im_shape$")
+SCALE = re.compile(r"scale|ratio")
+RATE = re.compile(r"^sr$|sampl\w*rate")
+TYPE_IDS = re.compile(r"type|segment")
+BYTES = re.compile(r"byte|char")
+IDS = re.compile(r"ids?$|token|word")
+LENGTHS = re.compile(r"len|length|num|count")
+
+
+def refuse_types(specs: Sequence[TensorSpec]) -> None:
+    """Raise BadFile for a type that numpy does not have, or that no request can be made of."""
+    for spec in specs:
+        try:
+            known = np.dtype(spec.dtype).kind in "fiubc"
+        except TypeError:
+            known = False
+        if not known:
+            raise BadFile(
+                f"{spec.name!r} is {spec.dtype}, which edgebench does not measure",
+                "export the model with numbers: texts as indices, bfloat16 and smaller types as float32",
+            )
+
+
+def given(paths: Sequence[Path], specs: Sequence[TensorSpec]) -> list[dict[str, np.ndarray]]:
+    """One request of each `.npz` file: an array for each input, by its name. Nothing is unpickled."""
+    found = []
+    for path in paths:
+        try:
+            with path.open("rb") as file, zipfile.ZipFile(file) as inside:
+                if sum(entry.file_size for entry in inside.infolist()) > MOST_FILE_BYTES:
+                    raise ValueError("it unpacks to more than 4 GiB")
+            with np.load(path, allow_pickle=False) as data:
+                arrays = {name: data[name] for name in data.files}
+        except Exception as error:  # numpy, zipfile and zlib raise various errors for a damaged file
+            raise BadFile(
+                f"{path} is no file of arrays: {error}",
+                "write it with numpy.savez(FILE, **{'INPUT': array}), without objects",
+            ) from None
+        wanted = {spec.name for spec in specs}
+        if arrays.keys() != wanted:
+            told = [f"lacks {n!r}" for n in sorted(wanted - arrays.keys())]
+            told += [f"has {n!r} too" for n in sorted(arrays.keys() - wanted)]
+            raise UsageError(f"{path} does not fit the model: it {', '.join(told)}", f"its inputs: {sorted(wanted)}")
+        for spec in specs:
+            if str(arrays[spec.name].dtype) != spec.dtype:
+                raise UsageError(
+                    f"{path}: {spec.name!r} is {arrays[spec.name].dtype}, the model takes {spec.dtype}",
+                    f"convert it: array.astype('{spec.dtype}')",
+                )
+        found.append({spec.name: np.asarray(arrays[spec.name], order="C") for spec in specs})
+    shapes = [{name: array.shape for name, array in request.items()} for request in found]
+    if any(shape != shapes[0] for shape in shapes):
+        raise UsageError("the files of --inputs have arrays of different shapes", "adopt the model once for each shape")
+    return found
+
+
+def generated(
+    specs: Sequence[TensorSpec], below: Mapping[str, int], seed: int, most: int
+) -> tuple[list[dict[str, np.ndarray]], dict[str, str]]:
+    """At most `most` requests of these sizes, and by input, in words, what their values are."""
+    one = sum(int(np.prod(spec.sizes)) * np.dtype(spec.dtype).itemsize for spec in specs)
+    count = max(FEWEST, min(most, LARGEST // max(1, one)))
+    random = np.random.default_rng(seed)
+    requests = [{spec.name: _values(spec, specs, below, random)[0] for spec in specs} for _ in range(count)]
+    return requests, {spec.name: _values(spec, specs, below, random)[1] for spec in specs}
+
+
+def _values(
+    spec: TensorSpec, specs: Sequence[TensorSpec], below: Mapping[str, int], random: np.random.Generator
+) -> tuple[np.ndarray, str]:
+    """Values for one input, and in words what they are."""
+    name, sizes, kind = spec.name.lower(), spec.sizes, np.dtype(spec.dtype)
+
+    def filled(value: object, told: str) -> tuple[np.ndarray, str]:
+        return np.full(sizes, value, kind), told
+
+    def integers(low: int, high: int) -> tuple[np.ndarray, str]:
+        return random.integers(low, high, sizes, np.int64).astype(kind), f"integers from {low} to {high - 1}"
+
+    if kind.kind == "b" or (MASK.search(name) and kind.kind in "iu"):
+        return filled(1, "ones")
+    if kind.kind in "fc":
+        if STATE.search(name):
+            return filled(0, "zeros, as at the beginning")
+        if SIZE.search(name) and sizes[-1:] == (2,):
+            return _image_size(spec, specs)
+        if SCALE.search(name):
+            return filled(1, "ones")
+        return (random.integers(0, 256, sizes) / 255).astype(kind), "0 to 1"  # in steps of a pixel
+    if spec.name in below:
+        return integers(0, min(below[spec.name], 2**31))
+    if RATE.search(name):
+        return filled(16_000, "16000")
+    if SIZE.search(name) and sizes[-1:] == (2,):
+        return _image_size(spec, specs)
+    if TYPE_IDS.search(name):
+        return filled(0, "zeros")
+    if LENGTHS.search(name):
+        longest = max((max(other.sizes[1:], default=1) for other in specs if other.name != spec.name), default=1)
+        return filled(longest, f"{longest}, the longest that fits")
+    if BYTES.search(name):
+        return integers(0, 256)
+    if IDS.search(name):
+        return integers(0, 1000)
+    if kind.itemsize == 1:
+        bounds = np.iinfo(kind)
+        return integers(int(bounds.min), int(bounds.max) + 1)
+    return integers(0, 2)
+
+
+def _image_size(spec: TensorSpec, specs: Sequence[TensorSpec]) -> tuple[np.ndarray, str]:
+    """Height and width of the first input that is an image."""
+    shape = next((other.sizes for other in specs if len(other.sizes) == 4), (1, 3, 1, 1))
+    size = shape[2:4] if shape[1] in (1, 3) else shape[1:3]
+    made = np.broadcast_to(np.array(size, spec.dtype), spec.sizes)
+    return np.array(made, order="C"), f"{size[0]} × {size[1]}, the size of the image"

@@ -1,0 +1,159 @@
+"""`python -m edgebench.adopting.opening ASKED.json FOLDER ANSWER.json`: opens a foreign model in a process of its own.
+
+A library may crash on a file that nobody here has seen, or take all memory. The process that asks does neither.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebench import artifact as folder
+from edgebench.adopting import inputs, linking, sizes
+from edgebench.artifact import Examples
+from edgebench.errors import BadFile, EdgebenchError, UsageError
+from edgebench.machine import registry
+from edgebench.machine.children import end_with_parent, teller
+from edgebench.measuring import agreement
+from edgebench.records import jsonio
+from edgebench.records.adopted import Adopted
+from edgebench.records.workspace import now
+from edgebench.specs import Artifact, Foreign, ModelInfo, SessionOptions, TensorSpec
+
+RESERVED = {*folder.MANIFESTS, *folder.RECORDS}  # names of files that edgebench writes
+
+
+OTHER_INPUTS = "give sizes that it takes with --shape INPUT=SIZES, or real inputs with --inputs FILE.npz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """What to adopt: a file of a `format`, opened by `runtime`. `inputs`: the files of the user's requests."""
+
+    file: str
+    format: str
+    runtime: str
+    name: str
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    seed: int = 0
+    settings: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdoptionAnswer:
+    """The artifact, whose files lie in the folder but are not hashed yet; or what is wrong, how to fix it, and whether
+    it is the request (`usage`)."""
+
+    artifact: Artifact | None = None
+    error: str = ""
+    fix: str = ""
+    usage: bool = False
+
+
+def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifact:
+    """Put the model into the folder `out`, with requests and the reference's answers. Raises EdgebenchError."""
+    runtime, path = registry.load("runtimes", asked.runtime), Path(asked.file)
+    found: Foreign = runtime.signature(path)
+    inputs.refuse_types((*found.inputs, *found.outputs))
+    for name in found.files:
+        if name in RESERVED:
+            raise BadFile(f"{path}: edgebench keeps a file {name!r} of its own", "rename the model's")
+        linking.place(path if name == path.name else linking.beside(path, name), out / name)
+    requests = _requests(found, asked)
+    made = _artifact(asked, found, requests, runtime.version(), out)
+    tell("opening")
+    try:
+        with runtime.open(made, "cpu", SessionOptions(precision=made.precision, batch=made.adopted.batch)) as session:
+            tell("running")
+            answers, again = ([session.run(request) for request in requests.each] for _ in range(2))
+    except BadFile as error:
+        raise BadFile(_explained(error.message, made), error.fix) from None
+    except EdgebenchError as error:  # it opened, and does not take what it was asked
+        raise BadFile(_explained(error.message, made), OTHER_INPUTS) from None
+    _check(answers, made)
+    varying = [spec.name for spec in made.outputs if not _repeated(spec.name, answers, again)]
+    made = replace(made, adopted=replace(made.adopted, unrepeatable=tuple(varying)))
+    folder.write_examples(out, made, Examples(tuple(requests.each), tuple(answers)))
+    return made
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What is asked of the model: the inputs with their sizes, the values of each request, and what these are."""
+
+    inputs: tuple[TensorSpec, ...]
+    each: list[dict[str, np.ndarray]]
+    values: dict[str, str] = field(default_factory=dict)
+
+
+def _requests(found: Foreign, asked: Adoption) -> Requests:
+    if not asked.inputs:
+        specs = sizes.resolved(found.inputs, asked.shapes)
+        return Requests(specs, *inputs.generated(specs, found.below, asked.seed, folder.REQUESTS))
+    if asked.shapes:
+        raise UsageError("--inputs has its shapes already", "leave out --shape")
+    requests = inputs.given([Path(path) for path in asked.inputs], found.inputs)
+    return Requests(sizes.resolved(found.inputs, {name: a.shape for name, a in requests[0].items()}), requests)
+
+
+def _artifact(asked: Adoption, found: Foreign, requests: Requests, version: str, out: Path) -> Artifact:
+    return Artifact(
+        format=asked.format, precision=found.precision, inputs=requests.inputs, outputs=found.outputs,
+        model=ModelInfo(
+            name=asked.name, timm_name="", arguments={}, parameters=found.parameters, macs=None, origin="adopted"
+        ),
+        files=dict.fromkeys(found.files, ""), tools=found.tools, created=now(), path=out,
+        adopted=Adopted(
+            file=Path(asked.file).name, reference=f"{asked.runtime} {version}", requests=len(requests.each),
+            inputs="given" if asked.inputs else "synthetic", seed=None if asked.inputs else asked.seed,
+            batch=sizes.batch(requests.inputs), values=requests.values, quantized=found.quantized,
+            steered_by=found.steered_by, settings=asked.settings,
+        ),
+    )  # fmt: skip
+
+
+def _repeated(name: str, answers: list[dict[str, np.ndarray]], again: list[dict[str, np.ndarray]]) -> bool:
+    return agreement.compared(name, [each[name] for each in again], [each[name] for each in answers], "fp32").passed
+
+
+def _check(answers: list[dict[str, np.ndarray]], made: Artifact) -> None:
+    for answer in answers:
+        if answer.keys() != {spec.name for spec in made.outputs}:
+            raise BadFile(f"the model returns {sorted(answer)}, which is not what its file says", "export it again")
+        for name, array in answer.items():
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiubc":
+                raise BadFile(f"the output {name!r} is no array of numbers", "export the model with plain tensors")
+
+
+def _explained(message: str, made: Artifact) -> str:
+    """A failure with what it may depend on: how the file was made, and which sizes and values were chosen for it."""
+    facts = ", ".join(f"{name} {value}" for name, value in made.tools.items() if value)
+    return f"{message}\n  the file: {facts}\n  its inputs here: {inputs_told(made)}"
+
+
+def inputs_told(made: Artifact) -> str:
+    """The inputs with their sizes and values: "images 1×3×640×640 (0 to 1); sr a scalar (16000)"."""
+    shapes = {spec.name: "×".join(map(str, spec.sizes)) or "a scalar" for spec in made.inputs}
+    values = made.adopted.values
+    return "; ".join(f"{n} {s}{f' ({values[n]})' if n in values else ''}" for n, s in shapes.items()) or "none"
+
+
+def main(arguments: list[str]) -> None:
+    end_with_parent()
+    asked_file, out, answer_file = map(Path, arguments)
+    try:
+        answer = AdoptionAnswer(artifact=adopt(jsonio.read(Adoption, asked_file), out, teller()))
+    except EdgebenchError as error:
+        answer = AdoptionAnswer(error=error.message, fix=error.fix, usage=isinstance(error, UsageError))
+    except MemoryError:
+        answer = AdoptionAnswer(error="the model needs more memory than there is", fix="smaller sizes: --shape")
+    jsonio.write(answer_file, answer)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

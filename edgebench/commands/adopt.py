@@ -1,0 +1,88 @@
+"""`edgebench adopt`: an artifact of a model that edgebench did not train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebench.commands import _options
+
+if TYPE_CHECKING:
+    from edgebench.records.workspace import Workspace
+    from edgebench.specs import Artifact
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgebench adopt detector.onnx
+  edgebench adopt detector.onnx --shape images=1x3x640x640
+  edgebench adopt text.onnx --inputs request.npz          real inputs: an array for each input, by its name
+  edgebench run detector.onnx                             adopts it on the way, with what is sensible"""
+)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Name of the model in tables.  [default: the file's]")
+@click.option(
+    "--shape", "shapes", multiple=True, metavar="INPUT=SIZES",
+    help="Sizes of an input, such as images=1x3x640x640; may be given several times.  [default: by the names and "
+    "places of the open dimensions]",
+)  # fmt: skip
+@click.option(
+    "--inputs", multiple=True, metavar="FILE.npz", type=click.Path(dir_okay=False, path_type=Path),
+    help="A request with your own values: an array for each input, by its name; may be given several times.  [default: "
+    "generated]",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of generated inputs.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact.")
+@_options.workspace
+@_options.as_json
+def command(
+    file: Path, name: str, shapes: tuple[str, ...], inputs: tuple[Path, ...], seed: int, out: Path | None,
+    workspace: Workspace, as_json: bool,
+) -> None:  # fmt: skip
+    """Make an artifact of a model that edgebench did not train, so that it can be measured like any other.
+
+    The model is opened and run here, in a process of its own. Its answers on this CPU are the reference: on each
+    runtime, device and board, every output is compared with them. Inputs are generated unless you give some, and its
+    accuracy is unknown; tables say so.
+    """
+    from rich.console import Console
+
+    from edgebench.adopting import adopt, sizes
+    from edgebench.records import jsonio
+    from edgebench.report.formats import printable
+
+    with Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
+        made = adopt.adopt(
+            file, workspace, name=name, shapes=sizes.read(shapes), inputs=inputs, seed=seed, out=out,
+            tell=lambda stage: status.update(stage),
+        )  # fmt: skip
+    if as_json:
+        click.echo(jsonio.dumps({"path": str(made.path), "artifact": made}, indent=1))
+        return
+    for line in _told(made):
+        click.echo(printable(line))
+    click.echo(f"next: edgebench run {made.path}")
+
+
+def _told(made: Artifact) -> list[str]:
+    """What was adopted, with which inputs, and what to know about it."""
+    from edgebench.adopting.opening import inputs_told
+
+    known = made.adopted
+    lines = [
+        f"{made.model.name}: {made.path} ({made.size_bytes / 2**20:.1f} MiB)",
+        f"  {made.model.parameters / 1e6:.3g} M parameters, {made.precision}"
+        + (f", quantized ({known.quantized})" if known.quantized else "")
+        + "".join(f", {name} {value}" for name, value in made.tools.items() if value),
+        f"  inputs, {known.inputs}: {inputs_told(made)}",
+        f"  outputs: {', '.join(spec.name for spec in made.outputs)}",
+        f"  reference: {known.reference} on the CPU, {known.requests} requests",
+    ]
+    if known.steered_by:
+        lines.append(f"  how much it computes depends on the values of its inputs ({', '.join(known.steered_by)})")
+    if known.unrepeatable:
+        lines.append(f"  not compared, since the reference does not repeat them: {', '.join(known.unrepeatable)}")
+    return lines

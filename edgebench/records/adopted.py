@@ -1,0 +1,38 @@
+"""What is known of a model that edgebench did not train: its file, its reference, and where its inputs come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopted:
+    """How a model of somebody else's became an artifact.
+
+    `file`: the name of the file that it was made of. `reference`: the runtime, with its version, that gave the answers
+    which all others are compared with, on its CPU. `inputs`: generated from `seed` ("synthetic"), or the user's
+    ("given"); there are `requests` of them, each of `batch` rows (1 if no dimension is a batch). `values`: by input, in
+    words, what was generated.
+
+    `quantized`: how the file is quantized ("QDQ", "QOperator", "dynamic", "weights"); empty if it is not. `steered_by`:
+    operators whose work depends on the values of the inputs. `unrepeatable`: outputs that the reference itself does not
+    repeat; they are not compared. `settings`: a digest of what was asked for, by which an earlier adoption is found.
+    """
+
+    file: str
+    reference: str
+    inputs: Literal["synthetic", "given"]
+    seed: int | None
+    requests: int
+    values: dict[str, str] = field(default_factory=dict)
+    batch: int = 1
+    quantized: str = ""
+    steered_by: tuple[str, ...] = ()
+    unrepeatable: tuple[str, ...] = ()
+    settings: str = ""
+
+    @property
+    def told(self) -> str:
+        """In a cell of a table: "synthetic inputs, reference: onnxruntime 1.32.0"."""
+        return f"{self.inputs} inputs, reference: {self.reference}"
