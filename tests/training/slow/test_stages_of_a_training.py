@@ -14,7 +14,7 @@ from edgebench.specs import Artifact
 from edgebench.training import loop
 from edgebench.training.listening import Listener, TrainingStep
 
-SMALL = {"model": "test_resnet", "subset": "100", "image_size": 16, "batch_size": 16}
+SMALL = {"model": "test_resnet", "subset": "100", "image_size": 16, "batch_size": 16, "floor": False}
 
 
 @pytest.fixture(scope="module")
