@@ -19,7 +19,7 @@ from edgebench.training.data.sources import Alike
 VERSION = 2  # of the rules below: another number compares again
 WORDS = 8  # of 16 bits each, in the two hashes of a picture: two are compared if one of the words is equal …
 NEIGHBOURS = 16  # … and if they are so close in the order of those hashes: where many are equal, not all are compared
-FAR_BITS = 40  # of 128: hashes that differ in more are of different pictures
+FAR_BITS = 24  # of 128: hashes that differ in more are of different pictures; those of near copies differed in up to 16
 AT_ONCE = 1 << 14  # thumbnails that are compared together
 # Near copies: their pictures of 8 × 8 pixels, brightness and contrast apart, differ by at most this share of their
 # contrast. With this, one in a hundred of 10,000 training images of Fashion-MNIST, which look much alike, is paired
@@ -111,26 +111,27 @@ def near_pairs(facts: np.ndarray, thumbs: np.ndarray) -> tuple[np.ndarray, np.nd
     Pairs that agree in one band of the hashes, and are close in the order by the bits from there on, are compared: so
     the time is in proportion to the pictures, however many are alike.
     """
-    cuts = range(0, len(thumbs), AT_ONCE)
-    parts = [thumbs[start : start + AT_ONCE].mean(axis=3, dtype=np.float32).std(axis=(1, 2)) for start in cuts]
+    cuts = [slice(start, start + AT_ONCE) for start in range(0, len(thumbs), AT_ONCE)]
+    parts = [thumbs[cut].mean(axis=3, dtype=np.float32).std(axis=(1, 2)) for cut in cuts]
     rows = np.flatnonzero(~facts["broken"] & (np.concatenate([*parts, []]) >= LEAST_CONTRAST))
     words = np.ascontiguousarray(facts["hashes"][rows]).view("<u2").reshape(len(rows), WORDS)
-    found = []
+    found = [np.zeros(0, np.uint64)]
     for band in range(WORDS):
         turned = np.roll(words, -band, axis=1)
         order = np.lexsort(turned.T[::-1])
         for step in range(1, min(NEIGHBOURS, len(rows) - 1) + 1):
-            a, b = order[:-step], order[step:]
-            close = turned[a, 0] == turned[b, 0]
-            found.append(_packed(a[close], b[close]))
-    if not found:
-        return np.zeros((0, 2), np.int64), np.zeros(0, np.float32)
+            close = turned[order[:-step], 0] == turned[order[step:], 0]
+            a, b = order[:-step][close], order[step:][close]
+            near = _bits(words[a] ^ words[b]) <= FAR_BITS
+            found.append(_packed(a[near], b[near]))
     packed = np.unique(np.concatenate(found))
     pairs = np.stack([packed >> np.uint64(32), packed & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
-    pairs = pairs[_bits(words[pairs[:, 0]] ^ words[pairs[:, 1]]) <= FAR_BITS]
     pairs = rows[pairs].reshape(-1, 2)
+    small = np.concatenate(
+        [np.zeros((0, SIDE * SIDE * 3), np.float32), *(_evened(_small(thumbs[cut])) for cut in cuts)]
+    )
     parts = [pairs[start : start + AT_ONCE] for start in range(0, len(pairs), AT_ONCE)]
-    differences = np.concatenate([_differences(thumbs, part) for part in parts] or [np.zeros(0, np.float32)])
+    differences = np.concatenate([_differences(thumbs, small, part) for part in parts] or [np.zeros(0, np.float32)])
     near = differences <= MOST_DIFFERENT
     return pairs[near], differences[near]
 
@@ -148,18 +149,22 @@ def _bits(words: np.ndarray) -> np.ndarray:
     return ONES[words].sum(axis=1, dtype=np.int64)
 
 
-def _differences(thumbs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def _differences(thumbs: np.ndarray, small: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """How much the two of each pair differ, as a share of their contrast; infinite if a part of them differs far more
-    than the rest, as where one thing was put before the same background."""
-    small = thumbs.reshape(len(thumbs), SIDE, THUMB // SIDE, SIDE, THUMB // SIDE, 3)
-    first, second = (_evened(small[rows].mean(axis=(2, 4), dtype=np.float32)) for rows in pairs.T)
-    share = _deviation(first - second)
+    than the rest, as where one thing was put before the same background. `small`: thumbnails of 8 × 8, evened."""
+    share = _deviation(small[pairs[:, 0]] - small[pairs[:, 1]])
     near = np.flatnonzero(share <= MOST_DIFFERENT)
     first, second = (_evened(thumbs[rows]) for rows in pairs[near].T)
     apart = np.abs(first - second)
     most = apart.max(axis=1, initial=0)
     share[near[(most > IN_ONE_PLACE * _deviation(apart)) & (most > LEAST_THERE)]] = np.inf
     return share
+
+
+def _small(thumbs: np.ndarray) -> np.ndarray:
+    """float32 (n, 8, 8, 3)."""
+    step = THUMB // SIDE
+    return thumbs.reshape(len(thumbs), SIDE, step, SIDE, step, 3).mean(axis=(2, 4), dtype=np.float32)
 
 
 def _deviation(values: np.ndarray) -> np.ndarray:
