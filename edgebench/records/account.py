@@ -60,9 +60,10 @@ class Layout:
     """How the files were understood.
 
     `levels`: of "folders", what the folders of each level stand for, as --layout takes it: "class", "split/class".
-    `folders`: by split, the folders of its files, "" for the dataset's own; a split that is missing is cut from the
-    training images. `labels`: the files that hold the labels, and `columns` what was read from them: by meaning (file,
-    label, split), the column's name. `asked`: the user said so; it was not recognised. `alike`: folders that every
+    `folders`: by split, the folders of its files, "" for the dataset's own, none if a column says the split; a split
+    that is missing is cut from the training images. `labels`: the files that hold the labels, and `columns` what was
+    read from them: by meaning (file, label, split), the column's name. `without_split`: how many pictures have no split
+    in that column, though others do. `asked`: the user said so; it was not recognised. `alike`: folders that every
     class folder holds, which may be the classes just as well.
     """
 
@@ -71,6 +72,7 @@ class Layout:
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
+    without_split: int = 0
     asked: bool = False
     alike: tuple[str, ...] = ()
 

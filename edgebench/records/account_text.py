@@ -38,15 +38,21 @@ def short(account: Account) -> list[str]:
 def grouped(groups: Groups) -> str:
     """How many pictures are in groups that no split parts."""
     return (
-        f"{groups.pictures:,} pictures in {groups.groups:,} groups, each in one split; the largest has "
-        f"{groups.largest:,} ({groups.name} …)"
+        f"{groups.pictures:,} pictures in {groups.groups:,} group{'s, each' * (groups.groups != 1)} in one split; the "
+        f"largest has {groups.largest:,} ({groups.name} …)"
     )
+
+
+def one_line(name: str) -> str:
+    """A class's name, which comes from outside, without the line breaks that would tear a line of text."""
+    return " ".join(name.split())
 
 
 def used(account: Account) -> str:
     """How many pictures each split uses, of which classes."""
     what = "images" if account.layout.kind == "arrays" else "pictures"
-    names = ", ".join(account.classes[:CLASSES_SHOWN]) + (", …" if len(account.classes) > CLASSES_SHOWN else "")
+    names = ", ".join(map(one_line, account.classes[:CLASSES_SHOWN]))
+    names += ", …" if len(account.classes) > CLASSES_SHOWN else ""
     parts = ", ".join(f"{account.used[split]:,} {word}" for split, word in SPLIT_WORDS.items() if split in account.used)
     return f"{sum(account.used.values()):,} {what} of {len(account.classes)} classes ({names}): {parts}"
 
@@ -63,7 +69,8 @@ def understood(layout: Layout) -> str:
     if layout.kind == "labels":
         columns = ", ".join(f"{meaning} = {name}" for meaning, name in layout.columns.items())
         single = "" if "label" in layout.columns else "; each class has a column"
-        rest = "" if "split" in layout.columns else rest
+        if layout.without_split:
+            rest = f"; {layout.without_split:,} without a split count as training{rest}"
         return f"labels of {', '.join(layout.labels)} ({columns}{single}){'; ' * bool(named)}{named}{rest}"
     said = f"folders are {layout.levels}" + (f" ({named})" if named else "")
     if layout.alike:

@@ -126,6 +126,10 @@ KINDS = {
         "class {name!r} has {distinct} distinct pictures: {copies} of its files are copies",
         "add other pictures of it; a copy teaches nothing new",
     ),
+    "near_conflict": NoticeKind(
+        "groups of near copies under two labels: {count:,}, such as {names}",
+        "see which label is right, and delete the other file",
+    ),
     "large_group": NoticeKind(
         "{count:,} of {of:,} pictures are one group that no split may part, such as {name}",
         "see whether they are one scene; a finer --group-by, or --no-near-copies, divides it",

@@ -28,13 +28,14 @@ def lines(account: Account) -> list[str]:
 
 def _table(account: Account) -> list[str]:
     """A line for each class with its pictures in each split, and its share of all."""
+    names = [account_text.one_line(name) for name in account.classes[:MOST_CLASSES]]
     splits = [split for split in SPLIT_WORDS if split in account.balance]
     counts = [[account.balance[split][label] for split in splits] for label in range(len(account.classes))]
     total = max(1, sum(map(sum, counts)))
-    width = max(map(len, ("class", *account.classes[:MOST_CLASSES])))
+    width = max(map(len, ("class", *names)))
     head = "".join(f"{SPLIT_WORDS[split]:>12}" for split in splits)
     made = [f"{'class':<{width}}{head}{'share':>9}"]
-    for name, row in zip(account.classes[:MOST_CLASSES], counts, strict=False):
+    for name, row in zip(names, counts, strict=False):
         made.append(f"{name:<{width}}{''.join(f'{count:>12,}' for count in row)}{sum(row) / total:>9.1%}")
     if len(account.classes) > MOST_CLASSES:
         made.append(f"and {len(account.classes) - MOST_CLASSES:,} more classes: --json lists all")
@@ -46,7 +47,8 @@ def _pictures(account: Account) -> list[str]:
     assert found is not None
     modes = ", ".join(f"{count:,} {mode}" for mode, count in found.modes.items())
     bits = ", ".join(f"{count:,} of {number} bits" for number, count in found.bits.items())
-    told = [f"pixels    width {_spread(found.widths)}, height {_spread(found.heights)}; {modes}; {bits}"]
+    told = [f"pixels    width {_spread(found.widths)}, height {_spread(found.heights)}; {modes}; {bits}; "
+            "copies too"]  # fmt: skip
     if found.values:
         told.append(f"values    {_spread(found.values)} in pictures deeper than 8 bits")
     return told

@@ -130,7 +130,7 @@ def prepare(
     sizes = _batches(config, len(learned), world)
     batches = sizes["steps"] * config.accumulate
     if models.hasten_statistics(network, batches):
-        say(f"raised the momentum of batch normalisation: an epoch has only {batches} batches")
+        say(f"raised the momentum of batch normalisation: an epoch has only {batches} batch{'es' * (batches != 1)}")
     threads = config.threads or worthwhile_threads(info.macs * sizes["batch_size"])
     fits_head = began.learned and models.linear_head(network, len(splits.info.classes)) is not None
     config = replace(config, threads=threads, **_stages(config, began.learned, fits_head, sizes["steps"]))

@@ -85,7 +85,7 @@ def test_what_a_scan_found_is_printed(root: Path) -> None:
     side = Spread(least=7, median=12, most=12)
     pictures = Pictures(widths=side, heights=Spread(least=9, median=9, most=9), modes={"RGB": 35}, bits={"8": 35})
     lines = told.lines(replace(edgebench.data(root), pictures=pictures))
-    assert "pixels    width 7 to 12 (median 12), height 9; 35 RGB; 35 of 8 bits" in lines
+    assert "pixels    width 7 to 12 (median 12), height 9; 35 RGB; 35 of 8 bits; copies too" in lines
 
 
 def test_the_page_and_a_training_tell_the_same(root: Path) -> None:

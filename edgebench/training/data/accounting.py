@@ -9,6 +9,7 @@ import numpy as np
 from edgebench.records import account
 from edgebench.records.account import SHOWN, Account, Groups, LeftOut, Pictures, Reason
 from edgebench.records.notices import Notice, notice
+from edgebench.training.data import cutting
 from edgebench.training.data.sources import Dataset, Raw
 
 COPIES: tuple[Reason, ...] = ("copy", "copy_of_test", "copy_of_validation")
@@ -24,6 +25,7 @@ class Ledger:
         self._open = np.ones(len(raw.source.labels), bool)
         self.pictures: Pictures | None = None  # what they are, if somebody looked
         self.groups: np.ndarray | None = None  # int64 (n,): equal numbers for rows that no split may part
+        self.near: np.ndarray | None = None  # as `groups`, of near copies alone
         self.distinct: np.ndarray | None = None  # the rows that are left once copies are left out
 
     def leave(self, rows: np.ndarray, reason: Reason) -> None:
@@ -96,6 +98,11 @@ class Ledger:
         kept = np.bincount(labels[self.distinct], minlength=len(classes)) if self.distinct is not None else copies
         for label in np.flatnonzero((copies > 0) & (copies >= kept)).tolist():
             yield notice("few_distinct", name=classes[label], distinct=kept[label], copies=copies[label])
+        if self.near is not None and len(doubtful := cutting.conflicting(self.near[rows], labels[rows])):
+            numbers = self.near[rows[doubtful]]
+            pair = rows[doubtful][numbers == numbers[0]][[0, -1]]
+            names = " = ".join(self._raw.source.printable(pair))
+            yield notice("near_conflict", count=len(np.unique(numbers)), names=names)
         found = self._together(rows)
         if found and found.largest > LARGE * len(rows):
             yield notice("large_group", count=found.largest, of=len(rows), name=found.name)

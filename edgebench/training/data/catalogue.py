@@ -69,7 +69,7 @@ def find(
         raise UsageError(
             f"there is no folder {name}", f"name a folder of images, or one of {', '.join(NAMED_DATASETS)}"
         )
-    raise unknown_name("dataset", name, NAMED_DATASETS)
+    raise unknown_name("dataset or folder", name, NAMED_DATASETS)
 
 
 def of(

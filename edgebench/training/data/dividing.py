@@ -56,6 +56,7 @@ def divide(dataset: Dataset, subset: str, seed: int, decoding: Decoding) -> Divi
     train, validation, test = _distinct(raw, alike, ledger)
     ledger.distinct = np.concatenate([rows for rows in (train, validation, test) if rows is not None])
     ledger.groups = groups = _groups(dataset, raw, alike)
+    ledger.near = alike.near
     ledger.pictures = alike.pictures
     if own_test or own_validation:
         train, validation = _apart(train, validation, test, alike.near if rules.near_copies else None, groups, ledger)
@@ -66,7 +67,8 @@ def divide(dataset: Dataset, subset: str, seed: int, decoding: Decoding) -> Divi
             raise BadFile(
                 f"dataset {dataset.name} has no images in its {name} split{_without(ledger)}", "use other images"
             )
-    _check_groups(dataset, groups[train], labels[train], needed)
+    near = rules.near_copies and alike.near is not None and _several(alike.near[train])
+    _check_groups(dataset, groups[train], labels[train], needed, near)
     if test is None:
         count = max(len(dataset.classes), math.ceil(TEST_SHARE * len(train)))
         order, _ = stratified_order(labels[train], 0, 1)
@@ -74,7 +76,7 @@ def divide(dataset: Dataset, subset: str, seed: int, decoding: Decoding) -> Divi
         alone[order[:count]] = True
         held = cutting.held_out(order, alone, labels[train], groups[train], per_class)
         train, test = train[order[~held[order]]], train[order[held[order]]]
-        _check_cut(dataset, labels, train, test)
+        _check_cut(dataset, labels, train, test, near)
 
     count = subset_count(subset, len(train), len(dataset.classes), per_class)
     order, rank = stratified_order(labels[train], seed, per_class)
@@ -84,7 +86,7 @@ def divide(dataset: Dataset, subset: str, seed: int, decoding: Decoding) -> Divi
         held = cutting.held_out(order, alone, labels[train], groups[train], 1)
         if (held != alone).any():
             order = cutting.arranged(order, rank, labels[train], held)
-        _check_cut(dataset, labels, train[~held], train[held])
+        _check_cut(dataset, labels, train[~held], train[held], near)
         chosen = order[:count]
         ledger.leave(train[order[count:]], "other_subset")
         train, validation = train[chosen[~held[chosen]]], train[chosen[held[chosen]]]
@@ -211,7 +213,12 @@ def _without(ledger: Ledger | None) -> str:
     return f" (left out: {', '.join(told)})" if told else ""
 
 
-def _check_groups(dataset: Dataset, groups: np.ndarray, labels: np.ndarray, needed: int) -> None:
+def _several(numbers: np.ndarray) -> bool:
+    """Whether two rows have one number."""
+    return len(np.unique(numbers)) < len(numbers)
+
+
+def _check_groups(dataset: Dataset, groups: np.ndarray, labels: np.ndarray, needed: int, near: bool) -> None:
     """Raise BadFile if a class has too few groups for its splits, though it has enough pictures."""
     classes = len(dataset.classes)
     counts = np.bincount(np.unique(groups * classes + labels) % classes, minlength=classes)
@@ -220,27 +227,31 @@ def _check_groups(dataset: Dataset, groups: np.ndarray, labels: np.ndarray, need
         one = counts[poor[0]] == 1
         raise BadFile(
             f"the {np.sum(labels == poor[0])} pictures of class {dataset.classes[poor[0]]!r} of dataset {dataset.name} "
-            f"are {'one group' if one else f'{counts[poor[0]]} groups'} of pictures that {_belong(dataset)}: {needed} "
-            "groups are needed, since no group may be in two splits",
-            _regroup(dataset),
+            f"are {'one group' if one else f'{counts[poor[0]]} groups'} of pictures that {_belong(dataset, near)}: "
+            f"{needed} groups are needed, since no group may be in two splits",
+            _regroup(dataset, near),
         )
 
 
-def _check_cut(dataset: Dataset, labels: np.ndarray, kept: np.ndarray, held: np.ndarray) -> None:
+def _check_cut(dataset: Dataset, labels: np.ndarray, kept: np.ndarray, held: np.ndarray, near: bool) -> None:
     for rows in (kept, held):
         counts = np.bincount(labels[rows], minlength=len(dataset.classes))
         if not counts.all():
             raise BadFile(
-                f"dataset {dataset.name} cannot be divided: its groups of pictures that {_belong(dataset)} are too "
-                f"few to have class {dataset.classes[int(np.argmin(counts))]!r} in each split",
-                _regroup(dataset),
+                f"dataset {dataset.name} cannot be divided: its groups of pictures that {_belong(dataset, near)} are "
+                f"too few to have class {dataset.classes[int(np.argmin(counts))]!r} in each split",
+                _regroup(dataset, near),
             )
 
 
-def _belong(dataset: Dataset) -> str:
-    return "--group-by names together, or are nearly the same" if dataset.rules.group_by else "are nearly the same"
+def _belong(dataset: Dataset, near: bool) -> str:
+    """What puts pictures into one group. `near`: some are nearly the same."""
+    if not dataset.rules.group_by:
+        return "are nearly the same"
+    return "--group-by names together, or are nearly the same" if near else "--group-by names together"
 
 
-def _regroup(dataset: Dataset) -> str:
+def _regroup(dataset: Dataset, near: bool) -> str:
     other = "name smaller groups" if dataset.rules.group_by else "add pictures that differ more"
-    return f"{other}, or let near copies be parted with --no-near-copies: then the accuracy tells less"
+    parted = ", or let near copies be parted with --no-near-copies: then the accuracy tells less"
+    return other + parted * near

@@ -64,13 +64,13 @@ def _by_content(path: str, expected: str | None) -> Reason | None:
 
 
 def fault(path: str) -> Reason:
-    """Why a file that claims to be a picture cannot be decoded: it is broken, or it never was a picture."""
+    """Why a file that claims to be a picture cannot be decoded."""
     if not os.path.isfile(path):
         return "not_a_file" if os.path.exists(path) else "link_broken"
     start = _start(path)
     if start and (wanted := plugin_of(start)):
         return "needs_plugin" if wanted.format not in readable() else "broken"
-    return "broken" if not start or _is_picture(start) or start.startswith(WEAK) else "not_a_picture"
+    return "broken"
 
 
 def _start(path: str) -> bytes:

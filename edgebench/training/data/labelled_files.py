@@ -97,14 +97,18 @@ def read(found: LabelledFolder) -> Raw:
         folders = _by_folder(told)
         of_folder = {name: split for split, names in folders.items() for name in names}
         told = {file: (of_folder.get(file.split("/")[0], ""), label) for file, (_, label) in told.items()}
+    elif not folders:
+        folders = {split: () for split, _ in told.values() if split}
     for file in pictures:
         if said := told.get(file.name):
             files.pictures.setdefault((said[0] or "train", labels[said[1]]), []).append(file)
         else:
             files.leave("unlabelled", file.name)
+    splits = [split for split, _ in told.values()]
     layout = Layout(
         kind="labels", labels=tuple(_inside(found.root, table.path) for table in found.tables), folders=folders,
         columns=found.tables[0].columns, asked=found.asked,
+        without_split=splits.count("") if any(splits) else 0,
     )  # fmt: skip
     return gathered(found.root, files, len(labels), layout, files.left_out())
 

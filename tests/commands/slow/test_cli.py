@@ -34,7 +34,7 @@ def refused(done, code: int, *says: str) -> None:
     [
         (("trian",), 2, ["unknown command 'trian'", "did you mean train"]),
         (("train", "--model", "resnet51"), 2, ["unknown model 'resnet51'", "resnet50", "edgebench models --all"]),
-        (("train", "--dataset", "digit"), 2, ["unknown dataset 'digit'", "did you mean digits"]),
+        (("train", "--dataset", "digit"), 2, ["unknown dataset or folder 'digit'", "did you mean digits"]),
         (("train", "--subset", "5000"), 2, ["larger than the 1437", "--subset full"]),
         (("train", "--subset", "9"), 2, ["too small for 10 classes", "--subset 20"]),
         (("train", "--subset", "many"), 2, ["'many' is not a size"]),

@@ -76,20 +76,20 @@ def test_the_binary_layout_comes_first_and_an_empty_folder_is_passed_over(tmp_pa
                     ("Imagenet", "imagenet"), ("digts", "digits")]
 )  # fmt: skip
 def test_an_unknown_name_offers_close_ones(name: str, close: str) -> None:
-    with pytest.raises(UsageError, match="unknown dataset") as caught:
+    with pytest.raises(UsageError, match="unknown dataset or folder") as caught:
         data.find(name)
     assert "did you mean" in caught.value.fix and close in caught.value.fix
 
 
 @pytest.mark.parametrize("name", ["zzz", "\ud800", "a\0b"])
 def test_a_name_far_from_any_lists_those_there_are(name: str) -> None:
-    with pytest.raises(UsageError, match="unknown dataset") as caught:
+    with pytest.raises(UsageError, match="unknown dataset or folder") as caught:
         data.load(name, "full", 8, 0)
     assert all(known in caught.value.fix for known in NAMES)
 
 
 def test_an_empty_name_is_not_the_folder_that_one_stands_in() -> None:
-    with pytest.raises(UsageError, match="unknown dataset ''"):
+    with pytest.raises(UsageError, match="unknown dataset or folder ''"):
         data.find("")
 
 

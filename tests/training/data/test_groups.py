@@ -144,6 +144,16 @@ def test_near_copies_of_a_test_picture_are_left_out_of_training(tmp_path: Path) 
     assert load(root, near_copies=False).info.account.left_out == ()
 
 
+def test_near_copies_under_two_labels_are_told(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "animals", 10)
+    scene(5).save(root / "cat/scene.png")
+    resaved(scene(5), "jpeg60").save(root / "dog/again.png")
+    (notice,) = load(root).info.account.notices
+    assert notice.code == "near_conflict" and notice.message.endswith(
+        "two labels: 1, such as cat/scene.png = dog/again.png"
+    )
+
+
 # --group-by
 
 
@@ -177,8 +187,10 @@ def test_a_named_group_is_in_one_split(kind: str, tmp_path: Path) -> None:
 
 def test_too_few_groups_are_one_clear_error(tmp_path: Path) -> None:
     root = write_images(tmp_path / "animals", 12)
-    with pytest.raises(BadFile, match=r"the 12 pictures of class 'cat' .* are one group .*: 3 groups are needed"):
-        load(root, group_by="cat|dog|owl")
+    for near_copies in (True, False):
+        with pytest.raises(BadFile, match=r"12 pictures of class 'cat' .* are one group .*: 3 groups are") as caught:
+            load(root, group_by="cat|dog|owl", near_copies=near_copies)
+        assert "nearly the same" not in caught.value.message and "--no-near-copies" not in caught.value.fix
 
 
 @pytest.mark.parametrize(

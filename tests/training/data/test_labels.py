@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from test_layouts import account, fill, used
 
 from edgebench.errors import BadFile
+from edgebench.records import account_text
 from edgebench.training.data import label_tables
 
 ANIMALS = {f"images/{i}.png": ("cat", "dog", "owl")[i % 3] for i in range(12)}
@@ -63,6 +64,10 @@ def test_splits_of_a_column_and_of_folders(tmp_path: Path) -> None:
     lines = [f"{line},{'Testing' if i % 5 == 0 else 'TRAIN'}" for i, line in enumerate(lines)]
     found = account(root, labels=write(root, "file,label,split\n" + "\n".join(lines)))
     assert found.used["test"] == 3 and found.layout.columns["split"] == "split"
+    assert account_text.understood(found.layout).endswith("split = split); validation is cut from training")
+    some = [line.removesuffix("TRAIN") if i % 5 == 1 else line for i, line in enumerate(lines)]
+    found = account(root, labels=write(root, "file,label,split\n" + "\n".join(some)))
+    assert "; 3 without a split count as training; validation is" in account_text.understood(found.layout)
 
 
 def test_numbers_are_in_the_order_of_numbers(root: Path) -> None:
