@@ -8,6 +8,7 @@ copies, so each is noise of its own colours), then looks at them with an empty c
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -23,14 +24,15 @@ from PIL import Image
 CLASSES = 10
 LOOK = """
 import json, resource, sys, time
-from pathlib import Path
 from edgebench.training import data
-from edgebench.training.data import scanning, likeness
+from edgebench.training.data import scanning
+near = sys.argv[2] == "near copies"
 found = data.find(sys.argv[1])
+found = type(found)(**(vars(found) | {"rules": type(found.rules)(near_copies=near)}))
 began = time.perf_counter()
 source = found.read().source
 listed = time.perf_counter()
-scan = scanning.scan(source.root, source.files)
+scan = scanning.scan(source.root, source.files, near=near)
 scanned = time.perf_counter()
 account = data.account(found)
 done = time.perf_counter()
@@ -59,9 +61,9 @@ def write(folder: Path, count: int) -> None:
         )
 
 
-def run(program: str, checkout: Path, folder: Path, cache: Path) -> str:
+def run(program: str, checkout: Path, folder: Path, cache: Path, *more: str) -> str:
     environment = os.environ | {"EDGEBENCH_CACHE": str(cache)}
-    command = [checkout / ".venv/bin/python", "-c", program, folder]
+    command = [checkout / ".venv/bin/python", "-c", program, folder, *more]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=checkout).stdout
 
 
@@ -79,10 +81,9 @@ def main() -> None:
             began = time.perf_counter()
             write(folder, given.images)
             print(f"wrote {given.images:,} pictures in {time.perf_counter() - began:.0f} s", flush=True)
-        cache = Path(scratch, "cache")
-        for state in ("empty cache", "cached"):
-            told = json.loads(run(LOOK, here, folder, cache))
-            print(f"{state}: " + ", ".join(f"{name} {value:,.2f}" for name, value in told.items()), flush=True)
+        for what, state in itertools.product(("equal pictures alone", "near copies"), ("empty cache", "cached")):
+            told = json.loads(run(LOOK, here, folder, Path(scratch, what.split()[0]), what))
+            print(f"{what}, {state}: " + ", ".join(f"{name} {value:,.2f}" for name, value in told.items()), flush=True)
         if not given.against:
             return
         seconds: dict[str, list[float]] = {"here": [], "there": []}

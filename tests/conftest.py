@@ -179,10 +179,10 @@ def openvino_artifact(workspace: Path) -> Artifact:
 class LooksHere:
     """Looks at picture files in this process, as scanning.Looker does in another one."""
 
-    def look(self, paths: list[Path], exact: bool) -> tuple:
+    def look(self, paths: list[Path], exact: bool, near: bool) -> tuple:
         from edgebench.training.data import looking
 
-        return looking.look(paths, exact=exact)
+        return looking.look(paths, exact=exact, near=near)
 
     def close(self) -> None:
         pass

@@ -39,7 +39,7 @@ def files_of(root: Path) -> list[File]:
     return [File(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
 
 
-def alike(root: Path):
+def alike(root: Path, *, near_copies: bool = True):
     files = files_of(root)
-    found, _ = likeness.alike(root, files, lambda done, total: None)
+    found, _ = likeness.alike(root, files, lambda done, total: None, near_copies=near_copies)
     return {file.name: (int(found.same[i]), int(found.near[i])) for i, file in enumerate(files)}

@@ -61,8 +61,8 @@ class Files:
     def __init__(self, root: Path, files: list[File], labels: np.ndarray) -> None:
         self.root, self.files, self.labels = root, files, labels
 
-    def alike(self, decoding: Decoding) -> Alike:
-        found, broken = likeness.alike(self.root, self.files, decoding.on_progress)
+    def alike(self, decoding: Decoding, *, near_copies: bool) -> Alike:
+        found, broken = likeness.alike(self.root, self.files, decoding.on_progress, near_copies=near_copies)
         self._refuse(broken, len(self.files), decoding)
         return found
 

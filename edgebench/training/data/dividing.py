@@ -49,7 +49,7 @@ def divide(dataset: Dataset, subset: str, seed: int, decoding: Decoding) -> Divi
         raise UsageError(f"--group-by is for folders, not for {dataset.name}", "leave it out")
 
     ledger = Ledger(dataset, raw)
-    alike = raw.source.alike(decoding)
+    alike = raw.source.alike(decoding, near_copies=rules.near_copies)
     ledger.leave_broken(alike.broken)
     if alike.near is not None:
         _settle(dataset, raw, alike, ledger)

@@ -33,19 +33,26 @@ LEAST_CONTRAST = 4.0  # grey values: plain pictures say too little to be near co
 HUGE = 50  # pictures: a larger group is made of pictures that are twice as close, so that no chain leads too far
 
 
-def alike(root: Path, files: Sequence[File], on_progress: Callable[[int, int], None]) -> tuple[Alike, dict[int, str]]:
-    """Compare the files of a folder with each other; also by row why a file is broken. It is kept beside the scan."""
+def alike(
+    root: Path, files: Sequence[File], on_progress: Callable[[int, int], None], *, near_copies: bool = True
+) -> tuple[Alike, dict[int, str]]:
+    """Compare the files of a folder with each other; also by row why a file is broken. It is kept beside the scan.
+
+    Without `near_copies`, only equal pictures are found. That takes half the time, but misses that a JPEG of more than
+    LEAST_DRAFT pixels equals a picture of another format.
+    """
     if not len(files):
         return Alike(same=np.zeros(0, np.int64), near=np.zeros(0, np.int64)), {}
-    scan = scanning.scan(root, files, on_progress)
+    scan = scanning.scan(root, files, on_progress, near=near_copies)
     broken = np.array(sorted(scan.reasons), np.int64)
-    path = scan.path.with_suffix(f".alike{VERSION}")
+    path = scan.path.with_suffix(f".{'alike' if near_copies else 'same'}{VERSION}")
     with contextlib.suppress(*scanning.DAMAGED):
         same, near = scanning.members(path, "same", "near")
         if len(same) == len(near) == len(files):
             return Alike(same=same, near=near, broken=broken, pictures=_pictures(scan.facts)), scan.reasons
-    thumbs = scan.thumbs()
-    pairs, differences = near_pairs(scan.facts, thumbs)
+    pairs, differences = np.zeros((0, 2), np.int64), np.zeros(0)
+    if near_copies:
+        pairs, differences = near_pairs(scan.facts, scan.thumbs())
     same = _same(root, files, scan, pairs)
     near = grouped(same, pairs, differences)
     scanning.write(path, same=same, near=near)
@@ -87,7 +94,7 @@ def _same(root: Path, files: Sequence[File], scan: Scan, pairs: np.ndarray) -> n
     wanted[pairs[mixed].ravel()] = True
     rows = drafts[wanted[drafts]]
     if len(rows):
-        found, _, _ = scanning.looked_at([root / files[row].name for row in rows], exact=True)
+        found, _, _ = scanning.looked_at([root / files[row].name for row in rows], exact=True, near=False)
         facts["pixels"][rows], facts["exact"][rows] = found["pixels"], ~found["broken"]
     alone = facts["broken"] | ~facts["exact"]  # a JPEG that was not decoded in full is unlike all others
     own = np.where(alone, np.arange(len(facts)) + 1, 0)

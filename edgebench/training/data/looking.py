@@ -29,12 +29,13 @@ BITS = {"1": 1, "F": 32, "I": 32}  # of a grey value or channel, by Pillow's mod
 TAIL = 1000  # one pixel in so many may lie below the range of a deep picture, and one above it
 SAMPLED = 1 << 16  # values of a deep picture that its range is computed from, at least
 MOST_REASON = 1000  # bytes
+EXACT, NEAR = 1, 2
 READY = b"\n"  # what a process says before it answers
 
 # One row for each file. `mode` is Pillow's; width and height are as a viewer shows them, in pixels. `low` and `high`
-# are the range of values, of a deep picture without its outliers. `pixels` is a hash of all decoded pixels: equal for
+# are the range of values of a deep picture, without its outliers. `pixels` is a hash of all decoded pixels: equal for
 # pictures that look the same to a network, however they are encoded. `exact` is False where a large JPEG was decoded
-# small for it. `hashes` are two perceptual hashes.
+# small for it. `hashes` are two perceptual hashes, 0 where nobody asked for near copies.
 FACTS = np.dtype(
     [
         ("broken", "?"), ("exact", "?"), ("bits", "u1"), ("mode", "S9"), ("width", "<u4"), ("height", "<u4"),
@@ -44,17 +45,21 @@ FACTS = np.dtype(
 THUMBS = np.dtype(("u1", (THUMB, THUMB, 3)))  # beside the facts: each picture in so many pixels, RGB
 
 
-def look(paths: Sequence[Path], *, exact: bool = False) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+def look(
+    paths: Sequence[Path], *, exact: bool = False, near: bool = True
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """The FACTS and THUMBS of picture files, and by row the reasons of those that cannot be decoded.
 
-    `exact`: decode large JPEGs in full too.
+    `exact`: decode large JPEGs in full too. Without `near` there are no hashes and thumbnails: they take half the time.
     """
     found, thumbs, broken = np.zeros(len(paths), FACTS), np.zeros(len(paths), THUMBS), {}
     bits = np.zeros((len(paths), 2, 8, 8), bool)  # packed all at once: numpy takes its time for each call
     for row, path in enumerate(paths):
         try:
             with opened(path) as image:
-                _fill(found[row], thumbs[row], bits[row], image, exact)
+                small = _fill(found[row], image, exact)
+                if near:
+                    _compare_by(thumbs[row], bits[row], small)
         except BadFile as error:
             found[row], thumbs[row] = np.zeros((), FACTS), 0
             found[row]["broken"], broken[row] = True, error.message
@@ -62,11 +67,8 @@ def look(paths: Sequence[Path], *, exact: bool = False) -> tuple[np.ndarray, np.
     return found, thumbs, broken
 
 
-def _fill(found: np.void, thumb: np.ndarray, bits: np.ndarray, image: Image.Image, exact: bool) -> None:
-    """Put the facts of an opened picture into these; `bits` are those of its perceptual hashes."""
-    import imagehash
-    from PIL import Image
-
+def _fill(found: np.void, image: Image.Image, exact: bool) -> Image.Image:
+    """Put the facts of an opened picture into `found`. Returns it in RGB."""
     mode, full = image.mode, image.size
     if image.format == "JPEG" and not exact:
         image.draft(None, (LEAST_DRAFT, LEAST_DRAFT))
@@ -78,17 +80,24 @@ def _fill(found: np.void, thumb: np.ndarray, bits: np.ndarray, image: Image.Imag
         image = _grey(values, low, high)
     else:
         image = to_rgb(image)
-        extrema = image.getextrema()
-        found["low"], found["high"] = min(low for low, _ in extrema), max(high for _, high in extrema)
         content, kind = image.tobytes(), "RGB"
     turned = (image.width > image.height) != (full[0] > full[1])
     found["width"], found["height"] = full[::-1] if turned else full
     found["mode"], found["bits"] = mode.encode(), BITS.get(mode, 16 if mode.startswith("I;16") else 8)
     digest = hashlib.blake2b(f"{kind} {image.size} ".encode() + content, digest_size=16).digest()
     found["pixels"] = np.frombuffer(digest, "<u8")
+    return image
+
+
+def _compare_by(thumb: np.ndarray, bits: np.ndarray, image: Image.Image) -> None:
+    """Put in what near copies are found by: the thumbnail, and the bits of two perceptual hashes."""
+    import imagehash
+    from PIL import Image
+
     small = image.resize((SMALL, SMALL), Image.Resampling.HAMMING, reducing_gap=2.0)
     thumb[:] = np.asarray(small.resize((THUMB, THUMB), Image.Resampling.BOX))
-    bits[0], bits[1] = imagehash.dhash(small).hash, imagehash.dhash_vertical(small).hash
+    grey = small.convert("L")
+    bits[0], bits[1] = imagehash.dhash(grey).hash, imagehash.dhash_vertical(grey).hash
 
 
 def _tails(values: np.ndarray) -> tuple[float, float]:
@@ -112,18 +121,20 @@ def _grey(values: np.ndarray, low: float, high: float) -> Image.Image:
 def answer(asked: BinaryIO, told: BinaryIO) -> None:
     """Look at the files that are asked for, until the asker is gone.
 
-    A request is the paths, each ended by a zero byte, after their total length in 4 bytes and a byte that is 1 for
-    `exact`. The answer is the FACTS of all, the THUMBS of all, and for each broken one the reason, after its length in
-    2 bytes.
+    A request is the paths, each ended by a zero byte, after their total length in 4 bytes and a byte: EXACT and NEAR
+    (what `look` is asked for), added. The answer is the FACTS of all, the THUMBS of all, and for each broken one the
+    reason, after its length in 2 bytes.
     """
     import imagehash  # noqa: F401 (it is loaded before we say that we are ready)
 
     told.write(READY)
     told.flush()
     while size := asked.read(4):
-        exact = asked.read(1) == b"\1"
+        (how,) = asked.read(1)
         names = asked.read(int.from_bytes(size, "little")).split(b"\0")[:-1]
-        found, thumbs, broken = look([Path(os.fsdecode(name)) for name in names], exact=exact)
+        found, thumbs, broken = look(
+            [Path(os.fsdecode(name)) for name in names], exact=bool(how & EXACT), near=bool(how & NEAR)
+        )
         told.write(found.tobytes() + thumbs.tobytes())
         for row in sorted(broken):
             text = broken[row].encode()[:MOST_REASON]

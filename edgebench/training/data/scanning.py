@@ -26,7 +26,7 @@ from edgebench.training.data import looking
 from edgebench.training.data.decoding import File, cache_folder, discard_abandoned
 from edgebench.training.data.looking import FACTS, THUMBS
 
-VERSION = 2  # of what is found: another number scans again
+VERSION = 3  # of what is found: another number scans again
 AT_ONCE = 64  # files that a process is asked for together
 KEPT = 3  # scans of one folder that the cache keeps, as when it is read with and without a file of labels
 PROGRAM = ("-m", looking.__name__)
@@ -50,34 +50,40 @@ class Scan:
         return members(self.path, "thumbs")[0]
 
 
-def scan(root: Path, files: Sequence[File], on_progress: Callable[[int, int], None] = lambda done, total: None) -> Scan:
+def scan(
+    root: Path, files: Sequence[File], on_progress: Callable[[int, int], None] = lambda done, total: None, *,
+    near: bool = True,
+) -> Scan:  # fmt: skip
     """The facts of files in the folder `root`; those that an earlier scan saw, and that have not changed, are not read.
 
     The cache knows a file by name, size and time of change. It is written whole or not at all, and a damaged one is
-    made anew. `on_progress(done, total)` counts the files that are read.
+    made anew. `on_progress(done, total)` counts the files that are read. Without `near`, what near copies are found by
+    is left out, unless an earlier scan has it.
     """
-    place = folder() / f"{_digest(_library(), os.fsencode(root.resolve()))}"
-    path = place.with_name(f"{place.name}-{_digest(*map(_line, files))}.npz")
-    with contextlib.suppress(*DAMAGED):
-        facts, reasons = members(path, "facts", "reasons")
-        if facts.dtype == FACTS and len(facts) == len(files):
-            os.utime(path)  # the newest ones are kept
-            return Scan(facts=facts, reasons=_reasons(reasons), path=path)
+    listed = _digest(*map(_line, files))
+    places = [folder() / _digest(_library(), kind, os.fsencode(root.resolve())) for kind in (b"near", b"same")]
+    places = places[:1] if near else places
+    for path in (place.with_name(f"{place.name}-{listed}.npz") for place in places):
+        with contextlib.suppress(*DAMAGED):
+            facts, reasons = members(path, "facts", "reasons")
+            if facts.dtype == FACTS and len(facts) == len(files):
+                os.utime(path)  # the newest ones are kept
+                return Scan(facts=facts, reasons=_reasons(reasons), path=path)
     keys = np.array([_key(file) for file in files], "S32")
     facts, thumbs = np.zeros(len(files), FACTS), np.zeros(len(files), THUMBS)
     reasons = {}
     new = np.ones(len(files), bool)
-    for earlier in _earlier(place):
+    for earlier in (each for place in places for each in _earlier(place)):
         new &= ~_taken_over(earlier, keys, new, facts, thumbs, reasons)
     rows = np.flatnonzero(new)
     paths = [root / files[row].name for row in rows]
-    found = looked_at(paths, lambda done: on_progress(done, len(rows)))
+    found = looked_at(paths, lambda done: on_progress(done, len(rows)), near=near)
     facts[rows], thumbs[rows] = found[0], found[1]
     reasons |= {int(rows[row]): reason for row, reason in found[2].items()}
     told = np.frombuffer(json.dumps(reasons).encode(), np.uint8)
     write(path, facts=facts, thumbs=thumbs, keys=keys, reasons=told)
-    for old in _earlier(place)[KEPT:]:
-        for each in place.parent.glob(f"{old.stem}.*"):  # what was made of it too
+    for old in _earlier(places[-1])[KEPT:]:
+        for each in path.parent.glob(f"{old.stem}.*"):  # what was made of it too
             each.unlink(missing_ok=True)
     return Scan(facts=facts, reasons=reasons, path=path)
 
@@ -166,7 +172,11 @@ def write(path: Path, **arrays: np.ndarray) -> None:
 
 
 def looked_at(
-    paths: Sequence[Path], on_progress: Callable[[int], None] = lambda done: None, *, exact: bool = False
+    paths: Sequence[Path],
+    on_progress: Callable[[int], None] = lambda done: None,
+    *,
+    exact: bool = False,
+    near: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """looking.look in as many processes as this one may use cores."""
     facts, thumbs, reasons = np.zeros(len(paths), FACTS), np.zeros(len(paths), THUMBS), {}
@@ -185,7 +195,7 @@ def looked_at(
                     chunk = chunks.get_nowait()
                 except queue.Empty:
                     return
-                if (answer := worker.look([paths[row] for row in chunk], exact)) is not None:
+                if (answer := worker.look([paths[row] for row in chunk], exact, near)) is not None:
                     facts[chunk.start : chunk.stop], thumbs[chunk.start : chunk.stop] = answer[:2]
                     reasons.update({chunk[row]: reason for row, reason in answer[2].items()})
                     done.put(len(chunk))
@@ -237,13 +247,17 @@ class Looker:
                 f"try `{sys.executable} -m {looking.__name__}`, which waits for input if all is well",
             )
 
-    def look(self, paths: Sequence[Path], exact: bool) -> tuple[np.ndarray, np.ndarray, dict[int, str]] | None:
+    def look(
+        self, paths: Sequence[Path], exact: bool, near: bool
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, str]] | None:
         """What looking.look finds; None if the process died of it."""
         asked, told = self._process.stdin, self._process.stdout
         assert asked and told
         request = b"".join(os.fsencode(path) + b"\0" for path in paths)
         try:
-            asked.write(len(request).to_bytes(4, "little") + bytes([exact]) + request)
+            asked.write(
+                len(request).to_bytes(4, "little") + bytes([looking.EXACT * exact + looking.NEAR * near]) + request
+            )
             asked.flush()
         except BrokenPipeError:
             return None

@@ -90,7 +90,7 @@ class Source(Protocol):
 
     labels: np.ndarray  # int64 (n,)
 
-    def alike(self, decoding: Decoding) -> Alike:
+    def alike(self, decoding: Decoding, *, near_copies: bool) -> Alike:
         """Which of the images are alike. Raises BadFile that names the broken ones, unless they are to be skipped."""
 
     def names(self, rows: np.ndarray) -> bytes:
@@ -152,7 +152,7 @@ class Arrays:
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
         self.images, self.labels = np.ascontiguousarray(images), labels
 
-    def alike(self, decoding: Decoding) -> Alike:
+    def alike(self, decoding: Decoding, *, near_copies: bool) -> Alike:
         return Alike(same=numbered(hashlib.blake2b(image, digest_size=16).digest() for image in self.images))
 
     def names(self, rows: np.ndarray) -> bytes:

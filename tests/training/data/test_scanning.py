@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import write_images
-from pictures import files_of, scene
+from pictures import alike, files_of, resaved, scene
 
 from edgebench.errors import BadFile
 from edgebench.training import data
@@ -35,6 +35,28 @@ def test_a_scan_is_kept_and_only_new_files_are_looked_at(tmp_path: Path, cache: 
     assert seen == [13, 1] and changed.facts["width"][0] == 64 and changed.reasons == first.reasons
     np.testing.assert_array_equal(changed.facts[1:6], first.facts[1:6])
     np.testing.assert_array_equal(changed.thumbs()[7:], first.thumbs()[8:])
+
+
+def test_without_near_copies_no_scan_of_them_is_made_and_one_that_is_there_is_used(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "animals", 4)
+    seen: list[int] = []
+    for near in (False, False, True, True, False):
+        found = scanning.scan(root, files_of(root), lambda done, total: seen.append(total), near=near)
+        assert found.facts["hashes"].any() == (len(seen) == 2)
+    assert seen == [12, 12]
+
+
+def test_without_near_copies_equal_pictures_are_found_all_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "scenes"
+    root.mkdir()
+    for seed in range(3):
+        scene(seed).save(root / f"{seed}.png")
+        scene(seed).save(root / f"{seed}.bmp")
+        resaved(scene(seed), "jpeg75").save(root / f"{seed}-again.png")
+    found = alike(root, near_copies=False)
+    assert all(found[f"{seed}.png"] == found[f"{seed}.bmp"] for seed in range(3))
+    assert len(set(found.values())) == 6 and all(same == near for same, near in found.values())
+    assert len({near for _, near in alike(root).values()}) == 3
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:-40], lambda c: b"", lambda c: c[:3000] + b"x" + c[3001:]])
