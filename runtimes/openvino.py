@@ -82,11 +82,11 @@ class OpenVino:
         try:
             model = core.read_model(str(path))
         except RuntimeError as error:
-            why = [line for line in str(error).splitlines() if line.strip()][-1]  # after a page of what led to it
             if artifact.adopted:
+                why = [line for line in str(error).splitlines() if line.strip()][-1]  # after a page of what led to it
                 message = f"OpenVINO {openvino.__version__} does not read this model: {why}"
                 raise Unsupported(message, "another --runtime, or a newer openvino") from error
-            raise BadFile(f"OpenVINO cannot read {path}: {why}", "export the artifact again") from error
+            raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
         names = [_named(one, artifact.inputs) for one in model.inputs]
         shapes = [[d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs]
         check_inputs(artifact, dict(zip(names, shapes, strict=True)))

@@ -37,6 +37,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # No test may fetch weights by accident, or find those of this machine: what begins with them says so itself.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = os.environ["EDGEBENCH_WEIGHTS"] = str(Path(tempfile.gettempdir(), "edgebench-tests-no-weights"))
+os.environ["EDGEBENCH_CACHE"] = str(Path(tempfile.gettempdir(), "edgebench-tests-cache"))  # not the user's own
 # No power passes but where they are tested: on a machine with a meter each run would take a quarter of a minute longer.
 os.environ["EDGEBENCH_POWER"] = "none"
 # In a shell's background job Ctrl-C is ignored, and so it would be in every command that a test interrupts.

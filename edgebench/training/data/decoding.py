@@ -144,8 +144,7 @@ def cached(
             f"{free / 2**30:.1f} GiB free",
             "decode them on demand with --stream, set EDGEBENCH_CACHE to another disk, or use a smaller --subset",
         )
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
-    locks.taken(handle)
+    handle, partial = unfinished(path)
     try:
         images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         broken = _decode_all(root, files, size, levels, images.__setitem__, on_progress)
@@ -157,6 +156,15 @@ def cached(
         Path(partial).unlink(missing_ok=True)
         os.close(handle)
     return np.lib.format.open_memmap(path, mode="r"), broken
+
+
+def unfinished(path: Path) -> tuple[int, str]:
+    """A new file beside `path`, to be moved there, as an open descriptor and a name. It is ours while that is open."""
+    while True:
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
+        if locks.taken(handle) and os.fstat(handle).st_nlink:
+            return handle, partial
+        os.close(handle)  # another process took it for an abandoned one before we had the lock
 
 
 def discard_abandoned(folder: Path) -> None:

@@ -10,7 +10,6 @@ import os
 import queue
 import subprocess
 import sys
-import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Sequence
@@ -20,10 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.errors import EdgebenchError, Unsupported
-from edgebench.machine import locks
 from edgebench.machine.children import ENVIRONMENT
 from edgebench.training.data import looking
-from edgebench.training.data.decoding import File, cache_folder, discard_abandoned
+from edgebench.training.data.decoding import File, cache_folder, discard_abandoned, unfinished
 from edgebench.training.data.looking import FACTS, THUMBS
 
 VERSION = 3  # of what is found: another number scans again
@@ -161,12 +159,12 @@ def write(path: Path, **arrays: np.ndarray) -> None:
     """Write a cache file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     discard_abandoned(path.parent)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
-    locks.taken(handle)
+    handle, partial = unfinished(path)
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **arrays)
-        os.replace(partial, path)
+            file.flush()
+            os.replace(partial, path)  # while the file is open, so that nobody takes it for an abandoned one
     finally:
         Path(partial).unlink(missing_ok=True)
 

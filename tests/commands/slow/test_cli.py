@@ -251,8 +251,9 @@ def test_a_jetson_profile_elsewhere_is_emulated_loudly(
 
 
 def test_an_emulated_board_has_its_number_of_cores(
-    in_process: Command, onnx_artifact: Artifact, tmp_path: Path
+    in_process: Command, onnx_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("CI", raising=False)
     profile = tmp_path / "one_core.toml"
     profile.write_text(
         'schema = 1\ntitle = "A board with one core"\ncompute = "cpu"\nruntimes = ["onnxruntime"]\n'

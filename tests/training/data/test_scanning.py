@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from pictures import alike, files_of, resaved, scene
 
 from edgebench.errors import BadFile
 from edgebench.training import data
-from edgebench.training.data import scanning
+from edgebench.training.data import decoding, scanning
 
 PROCESS = scanning.Looker  # tests/conftest.py puts another in its place
 
@@ -66,6 +67,20 @@ def test_a_damaged_scan_is_made_anew(damage, tmp_path: Path, cache: Path) -> Non
     for path in cache.iterdir():
         path.write_bytes(damage(path.read_bytes()))
     assert data.load(str(root), "full", 16, 0).info == first
+
+
+def test_a_file_that_is_being_written_is_not_taken_for_an_abandoned_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = os.replace
+
+    def another_process_first(source: str, target: Path) -> None:
+        decoding.discard_abandoned(tmp_path)
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", another_process_first)
+    scanning.write(tmp_path / "made.npz", numbers=np.arange(3))
+    assert scanning.members(tmp_path / "made.npz", "numbers")[0].tolist() == [0, 1, 2]
 
 
 def test_a_crash_of_the_library_is_one_broken_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
