@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+from datasets import write_images
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.records.recipe import TrainConfig
-from edgebench.training import search_space
+from edgebench.training import data, search_space, searching
 
 RECIPE = TrainConfig(lr=0.005)
 
@@ -33,3 +37,12 @@ def test_another_seed_draws_others_and_a_rate_of_zero_stays_one() -> None:
     assert search_space.drawn(RECIPE, 3, 1000) != search_space.drawn(TrainConfig(lr=0.005, seed=1), 3, 1000)
     without = search_space.drawn(TrainConfig(lr=0.005, weight_decay=0.0), 5, 1000)
     assert {each["weight_decay"] for each in without} == {0.0}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_search_has_no_test_images_of_a_folder(stream: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBENCH_CACHE", str(tmp_path / "cache"))
+    splits = data.load(str(write_images(tmp_path / "animals", 10)), "full", 16, 0, stream=stream)
+    without = searching.without_test(splits)
+    assert len(without.test) == 0 and without.test.images[:].shape == (0, 16, 16, 3)
+    assert without.validation is splits.validation
