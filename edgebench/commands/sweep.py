@@ -81,6 +81,7 @@ def command(
     again. Trainings share the machine, a measurement has it to itself. Exit code 1 if a cell failed.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from edgebench.commands import _sweep_progress
     from edgebench.records import jsonio
@@ -93,7 +94,7 @@ def command(
     with console.status("looking up what the plan names") as status:
         ready = sweeping.prepare(
             made, workspace, engine=engine, address=address, parallel=parallel,
-            on_weights=lambda *told: status.update(fetching(*told)),
+            on_weights=lambda *told: status.update(escape(fetching(*told))),
         )  # fmt: skip
     for sentence in ready.notices:
         console.print(sentence, style="bold yellow", highlight=False, markup=False, soft_wrap=True)

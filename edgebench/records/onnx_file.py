@@ -28,7 +28,9 @@ def external_files(path: Path) -> set[str]:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return set(_locations(data, 0, len(data), "model", 0))
     except (ValueError, IndexError) as error:  # mmap raises ValueError for an empty file
-        raise BadFile(f"{path} is not an ONNX file, or damaged: {error}", "export the artifact again") from None
+        raise BadFile(
+            f"{path} is not an ONNX file, or damaged: {error}", "export the model again, or fetch the file again"
+        ) from None
 
 
 def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:

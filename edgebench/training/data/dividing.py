@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebench.errors import BadFile, UsageError
 from edgebench.records import account_text
-from edgebench.records.account import LeftOut, Reason
+from edgebench.records.account import SHOWN, LeftOut, Reason
 from edgebench.records.account_text import REMEDIES
 from edgebench.training.data import cutting, grouping
 from edgebench.training.data.accounting import Ledger
@@ -20,7 +20,6 @@ from edgebench.training.data.sources import Alike, Dataset, Decoding, Raw
 from edgebench.training.data.subset import is_validation, stratified_order, subset_count
 
 TEST_SHARE = 0.2
-SHOWN = 3
 USES = {1: " for training", 2: " for training and validation"}  # by how many images of each class are needed
 
 

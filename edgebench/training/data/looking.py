@@ -29,7 +29,7 @@ BITS = {"1": 1, "F": 32, "I": 32}  # of a grey value or channel, by Pillow's mod
 TAIL = 1000  # one pixel in so many may lie below the range of a deep picture, and one above it
 SAMPLED = 1 << 16  # values of a deep picture that its range is computed from, at least
 MOST_REASON = 1000  # bytes
-EXACT, NEAR = 1, 2
+EXACT, NEAR = 1, 2  # what a process is asked for, as bits
 READY = b"\n"  # what a process says before it answers
 
 # One row for each file. `mode` is Pillow's; width and height are as a viewer shows them, in pixels. `low` and `high`
@@ -57,9 +57,9 @@ def look(
     for row, path in enumerate(paths):
         try:
             with opened(path) as image:
-                small = _fill(found[row], image, exact)
+                rgb = _fill(found[row], image, exact)
                 if near:
-                    _compare_by(thumbs[row], bits[row], small)
+                    _compare_by(thumbs[row], bits[row], rgb)
         except BadFile as error:
             found[row], thumbs[row] = np.zeros((), FACTS), 0
             found[row]["broken"], broken[row] = True, error.message
