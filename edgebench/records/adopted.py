@@ -18,6 +18,9 @@ class Adopted:
     `quantized`: how the file is quantized ("QDQ", "QOperator", "dynamic", "weights"); empty if it is not. `steered_by`:
     operators whose work depends on the values of the inputs. `unrepeatable`: outputs that the reference itself does not
     repeat; they are not compared. `settings`: a digest of what was asked for, by which an earlier adoption is found.
+
+    `classes`: what the numbers of a classifier's last axis mean, in words, in their order; empty if it is not known.
+    `licence`: of the weights; empty if it is not known.
     """
 
     file: str
@@ -31,6 +34,8 @@ class Adopted:
     steered_by: tuple[str, ...] = ()
     unrepeatable: tuple[str, ...] = ()
     settings: str = ""
+    classes: tuple[str, ...] = field(default=(), metadata={"json": "unless default"})
+    licence: str = field(default="", metadata={"json": "unless default"})
 
     @property
     def told(self) -> str:
