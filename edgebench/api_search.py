@@ -35,14 +35,15 @@ if TYPE_CHECKING:
 
 def adopt(
     file: AnyPath, *, name: str = "", shapes: Mapping[str, Sequence[int]] | None = None,
-    inputs: AnyPath | Sequence[AnyPath] = (), seed: int = 0, out: AnyPath | None = None, workspace: AnyPath = "runs",
-    tell: Callable[[str], None] = lambda stage: None,
+    inputs: AnyPath | Sequence[AnyPath] = (), preprocess: str = "", seed: int = 0, out: AnyPath | None = None,
+    workspace: AnyPath = "runs", tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Make an artifact of a model that edgebench did not train: `adopt("detector.onnx", shapes={"images": (1, 3, 640,
     640)})`.
 
     `shapes`: the sizes of inputs by name, for dimensions that the file leaves open. `inputs`: `.npz` files with a
-    request each, an array for each input by its name; without them, requests are generated from `seed`. The artifact's
+    request each, an array for each input by its name, or pictures and folders of them; without them, requests are
+    generated from `seed`. `preprocess`: how a picture becomes the input: "imagenet", "unit,order=bgr". The artifact's
     `adopted` says where its inputs come from and which runtime's answers on this CPU all others are compared with.
     Raises BadFile for a file that cannot be measured, UsageError for shapes or inputs that it does not take.
     """
@@ -50,7 +51,8 @@ def adopt(
     return adopting.adopt(
         Path(file), Workspace(Path(workspace)), name=name,
         shapes={key: tuple(sizes) for key, sizes in (shapes or {}).items()},
-        inputs=[Path(path) for path in given], seed=seed, out=Path(out) if out else None, tell=tell,
+        inputs=[Path(path) for path in given], preprocess=preprocess, seed=seed,
+        out=Path(out) if out else None, tell=tell,
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile, Unsupported
 from edgebench.records import digests, jsonio, onnx_file
-from edgebench.specs import ANY_RANK, Artifact, Preprocessing
+from edgebench.records.preprocessing import preprocess
+from edgebench.specs import ANY_RANK, Artifact
 
 if TYPE_CHECKING:
     import numpy as np
@@ -255,15 +256,6 @@ def read_reference(artifact: Artifact) -> Reference:
     if not np.isfinite(logits).all():
         raise BadFile(f"{path} holds logits that are NaN or infinite: nothing can be compared with them", "train again")
     return Reference(images, labels, logits)
-
-
-def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
-    """uint8 (n, h, w, 3) → float32 (n, 3, h, w), normalised. Plain numpy, so that every machine gets the same bits."""
-    import numpy as np
-
-    mean, std = np.float32(spec.mean), np.float32(spec.std)
-    scaled = (images.astype(np.float32) / np.float32(255) - mean) / std
-    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
 def prepared(images: np.ndarray, artifact: Artifact) -> np.ndarray:

@@ -22,7 +22,7 @@ from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.floor import Floor
 from edgebench.records.heads import FrozenFeatures
-from edgebench.records.levels import Levels
+from edgebench.records.preprocessing import Preprocessing
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.search import Search
 
@@ -48,22 +48,6 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | str, ...]
     sizes: tuple[int, ...] | None = field(default=None, metadata={"json": "unless default"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preprocessing:
-    """From an image to the model's input: resize to height × width, RGB / 255, minus mean, over std, NCHW.
-
-    `levels`: what becomes black and white in pictures of more than 8 bits, before all else; None if the training set
-    has none.
-    """
-
-    height: int
-    width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: str = "bilinear"
-    levels: Levels | None = field(default=None, metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)

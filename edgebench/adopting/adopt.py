@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from edgebench import artifact as folder
+from edgebench.adopting import preprocessing
 from edgebench.adopting.linking import beside
 from edgebench.adopting.opening import Adoption, AdoptionAnswer
 from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
@@ -20,34 +21,41 @@ from edgebench.machine.children import Child
 from edgebench.records import digests, jsonio
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
+from edgebench.training.data import pictures
 
 LIMIT_S = 900.0
+MOST_PICTURES = 64  # of a folder that is given as inputs
 NO_NAMES = {"model", "network", "net", "model_quantized", "model_fp16", "best", "last"}  # say nothing of the model
 
 
 def adopt(
     file: Path, workspace: Workspace, *, name: str = "", shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Sequence[Path] = (), seed: int = 0, out: Path | None = None, again: bool = True,
+    inputs: Sequence[Path] = (), preprocess: str = "", seed: int = 0, out: Path | None = None, again: bool = True,
     tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Make an artifact folder of a model file, in `out` or in the workspace; the model is opened and run on this CPU.
 
-    `shapes`: the sizes of inputs by name, where the file leaves them open. `inputs`: `.npz` files with a request each;
-    without them, requests are generated from `seed`. Without `again`, an artifact that was made of the same bytes with
+    `shapes`: the sizes of inputs by name, where the file leaves them open. `inputs`: `.npz` files with a request each,
+    or pictures and folders of them; without them, requests are generated from `seed`. `preprocess`: how a picture
+    becomes the input, as preprocessing.py reads it. Without `again`, an artifact that was made of the same bytes with
     the same settings is returned as it is. Raises UsageError, BadFile or Unsupported, with the fix.
     """
     runtime, format = adopter(file)
     name, shapes = name or _name(file), dict(shapes or {})
+    if preprocess:
+        preprocessing.read(preprocess)
+    arrays, images = _inputs(inputs, preprocess)
     tell("reading the file")
     digest = digests.of_file(file)
-    wanted = [name, shapes, seed if not inputs else None, [digests.of_file(_file(path)) for path in inputs]]
+    wanted = [name, shapes, seed if not arrays else None, [digests.of_file(path) for path in (*arrays, *images)]]
+    wanted += [preprocess] if preprocess else []
     settings = digests.of_data([digest, *wanted])
     target = out or workspace.artifacts / f"{_plain(name)}-{settings[:8]}-{format}"
     if not again and (found := _earlier(target, settings, file)):
         return found
     asked = Adoption(
-        file=str(file), format=format, runtime=runtime, name=name, shapes=shapes, inputs=tuple(map(str, inputs)),
-        seed=seed, settings=settings,
+        file=str(file), format=format, runtime=runtime, name=name, shapes=shapes, inputs=tuple(map(str, arrays)),
+        pictures=tuple(map(str, images)), preprocess=preprocess, seed=seed, settings=settings,
     )  # fmt: skip
     with folder.staged(target) as scratch:
         made = _opened(asked, scratch, tell)
@@ -70,6 +78,23 @@ def adopter(file: Path) -> tuple[str, str]:
             f"convert it to one that ends in {' or '.join(kinds)}",
         )
     return kinds[file.suffix.lower()]
+
+
+def _inputs(given: Sequence[Path], preprocess: str) -> tuple[list[Path], list[Path]]:
+    """The files of arrays and the pictures among the user's inputs; of many pictures, some that are spread evenly."""
+    arrays = [_file(path) for path in given if path.suffix.lower() == ".npz"]
+    others = [path for path in given if path.suffix.lower() != ".npz"]
+    if arrays and others:
+        raise UsageError("--inputs are arrays and pictures at once", "give files.npz, or pictures")
+    if not others:
+        return arrays, []
+    for path in others:
+        if not path.exists():
+            raise BadFile(f"{path} does not exist", "name a folder of pictures, pictures, or FILE.npz")
+    found = pictures.spread(pictures.files(others), MOST_PICTURES)
+    if not preprocess:
+        raise UsageError(f"--inputs {others[0]}: what does the model make of a picture?", preprocessing.PICTURES)
+    return [], found
 
 
 def _file(path: Path) -> Path:

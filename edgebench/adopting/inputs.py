@@ -1,4 +1,4 @@
-"""The requests to a foreign model: read from the user's files, or generated from a seed by type, range and name."""
+"""The requests to a foreign model: the user's arrays or pictures, or generated from a seed by type, range and name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from edgebench.adopting.preprocessing import picture
 from edgebench.adopting.sizes import STATE
+from edgebench.artifact import REQUESTS
 from edgebench.errors import BadFile, UsageError
+from edgebench.records.preprocessing import Preprocessing, preprocess
 from edgebench.specs import TensorSpec
+from edgebench.training.data import pictures
 
 LARGEST, FEWEST = 32 << 20, 2  # bytes of all requests together; there are at least so many
 MOST_FILE_BYTES = 4 << 30
@@ -81,6 +85,34 @@ def generated(
     random = np.random.default_rng(seed)
     requests = [{spec.name: _values(spec, specs, below, random)[0] for spec in specs} for _ in range(count)]
     return requests, {spec.name: _values(spec, specs, below, random)[1] for spec in specs}
+
+
+def of_pictures(
+    paths: Sequence[Path], how: Preprocessing, specs: Sequence[TensorSpec], below: Mapping[str, int], seed: int
+) -> tuple[list[dict[str, np.ndarray]], dict[str, str]]:
+    """Requests that are filled with pictures, or with random pixels where there are none; other inputs are generated.
+
+    Where the pictures do not fill the last request, the first come once more.
+    """
+    spec = picture(how, specs)
+    each = images_each(how, spec)
+    requests, values = generated(specs, below, seed, REQUESTS)
+    if paths:
+        requests = requests[: max(1, -(-len(paths) // each))]
+    chosen = pictures.spread(paths, len(requests) * each)
+    random, size = np.random.default_rng(seed), (each, how.height, how.width, 3)
+    for i, request in enumerate(requests):
+        if chosen:
+            images = np.stack([pictures.read(chosen[(i * each + j) % len(chosen)], how) for j in range(each)])
+        else:
+            images = random.integers(0, 256, size, np.uint8)
+        request[spec.name] = preprocess(images, how, spec.dtype).reshape(spec.sizes)
+    return requests, values | {spec.name: f"{len(chosen)} pictures" if chosen else "random pixels"}
+
+
+def images_each(how: Preprocessing, spec: TensorSpec) -> int:
+    """How many pictures one request takes."""
+    return spec.sizes[0] if how.axes.startswith("n") else 1
 
 
 def _values(

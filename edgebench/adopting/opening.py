@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench.adopting import inputs, linking, sizes
+from edgebench.adopting import inputs, linking, preprocessing, sizes
 from edgebench.artifact import Examples
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import registry
@@ -21,18 +21,20 @@ from edgebench.machine.children import end_with_parent, teller
 from edgebench.measuring import agreement
 from edgebench.records import jsonio
 from edgebench.records.adopted import Adopted
+from edgebench.records.preprocessing import Preprocessing
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Foreign, ModelInfo, SessionOptions, TensorSpec
 
 RESERVED = {*folder.MANIFESTS, *folder.RECORDS}  # names of files that edgebench writes
 
 
-OTHER_INPUTS = "give sizes that it takes with --shape INPUT=SIZES, or real inputs with --inputs FILE.npz"
+OTHER_INPUTS = "give sizes that it takes with --shape INPUT=SIZES, or real inputs with --inputs"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adoption:
-    """What to adopt: a file of a `format`, opened by `runtime`. `inputs`: the files of the user's requests."""
+    """What to adopt: a file of a `format`, opened by `runtime`. `inputs`: the files of the user's requests, or
+    `pictures` for them, which become inputs as `preprocess` says."""
 
     file: str
     format: str
@@ -40,6 +42,8 @@ class Adoption:
     name: str
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    preprocess: str = ""
     seed: int = 0
     settings: str = ""
 
@@ -84,35 +88,51 @@ def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifac
 
 @dataclass(frozen=True)
 class Requests:
-    """What is asked of the model: the inputs with their sizes, the values of each request, and what these are."""
+    """What is asked of the model: the inputs with their sizes, the values of each request, what these are, and how
+    pictures become the first input, if that was said."""
 
     inputs: tuple[TensorSpec, ...]
     each: list[dict[str, np.ndarray]]
     values: dict[str, str] = field(default_factory=dict)
+    how: Preprocessing | None = None
+
+    @property
+    def batch(self) -> int:
+        if self.how is None:
+            return sizes.batch(self.inputs)
+        return inputs.images_each(self.how, preprocessing.picture(self.how, self.inputs))
 
 
 def _requests(found: Foreign, asked: Adoption) -> Requests:
-    if not asked.inputs:
+    wanted = preprocessing.read(asked.preprocess) if asked.preprocess else None
+    if asked.inputs:
+        if asked.shapes:
+            raise UsageError("--inputs has its shapes already", "leave out --shape")
+        requests = inputs.given([Path(path) for path in asked.inputs], found.inputs)
+        specs = sizes.resolved(found.inputs, {name: a.shape for name, a in requests[0].items()})
+        return Requests(specs, requests, how=wanted and preprocessing.settled(wanted, specs))
+    if wanted is None:
         specs = sizes.resolved(found.inputs, asked.shapes)
         return Requests(specs, *inputs.generated(specs, found.below, asked.seed, folder.REQUESTS))
-    if asked.shapes:
-        raise UsageError("--inputs has its shapes already", "leave out --shape")
-    requests = inputs.given([Path(path) for path in asked.inputs], found.inputs)
-    return Requests(sizes.resolved(found.inputs, {name: a.shape for name, a in requests[0].items()}), requests)
+    specs = preprocessing.sized(found.inputs, asked.shapes, wanted)
+    how = preprocessing.settled(wanted, specs)
+    chosen = [Path(path) for path in asked.pictures]
+    return Requests(specs, *inputs.of_pictures(chosen, how, specs, found.below, asked.seed), how)
 
 
 def _artifact(asked: Adoption, found: Foreign, requests: Requests, version: str, out: Path) -> Artifact:
     return Artifact(
         format=asked.format, precision=found.precision, inputs=requests.inputs, outputs=found.outputs,
+        preprocessing=requests.how,
         model=ModelInfo(
             name=asked.name, timm_name="", arguments={}, parameters=found.parameters, macs=None, origin="adopted"
         ),
         files=dict.fromkeys(found.files, ""), tools=found.tools, created=now(), path=out,
         adopted=Adopted(
             file=Path(asked.file).name, reference=f"{asked.runtime} {version}", requests=len(requests.each),
-            inputs="given" if asked.inputs else "synthetic", seed=None if asked.inputs else asked.seed,
-            batch=sizes.batch(requests.inputs), values=requests.values, quantized=found.quantized,
-            steered_by=found.steered_by, settings=asked.settings,
+            inputs="given" if asked.inputs else "images" if asked.pictures else "synthetic",
+            seed=None if asked.inputs else asked.seed, batch=requests.batch, values=requests.values,
+            quantized=found.quantized, steered_by=found.steered_by, settings=asked.settings,
         ),
     )  # fmt: skip
 

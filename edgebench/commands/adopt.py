@@ -20,6 +20,7 @@ Examples:
   edgebench adopt detector.onnx
   edgebench adopt detector.onnx --shape images=1x3x640x640
   edgebench adopt text.onnx --inputs request.npz          real inputs: an array for each input, by its name
+  edgebench adopt net.onnx --inputs photos --preprocess imagenet      or pictures
   edgebench run detector.onnx                             adopts it on the way, with what is sensible"""
 )
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
@@ -30,17 +31,22 @@ Examples:
     "places of the open dimensions]",
 )  # fmt: skip
 @click.option(
-    "--inputs", multiple=True, metavar="FILE.npz", type=click.Path(dir_okay=False, path_type=Path),
-    help="A request with your own values: an array for each input, by its name; may be given several times.  [default: "
-    "generated]",
+    "--inputs", multiple=True, metavar="FILE.npz|FOLDER|PICTURE", type=click.Path(path_type=Path),
+    help="A request with your own values: an array for each input, by its name; or pictures, with --preprocess. May be "
+    "given several times.  [default: generated]",
+)  # fmt: skip
+@click.option(
+    "--preprocess", default="", metavar="HOW",
+    help="How a picture becomes the input: imagenet, unit, bytes, symmetric, yolo, clip, caffe, and KEY=VALUE after "
+    "it, such as imagenet,order=bgr.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of generated inputs.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact.")
 @_options.workspace
 @_options.as_json
 def command(
-    file: Path, name: str, shapes: tuple[str, ...], inputs: tuple[Path, ...], seed: int, out: Path | None,
-    workspace: Workspace, as_json: bool,
+    file: Path, name: str, shapes: tuple[str, ...], inputs: tuple[Path, ...], preprocess: str, seed: int,
+    out: Path | None, workspace: Workspace, as_json: bool,
 ) -> None:  # fmt: skip
     """Make an artifact of a model that edgebench did not train, so that it can be measured like any other.
 
@@ -56,8 +62,8 @@ def command(
 
     with Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
         made = adopt.adopt(
-            file, workspace, name=name, shapes=sizes.read(shapes), inputs=inputs, seed=seed, out=out,
-            tell=lambda stage: status.update(stage),
+            file, workspace, name=name, shapes=sizes.read(shapes), inputs=inputs, preprocess=preprocess,
+            seed=seed, out=out, tell=lambda stage: status.update(stage),
         )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps({"path": str(made.path), "artifact": made}, indent=1))
@@ -69,6 +75,7 @@ def command(
 
 def _told(made: Artifact) -> list[str]:
     """What was adopted, with which inputs, and what to know about it."""
+    from edgebench.adopting import preprocessing
     from edgebench.adopting.opening import inputs_told
 
     known = made.adopted
@@ -78,6 +85,7 @@ def _told(made: Artifact) -> list[str]:
         + (f", quantized ({known.quantized})" if known.quantized else "")
         + "".join(f", {name} {value}" for name, value in made.tools.items() if value),
         f"  inputs, {known.inputs}: {inputs_told(made)}",
+        *([f"  pictures: {preprocessing.told(made.preprocessing)}"] if made.preprocessing else []),
         f"  outputs: {', '.join(spec.name for spec in made.outputs)}",
         f"  reference: {known.reference} on the CPU, {known.requests} requests",
     ]

@@ -11,9 +11,9 @@ class Adopted:
     """How a model of somebody else's became an artifact.
 
     `file`: the name of the file that it was made of. `reference`: the runtime, with its version, that gave the answers
-    which all others are compared with, on its CPU. `inputs`: generated from `seed` ("synthetic"), or the user's
-    ("given"); there are `requests` of them, each of `batch` rows (1 if no dimension is a batch). `values`: by input, in
-    words, what was generated.
+    which all others are compared with, on its CPU. `inputs`: generated from `seed` ("synthetic"), or the user's, arrays
+    ("given") or pictures ("images"); there are `requests` of them, each of `batch` rows (1 if no dimension is a batch).
+    `values`: by input, in words, what was generated, or that it is pictures.
 
     `quantized`: how the file is quantized ("QDQ", "QOperator", "dynamic", "weights"); empty if it is not. `steered_by`:
     operators whose work depends on the values of the inputs. `unrepeatable`: outputs that the reference itself does not
@@ -25,7 +25,7 @@ class Adopted:
 
     file: str
     reference: str
-    inputs: Literal["synthetic", "given"]
+    inputs: Literal["synthetic", "given", "images"]
     seed: int | None
     requests: int
     values: dict[str, str] = field(default_factory=dict)
@@ -40,4 +40,8 @@ class Adopted:
     @property
     def told(self) -> str:
         """In a cell of a table: "synthetic inputs, reference: onnxruntime 1.32.0"."""
-        return f"{self.inputs} inputs, reference: {self.reference}"
+        return f"{self.inputs_told}, reference: {self.reference}"
+
+    @property
+    def inputs_told(self) -> str:
+        return "images as inputs" if self.inputs == "images" else f"{self.inputs} inputs"

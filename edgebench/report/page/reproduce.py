@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Iterator, Sequence
 
+from edgebench.adopting import preprocessing
 from edgebench.machine.scenario_registry import asked_by, find
 from edgebench.records.options import flag, options_of
 from edgebench.records.recipe import TrainConfig
@@ -40,9 +41,13 @@ def _lines(found: Sequence[tuple[str, ...]]) -> str:
 def _adopted(made: Artifact) -> Iterator[str]:
     """The file and the options of `edgebench adopt`; of inputs that were given, the files are not known."""
     yield from (made.adopted.file, "--name", made.model.name)
+    if made.preprocessing:
+        yield from ("--preprocess", preprocessing.told(made.preprocessing))
     if made.adopted.inputs == "given":
         yield from ("--inputs", "INPUTS.npz")
         return
+    if made.adopted.inputs == "images":
+        yield from ("--inputs", "PICTURES")
     for spec in made.inputs:
         if spec.sizes != spec.shape:
             yield from ("--shape", f"{spec.name}={'x'.join(map(str, spec.sizes))}")
@@ -53,7 +58,7 @@ def remarks(result: Result) -> Iterator[str]:
     """What the commands alone cannot repeat."""
     if made := result.artifact.adopted:
         yield f"The file {made.file} had the SHA-256 {result.artifact.files.get(made.file, 'that is not known')}."
-        if made.inputs == "given":
+        if made.inputs != "synthetic":
             yield "The inputs were the user's own: give the same files with --inputs."
         return
     config = result.artifact.training.config

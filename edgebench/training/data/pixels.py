@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgebench.records.preprocessing import Preprocessing
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -53,3 +55,29 @@ def resized(image: Image.Image, size: int) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def fitted(image: Image.Image, spec: Preprocessing) -> np.ndarray:
+    """An RGB picture as uint8 (height, width, 3), as `spec` gives it the model's size.
+
+    A crop is that of torchvision and timm (Resize of the shorter side, CenterCrop), to the pixel.
+    """
+    from PIL import Image
+
+    filter, (width, height) = getattr(Image.Resampling, spec.interpolation.upper()), image.size
+    if spec.resize == "stretch":
+        return np.asarray(image.resize((spec.width, spec.height), filter))
+    if spec.resize == "crop":
+        least_w, least_h = int(spec.width / spec.crop), int(spec.height / spec.crop)
+        if least_w * height >= least_h * width:  # its width decides
+            size = (least_w, max(least_h, least_w * height // width))
+        else:
+            size = (max(least_w, least_h * width // height), least_h)
+        left, top = round((size[0] - spec.width) / 2), round((size[1] - spec.height) / 2)
+        return np.asarray(image.resize(size, filter).crop((left, top, left + spec.width, top + spec.height)))
+    share = min(spec.width / width, spec.height / height)
+    size = (max(1, min(spec.width, round(width * share))), max(1, min(spec.height, round(height * share))))
+    ground = Image.new("RGB", (spec.width, spec.height), (spec.pad,) * 3)
+    centre = ((spec.width - size[0]) // 2, (spec.height - size[1]) // 2)
+    ground.paste(image.resize(size, filter), centre if spec.align == "centre" else (0, 0))
+    return np.asarray(ground)
