@@ -13,16 +13,16 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError
-from edgebench.exporting import quantize
+from edgebench.exporting import onnx_weights, quantize
 from edgebench.specs import Artifact, ExportOptions
 
 
 def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, dict[str, str], tuple[str, ...]]:
     """The model of an fp32 ONNX artifact in `options.precision`, the tools that made it, and what of int8 was left in
     floating point; inputs stay float32."""
-    model = onnx.load(model_file(source, ".onnx"))
+    model = onnx_weights.load(model_file(source, ".onnx"))
     if options.precision == "fp16":
-        return _fp16(model), {"onnxruntime": onnxruntime.__version__}, ()
+        return _fp16(model, source), {"onnxruntime": onnxruntime.__version__}, ()
     import nncf
 
     # Attention has a softmax between two matrix products; no convolutional backbone has one inside.
@@ -31,12 +31,13 @@ def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, 
     return made, {"nncf": nncf.__version__}, in_float
 
 
-def _fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+def _fp16(model: onnx.ModelProto, source: Artifact) -> onnx.ModelProto:
     """Type every tensor within the graph as fp16, so that TensorRT and ONNX Runtime run it in fp16."""
     try:
         lower = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
     except ValueError as error:
-        raise EdgebenchError(f"the ONNX file cannot be made fp16: {error}", "another backbone") from error
+        fix = "--precision fp32, or --target openvino" if source.adopted else "another backbone"
+        raise EdgebenchError(f"the ONNX file cannot be made fp16: {error}", fix) from error
     lower.topological_sort()  # the casts of inputs stand at the end
     return lower.model
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.artifact import model_file
-from edgebench.errors import EdgebenchError, refuse_unknown_options
+from edgebench.errors import EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.exporting import quantize
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
 
@@ -22,6 +22,7 @@ class OpenVinoExporter:
 
     # bf16 is how the CPU computes, not what the file holds.
     accepts = dict.fromkeys(("fp32", "fp16", "bf16", "int8"), ("onnx", "fp32"))
+    also = ("openvino",)
     bakes_input = True
     produces = "openvino"
     verify_with = "openvino"
@@ -43,9 +44,16 @@ class OpenVinoExporter:
         refuse_unknown_options("the OpenVINO exporter", options.extra)
         tools, inputs, in_float = {"openvino": openvino.__version__}, source.inputs, ()
         if source.format == "openvino":
-            model, inputs = _take_pixels(openvino.Core().read_model(model_file(source, ".xml")), source)
+            model = openvino.Core().read_model(model_file(source, ".xml"))
         else:
             model = _converted(source)
+        if len(model.outputs) != len(source.outputs):  # they are known by their places: names may get lost
+            raise Unsupported(
+                f"OpenVINO makes {len(model.outputs)} outputs of the model's {len(source.outputs)}",
+                "`edgebench run` on the ONNX file itself, or another --target",
+            )
+        if options.input != source.input_type:
+            model, inputs = _take_pixels(model, source)
         if options.precision == "int8" != source.precision:
             import nncf
 
@@ -72,7 +80,12 @@ def _converted(source: Artifact) -> openvino.Model:
     try:
         return openvino.convert_model(path)
     except Exception as error:  # OpenVINO's frontends raise many kinds
-        raise EdgebenchError(f"OpenVINO cannot convert the ONNX file: {error}", "try a newer openvino") from error
+        said, fix = str(error), "try a newer openvino"
+        if source.adopted:
+            said = [line for line in said.splitlines() if line.strip()][-1].strip()  # after a page of what led to it
+            steered = ", ".join(source.adopted.steered_by)
+            fix += f"; or export the model without the operators that steer it ({steered})" if steered else ""
+        raise EdgebenchError(f"OpenVINO cannot convert the ONNX file: {said}", fix) from error
 
 
 def _take_pixels(model: openvino.Model, source: Artifact) -> tuple[openvino.Model, tuple[TensorSpec]]:

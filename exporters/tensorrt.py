@@ -79,8 +79,10 @@ class TensorRtExporter:
                 reasons or list(logger.lines),
                 "a newer TensorRT knows more operators; or export the ONNX again, or take another backbone",
             )
-        inputs = tuple(_spec(trt, network.get_input(i)) for i in range(network.num_inputs))
-        outputs = tuple(_spec(trt, network.get_output(i)) for i in range(network.num_outputs))
+        inputs, outputs = source.inputs, source.outputs
+        if not source.adopted:
+            inputs = tuple(_spec(trt, network.get_input(i)) for i in range(network.num_inputs))
+            outputs = tuple(_spec(trt, network.get_output(i)) for i in range(network.num_outputs))
         config = builder.create_builder_config()
         # On by default, it would compute fp32 with ten bits of mantissa and still call it fp32.
         config.clear_flag(trt.BuilderFlag.TF32)
@@ -90,7 +92,7 @@ class TensorRtExporter:
             config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace << 20)
         if dla is not None:
             _use_dla(trt, builder, config, dla, source.precision)
-        _add_profile(builder, network, config, max_batch)
+        _add_profile(builder, network, config, max_batch, {s.name: s.sizes for s in inputs if s.sizes is not None})
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             raise _error(
@@ -154,14 +156,22 @@ def _parse_error(error: trt.ParserError) -> str:
 
 
 def _add_profile(
-    builder: trt.Builder, network: trt.INetworkDefinition, config: trt.IBuilderConfig, max_batch: int
-) -> None:
-    """Let the batch vary from 1 up, with kernels chosen for the single image that a camera gives."""
+    builder: trt.Builder, network: trt.INetworkDefinition, config: trt.IBuilderConfig, max_batch: int,
+    sizes: dict[str, tuple[int, ...]],
+) -> None:  # fmt: skip
+    """Let the batch vary from 1 up, with kernels chosen for the single image that a camera gives.
+
+    The open dimensions of an adopted model have the sizes that it was adopted with, and no others.
+    """
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     if not any(-1 in tuple(tensor.shape) for tensor in inputs):
         return
     profile = builder.create_optimization_profile()
     for tensor in inputs:
+        if tensor.name in sizes:
+            if -1 in tuple(tensor.shape):
+                profile.set_shape(tensor.name, *[sizes[tensor.name]] * 3)
+            continue
         batch, *rest = tensor.shape
         if -1 in rest:
             raise Unsupported(
@@ -171,7 +181,8 @@ def _add_profile(
         if batch == -1:
             profile.set_shape(tensor.name, (1, *rest), (1, *rest), (max(max_batch, MAX_BATCH), *rest))
     if config.add_optimization_profile(profile) < 0:
-        raise EdgebenchError(f"TensorRT refuses the batch sizes 1 to {max_batch}", "a smaller max_batch")
+        told = f"the sizes {sizes}" if sizes else f"the batch sizes 1 to {max_batch}"
+        raise EdgebenchError(f"TensorRT refuses {told}", "other sizes" if sizes else "a smaller max_batch")
 
 
 def _spec(trt: ModuleType, tensor: trt.ITensor) -> TensorSpec:

@@ -9,6 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgebench.errors import Unsupported
+from edgebench.exporting import onnx_weights
 
 QDQ = ("QuantizeLinear", "DequantizeLinear")
 
@@ -20,7 +21,7 @@ def read(path: Path) -> onnx.ModelProto:
     would cut off the upper half of what follows a ReLU. Ranges keep their width, so that a range on one side of zero
     has seven bits left. Raises Unsupported if a scale is computed, or weights have a zero point.
     """
-    model = onnx.load(path)
+    model = onnx_weights.load(path)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     made: dict[tuple[str, str], list[str]] = {}
     retyped: set[str] = set()

@@ -19,6 +19,7 @@ from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.machine.children import Child
 from edgebench.records import digests, jsonio
+from edgebench.records.adopted import folder_name
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 from edgebench.training.data import pictures
@@ -50,7 +51,7 @@ def adopt(
     wanted = [name, shapes, seed if not arrays else None, [digests.of_file(path) for path in (*arrays, *images)]]
     wanted += [preprocess] if preprocess else []
     settings = digests.of_data([digest, *wanted])
-    target = out or workspace.artifacts / f"{_plain(name)}-{settings[:8]}-{format}"
+    target = out or workspace.artifacts / folder_name(name, settings, format)
     if not again and (found := _earlier(target, settings, file)):
         return found
     asked = Adoption(
@@ -108,10 +109,6 @@ def _name(file: Path) -> str:
     stem = file.stem
     above = file.resolve().parent.name
     return f"{above}-{stem}" if stem.lower() in NO_NAMES and above else stem
-
-
-def _plain(name: str) -> str:
-    return ("".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "model")[:80]
 
 
 def _earlier(target: Path, settings: str, file: Path) -> Artifact | None:

@@ -76,18 +76,20 @@ def command(
     from rich.console import Console
 
     from edgebench import artifact
+    from edgebench.adopting import adopt
     from edgebench.errors import UsageError
     from edgebench.exporting import pipeline
     from edgebench.machine import registry
-    from edgebench.measuring import correctness
+    from edgebench.measuring import agreement
     from edgebench.records import jsonio
     from edgebench.report.formats import printable
 
     names = list(dict.fromkeys(registry.canonical("exporters", target) for target in targets))
     if out and len(names) > 1:
         raise UsageError("--out names one folder, but there are several targets", "one --target, or no --out")
-    start = artifact.read(source) if source else workspace.newest_checkpoint()
     console, made = Console(stderr=True), []
+    start = adopt.read(source, workspace) if source else workspace.newest_checkpoint()
+    _options.say_adopted([source] if source else [], [start], console)
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
             done = pipeline.export(
@@ -99,7 +101,7 @@ def command(
         if not as_json:
             size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
             click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
-            click.echo(f"  verified: {correctness.explain(done.parity)}")
+            click.echo(f"  verified: {printable(agreement.explain(done.parity))}")
             if left := done.artifact.in_float:
                 click.echo(f"  left in floating point: {len(left)} layers: {printable(', '.join(left))}")
     if as_json:

@@ -1,4 +1,4 @@
-"""Exports a checkpoint or artifact through the formats between, and keeps the result if it answers as torch does."""
+"""Exports a checkpoint or artifact through the formats between, and keeps the result if its answers are right."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from typing import Any
 
 from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
+from edgebench.exporting import building
 from edgebench.machine import registry
-from edgebench.measuring import correctness, process
+from edgebench.measuring import agreement, process
+from edgebench.records import adopted
+from edgebench.records.adopted import plain
 from edgebench.records.answers import Parity
 from edgebench.records.jobs import Job
 from edgebench.records.workspace import Workspace, now
@@ -27,7 +30,7 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PlannedExport:
-    """A verified artifact, and how closely it agrees with torch."""
+    """A verified artifact, and how closely it agrees with torch, or of an adopted model with its reference."""
 
     artifact: Artifact
     parity: Parity
@@ -40,7 +43,7 @@ class UnfinishedExport(Unsupported):
         super().__init__(
             f"the {target} artifact cannot be built here: {cause.message}. The portable part is ready and verified: "
             f"{portable.path}. Copy that folder to the board that will run it, and finish there with "
-            f"`edgebench export {portable.path.name} --target {target}`, which needs neither torch nor this checkpoint",
+            f"`edgebench export {portable.path.name} --target {target}`, which needs nothing else of this machine",
             cause.fix,
         )
         self.portable = portable
@@ -64,13 +67,14 @@ def export(
 
     `precision` and `input` default to the source's; int8 asks `calibration` for its images (see ExportOptions).
     `max_batch` and `extra` go to the target's exporter. The artifact is written to `out`, by default to the workspace
-    under a name made of model, dataset, checkpoint, target and precision. Raises VerificationFailed, and leaves nothing
-    behind, if an answer differs by more than the precision may cost; UnfinishedExport if only another machine can
-    build the target; Unsupported if a library is missing.
+    under a name made of model, dataset, checkpoint, target and precision; of an adopted model, of its name and the
+    settings it was adopted with. Raises VerificationFailed, and leaves nothing behind, if an answer differs by more
+    than the precision may cost; UnfinishedExport if only another machine can build the target; Unsupported if a library
+    is missing.
     """
-    folder.trained(source, "exported")
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
+    _check_adopted(source, precision, input)
     given = {"accuracy_drop": accuracy_drop, "calibration": calibration, "tell": tell}
     obtain = partial(_obtain, source, workspace=workspace, given=given)
     accepts = registry.load_object("exporters", target).accepts
@@ -85,11 +89,16 @@ def export(
             raise
         raise UnfinishedExport(cause, target, obtain(start, kind, input)) from None
     if (source.format, source.precision, source.input_type) == (target, precision, input):
-        raise EdgebenchError(f"{source.path} is already {target}", "name another --target, or the checkpoint")
-    if exporter.bakes_input and input != source.input_type:  # a separate step, on an artifact that takes floats
+        other = "--precision" if source.adopted else "the checkpoint"
+        raise EdgebenchError(f"{source.path} is already {target}", f"name another --target, or {other}")
+    start, kind = accepts[precision]
+    also = registry.facts("exporters", target).also
+    if not source.origin and source.format in (start, *also) and source.precision in (kind, precision):
+        pass  # as it was trained or adopted: there is nothing before it
+    elif exporter.bakes_input and input != source.input_type:  # a separate step, on an artifact that takes floats
         source = obtain(target, precision, source.input_type)
     else:
-        source = obtain(*exporter.accepts[precision], input)
+        source = obtain(start, kind, input)
     images = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
     options = ExportOptions(
         precision=precision,
@@ -101,6 +110,24 @@ def export(
     )
     out = out or workspace.artifacts / folder_name(source, target, precision, input)
     return _make(exporter, source, target, out, options, tell)
+
+
+def _check_adopted(source: Artifact, precision: Precision, input: InputType) -> None:
+    """Raise Unsupported for what cannot be made of an adopted model."""
+    if (known := source.adopted) is None:
+        return
+    if known.quantized and precision != source.precision:
+        raise Unsupported(
+            f"{source.path} is quantized already ({known.quantized}, {source.precision}): it is not made {precision}",
+            f"adopt the file that it was quantized from; or leave out --precision, to keep {source.precision}",
+        )
+    if precision == "int8" and not known.quantized:
+        raise Unsupported("int8 needs inputs of the model for calibration, which cannot be given yet", "fp16")
+    if input != source.input_type:
+        raise Unsupported(
+            f"{source.path} was adopted with its inputs as they are, and --input {input} would change them",
+            "leave out --input",
+        )
 
 
 def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
@@ -115,7 +142,7 @@ def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibrati
 def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> PlannedExport:
     tell(f"exporting to {target}")
     with folder.staged(out) as scratch:
-        made = exporter.export(source, scratch, options)
+        made = building.build(exporter, target, source, scratch, options, tell)
         if missing := [name for name in made.files if not (scratch / name).is_file()]:
             raise EdgebenchError(
                 f"the {target} exporter did not write {missing[0]}", "report it to the exporter's author"
@@ -142,16 +169,21 @@ def _make(exporter: Any, source: Artifact, target: str, out: Path, options: Expo
 def _verify(artifact: Artifact, exporter: Any) -> Parity:
     job = Job(
         artifact=artifact.identity, runtime=exporter.verify_with, device="", compute=exporter.verify_on,
-        scenario="verify", precision=artifact.precision, batch=LARGEST,
+        scenario="verify", precision=artifact.precision,
+        batch=artifact.adopted.batch if artifact.adopted else LARGEST,
     )  # fmt: skip
     result = process.run_job(job, artifact)
     if result.status == "ok" and result.parity is not None:
         return result.parity
     what = f"the {artifact.format} artifact was not kept: {exporter.verify_with}"
     if result.parity is not None:
+        known, others = artifact.adopted, "another backbone"
+        whose = f"as {known.file} on {known.reference} does" if known else "as torch does"
+        if known and artifact.precision != "fp32":
+            others = "--precision fp32"
         raise VerificationFailed(
-            f"{what} does not answer as torch does ({correctness.explain(result.parity)})",
-            "try another version of the exporter's libraries, or another backbone; please report the model's name",
+            f"{what} does not answer {whose} ({agreement.explain(result.parity)})",
+            f"try another version of the exporter's libraries, or {others}; please report the model's name",
         )
     if result.status == "unsupported":
         raise Unsupported(f"{what} has to open and verify it, but cannot: {result.message}")
@@ -166,7 +198,7 @@ def _obtain(
     still whole, or a new export."""
     if (source.format, source.precision, source.input_type) == (format, precision, input):
         return source
-    if format == "checkpoint":
+    if format == "checkpoint" and not source.adopted:
         raise EdgebenchError(f"the checkpoint of {source.path} cannot be made from it", "name the checkpoint itself")
     if source.input_type == "uint8" != input:
         raise EdgebenchError(
@@ -175,7 +207,9 @@ def _obtain(
     if source.precision != "fp32":
         raise EdgebenchError(
             f"{source.path} is {source.precision}: the digits that were rounded away cannot be restored",
-            f"name the checkpoint, or the {format} artifact in {precision}",
+            f"adopt a file of the model in {precision}"
+            if source.adopted
+            else f"name the checkpoint, or the {format} artifact in {precision}",
         )
     with contextlib.suppress(BadFile):
         found = folder.read(workspace.artifacts / folder_name(source, format, precision, input))
@@ -183,16 +217,20 @@ def _obtain(
         bounded = precision == "int8" and given["accuracy_drop"] is not None
         if (found.origin or found.identity) == (source.origin or source.identity) and not bounded:
             return found
+    if format == "checkpoint":  # where all chains begin that do not begin with a file
+        raise Unsupported(
+            f"{source.path} is {source.format}, from which edgebench makes no other format",
+            "name the artifact that it was exported from, or adopt the model's ONNX file",
+        )
     return export(source, format, workspace, precision=precision, input=input, **given).artifact
 
 
 def folder_name(source: Artifact, target: str, precision: Precision, input: InputType) -> str:
     """The artifact's name in the workspace: model, dataset, checkpoint, target, and an unusual precision or input."""
+    if source.adopted:
+        changed = [precision] * (precision != "fp32")
+        return adopted.folder_name(source.model.name, source.adopted.settings, target, *changed)
     training, origin = source.training.config, source.origin or source.identity
-    parts = [_plain(training.model), _plain(training.dataset), origin[:8], target]
+    parts = [plain(training.model), plain(training.dataset), origin[:8], target]
     parts += [precision] * (precision != "fp32") + [input] * (input != "float32")
     return "-".join(parts)
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".")

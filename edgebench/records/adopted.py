@@ -45,3 +45,13 @@ class Adopted:
     @property
     def inputs_told(self) -> str:
         return "images as inputs" if self.inputs == "images" else f"{self.inputs} inputs"
+
+
+def folder_name(model: str, settings: str, *what: str) -> str:
+    """The folder of an adopted model in the workspace, or of an export of it: NAME-HASH-onnx, NAME-HASH-onnx-fp16."""
+    return "-".join((plain(model), settings[:8], *what))
+
+
+def plain(name: str) -> str:
+    """A model's name as a part of the name of a folder."""
+    return ("".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "model")[:80]

@@ -69,10 +69,11 @@ class Workspace:
         return self.root / "tuned" / f"{(found.origin or found.identity)[:16]}-{device}-{goal}.json"
 
     def family(self, found: Artifact) -> list[Artifact]:
-        """The checkpoint that `found` was made from, if it is here, and all that was exported from it, with `found`."""
+        """The checkpoint or adopted artifact that `found` was made from, if it is here, and all that was exported from
+        it, with `found`."""
         origin = found.origin or found.identity
         related = [c for c in _manifests(self.checkpoints) if c.identity == origin]
-        related += [e for e in _manifests(self.artifacts) if e.origin == origin]
+        related += [e for e in _manifests(self.artifacts) if origin in (e.origin, e.identity)]
         others = [artifact.read(other.path) for other in related if other.identity != found.identity]
         return [found, *others]
 

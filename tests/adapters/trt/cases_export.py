@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -9,6 +11,7 @@ from helpers import CLASSES, IMAGE, network, onnx_artifact, quantized
 from machine import BINDINGS, CONTROL, CUDA, TRT, TensorRt, expected, export, images, open_plan
 
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
+from edgebench.records.adopted import Adopted
 from edgebench.specs import TensorSpec
 
 
@@ -127,6 +130,26 @@ def test_only_the_batch_may_vary(tmp_path):
     model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
     with pytest.raises(Unsupported, match=r"'image'.*more than its batch"):
         export(onnx_artifact(tmp_path / "onnx", model), tmp_path / "plan")
+
+
+def test_an_adopted_model_gets_the_sizes_that_it_was_adopted_with(tmp_path):
+    model = network()
+    for axis, name in ((2, "height"), (3, "width")):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    found = onnx_artifact(tmp_path / "onnx", model)
+    shape = ("batch", 3, "height", "width")
+    known = Adopted(file="model.onnx", reference="onnxruntime 1", inputs="synthetic", seed=0, requests=2, batch=2)
+    adopted = replace(
+        found, training=None, adopted=known, inputs=(replace(found.inputs[0], shape=shape, sizes=(2, 3, 6, 10)),)
+    )
+    plan = export(adopted, tmp_path / "plan")
+    assert CONTROL.configs[0]._profiles == [{"image": ((2, 3, 6, 10),) * 3}]
+    assert (plan.inputs, plan.outputs) == (adopted.inputs, adopted.outputs)
+    with open_plan(plan, batch=2) as session:
+        array = np.random.default_rng(0).normal(size=(2, 3, 6, 10)).astype(np.float32)
+        np.testing.assert_allclose(session.run({"image": array})["logits"], expected(adopted, array), rtol=1e-6)
+        with pytest.raises(EdgebenchError, match=r"takes \(2, 3, 6, 10\)"):
+            session.run({"image": images(2)})
 
 
 def test_a_type_that_numpy_lacks_is_refused(tmp_path):

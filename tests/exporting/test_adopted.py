@@ -1,0 +1,133 @@
+"""An adopted model is exported as one of ours is, and its answers have to be those of the file that was adopted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import foreign
+import numpy as np
+import onnx
+import pytest
+from adopted_here import adopted, exports_here
+from conftest import needed
+
+from edgebench import artifact as folder
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
+from edgebench.exporting import building, pipeline
+from edgebench.exporting.pipeline import UnfinishedExport
+from edgebench.machine import registry
+from edgebench.measuring import worker
+from edgebench.records.jobs import Job
+from edgebench.records.workspace import Workspace
+from edgebench.specs import Artifact
+
+needed("onnxruntime", "edgebench[onnx]")
+needed("openvino", "edgebench[openvino]")
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    exports_here(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Workspace]:
+    root = tmp_path_factory.mktemp("voice")
+    return adopted(foreign.voice(root / "voice.onnx"), root)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Workspace]:
+    root = tmp_path_factory.mktemp("detector")
+    return adopted(foreign.detector(root / "my detector.onnx"), root, shapes={"images": (2, 3, 12, 16)})
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("which", ["voice", "detector"])
+def test_openvino_answers_as_the_file_does(which: str, request: pytest.FixtureRequest) -> None:
+    source, workspace = request.getfixturevalue(which)
+    done = pipeline.export(source, "openvino", workspace)
+    made, parity = done.artifact, done.parity
+    assert made.path.name == source.path.name.replace("-onnx", "-openvino")
+    assert made.format == "openvino" and made.origin == made.source == source.identity
+    assert (made.inputs, made.outputs, made.adopted) == (source.inputs, source.outputs, source.adopted)
+    assert parity.passed and parity.against == source.adopted.reference and parity.batches == (source.adopted.batch,)
+    assert [output.name for output in parity.outputs] == [spec.name for spec in source.outputs]
+    mine, theirs = folder.read_examples(made), folder.read_examples(source)
+    assert all(np.array_equal(mine.answers[0][name], array) for name, array in theirs.answers[0].items())
+    assert {each.identity for each in workspace.family(made)} >= {source.identity, made.identity}
+    assert {each.identity for each in workspace.family(source)} >= {source.identity, made.identity}
+
+
+@pytest.mark.usefixtures("here")
+def test_fp16_keeps_inputs_outputs_and_weights_beside_the_file(tmp_path: Path) -> None:
+    source, workspace = adopted(foreign.heavy(tmp_path / "heavy.onnx"), tmp_path)  # its weights are a hard link now
+    made = pipeline.export(source, "onnx", workspace, precision="fp16").artifact
+    assert made.path.name.endswith("-onnx-fp16") and made.precision == "fp16" and set(made.files) == {
+        "model.onnx", folder.REFERENCE,
+    }  # fmt: skip
+    graph = onnx.load(folder.model_file(made, ".onnx")).graph
+    assert graph.initializer[0].data_type == onnx.TensorProto.FLOAT16
+    assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    job = Job(
+        artifact=made.identity, runtime="onnxruntime", device="cpu", compute="cpu", precision="fp16", scenario="verify"
+    )
+    assert worker.run_job(job, made).status == "ok"
+    with pytest.raises(EdgebenchError, match="already onnx"):
+        pipeline.export(source, "onnx", workspace)
+    with pytest.raises(EdgebenchError, match="rounded away") as error:
+        pipeline.export(made, "openvino", workspace, precision="fp32")
+    assert "adopt" in error.value.fix
+
+
+def test_what_cannot_be_made_is_told(voice: tuple[Artifact, Workspace]) -> None:
+    source, workspace = voice
+    with pytest.raises(Unsupported, match="--input uint8 would change them"):
+        pipeline.export(source, "openvino", workspace, input="uint8")
+    quantized = replace(source, precision="int8", adopted=replace(source.adopted, quantized="QDQ"))
+    with pytest.raises(Unsupported, match=r"quantized already \(QDQ, int8\): it is not made fp16"):
+        pipeline.export(quantized, "onnx", workspace, precision="fp16")
+    alone = replace(source, format="openvino")
+    with pytest.raises(Unsupported, match="is openvino, from which edgebench makes no other format"):
+        pipeline.export(alone, "onnx", Workspace(workspace.root / "elsewhere"))
+    if registry.load_object("exporters", "tensorrt").verify_on == "cuda":
+        with pytest.raises((UnfinishedExport, EdgebenchError), match=source.path.name):
+            pipeline.export(source, "tensorrt", workspace)
+
+
+@pytest.mark.usefixtures("here")
+def test_other_answers_are_refused_and_nothing_is_left(
+    voice: tuple[Artifact, Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = voice
+
+    def spoiled(asked: building.Build, out: Path) -> building.BuildAnswer:
+        answer = made(asked, out)
+        text = (out / "model.xml").read_text()
+        assert 'type="Add"' in text
+        (out / "model.xml").write_text(text.replace('type="Add"', 'type="Subtract"'))
+        return answer
+
+    made = building.perform
+    monkeypatch.setattr(building, "perform", spoiled)
+    with pytest.raises(VerificationFailed, match=r"voice.onnx on onnxruntime .*output 'next': relative error"):
+        pipeline.export(source, "openvino", Workspace(tmp_path))
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_a_library_that_crashes_on_the_model_is_told(
+    voice: tuple[Artifact, Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashing = ["-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"]
+    started = building.Child
+    monkeypatch.setattr(building, "Child", lambda command: started([command[0], *crashing]))
+    with pytest.raises(Unsupported, match="not exported to openvino: the process that did it was killed by SIGSEGV"):
+        pipeline.export(voice[0], "openvino", Workspace(tmp_path))
+
+
+def test_an_exporter_works_in_a_process_of_its_own(voice: tuple[Artifact, Workspace], tmp_path: Path) -> None:
+    gone = replace(voice[0], path=tmp_path / "gone")
+    exporter = registry.load("exporters", "openvino")
+    with pytest.raises(BadFile, match="gone does not exist"):
+        building.build(exporter, "openvino", gone, tmp_path, pipeline.ExportOptions())
