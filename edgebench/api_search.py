@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 
 def adopt(
-    file: AnyPath, *, name: str = "", shapes: Mapping[str, Sequence[int]] | None = None,
+    file: AnyPath, *, model: str = "", name: str = "", shapes: Mapping[str, Sequence[int]] | None = None,
     inputs: AnyPath | Sequence[AnyPath] = (), preprocess: str = "", seed: int = 0, out: AnyPath | None = None,
     workspace: AnyPath = "runs", tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Make an artifact of a model that edgebench did not train: `adopt("detector.onnx", shapes={"images": (1, 3, 640,
     640)})`.
 
+    `file` may be "timm:NAME", a pretrained classifier as it is, or weights (.safetensors, .pth, .pt, .bin), of which
+    `model` says to what network they belong: a name of timm's, or "FILE.py:function", which is executed.
     `shapes`: the sizes of inputs by name, for dimensions that the file leaves open. `inputs`: `.npz` files with a
     request each, an array for each input by its name, or pictures and folders of them; without them, requests are
     generated from `seed`. `preprocess`: how a picture becomes the input: "imagenet", "unit,order=bgr". The artifact's
@@ -49,7 +51,7 @@ def adopt(
     """
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     return adopting.adopt(
-        Path(file), Workspace(Path(workspace)), name=name,
+        Path(file), Workspace(Path(workspace)), network=model, name=name,
         shapes={key: tuple(sizes) for key, sizes in (shapes or {}).items()},
         inputs=[Path(path) for path in given], preprocess=preprocess, seed=seed,
         out=Path(out) if out else None, tell=tell,

@@ -1,4 +1,4 @@
-"""PyTorch eager: runs a checkpoint as it was trained, the baseline of every comparison."""
+"""PyTorch eager: runs a checkpoint's network as it is, the baseline of every comparison."""
 
 from __future__ import annotations
 
@@ -61,9 +61,11 @@ class TorchSession:
     def __init__(self, model: torch.nn.Module, artifact: Artifact, compute: str, streams: int) -> None:
         import torch
 
-        self._torch = torch
+        from edgebench.training import models
+
+        self._torch, self._named = torch, models.named_outputs
         self._model: torch.nn.Module | None = model
-        self._input, self._output = artifact.inputs[0], artifact.outputs[0].name
+        self._inputs, self._outputs = artifact.inputs, [spec.name for spec in artifact.outputs]
         self._device = torch.device(compute)
         provider = f"cuda ({torch.cuda.get_device_name()})" if compute == "cuda" else "cpu"
         self.effective = Effective(
@@ -76,16 +78,17 @@ class TorchSession:
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._model is None:
             raise EdgebenchError("the torch session is closed")
-        images = inputs[self._input.name]
-        if images.shape[1:] != self._input.shape[1:]:  # a convolution would accept any size without an error
-            raise EdgebenchError(f"the input has shape {images.shape}, the model takes {self._input.shape}")
-        torch = self._torch
+        torch, arrays = self._torch, [inputs[spec.name] for spec in self._inputs]
+        for spec, array in zip(self._inputs, arrays, strict=True):
+            if not _fits(spec.shape, array.shape):  # a convolution would accept any size without an error
+                raise EdgebenchError(f"the input {spec.name!r} has shape {array.shape}, the model takes {spec.shape}")
         with torch.inference_mode():
             try:  # .cpu() waits for the GPU; numpy() shares memory with a tensor that nothing else holds
-                logits = self._model(torch.from_numpy(images).to(self._device)).cpu()
+                result = self._model(*(torch.from_numpy(array).to(self._device) for array in arrays))
+                found = [tensor.cpu().numpy() for tensor in self._named(result, self._outputs[0]).values()]
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(f"torch: {error}", "a smaller --batch") from error
-        return {self._output: logits.numpy()}
+        return dict(zip(self._outputs, found, strict=True))
 
     def lanes(self, count: int) -> Sequence[Run]:
         return [self.run] * count  # a model in eval mode may be called by several threads; each has its own pool
@@ -104,3 +107,8 @@ class TorchSession:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _fits(stated: tuple[int | str, ...], shape: tuple[int, ...]) -> bool:
+    sizes = zip(stated, shape, strict=False)
+    return len(stated) == len(shape) and all(isinstance(size, str) or size == own for size, own in sizes)

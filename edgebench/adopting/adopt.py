@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from edgebench import artifact as folder
-from edgebench.adopting import preprocessing
+from edgebench.adopting import networks, preprocessing
 from edgebench.adopting.linking import beside
 from edgebench.adopting.opening import Adoption, AdoptionAnswer
 from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
@@ -20,6 +21,7 @@ from edgebench.machine import registry
 from edgebench.machine.children import Child
 from edgebench.records import digests, jsonio
 from edgebench.records.adopted import folder_name
+from edgebench.records.weight_files import PICKLED, SAFE
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 from edgebench.training.data import pictures
@@ -30,42 +32,48 @@ NO_NAMES = {"model", "network", "net", "model_quantized", "model_fp16", "best", 
 
 
 def adopt(
-    file: Path, workspace: Workspace, *, name: str = "", shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Sequence[Path] = (), preprocess: str = "", seed: int = 0, out: Path | None = None, again: bool = True,
-    tell: Callable[[str], None] = lambda stage: None,
+    file: Path, workspace: Workspace, *, network: str = "", name: str = "",
+    shapes: Mapping[str, tuple[int, ...]] | None = None, inputs: Sequence[Path] = (), preprocess: str = "",
+    seed: int = 0, out: Path | None = None, again: bool = True, tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Make an artifact folder of a model file, in `out` or in the workspace; the model is opened and run on this CPU.
 
+    `file` may be `timm:NAME`, or weights of which `network` says to what they belong: timm's name, or FILE.py:function.
     `shapes`: the sizes of inputs by name, where the file leaves them open. `inputs`: `.npz` files with a request each,
     or pictures and folders of them; without them, requests are generated from `seed`. `preprocess`: how a picture
     becomes the input, as preprocessing.py reads it. Without `again`, an artifact that was made of the same bytes with
     the same settings is returned as it is. Raises UsageError, BadFile or Unsupported, with the fix.
     """
-    runtime, format = adopter(file)
+    runtime, format = adopter(file, network)
     name, shapes = name or _name(file), dict(shapes or {})
     if preprocess:
         preprocessing.read(preprocess)
-    arrays, images = _inputs(inputs, preprocess)
+    arrays, images = _inputs(inputs, preprocess or network or networks.is_named(file))
     tell("reading the file")
-    digest = digests.of_file(file)
+    known = {} if networks.is_named(file) else {file.name: digests.of_file(file)}
     wanted = [name, shapes, seed if not arrays else None, [digests.of_file(path) for path in (*arrays, *images)]]
     wanted += [preprocess] if preprocess else []
-    settings = digests.of_data([digest, *wanted])
+    settings = digests.of_data([*known.values(), *_network(file, network), *wanted])
     target = out or workspace.artifacts / folder_name(name, settings, format)
     if not again and (found := _earlier(target, settings, file)):
         return found
     asked = Adoption(
-        file=str(file), format=format, runtime=runtime, name=name, shapes=shapes, inputs=tuple(map(str, arrays)),
-        pictures=tuple(map(str, images)), preprocess=preprocess, seed=seed, settings=settings,
+        file=str(file), format=format, runtime=runtime, name=name, network=network, shapes=shapes,
+        inputs=tuple(map(str, arrays)), pictures=tuple(map(str, images)), preprocess=preprocess, seed=seed,
+        settings=settings,
     )  # fmt: skip
     with folder.staged(target) as scratch:
         made = _opened(asked, scratch, tell)
-        written = folder.write_manifest(scratch, made, {file.name: digest})
+        written = folder.write_manifest(scratch, made, known)
     return replace(written, path=target)
 
 
-def adopter(file: Path) -> tuple[str, str]:
+def adopter(file: Path, network: str = "") -> tuple[str, str]:
     """The runtime that reads files of this kind, and their format. Raises UsageError or BadFile."""
+    weights = networks.is_named(file) or file.suffix.lower() in (SAFE, *PICKLED)
+    if weights or network:
+        _check_network(file, network, weights)
+        return registry.native("checkpoint"), "checkpoint"
     kinds = {
         suffix: (name, format) for name, stated in registry.all_facts("runtimes").items()
         for format, suffix in stated.suffixes.items() if format in stated.adopts
@@ -76,12 +84,13 @@ def adopter(file: Path) -> tuple[str, str]:
     if file.suffix.lower() not in kinds:
         raise UsageError(
             f"{file} is not a model file that edgebench adopts: its name ends in {file.suffix or 'nothing'!r}",
-            f"convert it to one that ends in {' or '.join(kinds)}",
+            f"convert it to one that ends in {' or '.join(kinds)}; weights (*{SAFE}, *{', *'.join(PICKLED[:3])}) need "
+            "--model NETWORK",
         )
     return kinds[file.suffix.lower()]
 
 
-def _inputs(given: Sequence[Path], preprocess: str) -> tuple[list[Path], list[Path]]:
+def _inputs(given: Sequence[Path], prepared: object) -> tuple[list[Path], list[Path]]:
     """The files of arrays and the pictures among the user's inputs; of many pictures, some that are spread evenly."""
     arrays = [_file(path) for path in given if path.suffix.lower() == ".npz"]
     others = [path for path in given if path.suffix.lower() != ".npz"]
@@ -93,9 +102,34 @@ def _inputs(given: Sequence[Path], preprocess: str) -> tuple[list[Path], list[Pa
         if not path.exists():
             raise BadFile(f"{path} does not exist", "name a folder of pictures, pictures, or FILE.npz")
     found = pictures.spread(pictures.files(others), MOST_PICTURES)
-    if not preprocess:
+    if not prepared:
         raise UsageError(f"--inputs {others[0]}: what does the model make of a picture?", preprocessing.PICTURES)
     return [], found
+
+
+def _check_network(file: Path, network: str, weights: bool) -> None:
+    """Raise UsageError or BadFile unless weights come with the network that they belong to, and only they."""
+    if networks.is_named(file):
+        if network:
+            raise UsageError(f"{file} names its network already", "leave out --model")
+        return
+    _file(file)
+    if not weights:
+        raise UsageError(f"{file} is not a file of weights, but --model says what weights belong to", "leave it out")
+    if not network:
+        raise UsageError(
+            f"{file} holds weights, and nothing says which network they belong to",
+            f"edgebench adopt {shlex.quote(str(file))} --model NAME, where NAME is timm's (`edgebench models`) or "
+            "FILE.py:function",
+        )
+
+
+def _network(file: Path, network: str) -> list[str]:
+    """What else the answers of weights depend on: which network they are of, and of which timm or file."""
+    source = Path(network.rpartition(":")[0])
+    if source.suffix == ".py" and source.is_file():
+        return [network, digests.of_file(source)]
+    return [str(file), network, *registry.versions(("timm",)).values()] if network or networks.is_named(file) else []
 
 
 def _file(path: Path) -> Path:
@@ -106,6 +140,8 @@ def _file(path: Path) -> Path:
 
 def _name(file: Path) -> str:
     """The model's name: that of its file, or of the folder where the file's says nothing."""
+    if networks.is_named(file):
+        return str(file).removeprefix(networks.TIMM)
     stem = file.stem
     above = file.resolve().parent.name
     return f"{above}-{stem}" if stem.lower() in NO_NAMES and above else stem
@@ -118,6 +154,8 @@ def _earlier(target: Path, settings: str, file: Path) -> Artifact | None:
         if found.adopted is None or found.adopted.settings != settings:
             return None
         others = [name for name in found.files if name not in (found.adopted.file, folder.REFERENCE)]
+        if found.adopted.network:  # its only file is made of the one that was hashed, or the hub's
+            return found
         if all(digests.of_file(beside(file, name)) == found.files[name] for name in others):
             return found
     return None
@@ -145,7 +183,9 @@ def _opened(asked: Adoption, scratch: Path, tell: Callable[[str], None]) -> Arti
 
 
 def read(path: Path, workspace: Workspace | None, tell: Callable[[str], None] = lambda stage: None) -> Artifact:
-    """The artifact in this folder. In a workspace, a model file is the one that was adopted from it, or becomes one."""
-    if workspace and path.is_file() and path.name not in folder.MANIFESTS:
+    """The artifact in this folder. In a workspace, a model file or `timm:NAME` is the one that was adopted from it, or
+    becomes one."""
+    foreign = networks.is_named(path) or (path.is_file() and path.name not in folder.MANIFESTS)
+    if workspace and foreign:
         return adopt(path, workspace, again=False, tell=tell)
     return folder.read(path)

@@ -43,33 +43,38 @@ def refuse_types(specs: Sequence[TensorSpec]) -> None:
             )
 
 
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a `.npz` file. Nothing is unpickled. Raises BadFile."""
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as inside:
+            if sum(entry.file_size for entry in inside.infolist()) > MOST_FILE_BYTES:
+                raise ValueError("it unpacks to more than 4 GiB")
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except Exception as error:  # numpy, zipfile and zlib raise various errors for a damaged file
+        raise BadFile(
+            f"{path} is no file of arrays: {error}",
+            "write it with numpy.savez(FILE, **{'INPUT': array}), without objects",
+        ) from None
+
+
 def given(paths: Sequence[Path], specs: Sequence[TensorSpec]) -> list[dict[str, np.ndarray]]:
     """One request of each `.npz` file: an array for each input, by its name. Nothing is unpickled."""
     found = []
     for path in paths:
-        try:
-            with path.open("rb") as file, zipfile.ZipFile(file) as inside:
-                if sum(entry.file_size for entry in inside.infolist()) > MOST_FILE_BYTES:
-                    raise ValueError("it unpacks to more than 4 GiB")
-            with np.load(path, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
-        except Exception as error:  # numpy, zipfile and zlib raise various errors for a damaged file
-            raise BadFile(
-                f"{path} is no file of arrays: {error}",
-                "write it with numpy.savez(FILE, **{'INPUT': array}), without objects",
-            ) from None
+        content = arrays(path)
         wanted = {spec.name for spec in specs}
-        if arrays.keys() != wanted:
-            told = [f"lacks {n!r}" for n in sorted(wanted - arrays.keys())]
-            told += [f"has {n!r} too" for n in sorted(arrays.keys() - wanted)]
+        if content.keys() != wanted:
+            told = [f"lacks {n!r}" for n in sorted(wanted - content.keys())]
+            told += [f"has {n!r} too" for n in sorted(content.keys() - wanted)]
             raise UsageError(f"{path} does not fit the model: it {', '.join(told)}", f"its inputs: {sorted(wanted)}")
         for spec in specs:
-            if str(arrays[spec.name].dtype) != spec.dtype:
+            if str(content[spec.name].dtype) != spec.dtype:
                 raise UsageError(
-                    f"{path}: {spec.name!r} is {arrays[spec.name].dtype}, the model takes {spec.dtype}",
+                    f"{path}: {spec.name!r} is {content[spec.name].dtype}, the model takes {spec.dtype}",
                     f"convert it: array.astype('{spec.dtype}')",
                 )
-        found.append({spec.name: np.asarray(arrays[spec.name], order="C") for spec in specs})
+        found.append({spec.name: np.asarray(content[spec.name], order="C") for spec in specs})
     shapes = [{name: array.shape for name, array in request.items()} for request in found]
     if any(shape != shapes[0] for shape in shapes):
         raise UsageError("the files of --inputs have arrays of different shapes", "adopt the model once for each shape")

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from edgebench import artifact as folder
-from edgebench.adopting import inputs, linking, preprocessing, sizes
+from edgebench.adopting import inputs, linking, networks, preprocessing, sizes
+from edgebench.adopting.networks import ForeignModel
 from edgebench.artifact import Examples
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import registry
@@ -33,13 +34,15 @@ OTHER_INPUTS = "give sizes that it takes with --shape INPUT=SIZES, or real input
 
 @dataclass(frozen=True, kw_only=True)
 class Adoption:
-    """What to adopt: a file of a `format`, opened by `runtime`. `inputs`: the files of the user's requests, or
-    `pictures` for them, which become inputs as `preprocess` says."""
+    """What to adopt: a file of a `format`, opened by `runtime`, or `timm:NAME`. `network`: to which the weights in the
+    file belong. `inputs`: the files of the user's requests, or `pictures` for them, which become inputs as `preprocess`
+    says."""
 
     file: str
     format: str
     runtime: str
     name: str
+    network: str = ""
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
@@ -61,13 +64,12 @@ class AdoptionAnswer:
 
 def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifact:
     """Put the model into the folder `out`, with requests and the reference's answers. Raises EdgebenchError."""
-    runtime, path = registry.load("runtimes", asked.runtime), Path(asked.file)
-    found: Foreign = runtime.signature(path)
-    inputs.refuse_types((*found.inputs, *found.outputs))
-    for name in found.files:
-        if name in RESERVED:
-            raise BadFile(f"{path}: edgebench keeps a file {name!r} of its own", "rename the model's")
-        linking.place(path if name == path.name else linking.beside(path, name), out / name)
+    runtime = registry.load("runtimes", asked.runtime)
+    if asked.network or networks.is_named(asked.file):
+        given = [Path(path) for path in asked.inputs]
+        found = networks.found(asked.file, asked.network, asked.shapes, given, out, tell)
+    else:
+        found = _file(asked, runtime, out)
     requests = _requests(found, asked)
     made = _artifact(asked, found, requests, runtime.version(), out)
     tell("opening")
@@ -84,6 +86,19 @@ def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifac
     made = replace(made, adopted=replace(made.adopted, unrepeatable=tuple(varying)))
     folder.write_examples(out, made, Examples(tuple(requests.each), tuple(answers)))
     return made
+
+
+def _file(asked: Adoption, runtime: Any, out: Path) -> ForeignModel:
+    """The model in a file that the runtime opens; it is put into `out`, with the weights beside it."""
+    path = Path(asked.file)
+    foreign: Foreign = runtime.signature(path)
+    inputs.refuse_types((*foreign.inputs, *foreign.outputs))
+    for name in foreign.files:
+        if name in RESERVED:
+            raise BadFile(f"{path}: edgebench keeps a file {name!r} of its own", "rename the model's")
+        linking.place(path if name == path.name else linking.beside(path, name), out / name)
+    info = ModelInfo(name="", timm_name="", arguments={}, parameters=foreign.parameters, macs=None, origin="adopted")
+    return ForeignModel(foreign=foreign, model=info, file=path.name)
 
 
 @dataclass(frozen=True)
@@ -103,36 +118,41 @@ class Requests:
         return inputs.images_each(self.how, preprocessing.picture(self.how, self.inputs))
 
 
-def _requests(found: Foreign, asked: Adoption) -> Requests:
+def _requests(known: ForeignModel, asked: Adoption) -> Requests:
+    found, own = known.foreign, known.preprocessing
     wanted = preprocessing.read(asked.preprocess) if asked.preprocess else None
     if asked.inputs:
         if asked.shapes:
             raise UsageError("--inputs has its shapes already", "leave out --shape")
         requests = inputs.given([Path(path) for path in asked.inputs], found.inputs)
         specs = sizes.resolved(found.inputs, {name: a.shape for name, a in requests[0].items()})
-        return Requests(specs, requests, how=wanted and preprocessing.settled(wanted, specs))
-    if wanted is None:
+        return Requests(specs, requests, how=preprocessing.settled(wanted, specs) if wanted else own)
+    if wanted is None and own is None:
+        if asked.pictures:
+            raise UsageError("it is not known what the model makes of a picture", preprocessing.PICTURES)
         specs = sizes.resolved(found.inputs, asked.shapes)
         return Requests(specs, *inputs.generated(specs, found.below, asked.seed, folder.REQUESTS))
-    specs = preprocessing.sized(found.inputs, asked.shapes, wanted)
-    how = preprocessing.settled(wanted, specs)
+    if wanted:
+        specs = preprocessing.sized(found.inputs, asked.shapes, wanted)
+        how = preprocessing.settled(wanted, specs)
+    else:
+        specs, how = sizes.resolved(found.inputs, asked.shapes), own
     chosen = [Path(path) for path in asked.pictures]
     return Requests(specs, *inputs.of_pictures(chosen, how, specs, found.below, asked.seed), how)
 
 
-def _artifact(asked: Adoption, found: Foreign, requests: Requests, version: str, out: Path) -> Artifact:
+def _artifact(asked: Adoption, found: ForeignModel, requests: Requests, version: str, out: Path) -> Artifact:
+    foreign = found.foreign
     return Artifact(
-        format=asked.format, precision=found.precision, inputs=requests.inputs, outputs=found.outputs,
-        preprocessing=requests.how,
-        model=ModelInfo(
-            name=asked.name, timm_name="", arguments={}, parameters=found.parameters, macs=None, origin="adopted"
-        ),
-        files=dict.fromkeys(found.files, ""), tools=found.tools, created=now(), path=out,
+        format=asked.format, precision=foreign.precision, inputs=requests.inputs, outputs=foreign.outputs,
+        preprocessing=requests.how, model=replace(found.model, name=asked.name),
+        files=dict.fromkeys(foreign.files, ""), tools=foreign.tools, created=now(), path=out,
         adopted=Adopted(
-            file=Path(asked.file).name, reference=f"{asked.runtime} {version}", requests=len(requests.each),
+            file=found.file, reference=f"{asked.runtime} {version}", requests=len(requests.each),
             inputs="given" if asked.inputs else "images" if asked.pictures else "synthetic",
             seed=None if asked.inputs else asked.seed, batch=requests.batch, values=requests.values,
-            quantized=found.quantized, steered_by=found.steered_by, settings=asked.settings,
+            quantized=foreign.quantized, steered_by=foreign.steered_by, settings=asked.settings,
+            classes=found.classes, licence=found.licence, network=found.network,
         ),
     )  # fmt: skip
 

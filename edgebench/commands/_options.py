@@ -54,7 +54,7 @@ def say_adopted(paths: Sequence[Path], artifacts: Sequence[Artifact], console: C
     from edgebench.report.formats import printable
 
     for path, made in zip(paths, artifacts, strict=False):
-        if path.is_file() and made.adopted:
+        if made.adopted and not path.is_dir():
             line = printable(f"adopted {path} as {made.path}; inputs, {made.adopted.inputs}: {inputs_told(made)}")
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 

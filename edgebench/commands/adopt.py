@@ -21,9 +21,16 @@ Examples:
   edgebench adopt detector.onnx --shape images=1x3x640x640
   edgebench adopt text.onnx --inputs request.npz          real inputs: an array for each input, by its name
   edgebench adopt net.onnx --inputs photos --preprocess imagenet      or pictures
+  edgebench adopt timm:mobilenetv3_small_100              a pretrained classifier, with its own preprocessing
+  edgebench adopt weights.safetensors --model resnet18    weights, and the timm network that they belong to
+  edgebench adopt weights.pth --model net.py:build        weights of a network that a function makes
   edgebench run detector.onnx                             adopts it on the way, with what is sensible"""
 )
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE|timm:NAME", type=click.Path(path_type=Path))
+@click.option(
+    "--model", "network", default="", metavar="NAME|FILE.py:FUNCTION",
+    help="Of a file of weights: the network that they belong to, a name of timm's or a function, which is executed.",
+)  # fmt: skip
 @click.option("--name", default="", help="Name of the model in tables.  [default: the file's]")
 @click.option(
     "--shape", "shapes", multiple=True, metavar="INPUT=SIZES",
@@ -45,7 +52,7 @@ Examples:
 @_options.workspace
 @_options.as_json
 def command(
-    file: Path, name: str, shapes: tuple[str, ...], inputs: tuple[Path, ...], preprocess: str, seed: int,
+    file: Path, network: str, name: str, shapes: tuple[str, ...], inputs: tuple[Path, ...], preprocess: str, seed: int,
     out: Path | None, workspace: Workspace, as_json: bool,
 ) -> None:  # fmt: skip
     """Make an artifact of a model that edgebench did not train, so that it can be measured like any other.
@@ -58,19 +65,21 @@ def command(
 
     from edgebench.adopting import adopt, sizes
     from edgebench.records import jsonio
+    from edgebench.records.weight_files import TRUST
     from edgebench.report.formats import printable
 
     with Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
         made = adopt.adopt(
-            file, workspace, name=name, shapes=sizes.read(shapes), inputs=inputs, preprocess=preprocess,
-            seed=seed, out=out, tell=lambda stage: status.update(stage),
+            file, workspace, network=network, name=name, shapes=sizes.read(shapes), inputs=inputs,
+            preprocess=preprocess, seed=seed, out=out, tell=lambda stage: status.update(stage),
         )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps({"path": str(made.path), "artifact": made}, indent=1))
         return
     for line in _told(made):
         click.echo(printable(line))
-    click.echo(f"next: edgebench run {made.path}")
+    trust = f"{TRUST}={network} " if made.model.origin == "file" else ""
+    click.echo(f"next: {trust}edgebench run {made.path}")
 
 
 def _told(made: Artifact) -> list[str]:
@@ -89,6 +98,10 @@ def _told(made: Artifact) -> list[str]:
         f"  outputs: {', '.join(spec.name for spec in made.outputs)}",
         f"  reference: {known.reference} on the CPU, {known.requests} requests",
     ]
+    if known.network:
+        lines.append(f"  network: {known.network}; licence of the weights: {known.licence or 'unknown'}")
+    if known.classes:
+        lines.append(f"  classes: {len(known.classes):,}: {'; '.join(known.classes[:3])}; …")
     if known.steered_by:
         lines.append(f"  how much it computes depends on the values of its inputs ({', '.join(known.steered_by)})")
     if known.unrepeatable:

@@ -20,7 +20,8 @@ class Adopted:
     repeat; they are not compared. `settings`: a digest of what was asked for, by which an earlier adoption is found.
 
     `classes`: what the numbers of a classifier's last axis mean, in words, in their order; empty if it is not known.
-    `licence`: of the weights; empty if it is not known.
+    `licence`: of the weights; empty if it is not known. `network`: of weights, what they were said to belong to: a name
+    of timm's, or FILE.py:function.
     """
 
     file: str
@@ -36,6 +37,7 @@ class Adopted:
     settings: str = ""
     classes: tuple[str, ...] = field(default=(), metadata={"json": "unless default"})
     licence: str = field(default="", metadata={"json": "unless default"})
+    network: str = field(default="", metadata={"json": "unless default"})
 
     @property
     def told(self) -> str:

@@ -79,14 +79,14 @@ class Workspace:
 
     def newest_checkpoint(self) -> Artifact:
         """The checkpoint trained last. Raises EdgebenchError if there is none."""
-        found = _manifests(self.checkpoints)
+        found = self.all_checkpoints()
         if not found:
             raise EdgebenchError(f"there is no checkpoint in {self.checkpoints}", "make one: `edgebench train`")
         return artifact.read(found[-1].path)
 
     def all_checkpoints(self) -> list[Artifact]:
-        """Every checkpoint, the oldest first. Raises BadFile for a folder that cannot be read: none is left out."""
-        return _manifests(self.checkpoints)
+        """Every checkpoint of a training, the oldest first. Raises BadFile for a folder that cannot be read."""
+        return [found for found in _manifests(self.checkpoints) if found.training]
 
     def checkpoint_of(self, found: Artifact) -> Artifact:
         """The checkpoint that an artifact was made from. Raises EdgebenchError if it is not in this workspace."""

@@ -163,10 +163,11 @@ def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: T
 
 def _trust(model: str) -> None:
     """The user gave the recipe, so the Python file that it names may be run to rebuild what was trained with it."""
+    from edgebench.records import weight_files
     from edgebench.training.models import custom
 
     if custom.is_function(model):
-        os.environ.setdefault(custom.TRUST, model)
+        os.environ.setdefault(weight_files.TRUST, model)
 
 
 def _measured(step: Measure, source: Artifact, since: str, kept: Records, tell: Told) -> tuple[Result, Path]:

@@ -165,7 +165,7 @@ def _read(path: Path) -> Artifact:
     found = artifact.read(path)
     if found.format != "checkpoint":
         raise UsageError(f"--distill {path} is an artifact in {found.format}", "name the checkpoint that it is of")
-    return found
+    return artifact.trained(found, "a teacher")
 
 
 def _difference(theirs: tuple[str, ...], ours: tuple[str, ...], dataset: str) -> str:

@@ -329,7 +329,11 @@ def test_a_library_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_what_is_no_model_file(tmp_path: Path) -> None:
     (tmp_path / "net.pth").write_bytes(os.urandom(8))
-    wrong = {tmp_path: "is a folder", tmp_path / "no.onnx": "does not exist", tmp_path / "net.pth": "ends in '.pth'"}
+    wrong = {
+        tmp_path: "is a folder",
+        tmp_path / "no.onnx": "does not exist",
+        tmp_path / "net.pth": "nothing says which network",
+    }
     for path, told in wrong.items():
         with pytest.raises(EdgebenchError, match=told):
             adopting.adopter(path)

@@ -136,7 +136,7 @@ def test_a_trusted_file_that_was_changed_is_not_run(net: Path, tmp_path: Path, m
     mark = tmp_path / "was-run"
     net.write_text(f"open({str(mark)!r}, 'w').close()\n{NET}")
     monkeypatch.setenv("EDGEBENCH_TRUST_MODEL", f"{net}:build")
-    with pytest.raises(EdgebenchError, match="is not the file that the checkpoint was trained with"):
+    with pytest.raises(EdgebenchError, match="is not the file that the checkpoint was made with"):
         models.restore(made)
     assert not mark.exists()
 

@@ -30,6 +30,7 @@ from edgebench.training.models.names import (
     timm_name_of,
     timm_weights,
 )
+from edgebench.training.models.outputs import named as named_outputs
 from edgebench.training.models.small_images import Adaptation
 from edgebench.training.models.weights import (
     OtherNetwork,
@@ -42,7 +43,8 @@ from edgebench.training.models.weights import (
 __all__ = [
     "GROUPS", "SHORT_NAMES", "SINCE", "OtherNetwork", "TimmWeights", "WeightsReport", "build", "check_weights_file",
     "classifier_names", "freeze", "hasten_statistics", "import_timm", "input_statistics", "is_timm", "keep_frozen",
-    "linear_head", "load_weights", "parameter_groups", "resolve", "restore", "timm_weights", "usual_size",
+    "linear_head", "load_weights", "named_outputs", "parameter_groups", "resolve", "restore", "timm_weights",
+    "usual_size",
 ]  # fmt: skip
 
 
@@ -149,7 +151,7 @@ def _info(model: nn.Module, image_size: int, **fields: Any) -> ModelInfo:
 
 
 def restore(artifact: Artifact) -> nn.Module:
-    """The network of a checkpoint with its trained weights, in eval mode. Raises BadFile if they do not fit.
+    """The network of a checkpoint with its weights, in eval mode. Raises BadFile if they do not fit.
 
     Nothing that the checkpoint names is executed. If the network is a function in a user's file, the user names that
     file in EDGEBENCH_TRUST_MODEL, and its sha256 must be the recorded one: see `custom.restore_function`.
@@ -164,7 +166,9 @@ def restore(artifact: Artifact) -> nn.Module:
         model = _rebuild(artifact)
         model.load_state_dict(load_file(path), strict=True)
     except (SafetensorError, RuntimeError, TypeError, ValueError, AttributeError, AssertionError) as error:
-        raise BadFile(f"{path} does not fit {artifact.model.name}: {_first_line(error)}", "train again") from None
+        raise BadFile(
+            f"{path} does not fit {artifact.model.name}: {_first_line(error)}", "make the checkpoint again"
+        ) from None
     return model.eval()
 
 
@@ -173,14 +177,18 @@ def _rebuild(artifact: Artifact) -> nn.Module:
     if info.origin != "timm":
         classes, image_size = (info.arguments.get(key) for key in ("num_classes", "image_size"))
         if not (type(classes) is int and type(image_size) is int):
-            raise BadFile(f"{artifact.path}: the model's arguments are not num_classes and image_size", "train again")
+            raise BadFile(
+                f"{artifact.path}: the model's arguments are not num_classes and image_size",
+                "make the checkpoint again",
+            )
         if info.origin == "file":
-            return custom.restore_function(info.name, info.file_sha256, classes, image_size)
+            name = artifact.adopted.network if artifact.adopted else info.name
+            return custom.restore_function(name, info.file_sha256, classes, image_size)
         return custom.from_plugin(info.name, classes, image_size)
     if not _timm_has(info.timm_name):
         raise EdgebenchError(
             f"this timm ({timm.__version__}) does not know the checkpoint's model {info.timm_name!r}",
-            f"install the timm it was trained with: {artifact.tools.get('timm', 'see checkpoint.json')}",
+            f"install the timm it was made with: {artifact.tools.get('timm', 'see checkpoint.json')}",
         )
     ours = {"num_classes", "img_size"}
     custom.refuse_reserved({k: v for k, v in info.arguments.items() if k not in ours}, str(artifact.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.abc
 import importlib.util
 import inspect
@@ -19,6 +20,7 @@ from torch import nn
 from edgebench.errors import BadFile, EdgebenchError, UsageError, unknown_name
 from edgebench.machine import registry
 from edgebench.records import digests, toml
+from edgebench.records.weight_files import TRUST
 
 # Arguments that edgebench sets itself, or that would make timm open files or download weights.
 RESERVED = {
@@ -26,7 +28,6 @@ RESERVED = {
     "cache_dir", "scriptable", "exportable", "no_jit", "features_only", "device", "dtype",
 }  # fmt: skip
 KEYS = ("timm", "arguments")
-TRUST = "EDGEBENCH_TRUST_MODEL"
 
 Factory = Callable[..., Any]
 
@@ -78,27 +79,32 @@ def from_function(name: str, classes: int, image_size: int) -> tuple[nn.Module, 
     The function takes (num_classes, image_size), or only num_classes. Whatever goes wrong in the file raises BadFile or
     UsageError with the line.
     """
+    factory, sha256 = loaded(name)
+    return called(factory, name, (classes, image_size)), sha256
+
+
+def loaded(name: str) -> tuple[Factory, str]:
+    """The function of `FILE.py:function` and the file's sha256. Executes the file."""
     path, function = split(name)
     source = _read(path)
-    factory = _function_in(path, function, source)
-    return _called(factory, name, classes, image_size, path), digests.of_bytes(source)
+    return _function_in(path, function, source), digests.of_bytes(source)
 
 
 def from_plugin(name: str, classes: int, image_size: int) -> nn.Module:
     """The network of an installed plug-in: an entry point in the group `edgebench.models`."""
-    return _called(registry.load_object("models", name), name, classes, image_size, None)
+    return called(registry.load_object("models", name), name, (classes, image_size))
 
 
 def restore_function(name: str, sha256: str, classes: int, image_size: int) -> nn.Module:
     """Rebuild the network of a checkpoint from the file that the user trusts, never from a path in the checkpoint.
 
     A checkpoint may come from anyone, and rebuilding this one executes Python. So the user names the file in the
-    environment variable EDGEBENCH_TRUST_MODEL, and it must equal the file used in training byte for byte. Raises
-    EdgebenchError.
+    environment variable EDGEBENCH_TRUST_MODEL, and it must equal the file that made the checkpoint byte for byte.
+    Raises EdgebenchError.
     """
     trusted = os.environ.get(TRUST, "")
     wanted = name.rpartition(":")[2]
-    how = f"{TRUST}=FILE.py:{wanted} edgebench …, where FILE.py is the file it was trained with"
+    how = f"{TRUST}=FILE.py:{wanted} edgebench …, where FILE.py is the file it was made with"
     if not trusted:
         raise EdgebenchError(
             f"the network of this checkpoint is the function {wanted!r} of a Python file ({name!r}). edgebench does "
@@ -108,16 +114,14 @@ def restore_function(name: str, sha256: str, classes: int, image_size: int) -> n
     path, function = split(trusted)
     source = _read(path)
     if function != wanted:
-        raise EdgebenchError(
-            f"{TRUST} names the function {function!r}; the checkpoint was trained with {wanted!r}", how
-        )
+        raise EdgebenchError(f"{TRUST} names the function {function!r}; the checkpoint was made with {wanted!r}", how)
     if (found := digests.of_bytes(source)) != sha256:
         raise EdgebenchError(
-            f"{path} is not the file that the checkpoint was trained with: its sha256 is {found[:12]}…, the "
+            f"{path} is not the file that the checkpoint was made with: its sha256 is {found[:12]}…, the "
             f"checkpoint's is {sha256[:12]}…",
-            "restore the file as it was, or train again",
+            "restore the file as it was, or make the checkpoint again",
         )
-    return _called(_function_in(path, function, source), trusted, classes, image_size, path)
+    return called(_function_in(path, function, source), trusted, (classes, image_size), least=0)
 
 
 def check_output(model: nn.Module, name: str, classes: int, image_size: int) -> None:
@@ -194,22 +198,27 @@ def _function_in(path: Path, function: str, source: bytes) -> Factory:
     return found
 
 
-def _called(factory: Factory, name: str, classes: int, image_size: int, path: Path | None) -> nn.Module:
-    given: tuple[int, ...] = (classes, image_size)
-    try:
+def wanted(factory: Factory, name: str, most: int = 2, least: int = 1) -> int:
+    """How many of (num_classes, image_size) the function takes. Raises UsageError unless it is `least` to `most`."""
+    with contextlib.suppress(ValueError, TypeError):
         signature = inspect.signature(factory)
-        try:
-            signature.bind(*given)
-        except TypeError:
-            given = given[:1]
-            signature.bind(*given)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"{name} cannot be called with (num_classes, image_size), nor with (num_classes)",
-            "def build(num_classes, image_size): … return a torch.nn.Module",
-        ) from None
+        for count in range(most, least - 1, -1):
+            with contextlib.suppress(TypeError):
+                signature.bind(*[0] * count)
+                return count
+    nothing = ", nor with nothing" if least == 0 else ""
+    raise UsageError(
+        f"{name} cannot be called with (num_classes, image_size), nor with (num_classes){nothing}",
+        "def build(num_classes, image_size): … return a torch.nn.Module",
+    )
+
+
+def called(factory: Factory, name: str, given: tuple[int, int], *, least: int = 1) -> nn.Module:
+    """The network that the function makes, with as much of `given`, at least `least`, as it takes."""
+    path = split(name)[0] if is_function(name) else None
+    count = wanted(factory, name, len(given), least)
     try:
-        model = factory(*given)
+        model = factory(*given[:count])
     except (Exception, SystemExit) as error:  # the user's function can raise anything
         raise UsageError(f"{name} fails: {_told(error, path)}", "correct it") from None
     if not isinstance(model, nn.Module):

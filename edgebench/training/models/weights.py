@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from edgebench.errors import BadFile
+from edgebench.records.weight_files import PICKLED, SAFE
 from edgebench.specs import ModelInfo
 from edgebench.training.models.finetune import classifier_names
 from edgebench.training.models.names import import_timm
@@ -27,7 +28,6 @@ WRAPPERS = (
     "state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model", "module", "_orig_mod", "backbone",
     "net", "network",
 )  # fmt: skip
-PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".tar", ".th")
 
 
 class OtherNetwork(BadFile):
@@ -84,8 +84,8 @@ def load_weights(model: nn.Module, info: ModelInfo, path: Path) -> WeightsReport
     classifier for another number of classes keeps its initial values. Raises BadFile, and leaves the model as it was,
     if the file cannot be read, has numbers that are not finite, or belongs to another network.
     """
-    file, own = _read(path), model.state_dict()
-    prefix, raw, weights = _unwrapped(model, info, file)
+    file, own = read(path), model.state_dict()
+    prefix, raw, weights = unwrapped(model, info, file)
     heads = classifier_names(model)
     in_head = {name for name in own if any(name.startswith(f"{head}.") for head in heads)}
     fits = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
@@ -124,17 +124,17 @@ def check_weights_file(path: Path) -> None:
             f"{path} does not exist" if not path.exists() else f"{path} is not a file",
             "check the path: it is relative to the current folder",
         )
-    if path.suffix != ".safetensors":
+    if path.suffix != SAFE:
         if path.suffix not in PICKLED:
             raise BadFile(f"{path} is not a .safetensors file", "name a .safetensors file, or one of torch's (.pth)")
-        files = shlex.join([str(path), str(path.with_suffix(".safetensors"))])
+        files = shlex.join([str(path), str(path.with_suffix(SAFE))])
         raise BadFile(
             f"{path} is a pickle, which can run any code when it is read",
             f"take the weights out of it, which runs nothing: python -m {CONVERTER} {files}",
         )
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def read(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -146,7 +146,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         raise BadFile(f"{path} is damaged or not a safetensors file: {reason}", "copy or download it again") from None
 
 
-def _unwrapped(
+def unwrapped(
     model: nn.Module, info: ModelInfo, file: dict[str, torch.Tensor]
 ) -> tuple[str, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The beginning of the file's names that a network's follow, made of WRAPPERS such as "state_dict.module."; the

@@ -28,6 +28,7 @@ from edgebench.cli import cli
 from edgebench.commands import pick as pick_command
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
+from edgebench.records import weight_files
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.records.workspace import Workspace
 from edgebench.report import deploy
@@ -39,7 +40,6 @@ from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.training import checkpoint, data, models
 from edgebench.training.data.decoding import decode
-from edgebench.training.models import custom
 from edgebench.training.sieve import sift
 
 pytestmark = pytest.mark.xdist_group("pick")  # picked once
@@ -68,7 +68,7 @@ class Here:
 
     def start(self, step: Step) -> StepOutcome:
         self.log.append(step.title)
-        os.environ.pop(custom.TRUST, None)  # a step's own process begins without
+        os.environ.pop(weight_files.TRUST, None)  # a step's own process begins without
         begun = self.kept.begin(step)
         self.done.append(self.kept.end(perform(begun, self.kept)))
         return begun
@@ -137,7 +137,7 @@ def short() -> Iterator[None]:
         patch.setattr(picking, "MOST_EPOCHS", 4)
         patch.setattr(picking, "FINALISTS", 1)
         patch.setattr(pick_steps, "FINAL_S", 1.0)
-        patch.setenv(custom.TRUST, "")  # put back at the end, whatever the steps make of it
+        patch.setenv(weight_files.TRUST, "")  # put back at the end, whatever the steps make of it
         yield
 
 
@@ -175,7 +175,7 @@ def test_the_folder_answers_as_torch_does(answer, photos: Path, monkeypatch: pyt
     assert told.returncode == 0, told.stderr
     found = np.array(json.loads(told.stdout))
     (source,) = [c for c in Workspace(root).all_checkpoints() if c.identity == checkpoint_of(out)]
-    monkeypatch.setenv(custom.TRUST, source.training.config.model)
+    monkeypatch.setenv(weight_files.TRUST, source.training.config.model)
     expected = torch_answers(artifact.read(source.path), np.stack([decode(path, SIZE) for path in images]))
     assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-3
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
