@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebench.adopting import adopt as adopting
+from edgebench.adopting import judged, scoring
+from edgebench.adopting.judged import Judged
 from edgebench.boards import orders
 from edgebench.boards.ssh import Host
 from edgebench.choosing import selecting
@@ -31,7 +33,6 @@ from edgebench.measuring import options as run_options
 from edgebench.measuring import running
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
-from edgebench.records.account import Account
 from edgebench.records.jobs import LATENCY, Policy
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
@@ -83,35 +84,6 @@ def train(
     )
 
 
-def data(
-    dataset: AnyPath, *, sheet: AnyPath | None = None, image_size: int | None = None,
-    tell: Callable[[int, int], None] = lambda done, total: None, **settings: Any,
-) -> Account:  # fmt: skip
-    """What is in a folder of pictures: how it is understood, and what becomes of each file: `data("photos/")`.
-
-    `account.found` is the sum of `account.used` by split and of the counts of `account.left_out`, each of which has a
-    `reason` and the first `names`; `account.balance` counts the pictures of each class by split, in the order of
-    `account.classes`. `settings` are fields of `TrainConfig` that say how it is understood and split: data_dir, layout,
-    labels, group_by, near_copies, skip_conflicts, subset, seed. `sheet`: a PNG file for a few pictures of each class,
-    as a network sees them at `image_size`. `tell(done, total)` counts the files that are looked at.
-    Raises UsageError for settings that make no sense, BadFile for a folder that is no dataset.
-    """
-    from edgebench.training import data as datasets
-    from edgebench.training.data import sheet as sheets
-
-    config = with_values(TrainConfig(dataset=os.fspath(dataset), image_size=image_size), settings, "setting")
-    config.check()
-    if sheet is not None:
-        sheets.check(Path(sheet))
-    found = datasets.of(config)
-    account = datasets.account(found, config.subset, config.seed, tell)
-    if sheet is not None:
-        size = image_size or found.image_size
-        few = datasets.few(found, config.subset, size, config.seed, each=sheets.EACH, most_classes=sheets.MOST_CLASSES)
-        sheets.draw(few, account, Path(sheet))
-    return account
-
-
 def export(
     source: Source | None = None, target: str = "onnx", *, workspace: AnyPath = "runs", out: AnyPath | None = None,
     precision: Precision | None = None, input: InputType | None = None, accuracy_drop: float | None = None,
@@ -141,14 +113,18 @@ def export(
 def evaluate(
     artifacts: Sources = None, *, workspace: AnyPath = "runs", device: str | None = None,
     runtime: str | Sequence[str] = (), images: AnyPath | None = None, save_images: AnyPath | None = None,
-    batch: int = 16, threads: int | None = None, compute: str | None = None, time_limit_s: float = 3600.0,
-    host: str | None = None, ssh_config: AnyPath | None = None,
+    preprocess: str = "", class_names: AnyPath = "", output: str = "", score: str = "", batch: int | None = None,
+    threads: int | None = None, compute: str | None = None, time_limit_s: float = 3600.0, host: str | None = None,
+    ssh_config: AnyPath | None = None,
 ) -> list[Result]:  # fmt: skip
     """Count the right answers of artifacts on their runtimes over the whole test split; one result for each.
 
     `result.evaluation.accuracy` is a share in [0, 1], with Wilson's 95 % interval in `accuracy_ci95`. If an evaluation
     fails, `evaluation` is None, and `status` and `message` say why. `images`: a file that `save_images` wrote, for a
-    board. Without it, the first evaluation reads the dataset and needs torch. `host`, `ssh_config`: as in `run`.
+    board. Without it, the first evaluation reads the dataset and needs torch. An adopted model needs `images`: such a
+    file, or a folder of pictures; and `preprocess`, `class_names` (a file, or "order") and `output` where they are not
+    known. `score="FILE.py:FUNCTION"` judges other answers than classes: see `result.score.figures`. `host`,
+    `ssh_config`: as in `run`.
     """
     where = Workspace(Path(workspace))
     given = {
@@ -160,11 +136,20 @@ def evaluate(
     found = _found(artifacts, where, host, asked.runtimes)
     if host is not None:
         evaluating.need_one_checkpoint(found, "host")
-    given_images, copy = (Path(path) if path else None for path in (images, save_images))
-    files = evaluating.test_images(found, where, given=given_images, save=copy)
+        if score:
+            raise UsageError("score runs on this machine", "leave out host")
+    asked_for = Judged(
+        images=Path(images) if images else None, preprocess=preprocess, class_names=os.fspath(class_names),
+        output=output, score=score,
+    )  # fmt: skip
+    copy = Path(save_images) if save_images else None
+    files = judged.test_sets(found, where, asked_for, save=copy, tell=lambda line: warn([line]))
     if host is not None:
         return _on_board(host, ssh_config, ["evaluate"], device, given, found, where, files[found[0].identity])
-    return evaluating.evaluate(found, files, where, asked, device=device, on_notice=lambda notice: warn([notice]))
+    return evaluating.evaluate(
+        found, files, where, asked, device=device, score=partial(scoring.add, function=score) if score else None,
+        on_notice=lambda notice: warn([notice]),
+    )  # fmt: skip
 
 
 @run_options.documented

@@ -1,4 +1,4 @@
-"""More of the commands, as functions: adopt, tune, pick, probe, sweep, study. api.py has the others."""
+"""More of the commands, as functions: data, adopt, tune, pick, probe, sweep, study. api.py has the others."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from edgebench.choosing.picked import Picked
 from edgebench.choosing.probes import Probes
 from edgebench.choosing.tuned import Goal, Tuned
 from edgebench.errors import UsageError
+from edgebench.records.account import Account
 from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace
@@ -31,6 +32,35 @@ from edgebench.training.studying import Study, StudyKind
 if TYPE_CHECKING:
     from edgebench.training.listening import Listener
     from edgebench.training.probing import Told
+
+
+def data(
+    dataset: AnyPath, *, sheet: AnyPath | None = None, image_size: int | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None, **settings: Any,
+) -> Account:  # fmt: skip
+    """What is in a folder of pictures: how it is understood, and what becomes of each file: `data("photos/")`.
+
+    `account.found` is the sum of `account.used` by split and of the counts of `account.left_out`, each of which has a
+    `reason` and the first `names`; `account.balance` counts the pictures of each class by split, in the order of
+    `account.classes`. `settings` are fields of `TrainConfig` that say how it is understood and split: data_dir, layout,
+    labels, group_by, near_copies, skip_conflicts, subset, seed. `sheet`: a PNG file for a few pictures of each class,
+    as a network sees them at `image_size`. `tell(done, total)` counts the files that are looked at.
+    Raises UsageError for settings that make no sense, BadFile for a folder that is no dataset.
+    """
+    from edgebench.training import data as datasets
+    from edgebench.training.data import sheet as sheets
+
+    config = with_values(TrainConfig(dataset=os.fspath(dataset), image_size=image_size), settings, "setting")
+    config.check()
+    if sheet is not None:
+        sheets.check(Path(sheet))
+    found = datasets.of(config)
+    account = datasets.account(found, config.subset, config.seed, tell)
+    if sheet is not None:
+        size = image_size or found.image_size
+        few = datasets.few(found, config.subset, size, config.seed, each=sheets.EACH, most_classes=sheets.MOST_CLASSES)
+        sheets.draw(few, account, Path(sheet))
+    return account
 
 
 def adopt(

@@ -235,10 +235,11 @@ class Scenario:
     perform(session, requests, job, tell): measures; None if nothing is timed.
     summarise(job, launches, summary): adds what only this scenario derives from the complete launches.
 
-    repeated: it is repeated in fresh processes. crowded: several requests are in flight. searches: it finds the best
-    batch and number of requests in flight, unless they are given. own_length: `--duration` does not apply.
-    single_requests: its requests do not wait for each other by design, so the page shows how latencies spread.
-    over_time: it has windows, which the page shows. unit: the name of a request in sentences.
+    batch: images a request, if nothing else is said. repeated: it is repeated in fresh processes. crowded: several
+    requests are in flight. searches: it finds the best batch and number of requests in flight, unless they are given.
+    own_length: `--duration` does not apply. single_requests: its requests do not wait for each other by design, so the
+    page shows how latencies spread. over_time: it has windows, which the page shows. unit: the name of a request in
+    sentences.
 
     compared_by: the time that `compare` uses; none if `not_compared` gives a reason. power: whether its energy is
     measured by repeating it afterwards, beside it, or not at all, for the reason `no_power`. power_margin_s(job): how
@@ -259,6 +260,7 @@ class Scenario:
     asked_by: Callable[[Job], dict[str, Any]] | None = None
     perform: Callable[[Session, Sequence[dict[str, Any]], Job, Callable[[str], None]], Measured] | None = None
     summarise: Callable[[Job, Sequence[Launch], Summary], Summary] | None = None
+    batch: int = 1
     repeated: bool = True
     crowded: bool = False
     searches: bool = False

@@ -96,3 +96,17 @@ def random(path: Path) -> Path:
     return write(
         path, nodes, [tensor("in", FLOAT, [1, 4])], [tensor("same", FLOAT, [1, 4]), tensor("noise", FLOAT, [8])]
     )
+
+
+def colours(path: Path, classes: int = 3, *, batch: int | str = 1, index: bool = False) -> Path:
+    """A picture of 4 × 4 to its mean red, green and blue as scores of the first three classes; beside them, if asked,
+    the place of the best."""
+    weights = {"w": np.eye(3, classes, dtype=np.float32)}
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["scores"]),
+        helper.make_node("ArgMax", ["scores"], ["best"], axis=1, keepdims=0),
+    ]
+    outputs = [tensor("scores", FLOAT, [batch, classes]), tensor("best", INT64, [batch])]
+    image = tensor("image", FLOAT, [batch, 3, 4, 4])
+    return write(path, nodes[: 2 + index], [image], outputs[: 1 + index], weights)

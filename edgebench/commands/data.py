@@ -41,12 +41,12 @@ def command(dataset: str, sheet: Path | None, image_size: int | None, as_json: b
 
     from rich.console import Console
 
-    from edgebench import api
+    from edgebench import api_search
     from edgebench.records import jsonio
     from edgebench.report import account
 
     with Console(stderr=True).status("looking at the pictures") as status:
-        found = api.data(
+        found = api_search.data(
             dataset, sheet=sheet, image_size=image_size,
             tell=lambda done, total: status.update(f"looking at the pictures: {done:,} of {total:,}"), **given,
         )  # fmt: skip

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.commands import _options, _remote
+from edgebench.errors import UsageError
 from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
+    from edgebench.adopting.judged import Judged
     from edgebench.records.result import Result
     from edgebench.records.workspace import Workspace
     from edgebench.specs import Artifact
 
 # Options that this machine uses itself: a board does not get them.
-HERE = ("workspace", "as_json", "host", "config", "images", "save_images", "classes")
+HERE = (
+    "workspace", "as_json", "host", "config", "images", "save_images", "classes", "preprocess", "class_names", "output",
+    "score",
+)  # fmt: skip
 
 
 @click.command(
@@ -27,19 +32,36 @@ Examples:
   edgebench evaluate runs/artifacts/NAME-onnx --classes
   edgebench evaluate NAME-onnx --save-images test.npz (the test images in a file, for a board)
   edgebench evaluate NAME-onnx --images test.npz      (on the board: needs neither torch nor the dataset)
-  edgebench evaluate NAME-onnx --host robot@orin.local     (sends them there, over ssh)"""
+  edgebench evaluate NAME-onnx --host robot@orin.local     (sends them there, over ssh)
+  edgebench evaluate net.onnx --images photos --preprocess imagenet --class-names imagenet.txt
+  edgebench evaluate boxes.onnx --images photos --preprocess yolo --score metric.py:score"""
 )
 @click.argument("paths", metavar="[ARTIFACT]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--images", type=click.Path(dir_okay=False, path_type=Path), help="The test images, as --save-images wrote them."
-)
+    "--images", type=click.Path(path_type=Path), metavar="FILE|FOLDER",
+    help="The test images, as --save-images wrote them. For an adopted model also a folder of pictures, with a folder "
+    "for each class.",
+)  # fmt: skip
 @click.option(
     "--save-images", type=click.Path(dir_okay=False, path_type=Path), help="Write the test images to this file too."
 )
+@click.option(
+    "--preprocess", default="", metavar="HOW",
+    help="How a picture becomes the adopted model's input, as for `edgebench adopt`.  [default: as it was adopted]",
+)  # fmt: skip
+@click.option(
+    "--class-names", default="", metavar="FILE|order",
+    help="The names of the adopted model's classes; or that they are the folders, in order.  [default: if known]",
+)  # fmt: skip
+@click.option("--output", default="", metavar="NAME", help="The output of the adopted model that tells the classes.")
+@click.option(
+    "--score", default="", metavar="FILE.py:FUNCTION",
+    help="Your own figure for other answers than classes: a function of all answers and the pictures' names.",
+)  # fmt: skip
 @click.option("--device", metavar="PROFILE", shell_complete=_options.complete_devices, help="Device profile.")
 @_options.settings(
     RunOptions, only=("runtimes", "compute", "batch", "threads", "time_limit_s", "runtime_options"),
-    batch={"default": 16, "show_default": True, "help": "Images a request."},
+    batch={"help": "Images a request.  [default: 16; of an adopted model, its own]"},
     time_limit_s={"default": 3600.0, "show_default": True, "help": "Seconds for each artifact."},
 )  # fmt: skip
 @click.option("--classes", is_flag=True, help="Show the accuracy of each class too.")
@@ -48,20 +70,23 @@ Examples:
 @_options.workspace
 @_options.as_json
 def command(
-    paths: tuple[Path, ...], images: Path | None, save_images: Path | None, device: str | None, classes: bool,
-    host: str | None, config: Path | None, workspace: Workspace, as_json: bool, **given: Any,
+    paths: tuple[Path, ...], images: Path | None, save_images: Path | None, preprocess: str, class_names: str,
+    output: str, score: str, device: str | None, classes: bool, host: str | None, config: Path | None,
+    workspace: Workspace, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Count the right answers of artifacts (by default the newest) on their runtimes, over the whole test split.
 
     Shows the accuracy with its 95 % interval, and how often artifact and torch put the same class first. The first
     time, the checkpoint answers the test split of the dataset, which needs torch; images and answers are kept in the
-    workspace. The accuracy goes into the report. Exit code 1 if an artifact could not be evaluated.
+    workspace. The accuracy goes into the report. An adopted model is judged by the pictures that you name, and
+    compared with its reference instead of torch. Exit code 1 if an artifact could not be evaluated.
     """
     import sys
 
     from rich.console import Console
 
-    from edgebench import artifact
+    from edgebench.adopting import adopt
+    from edgebench.adopting.judged import Judged
     from edgebench.records import jsonio
     from edgebench.report import evaluations
     from edgebench.training import evaluating
@@ -72,17 +97,21 @@ def command(
         artifacts = _remote.chosen(paths, workspace, asked.runtimes)
         evaluating.need_one_checkpoint(artifacts, "--host")
     else:
-        artifacts = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
-    files = _test_images(artifacts, workspace, images, save_images)
+        artifacts = [adopt.read(path, workspace) for path in paths] or workspace.newest_artifacts()
+    judged = Judged(images=images, preprocess=preprocess, class_names=class_names, output=output, score=score)
+    if host and score:
+        raise UsageError("--score runs on this machine", "leave out --host")
+    files = _test_images(artifacts, workspace, judged, save_images)
     if host:
         done, code = _there(host, config, device, artifacts, files[artifacts[0].identity], workspace)
     else:
-        done, code = _here(device, artifacts, files, asked, workspace), 0
+        done, code = _here(device, artifacts, files, asked, workspace, score), 0
     if as_json:
         click.echo(jsonio.dumps(list(map(evaluations.plain, done)), indent=1))
     else:
         shown = Console(width=None if sys.stdout.isatty() else 160)
-        shown.print(evaluations.table(done))
+        for table in evaluations.tables(done):
+            shown.print(table)
         for result in done:
             if classes and result.evaluation:
                 shown.print(evaluations.class_table(result))
@@ -102,16 +131,18 @@ def _say_what_is_wrong(done: list[Result]) -> None:
         for notice in result.notices:
             if notice.code == "unrepeatable":  # the others are about time, which was not asked for
                 click.echo(printable(f"warning: {what}: {notice.message} ({notice.remedy})"), err=True)
-        found, data = result.evaluation, result.artifact.training.data
-        for against in context.notices(found.classes, data) if found else ():
+        found, training = result.evaluation, result.artifact.training
+        for against in context.notices(found.classes, training and training.data) if found else ():
             click.echo(printable(f"warning: {what}: {against.message} ({against.remedy})"), err=True)
 
 
 def _here(
-    device: str | None, artifacts: list[Artifact], files: dict[str, Path], asked: RunOptions, workspace: Workspace
-) -> list[Result]:
+    device: str | None, artifacts: list[Artifact], files: dict[str, Path], asked: RunOptions, workspace: Workspace,
+    score: str,
+) -> list[Result]:  # fmt: skip
     from rich.console import Console
 
+    from edgebench.adopting import scoring
     from edgebench.measuring.running import Planned
     from edgebench.training import evaluating
 
@@ -124,6 +155,7 @@ def _here(
 
         return evaluating.evaluate(
             artifacts, files, workspace, asked, device=device, on_start=started,
+            score=partial(scoring.add, function=score) if score else None,
             on_phase=lambda said: status.update(f"{current}: {said}"),
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
         )  # fmt: skip
@@ -150,15 +182,20 @@ def _there(
         return _remote.carried_out(host, order, console, lambda text: status.update(escape(text)))
 
 
-def _test_images(
-    artifacts: list[Artifact], workspace: Workspace, given: Path | None, save: Path | None
-) -> dict[str, Path]:
+def _test_images(artifacts: list[Artifact], workspace: Workspace, asked: Judged, save: Path | None) -> dict[str, Path]:
     """By artifact, the file with its test images. Shows the progress where they are read for the first time."""
-    from edgebench.commands import _training
-    from edgebench.training import evaluating
+    from rich.console import Console
 
-    look_up = partial(evaluating.test_images, artifacts, workspace, given=given, save=save)
-    if given or all(workspace.test_set(found).is_file() for found in artifacts):
+    from edgebench.adopting import judged
+    from edgebench.commands import _training
+    from edgebench.report.formats import printable
+
+    look_up = partial(judged.test_sets, artifacts, workspace, asked, save=save)
+    ours = [found for found in artifacts if not found.adopted]
+    if len(ours) < len(artifacts):
+        with Console(stderr=True).status("reading the pictures, and the reference's answers to them"):
+            files = look_up(tell=lambda line: click.echo(printable(line), err=True))
+    elif asked.images or all(workspace.test_set(found).is_file() for found in ours):
         files = look_up()
     else:
         with _training.TrainingProgress() as progress:

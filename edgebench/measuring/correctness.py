@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgebench.artifact import Reference, prepared
-from edgebench.errors import VerificationFailed
-from edgebench.measuring import testset
 from edgebench.protocols import Session
-from edgebench.records.answers import ClassAccuracy, Evaluation, Parity
-from edgebench.results import stats
+from edgebench.records.answers import ClassAccuracy, Parity
 from edgebench.specs import Artifact
 
 if TYPE_CHECKING:
@@ -158,35 +154,6 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a.astype(np.float64), b.astype(np.float64)
     product, lengths = (a * b).sum(axis=1), np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return float(np.where(lengths > 0, product / np.maximum(lengths, 1e-300), (a == b).all(axis=1)).mean())
-
-
-def judge(session: Session, artifact: Artifact, path: Path, batch: int, tell: Callable[[str], None]) -> Evaluation:
-    """Count the right answers of a session over the test set in the file `path`, `batch` images at a time."""
-    names = artifact.training.data.classes
-    with testset.opened(path, artifact) as test:
-        first, non_finite, changed = [], 0, 0
-        for images in test.images:
-            logits = run_batches(session, artifact, images, batch)
-            if logits.shape != (len(images), len(names)):
-                raise VerificationFailed(f"its answer is {logits.shape}, not (images, {len(names)} classes)")
-            non_finite += int((~np.isfinite(logits)).sum())
-            first.append(logits.argmax(axis=1))
-            if len(first) == 1:  # a second run shows whether the accuracy can be repeated
-                changed = int((run_batches(session, artifact, images, batch).argmax(axis=1) != first[0]).sum())
-            tell(f"{sum(map(len, first))}/{len(test.labels)}")
-        answers, labels = np.concatenate(first), test.labels
-    right = answers == labels
-    return Evaluation(
-        images=len(labels),
-        accuracy=float(right.mean()),
-        accuracy_ci95=stats.wilson(int(right.sum()), len(labels)),
-        torch_accuracy=float((test.torch_first == labels).mean()),
-        torch_agreement=float((test.torch_first == answers).mean()),
-        non_finite=non_finite,
-        classes=by_class(answers, labels, names),
-        given_again=len(first[0]),
-        changed=changed,
-    )
 
 
 def explain(parity: Parity) -> str:

@@ -22,18 +22,19 @@ PROBE_LIMIT_S = 60.0
 
 
 def run_job(
-    job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
+    job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None, answers: Path | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Result:  # fmt: skip
     """Run a job once, in a worker of its own. Never raises for what the worker does: each kind of failure is a status.
 
-    `images` is the file of the test set, for the scenario "evaluate".
+    `images` is the file of the test set, for the scenario "evaluate"; `answers` one for the answers to it.
     """
     created = now()
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         job_file, result_file = Path(scratch, "job.json"), Path(scratch, "result.json")
         jsonio.write(job_file, job)
         arguments = ["measure", *([] if verify else ["--no-verify"]), *(["--images", str(images)] if images else [])]
+        arguments += ["--answers", str(answers)] if answers else []
         arguments += [str(job_file), str(artifact.path.resolve()), str(result_file)]
         ending = _start_worker(arguments, job.threads).wait(
             time_limit_s=job.time_limit_s, memory_limit_mib=job.memory_limit_mib, on_phase=on_phase

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
@@ -54,7 +55,8 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
     given = {
         **{f.name: getattr(options, f.name) for f in fields(Conditions)},
-        "compute": compute, "batch": options.batch or 1, "streams": options.streams or 1, "threads": threads,
+        "compute": compute, "streams": options.streams or 1, "threads": threads,
+        "batch": options.batch or scenario_registry.load(options.scenario).batch,
         "time_limit_s": options.time_limit_s or options.measured_s + 120, "memory_limit_mib": min(limits),
         **scenario_registry.settled(options),
     }  # fmt: skip
@@ -173,12 +175,18 @@ def run(
 
 
 def evaluate(
-    item: Planned, images: Path, folder: Path, *,
+    item: Planned, images: Path, folder: Path, *, score: Callable[[Result, Path, Path], Result] | None = None,
     on_phase: Callable[[str], None] = lambda phase: None, on_wait: Callable[[], None] = lambda: None,
 ) -> Result:  # fmt: skip
-    """Evaluate an artifact on the test set in the file `images` (testset.py); the result is saved in `folder`."""
+    """Evaluate an artifact on the test set in the file `images` (testset.py); the result is saved in `folder`.
+
+    `score` gets the result, the test set and the file of the answers to it, and returns the result with more.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.device_to_ourselves(on_wait):
-        result = process.run_job(item.job, item.artifact, images=images.resolve(), on_phase=on_phase)
+    with locks.device_to_ourselves(on_wait), tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+        answers = Path(scratch, "answers.zip") if score else None
+        result = process.run_job(item.job, item.artifact, images=images.resolve(), answers=answers, on_phase=on_phase)
+        if score and result.status == "ok":
+            result = score(result, images, answers)
     store.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
     return result

@@ -1,7 +1,8 @@
-"""The test split in one file, with torch's answers: all that a machine needs to evaluate an artifact."""
+"""Test pictures of the model's size in one file, with the reference's answers: all that an evaluation needs."""
 
 from __future__ import annotations
 
+import json
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,41 +14,78 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.errors import BadFile
+from edgebench.records import jsonio
 from edgebench.records.jsonio import check_schema
+from edgebench.records.preprocessing import Preprocessing
 from edgebench.specs import Artifact
 
 if TYPE_CHECKING:
     from edgebench.protocols import Pixels
 
-SCHEMA = 1  # of this file; the first files had none
+SCHEMA = 2  # of this file; 1 has no facts, and the first files had no number
 CHUNK = 512  # images in memory at once
+FACTS_BYTES = 256 << 20
+MAKE_AGAIN = (
+    "delete it, and make it again where the dataset is: edgebench evaluate ARTIFACT --save-images FILE (a workspace "
+    "keeps one in testsets/)"
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class SetFacts:
+    """What the pictures are: of which dataset and classes, with the hash of a training's `test_sha256`.
+
+    The rest is for an adopted model. `preprocessing`: from these pictures to its input. `output`: the name of the
+    output that tells the classes. `meaning`: by the number of a class of the model, the number of ours, −1 if we have
+    it not; `names`: what the model calls its classes. Without classes there are only `pictures`, their names, for a
+    function that scores the answers.
+    """
+
+    dataset: str
+    classes: tuple[str, ...]
+    sha256: str
+    preprocessing: Preprocessing | None = None
+    output: str = ""
+    meaning: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestSet:
-    """Labels, int64 (n,); the classes that torch put first, int64 (n,); images in order, uint8 (≤ CHUNK, h, w, 3)."""
+    """Labels, int64 (n,); the classes that the reference put first, int64 (n,), by the model's numbers, None if they
+    are not known; images in order, uint8 (≤ CHUNK, h, w, 3); the identity of the model that they are for."""
 
     __test__ = False  # for pytest: this is not a test class
 
     labels: np.ndarray
-    torch_first: np.ndarray
+    first: np.ndarray | None
     images: Iterator[np.ndarray]
+    origin: str
+    facts: SetFacts | None
 
 
-def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, origin: str) -> None:
-    """Write the test split of the checkpoint `origin` (its identity) and torch's logits (n, classes), atomically."""
+def write(
+    path: Path,
+    images: Pixels,
+    labels: np.ndarray,
+    logits: np.ndarray | None,
+    origin: str,
+    facts: SetFacts | None = None,
+) -> None:
+    """Write the pictures for the checkpoint or adopted model `origin` (its identity), atomically, with the reference's
+    logits (n, classes) if they are known."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as file:
-            small = {
-                "schema": np.array(SCHEMA),
-                "labels": labels.astype(np.int64),
-                "torch_first": logits.argmax(axis=1),
-                "origin": np.array(origin),
-            }
+            small = {"schema": np.array(SCHEMA), "labels": labels.astype(np.int64), "origin": np.array(origin)}
+            if logits is not None:
+                small["torch_first"] = logits.argmax(axis=1)
             for name, array in small.items():
                 _put(file, name, array)
+            if facts:
+                file.writestr("facts.json", jsonio.dumps(facts))
             for start in range(0, len(images), CHUNK):
                 _put(file, f"images/{start}", np.ascontiguousarray(images[start : start + CHUNK]))
         partial.replace(path)
@@ -55,34 +93,73 @@ def write(path: Path, images: Pixels, labels: np.ndarray, logits: np.ndarray, or
         partial.unlink(missing_ok=True)
 
 
+def add_first(path: Path, first: np.ndarray) -> None:
+    """Add what the reference put first, to a file without."""
+    with zipfile.ZipFile(path, "a") as file:
+        _put(file, "torch_first", first.astype(np.int64))
+
+
 @contextmanager
-def opened(path: Path, artifact: Artifact) -> Iterator[TestSet]:
-    """The test set in the file `path`. Raises BadFile if it is damaged or of another checkpoint."""
-    make_again = "delete it, and make it again where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
+def opened(path: Path, artifact: Artifact | None = None) -> Iterator[TestSet]:
+    """The test set in the file `path`. Raises BadFile if it is damaged, or not for this artifact, if one is given."""
     try:
         with zipfile.ZipFile(path) as file:
-            if "schema.npy" in file.namelist():
+            if "schema.npy" in (inside := file.namelist()):
                 check_schema(_get(file, "schema").item(), SCHEMA, str(path))
-            labels, first, origin = (_get(file, name) for name in ("labels", "torch_first", "origin"))
-            if str(origin) != (artifact.origin or artifact.identity):
-                raise BadFile(f"{path} was made for another checkpoint than {artifact.path}", make_again)
-            classes = len(artifact.training.data.classes)
-            if not (labels.dtype == first.dtype == np.int64 and labels.shape == first.shape == (labels.size,)):
-                raise BadFile(f"{path} does not hold one label and one answer per image", make_again)
-            if not len(labels) or not all(((a >= 0) & (a < classes)).all() for a in (labels, first)):
-                raise BadFile(f"{path} has no labels, or labels beyond the {classes} classes", make_again)
-            yield TestSet(labels, first, _images(file, path, len(labels), artifact, make_again))
+            labels, origin = (_get(file, name) for name in ("labels", "origin"))
+            first = _get(file, "torch_first") if "torch_first.npy" in inside else None
+            facts = _facts(file, path) if "facts.json" in inside else None
+            if artifact and str(origin) != (artifact.origin or artifact.identity):
+                what = "model" if artifact.adopted else "checkpoint"
+                raise BadFile(f"{path} was made for another {what} than {artifact.path}", MAKE_AGAIN)
+            both = (labels,) if first is None else (labels, first)
+            if not all(each.dtype == np.int64 and each.shape == (labels.size,) for each in both):
+                raise BadFile(f"{path} does not hold one label and one answer per image", MAKE_AGAIN)
+            _check(path, labels, first, facts, artifact)
+            yield TestSet(
+                labels=labels, first=first, images=_images(file, path, len(labels), artifact, facts),
+                origin=str(origin), facts=facts,
+            )  # fmt: skip
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadFile(f"{path} is not a test set: {error}", make_again) from None
+        raise BadFile(f"{path} is not a test set: {error}", MAKE_AGAIN) from None
 
 
-def _images(file: zipfile.ZipFile, path: Path, count: int, artifact: Artifact, fix: str) -> Iterator[np.ndarray]:
-    size = (artifact.preprocessing.height, artifact.preprocessing.width, 3)
+def _facts(file: zipfile.ZipFile, path: Path) -> SetFacts:
+    if file.getinfo("facts.json").file_size > FACTS_BYTES:
+        raise ValueError("its facts are absurdly large")
+    return jsonio.decode(SetFacts, json.loads(file.read("facts.json")), str(path))
+
+
+def _check(
+    path: Path, labels: np.ndarray, first: np.ndarray | None, facts: SetFacts | None, artifact: Artifact | None
+) -> None:
+    if artifact and artifact.training:
+        classes = answers = len(artifact.training.data.classes)
+    elif facts and (artifact is None or facts.preprocessing):
+        classes, answers = len(facts.classes), len(facts.meaning or facts.classes)
+        if any(not -1 <= each < classes for each in facts.meaning):
+            raise BadFile(f"{path} means classes that it does not have", MAKE_AGAIN)
+    elif facts is None:
+        raise BadFile(f"{path} does not say which classes its pictures are of: an older edgebench wrote it", MAKE_AGAIN)
+    else:
+        raise BadFile(f"{path} does not say how its pictures become the input of {artifact.path}", MAKE_AGAIN)
+    if not len(labels) or (classes and not ((labels >= 0) & (labels < classes)).all()):
+        raise BadFile(f"{path} has no labels, or labels beyond the {classes} classes", MAKE_AGAIN)
+    if first is not None and not ((first >= 0) & (first < answers)).all():
+        raise BadFile(f"{path} has answers beyond the {answers} classes", MAKE_AGAIN)
+
+
+def _images(
+    file: zipfile.ZipFile, path: Path, count: int, artifact: Artifact | None, facts: SetFacts | None
+) -> Iterator[np.ndarray]:
+    how = (facts and facts.preprocessing) or (artifact and artifact.preprocessing)
     for start in range(0, count, CHUNK):
-        shape = (min(CHUNK, count - start), *size)
-        images = _get(file, f"images/{start}", most_bytes=int(np.prod(shape)))
-        if images.dtype != np.uint8 or images.shape != shape:
-            raise BadFile(f"{path} holds images {images.dtype}{images.shape}, not uint8 of {size}", fix)
+        n = min(CHUNK, count - start)
+        shape = (n, how.height, how.width, 3) if how else None
+        images = _get(file, f"images/{start}", most_bytes=int(np.prod(shape)) if shape else 1 << 30)
+        if images.dtype != np.uint8 or (images.shape != shape if shape else images.ndim != 4 or len(images) != n):
+            wanted = f"uint8 of {shape[1:]}" if shape else f"uint8 of {n} pictures"
+            raise BadFile(f"{path} holds images {images.dtype}{images.shape}, not {wanted}", MAKE_AGAIN)
         yield images
 
 

@@ -1,8 +1,8 @@
 """`python -m edgebench.measuring.worker`: one job in, one result out, in a process of its own.
 
-    python -m edgebench.measuring.worker measure JOB.json ARTIFACT_FOLDER RESULT.json [--images TESTSET]
+    python -m edgebench.measuring.worker measure JOB.json FOLDER RESULT.json [--images TESTSET [--answers FILE]]
     python -m edgebench.measuring.worker probe RUNTIME PROBE.json
-    python -m edgebench.measuring.worker bursts JOB.json ARTIFACT_FOLDER SOCKET
+    python -m edgebench.measuring.worker bursts JOB.json FOLDER SOCKET
 
 Nothing is read from stdin or written to stdout: runtimes may print there.
 """
@@ -28,7 +28,7 @@ from edgebench.machine.fingerprint import fingerprint, notices
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory
-from edgebench.measuring import agreement, correctness, loop
+from edgebench.measuring import agreement, judging, loop
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
 from edgebench.records.jobs import Evidence, Job
@@ -59,18 +59,19 @@ def probe(name: str) -> Probe:
 
 
 def run_job(
-    job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None,
+    job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None, answers: Path | None = None,
     tell: Callable[[str], None] = lambda phase: None,
 ) -> Result:  # fmt: skip
     """Open the artifact, measure it, then compare its answers. Every failure becomes the result's status.
 
-    `images` is the test set (see testset.py) that the scenario "evaluate" needs.
+    `images` is the test set (see testset.py) that the scenario "evaluate" needs, and `answers` a file for the answers
+    to it.
     """
     if job.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
     result = Result(job=job, artifact=artifact, status="failed", evidence=job.evidence, created=now())
     try:
-        return _measure(job, artifact, result, verify, images, tell)
+        return _measure(job, artifact, result, verify, images, answers, tell)
     except Unsupported as error:
         return replace(result, status="unsupported", message=str(error))
     except MemoryError:
@@ -85,8 +86,9 @@ def run_job(
 
 
 def _measure(
-    job: Job, artifact: Artifact, result: Result, verify: bool, images: Path | None, tell: Callable[[str], None]
-) -> Result:
+    job: Job, artifact: Artifact, result: Result, verify: bool, images: Path | None, answers: Path | None,
+    tell: Callable[[str], None],
+) -> Result:  # fmt: skip
     if artifact.identity != job.artifact:
         raise BadFile(f"{artifact.path} is not the artifact of this job", "run it again")
     scenario = scenario_registry.load(job.scenario)
@@ -147,7 +149,8 @@ def _measure(
             layers = tuple(session.layers())
         if images:
             tell("evaluating")
-            result = replace(result, evaluation=correctness.judge(session, artifact, images, job.batch, tell))
+            judged = judging.judge(session, artifact, images, job.batch, tell, answers)
+            result = replace(result, evaluation=judged)
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
     launch = Launch(effective=effective, memory=memory, layers=layers, before=before, after=after)
     wrong = agreement.wrong(artifact, parity) if parity is not None else ""
@@ -250,6 +253,7 @@ def main(arguments: list[str]) -> int:
     measuring = verbs.add_parser("measure")
     measuring.add_argument("--no-verify", action="store_true", help="an earlier launch of this job has verified it")
     measuring.add_argument("--images", type=Path, help="the test set to evaluate on")
+    measuring.add_argument("--answers", type=Path, help="a file for the answers to it")
     for name in ("job", "artifact", "result"):
         measuring.add_argument(name, type=Path)
     probing = verbs.add_parser("probe")
@@ -273,7 +277,7 @@ def main(arguments: list[str]) -> int:
         serve_bursts(job, artifact, Connection(given.connection), verify=not given.no_verify)
         return 0
 
-    result = run_job(job, artifact, verify=not given.no_verify, images=given.images, tell=tell)
+    result = run_job(job, artifact, verify=not given.no_verify, images=given.images, answers=given.answers, tell=tell)
     jsonio.write(given.result, result)
     return 0
 

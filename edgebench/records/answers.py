@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
+
+from edgebench.records.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +67,55 @@ class ClassAccuracy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestPictures:
+    """The pictures that an adopted model was judged by, and how they became its input.
+
+    `sha256`: of the classes and the content of the pictures, as a training's `test_sha256`.
+    """
+
+    __test__: ClassVar[bool] = False  # for pytest: this is not a test class
+
+    dataset: str
+    sha256: str
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a user's function makes of the answers to `images` pictures: figures by name. `function`: FILE.py:NAME."""
+
+    function: str
+    file_sha256: str
+    images: int
+    figures: dict[str, float]
+    test: TestPictures
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """An artifact's accuracy on its runtime over the whole test split, as shares in [0, 1].
 
     `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32;
-    `torch_agreement` is the share of images for which artifact and torch put the same class first. The same session got
-    the first `given_again` images once more, and gave another class for `changed` of them.
+    `torch_agreement` is the share of images for which artifact and torch put the same class first. Of an adopted model
+    both are None; `reference_accuracy` and `reference_agreement` are the same of its reference runtime, if that is
+    here, and `test` has the pictures. The same session got the first `given_again` images once more, and gave another
+    class for `changed` of them.
     """
 
     images: int
     accuracy: float
     accuracy_ci95: tuple[float, ...]
-    torch_accuracy: float
-    torch_agreement: float
+    torch_accuracy: float | None
+    torch_agreement: float | None
     non_finite: int
     classes: tuple[ClassAccuracy, ...]
     given_again: int = 0
     changed: int = 0
+    reference_accuracy: float | None = field(default=None, metadata={"json": "unless default"})
+    reference_agreement: float | None = field(default=None, metadata={"json": "unless default"})
+    test: TestPictures | None = field(default=None, metadata={"json": "unless default"})
+
+    @property
+    def agreement(self) -> float | None:
+        """With torch, or of an adopted model with its reference; None where the reference's answers are not known."""
+        return self.torch_agreement if self.test is None else self.reference_agreement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from edgebench.records.answers import Evaluation, Parity
+from edgebench.records.answers import Evaluation, Parity, Score
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Evidence, Job, Status, Stop
 from edgebench.records.notices import Notice
@@ -214,6 +214,7 @@ class Result:
     summary: Summary | None = None
     parity: Parity | None = None
     evaluation: Evaluation | None = None
+    score: Score | None = field(default=None, metadata={"json": "unless default"})
     energy: Energy | None = None
     search: tuple[SearchPoint, ...] = ()
     notices: tuple[Notice, ...] = ()

@@ -34,7 +34,7 @@ def warnings(classes: Sequence[ClassAccuracy], data: DataSplit) -> list[str]:
     return [f"warning: {each.message} ({each.remedy})" for each in context.notices(classes, data)]
 
 
-def plain(classes: Sequence[ClassAccuracy], data: DataSplit) -> dict[str, Any] | None:
+def plain(classes: Sequence[ClassAccuracy], data: DataSplit | None) -> dict[str, Any] | None:
     """The context as plain values, for --json; None without counts."""
     if (found := context.of(classes)) is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgebench.records.answers import Evaluation
 from edgebench.records.result import Result
 from edgebench.report import contexts
 from edgebench.report.formats import MISSING, printable
@@ -20,26 +21,36 @@ def plain(result: Result) -> dict[str, Any]:
         "model": result.artifact.model.name, "format": result.artifact.format, "runtime": result.job.runtime,
         "precision": result.job.precision, "device": result.job.device, "compute": result.job.compute,
         "evidence": result.evidence, "status": result.status, "message": result.message,
-        "evaluation": result.evaluation,
-        "context": _context(result),
+        "evaluation": result.evaluation, "context": _context(result), "score": result.score,
     }  # fmt: skip
 
 
 def _context(result: Result) -> dict[str, Any] | None:
     found = result.evaluation
-    return contexts.plain(found.classes, result.artifact.training.data) if found else None
+    training = result.artifact.training
+    return contexts.plain(found.classes, training and training.data) if found else None
 
 
-def table(results: Sequence[Result]) -> Table:
-    """One line per result: the accuracy with its 95 % interval, its context, and a comparison with torch."""
+def tables(results: Sequence[Result]) -> list[Table]:
+    """The accuracies of our models and of adopted ones, and the figures of functions."""
+    scored = [result for result in results if result.score]
+    ours = [result for result in results if not result.artifact.adopted]
+    adopted = [result for result in results if result.artifact.adopted and not result.score]
+    made = [table(some, reference) for some, reference in ((ours, "torch"), (adopted, "the reference")) if some]
+    return [*made, *([score_table(scored)] if scored else [])]
+
+
+def table(results: Sequence[Result], reference: str = "torch") -> Table:
+    """One line per result: the accuracy with its 95 % interval, its context, and a comparison with the reference."""
     from rich.markup import escape
     from rich.table import Table
 
     headings = (
         "model", "format", "runtime", "precision", "images", "accuracy", "95 %", "majority", "balanced",
-        "lowest recall", "in torch", "same as torch",
+        "lowest recall", f"in {reference}", f"same as {reference}",
     )  # fmt: skip
-    made = Table(*headings, header_style="bold", pad_edge=False)
+    on = dict.fromkeys(_pictures(result) for result in results if result.evaluation and result.evaluation.test)
+    made = Table(*headings, header_style="bold", pad_edge=False, caption=escape(printable("; ".join(on))) or None)
     for result in results:
         found = result.evaluation
         figures = [MISSING] * 8
@@ -50,11 +61,40 @@ def table(results: Sequence[Result]) -> Table:
             figures = [
                 f"{found.images:,}", f"{found.accuracy:.2%}", f"{low:.2%} to {high:.2%}",
                 *(MISSING if share is None else f"{share:.2%}" for share in shares), contexts.worst(seen),
-                f"{found.torch_accuracy:.2%}", f"{found.torch_agreement:.2%}",
+                *(MISSING if share is None else f"{share:.2%}" for share in _beside(found)),
             ]  # fmt: skip
         job = result.job
         names = (result.artifact.model.name, result.artifact.format, job.runtime, job.precision)
         made.add_row(*(escape(printable(cell)) for cell in (*names, *figures)))
+    return made
+
+
+def _beside(found: Evaluation) -> tuple[float | None, float | None]:
+    """The reference's accuracy, and the share of pictures for which it puts the same class first."""
+    return found.reference_accuracy if found.test else found.torch_accuracy, found.agreement
+
+
+def _pictures(result: Result) -> str:
+    found = result.evaluation
+    return f"on {found.images:,} pictures of {found.test.dataset} ({found.test.sha256[:8]})"
+
+
+def score_table(results: Sequence[Result]) -> Table:
+    """One line per result: the figures of a user's function."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    names = list(dict.fromkeys(name for result in results for name in result.score.figures))
+    on = [f"{each.function} on {each.images:,} pictures of {each.test.dataset}" for each in (r.score for r in results)]
+    made = Table(
+        *(escape(printable(each)) for each in ("model", "format", "runtime", "precision", *names)),
+        header_style="bold", pad_edge=False, caption=escape(printable("; ".join(dict.fromkeys(on)))),
+    )  # fmt: skip
+    for result in results:
+        figures = [result.score.figures.get(name) for name in names]
+        cells = (result.artifact.model.name, result.artifact.format, result.job.runtime, result.job.precision)
+        shown = [MISSING if figure is None else f"{figure:.6g}" for figure in figures]
+        made.add_row(*(escape(printable(cell)) for cell in (*cells, *shown)))
     return made
 
 

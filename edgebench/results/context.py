@@ -101,9 +101,9 @@ def recall(of_class: ClassAccuracy) -> Recall:
     )  # fmt: skip
 
 
-def notices(classes: Sequence[ClassAccuracy], data: DataSplit) -> tuple[Notice, ...]:
-    """What speaks against the accuracy of these classes, learned from this data: it is the majority's, a class is never
-    found, labels are few."""
+def notices(classes: Sequence[ClassAccuracy], data: DataSplit | None) -> tuple[Notice, ...]:
+    """What speaks against the accuracy of these classes: it is the majority's, a class is never found, or labels are
+    few in the data that they were learned from, if that is known."""
     if (found := of(classes)) is None:
         return ()
     told = []
@@ -117,8 +117,10 @@ def notices(classes: Sequence[ClassAccuracy], data: DataSplit) -> tuple[Notice, 
         ))  # fmt: skip
     if never := found.never_found:
         told.append(notice("class_never_found", classes=listed([f"{r.name!r} (0 of {r.images})" for r in never])))
-    learned = data.account.balance.get("train", ()) if data.account else ()
-    few = sorted((count, name) for name, count in zip(data.classes, learned, strict=False) if count < FEW)
+    learned = data.account.balance.get("train", ()) if data and data.account else ()
+    few = sorted(
+        (count, name) for name, count in zip(data.classes if data else (), learned, strict=False) if count < FEW
+    )
     if few:
         named = listed([f"{name!r} ({count})" for count, name in few])
         told.append(notice("few_training_images", classes=named, few=FEW))

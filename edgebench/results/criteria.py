@@ -55,7 +55,8 @@ def _no_power(what: str) -> Callable[[Any], tuple[str, str]]:
 
 def _not_evaluated(row: Any) -> tuple[str, str]:
     if row.test_accuracy is None:
-        return "the accuracy of an adopted model is unknown", "choose by another figure: --prefer latency"
+        judge = "edgebench evaluate ARTIFACT --images FOLDER"
+        return "the accuracy of this adopted model is unknown", f"`{judge}`, or choose by --prefer latency"
     known = f"only the checkpoint's {100 * row.test_accuracy:.1f} % in torch"
     return f"its own accuracy on {row.runtime} was not measured, {known}", EVALUATE
 

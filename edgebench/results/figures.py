@@ -38,15 +38,24 @@ def power_scope(row: Row) -> tuple[str, ...]:
     return tuple(word for word in (row.power_scope, "modelled" * row.power_modelled) if word)
 
 
+def judged_by(row: Row) -> str:
+    """What is told of an adopted model, with the pictures that its accuracy is of."""
+    if not row.adopted or row.deployed_images is None:
+        return row.adopted
+    return f"{row.adopted}; accuracy on {row.deployed_images:,} pictures of {row.dataset}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One line of the report, with its columns in order. None means not measured; it is never shown as 0.
 
-    `adopted`: of a model from elsewhere, where its inputs come from and whose answers count; it has no accuracy, and
-    its `dataset` is "adopted:NAME".
+    `adopted`: of a model from elsewhere, where its inputs come from and whose answers count. Where it was not judged by
+    pictures, it has no accuracy, and its `dataset` is "adopted:NAME". `score`: what a user's function makes of its
+    answers.
     `median_low_ms` to `median_high_ms` and `deployed_low` to `deployed_high` are 95 % intervals: of the median between
-    launches, and Wilson's of the accuracy on `deployed_images` test images. Torch puts the same class first on a share
-    `deployed_agreement` of these. `test_sha256`: of the test images; accuracies on others are never compared.
+    launches, and Wilson's of the accuracy on `deployed_images` test images. Torch, or an adopted model's reference,
+    puts the same class first on a share `deployed_agreement` of these. `test_sha256`: of the test images; accuracies
+    on others are never compared.
     `majority_share`: of the most frequent class of them. `balanced_accuracy` is the mean recall of the classes, and
     `lowest_recall` that of the class `lowest_class`; `class_counts` has each class with its test images and how many
     are right: all are the artifact's own. `beside_majority`: its accuracy, or else the checkpoint's, beside always
@@ -60,11 +69,11 @@ class Row:
     parameters_m: float = column("params M", lambda r: r.artifact.model.parameters / 1e6, digits=3, once=True)
     gmacs: float | None = column("GMACs", lambda r: readings.billions(r.artifact.model.macs), digits=3, once=True)
     gflops: float | None = column("GFLOPs", lambda r: readings.billions(r.artifact.model.flops), digits=3, once=True)
-    adopted: str = column("adopted", readings.adopted, optional=True, once=True)
-    dataset: str = column("dataset", lambda r: readings.split(r).dataset, once=True)
-    test_images: int | None = column("test images", lambda r: readings.split(r).images, once=True)
+    adopted: str = column("adopted", readings.adopted, optional=True, once=True, cell=lambda row: judged_by(row))
+    dataset: str = column("dataset", lambda r: readings.split(r).dataset, once=True, shared=True)
+    test_images: int | None = column("test images", lambda r: readings.split(r).images, once=True, shared=True)
     test_sha256: str = column(
-        "test split", lambda r: readings.split(r).sha256, optional=True, once=True,
+        "test split", lambda r: readings.split(r).sha256, optional=True, once=True, shared=True,
         cell=lambda row: row.test_sha256[:8],
     )  # fmt: skip
     test_accuracy: float | None = column(
@@ -90,7 +99,7 @@ class Row:
     deployed_low: float | None = column("", lambda r: readings.accuracy_end(r, 0), shared=True)
     deployed_high: float | None = column("", lambda r: readings.accuracy_end(r, 1), shared=True)
     deployed_images: int | None = column("", lambda r: readings.evaluated(r, "images"), shared=True)
-    deployed_agreement: float | None = column("", lambda r: readings.evaluated(r, "torch_agreement"), shared=True)
+    deployed_agreement: float | None = column("", lambda r: readings.evaluated(r, "agreement"), shared=True)
     balanced_accuracy: float | None = column(
         "balanced acc.", lambda r: readings.deployed(r, "balanced"), percent=1, optional=True, shared=True,
         low="balanced_low", high="balanced_high", criterion=BALANCED,
@@ -103,6 +112,7 @@ class Row:
     )  # fmt: skip
     lowest_class: str = column("", lambda r: readings.lowest(r, "name") or "", shared=True)
     class_counts: tuple[tuple[str, int, int], ...] = column("", readings.class_counts, shared=True, written=False)
+    score: str = column("score", readings.score, optional=True)
     scenario: str = column("scenario", lambda r: r.job.scenario, once=True)
     median_ms: float | None = column(
         "median ms", lambda r: readings.latency_ms(r, "median_ns"), unit="ms", digits=3,

@@ -93,9 +93,23 @@ def trained(result: Result, read: Callable[[Training], Any], without: Any = None
 
 
 def split(result: Result) -> context.TestSplit:
-    """The test images that its accuracy is of; an adopted model has none, and compares with no other by accuracy."""
-    training = result.artifact.training
-    return context.no_split(result.artifact.model.name) if training is None else context.split_of(training.data)
+    """The test images that its accuracy is of. An adopted model has those that it was judged by; where it was not, it
+    has none, and compares with no other by accuracy."""
+    training, found = result.artifact.training, result.evaluation
+    if training is not None:
+        return context.split_of(training.data)
+    if result.status == "ok" and found and found.test:
+        return context.TestSplit(dataset=found.test.dataset, images=found.images, sha256=found.test.sha256)
+    return context.no_split(result.artifact.model.name)
+
+
+def score(result: Result) -> str:
+    """What a user's function made of the answers: "f1 0.912, recall 0.87 on 40 pictures of photos"."""
+    found = result.score if result.status == "ok" else None
+    if found is None:
+        return ""
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
+    return f"{figures} on {found.images:,} pictures of {found.test.dataset}"
 
 
 def adopted(result: Result) -> str:

@@ -38,13 +38,17 @@ def entry(result: Result) -> Entry:
 def merged(entries: Sequence[Entry]) -> list[Row]:
     """A row for each distinct measurement; the newest result stands for its repetitions.
 
-    An evaluation is not a row of its own: the rows of the same artifact on the same runtime take its accuracy. Ordered
-    by evidence first, so that emulated figures never stand among measured ones, then by test images, model and
-    latency.
+    An evaluation is not a row of its own: the rows of the same artifact on the same runtime take its accuracy. An
+    adopted model that was judged by several test splits has a row for each. Ordered by evidence first, so that emulated
+    figures never stand among measured ones, then by test images, model and latency.
     """
     newest: dict[tuple[str, ...], Entry] = {}
     ordered = sorted(entries, key=lambda entry: entry.row.created)
-    judged = {entry.deployed: entry.row for entry in ordered if entry.row.deployed_accuracy is not None}
+    judged: dict[str, dict[tuple[str, str], Row]] = {}  # by what shares an accuracy, the newest of each test split
+    for entry in ordered:
+        if entry.row.deployed_accuracy is not None:
+            judged.setdefault(entry.deployed, {})[entry.row.dataset, entry.row.test_sha256] = entry.row
+    scored = {entry.deployed: entry.row.score for entry in ordered if entry.row.score}
     # A result that was cut short counts only if there is no complete one.
     for entry in sorted(ordered, key=lambda entry: entry.row.stop != "interrupted"):
         if not find(entry.row.scenario).timed:
@@ -54,7 +58,11 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
             continue
         newest.pop(("failed", entry.cell), None)  # it supersedes an earlier failure
         newest["ok", entry.cell, entry.row.machine, entry.row.power_mode] = entry
-    made = [_with_accuracy(entry.row, judged.get(entry.deployed)) for entry in newest.values()]
+    made = [
+        _with_accuracy(entry.row, accuracy, scored.get(entry.deployed, ""))
+        for entry in newest.values()
+        for accuracy in judged.get(entry.deployed, {"": None}).values()
+    ]
     return sorted(
         made,
         key=lambda r: (
@@ -64,11 +72,11 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
     )  # fmt: skip
 
 
-def _with_accuracy(row: Row, judged: Row | None) -> Row:
-    if judged is None:
+def _with_accuracy(row: Row, judged: Row | None, score: str) -> Row:
+    if judged is None and not score:
         return row
     made = object.__new__(Row)  # `dataclasses.replace` takes a third of a second for ten thousand rows
-    vars(made).update(vars(row), **{name: getattr(judged, name) for name in SHARED})
+    vars(made).update(vars(row), **({name: getattr(judged, name) for name in SHARED} if judged else {}), score=score)
     return made
 
 

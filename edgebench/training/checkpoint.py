@@ -15,6 +15,7 @@ from edgebench import artifact
 from edgebench.artifact import Reference
 from edgebench.errors import BadFile
 from edgebench.measuring import correctness, testset
+from edgebench.measuring.testset import SetFacts
 from edgebench.records import recipe
 from edgebench.records.heads import FrozenFeatures
 from edgebench.records.workspace import now
@@ -92,12 +93,18 @@ def write_split(
     `on_image(done, total)` counts the images read, then the images answered. Raises BadFile if the dataset has changed
     since the checkpoint was trained.
     """
-    model, held_out = models.restore(checkpoint), getattr(_splits(checkpoint, on_image), split)
+    model, splits = models.restore(checkpoint), _splits(checkpoint, on_image)
+    held_out = getattr(splits, split)
     logits = []
     for start in range(0, len(held_out), REFERENCE_IMAGES):
         logits.append(_logits(model, held_out.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))
         on_image(min(start + REFERENCE_IMAGES, len(held_out)), len(held_out))
-    testset.write(path, held_out.images, held_out.labels, np.concatenate(logits), checkpoint.identity)
+    data = checkpoint.training.data
+    facts = SetFacts(
+        dataset=data.dataset if split == "test" else f"{data.dataset}, {split}", classes=data.classes,
+        sha256=splits.info.test_sha256 if split == "test" else "",
+    )  # fmt: skip
+    testset.write(path, held_out.images, held_out.labels, np.concatenate(logits), checkpoint.identity, facts)
 
 
 def calibration(checkpoint: Artifact, count: int, on_image: Callable[[int, int], None]) -> Calibration:

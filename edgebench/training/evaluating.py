@@ -1,14 +1,12 @@
-"""`evaluate`: counts the right answers of artifacts on their runtimes, over the test split of their checkpoint."""
+"""`evaluate`: counts the right answers of artifacts on their runtimes, over the pictures of a test set."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgebench.artifact import trained
 from edgebench.errors import UsageError
 from edgebench.machine.device import detect, load_profile, place
 from edgebench.measuring import running
@@ -17,29 +15,6 @@ from edgebench.measuring.running import Planned
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
-from edgebench.training import split_files
-
-
-def test_images(
-    artifacts: Sequence[Artifact], workspace: Workspace, *, given: Path | None = None, save: Path | None = None,
-    on_image: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Path]:  # fmt: skip
-    """By the artifact's identity, the file of images to judge it by: `given`, or the test split of its checkpoint.
-
-    The first time that is read from the dataset and answered by torch, and `on_image(done, total)` counts along. `save`
-    gets a copy, for a board. Raises UsageError for a copy of several checkpoints' splits.
-    """
-    for each in artifacts:
-        trained(each, "evaluated")
-    if given and save:
-        raise UsageError("--images and --save-images exclude each other", "copy the file")
-    if save:
-        need_one_checkpoint(artifacts, "--save-images")
-    files = {a.identity: given or split_files.test_set(a, workspace, on_image) for a in artifacts}
-    if save:
-        save.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(next(iter(files.values())), save)
-    return files
 
 
 def need_one_checkpoint(artifacts: Sequence[Artifact], option: str) -> None:
@@ -50,14 +25,15 @@ def need_one_checkpoint(artifacts: Sequence[Artifact], option: str) -> None:
 
 def evaluate(
     artifacts: Sequence[Artifact], files: Mapping[str, Path], workspace: Workspace, asked: RunOptions, *,
-    device: str | None = None, on_notice: Callable[[str], None] = lambda notice: None,
+    device: str | None = None, score: Callable[[Result, Path, Path], Result] | None = None,
+    on_notice: Callable[[str], None] = lambda notice: None,
     on_start: Callable[[Planned, int, int], None] = lambda item, number, of: None,
     on_phase: Callable[[str], None] = lambda phase: None, on_wait: Callable[[], None] = lambda: None,
 ) -> list[Result]:  # fmt: skip
     """Judge each artifact on each runtime that opens it here, by the images in its file; a result for each.
 
-    What fails is a result too: its status and message say why. `on_notice` hears if this machine is not the device.
-    Raises EdgebenchError if nothing here opens any of them.
+    What fails is a result too: its status and message say why. `score`: see running.evaluate. `on_notice` hears if this
+    machine is not the device. Raises EdgebenchError if nothing here opens any of them.
     """
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
@@ -68,5 +44,5 @@ def evaluate(
     for number, item in enumerate(planned, 1):
         on_start(item, number, len(planned))
         images = files[item.artifact.identity]
-        done.append(running.evaluate(item, images, workspace.results, on_phase=on_phase, on_wait=on_wait))
+        done.append(running.evaluate(item, images, workspace.results, score=score, on_phase=on_phase, on_wait=on_wait))
     return done

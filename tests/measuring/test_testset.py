@@ -11,7 +11,7 @@ from factories import StubSession, make_artifact, network
 
 from edgebench import artifact
 from edgebench.errors import BadFile, NewerFile
-from edgebench.measuring import correctness, testset
+from edgebench.measuring import judging, testset
 from edgebench.specs import Artifact
 
 
@@ -30,7 +30,7 @@ def test_a_test_set_comes_back_in_chunks(tmp_path: Path) -> None:
         chunks = list(test.images)
         assert [len(chunk) for chunk in chunks] == [512, 88]
         assert (np.concatenate(chunks)[:, 0, 0, 0] == np.arange(600) % 256).all()
-        assert (test.labels == test.torch_first).all()
+        assert (test.labels == test.first).all() and test.facts is None
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_a_newer_test_set_is_told_as_newer_and_one_without_a_number_is_read(tmp_
     whole = written(tmp_path / "t.npz", found)
     with np.load(whole) as file:
         arrays = dict(file)
-    np.savez(tmp_path / "newer.npz", schema=2, pictures=np.zeros(3))
+    np.savez(tmp_path / "newer.npz", schema=3, pictures=np.zeros(3))
     with (
-        pytest.raises(NewerFile, match=r"newer\.npz has schema 2, newer than 1"),
+        pytest.raises(NewerFile, match=r"newer\.npz has schema 3, newer than 2"),
         testset.opened(tmp_path / "newer.npz", found),
     ):
         pass
-    assert arrays.pop("schema") == 1
+    assert arrays.pop("schema") == 2
     np.savez(tmp_path / "first.npz", **arrays)
     with testset.opened(tmp_path / "first.npz", found) as first, testset.opened(whole, found) as second:
         assert (first.labels == second.labels).all()
@@ -88,7 +88,7 @@ def test_the_network_of_the_factories_is_judged(tmp_path: Path) -> None:
     labels = logits.argmax(axis=1)
     labels[:20] = (labels[:20] + 1) % 10
     testset.write(path, images, labels, logits, found.origin)
-    told = correctness.judge(StubSession(), found, path, 16, lambda said: None)
+    told = judging.judge(StubSession(), found, path, 16, lambda said: None)
     assert (told.images, told.accuracy, told.torch_accuracy, told.torch_agreement) == (100, 0.8, 0.8, 1.0)
     assert (told.given_again, told.changed) == (100, 0)
     assert told.accuracy_ci95 == pytest.approx((0.7112, 0.8666), abs=1e-4)  # Wilson's, by statsmodels
@@ -105,5 +105,5 @@ def test_answers_that_change_from_time_to_time_are_counted(tmp_path: Path) -> No
         logits[0, 1] = 2 * (len(times) > 40)  # the first 32 batches are the 512 images, the next 32 these again
         return logits
 
-    told = correctness.judge(StubSession(racing), found, written(tmp_path / "t.npz", found), 16, lambda said: None)
+    told = judging.judge(StubSession(racing), found, written(tmp_path / "t.npz", found), 16, lambda said: None)
     assert (told.given_again, told.changed) == (512, 24), "in batches 41 to 64 the first image got another answer"
