@@ -90,7 +90,8 @@ def export(
     calibration_images: int = 300, max_batch: int = 32, options: dict[str, str] | None = None,
     tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
-    """Export a checkpoint, or an artifact, to "onnx", "openvino" or "tensorrt", and verify its answers.
+    """Export a checkpoint, an artifact, or a model file from elsewhere, to "onnx", "openvino" or "tensorrt", and verify
+    its answers.
 
     The artifact takes float32 (batch, 3, h, w), or with `input="uint8"` a camera's (batch, h, w, 3), and returns logits
     (batch, classes). `precision` is that of weights and activations, by default the source's. int8 is calibrated on
@@ -101,7 +102,7 @@ def export(
     from edgebench.exporting import pipeline
 
     where = Workspace(Path(workspace))
-    start = where.newest_checkpoint() if source is None else read_source(source)
+    start = where.newest_checkpoint() if source is None else read_source(source, where)
     done = pipeline.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
         calibration=partial(pipeline.calibration, start, where, calibration_images),

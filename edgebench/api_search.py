@@ -104,7 +104,7 @@ def tune(
     sense, EdgebenchError if nothing could be measured.
     """
     where = Workspace(Path(workspace))
-    start = where.newest_checkpoint() if source is None else read_source(source)
+    start = where.newest_checkpoint() if source is None else read_source(source, where)
     return tuning.tune(
         start, where, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
         runtimes=several(runtime), compute=compute, duration_s=duration_s, export=export,

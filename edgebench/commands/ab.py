@@ -13,6 +13,7 @@ from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
     from edgebench.comparing.ab import AbComparison
+    from edgebench.records.workspace import Workspace
 
 
 @click.command(
@@ -21,6 +22,7 @@ Examples:
   edgebench ab runs/artifacts/OLD-onnx runs/artifacts/NEW-onnx
   edgebench ab ARTIFACT --runtime ort --runtime-b openvino       one artifact, two runtimes
   edgebench ab ARTIFACT --threads 1 --threads-b 2
+  edgebench ab old.onnx new.onnx                                 two models from elsewhere
   edgebench ab ARTIFACT --python-b ../next/.venv/bin/python      two environments, say two versions of onnxruntime"""
 )
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
@@ -37,7 +39,7 @@ Examples:
 @_options.settings(
     RunOptions, only=("compute", "batch", "threads"),
     compute={"help": "What the runtime computes on.  [default: this machine's]"},
-    batch={"default": 1, "show_default": True, "help": "Images a request."},
+    batch={"help": "Images a request.  [default: 1; of an adopted model, its own]"},
     threads={"help": "CPU threads of the runtime.  [default: the physical cores]"},
 )  # fmt: skip
 @click.option("--threads-b", type=int, help="B's threads.  [default: A's]")
@@ -63,8 +65,11 @@ Examples:
     multiple=True,
     help="Exit code 1 for this verdict; may be given several times.",
 )
+@_options.workspace
 @_options.as_json
-def command(a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], band: float, **given: Any) -> None:
+def command(
+    a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], band: float, workspace: Workspace, **given: Any
+) -> None:
     """Is B slower than A? For differences that separate runs cannot see on a noisy machine.
 
     Both are loaded at once and take turns at short bursts, so that whatever else the machine does slows both alike.
@@ -72,20 +77,25 @@ def command(a: Path, b: Path | None, as_json: bool, fail_on: tuple[str, ...], ba
     """
     from rich.console import Console
 
-    from edgebench import artifact
+    from edgebench.adopting import adopt
     from edgebench.comparing import sides
     from edgebench.records import jsonio
 
+    console = Console(stderr=True)
+    paths = [a, b] if b else [a]
+    with console.status("reading the artifacts") as reading:
+        artifacts = [adopt.read(path, workspace, reading.update) for path in paths]
+    _options.say_adopted(paths, artifacts, console)
     first = sides.Side(
-        artifact=artifact.read(a), runtime=given["runtime"], threads=given["threads"],
+        artifact=artifacts[0], runtime=given["runtime"], threads=given["threads"],
         options=given["runtime_option"], python=given["python_a"],
     )  # fmt: skip
     second = sides.Side(
-        artifact=artifact.read(b) if b else first.artifact, runtime=given["runtime_b"] or given["runtime"],
+        artifact=artifacts[-1], runtime=given["runtime_b"] or given["runtime"],
         threads=given["threads_b"] or given["threads"], options=given["runtime_option_b"] or given["runtime_option"],
         python=given["python_b"],
     )  # fmt: skip
-    with Console(stderr=True).status("loading both") as status:
+    with console.status("loading both") as status:
 
         def on_launch(launches: int, so_far: Any) -> None:
             known = f"{so_far.ratio:.3f} (95 % {so_far.low:.3f} to {so_far.high:.3f})" if so_far else "…"

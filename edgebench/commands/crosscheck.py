@@ -13,6 +13,7 @@ from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
     from edgebench.comparing.crosscheck import Agreement
+    from edgebench.records.workspace import Workspace
 
 
 @click.command(
@@ -37,7 +38,7 @@ Examples:
 )
 @_options.settings(
     RunOptions, only=("batch", "threads"),
-    batch={"default": 1, "show_default": True, "help": "Images a request."},
+    batch={"help": "Images a request.  [default: 1; of an adopted model, its own]"},
     threads={"help": "CPU threads of both sides.  [default: the physical cores]"},
 )  # fmt: skip
 @click.option(
@@ -51,21 +52,28 @@ Examples:
     show_default=True,
     help="Seconds for a bare loop, whose bursts alternate with ours.",
 )
+@_options.workspace
 @_options.as_json
-def command(path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float, as_json: bool, **given: Any) -> None:
+def command(
+    path: Path, rivals: tuple[str, ...], rounds: int, max_seconds: float, workspace: Workspace, as_json: bool,
+    **given: Any,
+) -> None:  # fmt: skip
     """Compare our figures with those of the vendors' own tools: same artifact, batch, threads and precision, in turns.
 
     Prints each figure, the ratio ours ÷ theirs and its 95 % interval. Exit code 1 if nothing could be compared.
     """
     from rich.console import Console
 
-    from edgebench import artifact
+    from edgebench.adopting import adopt
     from edgebench.comparing import crosscheck
     from edgebench.records import jsonio
 
-    with Console(stderr=True).status("") as status:
+    console = Console(stderr=True)
+    with console.status("reading the artifact") as status:
+        found = adopt.read(path, workspace, status.update)
+        _options.say_adopted([path], [found], console)
         made = crosscheck.crosscheck_artifact(
-            artifact.read(path), rivals, rounds=rounds, max_seconds=max_seconds, tell=status.update,
+            found, rivals, rounds=rounds, max_seconds=max_seconds, tell=status.update,
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"), **given,
         )  # fmt: skip
     if as_json:

@@ -44,11 +44,14 @@ def command(
     The floor is no forecast: real latency is a multiple of it. For this machine, whose peaks a benchmark of two seconds
     measures, the multiple is shown. The evidence is `estimated-floor`, which is never ranked with measured figures.
     """
-    from edgebench import artifact
+    from rich.console import Console
+
+    from edgebench.adopting import adopt
     from edgebench.estimating import model_floor
     from edgebench.records import jsonio
 
-    given = [artifact.read(path) for path in paths] or workspace.newest_artifacts()
+    given = [adopt.read(path, workspace) for path in paths] or workspace.newest_artifacts()
+    _options.say_adopted(paths, given, Console(stderr=True))
     found = model_floor.estimate(
         given, workspace, device=device, batch=batch, here=here, named=bool(paths),
         on_left_out=lambda sentence: click.echo(sentence, err=True),

@@ -31,7 +31,7 @@ class Side:
 
 
 def compare_artifacts(
-    a: Side, b: Side, *, compute: str | None = None, batch: int = 1, band: float = ratio.BAND,
+    a: Side, b: Side, *, compute: str | None = None, batch: int | None = None, band: float = ratio.BAND,
     max_seconds: float = 60.0, on_launch: Callable[[int, ratio.Ratio | None], None] = lambda launches, so_far: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> AbComparison:  # fmt: skip
@@ -46,7 +46,7 @@ def compare_artifacts(
     return ab.compare(base, new, max_seconds=max_seconds, band=band, on_launch=on_launch, on_wait=on_wait)
 
 
-def _contestant(side: Side, compute: str | None, batch: int) -> Make:
+def _contestant(side: Side, compute: str | None, batch: int | None) -> Make:
     """What makes the contestant of this side when a launch begins."""
     python = side.python or sys.executable
     if shutil.which(python) is None:

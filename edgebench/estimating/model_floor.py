@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from edgebench import artifact
 from edgebench.errors import BadFile, UsageError
-from edgebench.estimating import host_peaks, roofline
+from edgebench.estimating import foreign_layers, host_peaks, roofline
 from edgebench.estimating.host_peaks import HostPeaks
-from edgebench.estimating.onnx_layers import layers
+from edgebench.estimating.onnx_layers import CountedLayers, layers
 from edgebench.estimating.roofline import Held, TimeFloor
 from edgebench.machine import locks
 from edgebench.machine.device import available_cores, load_profile
 from edgebench.machine.fingerprint import cpu_model
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.profiles import Profile
+from edgebench.measuring import running
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
 from edgebench.results import store
@@ -66,19 +67,29 @@ def estimate(
     measured: tuple[HostPeaks, str] | None = None
     made = []
     for model in models:
-        graph = layers(artifact.model_file(model, ".onnx"), batch)
+        graph, size = _counted(model, batch), running.batch_of(model) or batch
         there = mine = None
         if profile:
-            floor = roofline.floor(graph, roofline.of_profile(profile))
-            held = roofline.held([r for r in results if r.job.device == profile.name], model, batch, floor.floor_ms)
+            floor = roofline.floor(graph.layers, roofline.of_profile(profile), graph.uncounted)
+            held = roofline.held([r for r in results if r.job.device == profile.name], model, size, floor.floor_ms)
             there = DeviceFloor(profile=profile, floor=floor, measured=held)
         if here:
             peaks, notice = measured = measured or _benchmark()
-            floor = roofline.floor(graph, roofline.of_host(peaks))
-            held = roofline.held([r for r in results if _was_here(r)], model, batch, floor.floor_ms)
+            floor = roofline.floor(graph.layers, roofline.of_host(peaks), graph.uncounted)
+            held = roofline.held([r for r in results if _was_here(r)], model, size, floor.floor_ms)
             mine = DeviceFloor(profile=None, floor=floor, measured=held, notice=notice)
-        made.append(ModelFloor(artifact=model, batch=batch, device=there, here=mine))
+        made.append(ModelFloor(artifact=model, batch=size, device=there, here=mine))
     return made
+
+
+def _counted(model: Artifact, batch: int) -> CountedLayers:
+    """The layers; of an adopted model at the sizes that it was adopted with."""
+    if model.adopted is None:
+        return CountedLayers(tuple(layers(artifact.model_file(model, ".onnx"), batch)), {})
+    if batch not in (1, model.adopted.batch):
+        fix = "adopt it once more with other sizes: `edgebench adopt FILE --shape INPUT=8x3x224x224`"
+        raise UsageError(f"the model was adopted for requests of {model.adopted.batch}, not of {batch}", fix)
+    return foreign_layers.count(model)
 
 
 def _benchmark() -> tuple[HostPeaks, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +44,8 @@ class LayerFloor:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeFloor:
-    """The sum of the layers' floors. `missing`: sentences on the unknown peaks, without which the floor is lower."""
+    """The sum of the layers' floors. `missing`: sentences on the unknown peaks, and on layers that are not
+    counted, without which the floor is lower."""
 
     floor_ms: float
     roof: Roof
@@ -81,11 +82,12 @@ def of_host(peaks: HostPeaks) -> Roof:
     return Roof({"fp32": peaks.fp32_gflops}, peaks.bandwidth_gb_s, peaks.cache_bytes, source)
 
 
-def floor(layers: Sequence[Layer], roof: Roof) -> TimeFloor:
+def floor(layers: Sequence[Layer], roof: Roof, uncounted: Mapping[str, int] | None = None) -> TimeFloor:
     """Σ over the layers of max(2 · MACs / peak, bytes of weights / bandwidth).
 
     The roofline (Williams et al., 2009) with only the unavoidable traffic: activations may stay on the chip, and so may
-    weights up to the size of its cache. Raises Unsupported if no peak is known that the layers need.
+    weights up to the size of its cache. `uncounted`: by operator, how many layers are not among `layers`. Raises
+    Unsupported if no peak is known that the layers need.
     """
     total = sum(layer.weight_bytes for layer in layers)
     from_memory = max(0.0, 1 - roof.cache_bytes / total) if total else 0.0
@@ -93,6 +95,10 @@ def floor(layers: Sequence[Layer], roof: Roof) -> TimeFloor:
     wanted = sorted({layer.precision for layer in layers} - set(roof.gflops))
     missing = [f"no peak for {precision}: only memory bounds these layers" for precision in wanted]
     missing += ["no memory bandwidth: only compute bounds the layers"] * (roof.bandwidth_gb_s is None)
+    told = ", ".join(f"{count} {operator}" for operator, count in sorted((uncounted or {}).items()))
+    missing += [f"not counted, so the floor is lower: {told}"] if told else []
+    if not layers:
+        raise Unsupported(f"there is no floor: no layer can be counted ({told or 'it has none with products'})")
     if not any(layer.bound for layer in floors):
         raise Unsupported(
             f"there is no floor: no peak that this model needs is {roof.source}",

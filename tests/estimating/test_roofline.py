@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, Unsupported
-from edgebench.estimating import host_peaks, onnx_layers, roofline
+from edgebench.estimating import foreign_layers, host_peaks, onnx_layers, roofline
 from edgebench.estimating.onnx_layers import Layer
 from edgebench.machine.device import available_cores
 from edgebench.machine.profiles import load_profile
@@ -92,6 +92,31 @@ def test_half_precision_is_read_from_the_tensors(tmp_path):
     path = model(tmp_path / "m.onnx", nodes, {"w": np.zeros((2, 4, 1, 1), np.float16)}, kind=TensorProto.FLOAT16)
     (layer,) = onnx_layers.layers(path)
     assert (layer.precision, layer.weight_bytes) == ("fp16", 16)
+
+
+def test_of_a_foreign_model_what_cannot_be_counted_is_told(tmp_path):
+    inner = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["in"])], "then", [], [helper.make_tensor_value_info("in", 1, None)]
+    )
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("If", ["yes"], ["i"], then_branch=inner, else_branch=inner),
+        helper.make_node("NonZero", ["c"], ["places"]),  # as many as there are
+        helper.make_node("Cast", ["places"], ["floats"], to=1),
+        helper.make_node("MatMul", ["v", "floats"], ["m"]),
+        helper.make_node("LSTM", ["s", "s", "s"], ["y"], hidden_size=1),
+    ]
+    weights = {"w": floats(2, 4, 1, 1), "v": floats(1, 4), "yes": np.array(True), "s": floats(1, 4, 1)}
+    path = model(tmp_path / "m.onnx", nodes, weights, ("batch", 4, "height", "width"))
+    answer = foreign_layers.perform(path, foreign_layers.Sizes({"x": (1, 4, 3, 5)}))
+    assert [layer.macs for layer in answer.counted.layers] == [2 * 4 * 15]
+    assert answer.counted.uncounted == {"Conv": 2, "MatMul": 1, "LSTM": 1}
+    floor = roofline.floor(answer.counted.layers, roofline.Roof({"fp32": 1.0}, 1.0, 0, "here"), {"LSTM": 1, "Conv": 2})
+    assert floor.missing == ("not counted, so the floor is lower: 2 Conv, 1 LSTM",)
+    with pytest.raises(Unsupported, match=r"no layer can be counted \(1 LSTM\)"):
+        roofline.floor([], floor.roof, {"LSTM": 1})
+    (tmp_path / "broken.onnx").write_bytes(path.read_bytes()[:60])
+    assert "not an ONNX model" in foreign_layers.perform(tmp_path / "broken.onnx", foreign_layers.Sizes()).error
 
 
 def test_what_cannot_be_counted_is_refused(tmp_path, monkeypatch):
