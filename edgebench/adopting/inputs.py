@@ -153,13 +153,13 @@ def _values(
     if LENGTHS.search(name):
         longest = max((max(other.sizes[1:], default=1) for other in specs if other.name != spec.name), default=1)
         return filled(longest, f"{longest}, the longest that fits")
+    if kind.itemsize == 1:
+        bounds = np.iinfo(kind)
+        return integers(int(bounds.min), int(bounds.max) + 1)
     if BYTES.search(name):
         return integers(0, 256)
     if IDS.search(name):
         return integers(0, 1000)
-    if kind.itemsize == 1:
-        bounds = np.iinfo(kind)
-        return integers(int(bounds.min), int(bounds.max) + 1)
     return integers(0, 2)
 
 
