@@ -9,36 +9,24 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import foreign
 import numpy as np
 import pytest
+from adoption import adopted, job
 from conftest import needed
 
 from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
-from edgebench.adopting import inputs, linking, opening, sizes
-from edgebench.adopting.opening import Adoption
+from edgebench.adopting import inputs, linking, sizes
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.measuring import agreement, worker
-from edgebench.records.jobs import Job
 from edgebench.records.workspace import Workspace
 from edgebench.results.rows import rows
 from edgebench.specs import Artifact, SessionOptions, TensorSpec
 
 needed("onnxruntime", "edgebench[onnx]")
-
-
-def adopted(file: Path, out: Path, **asked: Any) -> Artifact:
-    """The artifact in `out`, made in this process."""
-    runtime, format = adopting.adopter(file)
-    out.mkdir(parents=True)
-    asked = {"name": file.stem} | asked
-    made = opening.adopt(Adoption(file=str(file), format=format, runtime=runtime, **asked), out)
-    folder.write_manifest(out, made)
-    return folder.read(out)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +39,6 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     root = tmp_path_factory.mktemp("voice")
     return adopted(foreign.voice(root / "voice.onnx"), root / "made")
-
-
-def job(made: Artifact, runtime: str, **asked: Any) -> Job:
-    given = {"scenario": "verify", "batch": made.adopted.batch} | asked
-    return Job(artifact=made.identity, runtime=runtime, device="cpu", compute="cpu", precision=made.precision, **given)
 
 
 def test_the_signature_has_sizes_and_values(detector: Artifact, voice: Artifact) -> None:
