@@ -100,7 +100,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
     if path.is_file():
         raise BadFile(
             f"{path} is not an artifact folder but a file",
-            "make one of a model file from elsewhere: `edgebench adopt FILE.onnx`; or of weights: "
+            "make one of a model file from elsewhere: `edgebench adopt FILE`; or of weights: "
             "`edgebench train --init WEIGHTS.safetensors`, then `edgebench export`",
         )
     if not path.exists():

@@ -172,7 +172,7 @@ class Foreign:
 
     `files`: the name of the file, then those of the files with its weights, beside it. `below`: by input, the number
     that its integers have to stay below. `quantized` and `steered_by`: as in Adopted. `tools`: what the file tells of
-    how it was made.
+    how it was made. `stateful`: it keeps something from request to request, so the same inputs get other answers.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -184,6 +184,7 @@ class Foreign:
     quantized: str = ""
     steered_by: tuple[str, ...] = ()
     below: dict[str, int] = field(default_factory=dict)
+    stateful: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,10 @@
-"""OpenVINO: IR and ONNX files on the CPU, in the precision that was asked for."""
+"""OpenVINO: IR, ONNX and TensorFlow Lite files on the CPU, in the precision that was asked for."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from edgebench.artifact import check_inputs, model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.protocols import Run
-from edgebench.specs import Artifact, Effective, Layers, SessionOptions, TensorSpec
+from edgebench.specs import Artifact, Effective, Foreign, Layers, SessionOptions, TensorSpec
 
 if TYPE_CHECKING:
     import openvino
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 # What layers that the file does not quantize compute in, by openvino.Type's names.
 TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 DEVICES = {"cpu": "CPU"}
-PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}  # as the execution graph writes
-NO_LAYERS = {"Input", "Output", "Const", "Reorder", "Convert"}
 INFER = """import openvino
 
 hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -33,12 +31,13 @@ run = lambda pixels: session(pixels)[0]"""
 
 
 class OpenVino:
-    """Opens OpenVINO IR, and ONNX files directly."""
+    """Opens OpenVINO IR, and ONNX and TensorFlow Lite files directly."""
 
-    accepts = frozenset({"openvino", "onnx"})
+    accepts = frozenset({"openvino", "onnx", "tflite"})
     native = ("openvino",)
+    adopts = ("openvino",)
     aliases = ("ov",)
-    suffixes = {"openvino": ".xml", "onnx": ".onnx"}
+    suffixes = {"openvino": ".xml", "onnx": ".onnx", "tflite": ".tflite"}
     installs = {"openvino": "edgebench[openvino]"}
     requirements = ("openvino>=2024.4",)
     libraries = ("openvino",)
@@ -56,6 +55,11 @@ class OpenVino:
     def computes(self) -> tuple[str, ...]:
         available = self._library.Core().available_devices
         return tuple(compute for compute, plugin in DEVICES.items() if plugin in available)
+
+    def signature(self, path: Path) -> Foreign:
+        from edgebench.runtimes import openvino_signature
+
+        return openvino_signature.read(path)
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> OpenVinoSession:
         openvino, properties = self._library, self._library.properties
@@ -87,11 +91,12 @@ class OpenVino:
                 message = f"OpenVINO {openvino.__version__} does not read this model: {why}"
                 raise Unsupported(message, "another --runtime, or a newer openvino") from error
             raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
-        names = [_named(one, artifact.inputs) for one in model.inputs]
+        found = len(model.inputs), len(model.outputs)
+        if found != (len(artifact.inputs), len(artifact.outputs)):
+            message = f"OpenVINO finds {found[0]} inputs and {found[1]} outputs in {path.name}"
+            raise BadFile(message, "another --runtime, or export the artifact again")
         shapes = [[d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs]
-        check_inputs(artifact, dict(zip(names, shapes, strict=True)))
-        if len(model.outputs) != len(artifact.outputs):
-            raise BadFile(f"OpenVINO finds {len(model.outputs)} outputs in {path}", "export the artifact again")
+        check_inputs(artifact, dict(zip(_names(model.inputs, artifact.inputs), shapes, strict=True)))
         return OpenVinoSession(core, model, settings, DEVICES[compute], artifact, options)
 
 
@@ -113,7 +118,7 @@ class OpenVinoSession:
         precision = properties.hint.inference_precision
         self._core, self._model, self._settings, self._device = core, model, settings, device
         specs = {spec.name: spec for spec in artifact.inputs}
-        self._inputs = [_named(one, artifact.inputs) for one in model.inputs]
+        self._inputs = _names(model.inputs, artifact.inputs)
         self._shapes = [(specs[name].sizes, specs[name].shape) for name in self._inputs]
         self._names = [spec.name for spec in artifact.outputs]  # the order is the file's
         self._requests: dict[int, openvino.InferRequest] | None = {}
@@ -167,12 +172,9 @@ class OpenVinoSession:
         return int(self._last.latency * 1e6)  # OpenVINO reports milliseconds
 
     def layers(self) -> Sequence[Layers]:
-        found = Counter()
-        for op in self._compiled.get_runtime_model().get_ops():
-            info = op.get_rt_info()
-            if info["layerType"].astype(str) not in NO_LAYERS:
-                found[PRECISIONS.get(info["runtimePrecision"].astype(str).lower())] += 1
-        return [Layers(precision, self.effective.provider, count) for precision, count in found.most_common()]
+        from edgebench.runtimes import openvino_layers
+
+        return openvino_layers.read(self._compiled.get_runtime_model(), self.effective.provider)
 
     def lanes(self, count: int) -> Sequence[Run]:
         return [partial(self._infer, self._compiled.create_infer_request()) for _ in range(count)]
@@ -187,6 +189,11 @@ class OpenVinoSession:
         self.close()
 
 
-def _named(tensor: openvino.Output, specs: Sequence[TensorSpec]) -> str:
-    """What the manifest calls an input, which may have several names here."""
-    return next((spec.name for spec in specs if spec.name in tensor.names), tensor.any_name if tensor.names else "")
+def _names(tensors: Sequence[openvino.Output], specs: Sequence[TensorSpec]) -> list[str]:
+    """What the manifest calls the inputs, which may have several names here; without any, the order is the file's."""
+    found: list[str] = []
+    for i, tensor in enumerate(tensors):
+        known = [spec.name for spec in specs if spec.name in tensor.names and spec.name not in found]
+        placed = [spec.name for spec in specs[i : i + 1] if not tensor.names]
+        found.append([*known, *placed, *sorted(tensor.names), ""][0])
+    return found

@@ -82,7 +82,7 @@ def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifac
     except EdgebenchError as error:  # it opened, and does not take what it was asked
         raise BadFile(_explained(error.message, made), OTHER_INPUTS) from None
     _check(answers, made)
-    varying = [spec.name for spec in made.outputs if not _repeated(spec.name, answers, again)]
+    varying = [s.name for s in made.outputs if found.foreign.stateful or not _repeated(s.name, answers, again)]
     made = replace(made, adopted=replace(made.adopted, unrepeatable=tuple(varying)))
     folder.write_examples(out, made, Examples(tuple(requests.each), tuple(answers)))
     return made

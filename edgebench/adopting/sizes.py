@@ -18,6 +18,7 @@ BATCH = re.compile(r"^(n|b|bs|bz|batch.*|.*batch|unk__\d+|dynamicdimension\.0|p2
 HEIGHT_WIDTH = re.compile(r"^(h|w|.*height|.*width|image_?size|.*rows|.*cols)$")
 LENGTH = re.compile(r"^(t|l|s|seq.*|.*seq|.*_len|.*length|.*tokens?|.*time.*|.*frames)$")
 AUDIO = re.compile(r"^(.*samples.*|.*audio.*)$")
+BOUNDS = re.compile(r"\[(\d+)\.\.(\d*)\]$")  # behind the name of an open dimension that may not have any size
 CHANNELS = re.compile(r"^(c|.*channels?|.*depth)$")
 
 
@@ -81,6 +82,8 @@ def _take(spec: TensorSpec, wanted: tuple[int, ...], sizes: dict[str, int]) -> N
     for size, number in zip(spec.shape, wanted, strict=True):
         if isinstance(size, int) and size != number:
             raise UsageError(f"{spec.name!r} has {size} where {number} was given", f"it is {told}")
+        if isinstance(size, str) and _within(size, number) != number:
+            raise UsageError(f"{spec.name!r} cannot have {number} in {size!r}", f"it is {told}")
         if isinstance(size, str) and sizes.setdefault(size, number) != number:
             raise UsageError(
                 f"{size!r} is {sizes[size]} in one input and {number} in {spec.name!r}", "give it one size"
@@ -88,7 +91,16 @@ def _take(spec: TensorSpec, wanted: tuple[int, ...], sizes: dict[str, int]) -> N
 
 
 def _sensible(spec: TensorSpec, axis: int) -> int:
-    """A size for an open dimension: by its name, else by its place."""
+    """A size for an open dimension: by its name, else by its place; within its bounds."""
+    return _within(str(spec.shape[axis]), _usual(spec, axis))
+
+
+def _within(name: str, size: int) -> int:
+    bounds = BOUNDS.search(name)
+    return max(int(bounds[1]), min(size, int(bounds[2] or size))) if bounds else size
+
+
+def _usual(spec: TensorSpec, axis: int) -> int:
     name, shape = str(spec.shape[axis]).lower(), spec.shape
     if BATCH.match(name):
         return 1
@@ -119,5 +131,5 @@ def batch(inputs: Sequence[TensorSpec]) -> int:
     firsts = {spec.shape[0] if spec.shape else None for spec in inputs}
     if len(firsts) != 1 or not isinstance(first := firsts.pop(), str):
         return 1
-    unnamed = len(inputs) == 1 and first == f"{inputs[0].name}:0"
+    unnamed = len(inputs) == 1 and BOUNDS.sub("", first) == f"{inputs[0].name}:0"
     return inputs[0].sizes[0] if unnamed or BATCH.match(first.lower()) else 1

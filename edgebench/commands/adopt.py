@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  edgebench adopt detector.onnx
+  edgebench adopt detector.onnx                           or a .tflite, or the .xml of an OpenVINO IR
   edgebench adopt detector.onnx --shape images=1x3x640x640
   edgebench adopt text.onnx --inputs request.npz          real inputs: an array for each input, by its name
   edgebench adopt net.onnx --inputs photos --preprocess imagenet      or pictures

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import threading
 
+import lite
 import numpy as np
 import pytest
+from adoption import adopted
 from edgebench.runtimes.fake import Fake, FakeSession
 
 from edgebench.errors import Unsupported
@@ -14,12 +16,16 @@ from edgebench.machine import registry
 from edgebench.specs import Artifact
 from edgebench.testing import check_runtime
 
-FORMATS = ("checkpoint", "onnx", "openvino")
+FORMATS = ("checkpoint", "onnx", "openvino", "tflite")
 
 
 @pytest.fixture(scope="session")
-def by_format(checkpoint: Artifact, onnx_artifact: Artifact, openvino_artifact: Artifact) -> dict[str, Artifact]:
-    return {made.format: made for made in (checkpoint, onnx_artifact, openvino_artifact)}
+def by_format(
+    checkpoint: Artifact, onnx_artifact: Artifact, openvino_artifact: Artifact, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Artifact]:
+    root = tmp_path_factory.mktemp("contract")
+    foreign = adopted(lite.scores(root / "scores.tflite"), root / "made")
+    return {made.format: made for made in (checkpoint, onnx_artifact, openvino_artifact, foreign)}
 
 
 @pytest.mark.parametrize("format", FORMATS)

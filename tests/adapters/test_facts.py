@@ -12,7 +12,10 @@ from conftest import REPOSITORY
 
 from edgebench.machine import registry
 
-LIBRARIES = ("onnx", "onnxruntime", "onnxsim", "openvino", "tensorrt", "torch", "timm", "cuda", "nncf", "pynvml")
+LIBRARIES = (
+    "onnx", "onnxruntime", "onnxsim", "openvino", "ai_edge_litert", "tensorrt", "torch", "timm", "cuda", "nncf",
+    "pynvml",
+)  # fmt: skip
 # Where the core may say the name of an adapter as a string, and why.
 ALLOWED = {
     "comparing/rivals/": "a rival is a vendor's own tool: each file says which runtime it runs",
@@ -53,6 +56,7 @@ assert registry.native("checkpoint") == "torch" and registry.canonical("exporter
     [
         ("runtimes", "onnxruntime", "onnxruntime", "pip install 'edgebench[onnx]'"),
         ("runtimes", "torch", "torch", "pip install 'edgebench[train]'"),
+        ("runtimes", "litert", "ai_edge_litert", "pip install 'edgebench[litert]'"),
         ("exporters", "onnx", "onnxsim", "pip install 'edgebench[onnx]'"),
         ("exporters", "tensorrt", "tensorrt", "pip install 'edgebench[tensorrt]' (a Jetson has TensorRT from JetPack"),
     ],

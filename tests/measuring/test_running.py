@@ -38,8 +38,9 @@ def plan(tmp_path: Path, format: str, **options) -> None:
     [
         ("onnx", (), {"onnxruntime", "openvino"}),
         ("checkpoint", (), {"torch"}),
+        ("tflite", (), {"litert", "openvino"}),
         ("onnx", ("torch",), {"torch"}),
-        ("unheard-of", (), {"onnxruntime", "openvino", "tensorrt", "torch"}),
+        ("unheard-of", (), {"litert", "onnxruntime", "openvino", "tensorrt", "torch"}),
     ],
 )
 def test_only_runtimes_that_say_they_open_it_are_asked(

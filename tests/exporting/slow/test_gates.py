@@ -193,4 +193,4 @@ def test_a_model_file_that_was_not_adopted_is_refused_with_the_way_to_do_so(
         more = ("--target", "openvino") if command == "export" else ()
         done = in_process(command, tmp_path / "theirs.onnx", *more, "--workspace", tmp_path)
         said = " ".join(done.stderr.split())
-        assert done.returncode == 1 and "a model file from elsewhere: `edgebench adopt FILE.onnx`" in said
+        assert done.returncode == 1 and "a model file from elsewhere: `edgebench adopt FILE`" in said
