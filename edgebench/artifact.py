@@ -137,7 +137,7 @@ def file_in(artifact: Artifact, name: str) -> Path:
 
 def model_file(artifact: Artifact, suffix: str) -> Path:
     """The artifact's only file with this suffix. Raises BadFile if there is none or more than one."""
-    found = [name for name in artifact.files if name.endswith(suffix)]
+    found = [name for name in artifact.files if name.lower().endswith(suffix)]
     if len(found) != 1:
         raise BadFile(f"{artifact.path} holds {len(found)} {suffix} files where one is expected")
     path = file_in(artifact, found[0])

@@ -90,8 +90,10 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(compute, self.version())])
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
-            fix = "export it again, for an older opset if the message says so, or upgrade onnxruntime"
-            raise BadFile(f"ONNX Runtime {self.version()} cannot open {path}: {error}", fix) from error
+            from edgebench.runtimes import onnxruntime_refusals
+
+            why, fix = onnxruntime_refusals.explained(str(error))
+            raise BadFile(f"ONNX Runtime {self.version()} cannot open {path}: {why}", fix) from error
         check_inputs(artifact, {one.name: one.shape for one in session.get_inputs()})
         return OnnxRuntimeSession(session, PROVIDERS[compute], options, path, artifact)
 

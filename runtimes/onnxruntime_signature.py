@@ -15,6 +15,8 @@ from edgebench.specs import ANY_RANK, Foreign, Precision, TensorSpec
 TYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
     10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
+    17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4",
+    23: "float4e2m1",
 }  # fmt: skip
 WEIGHTS: dict[int, Precision] = {1: "fp32", 2: "int8", 3: "int8", 10: "fp16", 11: "fp32", 16: "bf16"}
 CONTAINERS = {4: "a sequence", 5: "a map", 7: "an opaque type", 8: "a sparse tensor", 9: "an optional value"}
@@ -35,7 +37,7 @@ def read(path: Path) -> Foreign:
         raise BadFile(f"{path} is not an ONNX file, or damaged: {error}", "get the file again") from None
     inputs = [spec for spec in inputs if spec.name not in found.first_sizes]  # IR 3 lists weights among the inputs
     _check(path, inputs, outputs)
-    quantized, precision = _quantized(found.operators), _precision(found.weights)
+    quantized, precision = _quantized(found), _precision(found.weights)
     return Foreign(
         inputs=tuple(inputs), outputs=tuple(outputs), files=(path.name, *sorted(outside)),
         precision="int8" if quantized in ("QDQ", "QOperator", "dynamic") else precision,
@@ -53,7 +55,8 @@ def _tensor(data: mmap.mmap, start: int, end: int, path: Path) -> TensorSpec:
             for kind, a, b in fields(data, begin, stop):
                 if kind in CONTAINERS:
                     raise BadFile(
-                        f"{path}: {name!r} is {CONTAINERS[kind]}, which edgebench does not measure", NO_ZIPMAP
+                        f"{path}: {name!r} is {CONTAINERS[kind]}, which edgebench does not measure",
+                        NO_ZIPMAP if kind in (4, 5) else "export the model with plain tensors",
                     )
                 if kind == 1:
                     dtype, shape = _tensor_type(data, a, b, name)
@@ -97,14 +100,16 @@ def _check(path: Path, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> N
         raise BadFile(f"{path} has no output", "export the model again")
 
 
-def _quantized(operators: Counter[str]) -> str:
+def _quantized(found: Graph) -> str:
+    operators, sizes = found.operators, found.weights
     if any(name.startswith("QLinear") or name == "QGemm" for name in operators):
         return "QOperator"
     if operators.keys() & {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul"}:
         return "dynamic"
     if operators.keys() >= {"QuantizeLinear", "DequantizeLinear"}:
         return "QDQ"
-    return "weights" if operators.keys() & {"DequantizeLinear", "MatMulNBits"} else ""
+    mostly_bytes = 2 * (sizes[2] + sizes[3]) > sizes.total()  # cast and scaled in the graph
+    return "weights" if mostly_bytes or operators.keys() & {"DequantizeLinear", "MatMulNBits"} else ""
 
 
 def _precision(weights: Counter[int]) -> Precision:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from edgebench.runtimes import openvino_refusals
 
 from edgebench.artifact import check_inputs, model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
@@ -87,9 +88,7 @@ class OpenVino:
             model = core.read_model(str(path))
         except RuntimeError as error:
             if artifact.adopted:
-                why = [line for line in str(error).splitlines() if line.strip()][-1]  # after a page of what led to it
-                message = f"OpenVINO {openvino.__version__} does not read this model: {why}"
-                raise Unsupported(message, "another --runtime, or a newer openvino") from error
+                raise openvino_refusals.unsupported("read", error) from error
             raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
         found = len(model.inputs), len(model.outputs)
         if found != (len(artifact.inputs), len(artifact.outputs)):
@@ -143,6 +142,8 @@ class OpenVinoSession:
             self._model.reshape(dict(enumerate(sizes)))
             compiled = self._core.compile_model(self._model, self._device, self._settings)
         except RuntimeError as error:
+            if self._fixed:
+                raise openvino_refusals.unsupported("compile", error) from error
             message = f"OpenVINO cannot compile this model for batches of {batch}: {error}"
             raise EdgebenchError(message, "a --batch that the model takes") from error
         self._requests[batch] = compiled.create_infer_request()

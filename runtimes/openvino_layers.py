@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import openvino
 
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}  # as the execution graph writes
-NO_LAYERS = {"Input", "Output", "Const", "Reorder", "Convert"}
+NO_LAYERS = {"Input", "Output", "Const", "Reorder", "Convert", "If", "Loop", "TensorIterator"}  # not what is in them
 
 
 def read(graph: openvino.Model, provider: str) -> list[Layers]:

@@ -130,7 +130,8 @@ def _values(
         return np.full(sizes, value, kind), told
 
     def integers(low: int, high: int) -> tuple[np.ndarray, str]:
-        return random.integers(low, high, sizes, np.int64).astype(kind), f"integers from {low} to {high - 1}"
+        made = np.asarray(random.integers(low, high, sizes, np.int64), kind)  # of a scalar it is none yet
+        return made, f"integers from {low} to {high - 1}"
 
     if kind.kind == "b" or (MASK.search(name) and kind.kind in "iu"):
         return filled(1, "ones")
@@ -141,7 +142,7 @@ def _values(
             return _image_size(spec, specs)
         if SCALE.search(name):
             return filled(1, "ones")
-        return (random.integers(0, 256, sizes) / 255).astype(kind), "0 to 1"  # in steps of a pixel
+        return np.asarray(random.integers(0, 256, sizes) / 255, kind), "0 to 1"  # in steps of a pixel
     if spec.name in below:
         return integers(0, min(below[spec.name], 2**31))
     if RATE.search(name):

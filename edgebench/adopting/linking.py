@@ -16,10 +16,11 @@ Linked = Literal["reflink", "link", "copy"]
 FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file until one of the two is written
 
 
-def place(source: Path, target: Path) -> Linked:
+def place(source: Path, target: Path, *, link: bool = True) -> Linked:
     """Put the file at `target`, which does not exist yet. Raises BadFile if it is no regular file.
 
-    A hard link is made only of a file that is ours: of another's we could not tell who may change it.
+    A hard link is made only of a file that is ours: of another's we could not tell who may change it. With `link`
+    False it is never made: the onnx library then reads weights from neither place, for fear of an attack.
     """
     told = source.stat()
     if not stat.S_ISREG(told.st_mode):
@@ -28,7 +29,7 @@ def place(source: Path, target: Path) -> Linked:
         fcntl.ioctl(write, FICLONE, read.fileno())
         return "reflink"
     target.unlink(missing_ok=True)
-    if told.st_uid == os.geteuid():
+    if link and told.st_uid == os.geteuid():
         with contextlib.suppress(OSError):  # another file system, or one without hard links
             os.link(source.resolve(), target)
             return "link"

@@ -78,9 +78,9 @@ def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifac
             tell("running")
             answers, again = ([session.run(request) for request in requests.each] for _ in range(2))
     except BadFile as error:
-        raise BadFile(_explained(error.message, made), error.fix) from None
+        raise BadFile(_explained(error.message, made, Path(asked.file)), error.fix) from None
     except EdgebenchError as error:  # it opened, and does not take what it was asked
-        raise BadFile(_explained(error.message, made), OTHER_INPUTS) from None
+        raise BadFile(_explained(error.message, made, Path(asked.file)), OTHER_INPUTS) from None
     _check(answers, made)
     varying = [s.name for s in made.outputs if found.foreign.stateful or not _repeated(s.name, answers, again)]
     made = replace(made, adopted=replace(made.adopted, unrepeatable=tuple(varying)))
@@ -96,7 +96,8 @@ def _file(asked: Adoption, runtime: Any, out: Path) -> ForeignModel:
     for name in foreign.files:
         if name in RESERVED:
             raise BadFile(f"{path}: edgebench keeps a file {name!r} of its own", "rename the model's")
-        linking.place(path if name == path.name else linking.beside(path, name), out / name)
+        model = name == path.name
+        linking.place(path if model else linking.beside(path, name), out / name, link=model)
     info = ModelInfo(name="", timm_name="", arguments={}, parameters=foreign.parameters, macs=None, origin="adopted")
     return ForeignModel(foreign=foreign, model=info, file=path.name)
 
@@ -170,8 +171,10 @@ def _check(answers: list[dict[str, np.ndarray]], made: Artifact) -> None:
                 raise BadFile(f"the output {name!r} is no array of numbers", "export the model with plain tensors")
 
 
-def _explained(message: str, made: Artifact) -> str:
-    """A failure with what it may depend on: how the file was made, and which sizes and values were chosen for it."""
+def _explained(message: str, made: Artifact, file: Path) -> str:
+    """A failure with what it may depend on: how the file was made, and which sizes and values were chosen for it. It
+    names the user's file, not ours."""
+    message = message.replace(f"{made.path}/", f"{file.parent}/")
     facts = ", ".join(f"{name} {value}" for name, value in made.tools.items() if value)
     return f"{message}\n  the file: {facts}\n  its inputs here: {inputs_told(made)}"
 
@@ -179,8 +182,9 @@ def _explained(message: str, made: Artifact) -> str:
 def inputs_told(made: Artifact) -> str:
     """The inputs with their sizes and values: "images 1×3×640×640 (0 to 1); sr a scalar (16000)"."""
     shapes = {spec.name: "×".join(map(str, spec.sizes)) or "a scalar" for spec in made.inputs}
-    values = made.adopted.values
-    return "; ".join(f"{n} {s}{f' ({values[n]})' if n in values else ''}" for n, s in shapes.items()) or "none"
+    values, plain = made.adopted.values, {name: name if name.isprintable() else repr(name) for name in shapes}
+    told = (f"{plain[n]} {s}{f' ({values[n]})' if n in values else ''}" for n, s in shapes.items())
+    return "; ".join(told) or "none"
 
 
 def main(arguments: list[str]) -> None:

@@ -27,10 +27,23 @@ def external_files(path: Path) -> set[str]:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return set(_locations(data, 0, len(data), "model", 0))
-    except (ValueError, IndexError) as error:  # mmap raises ValueError for an empty file
+    except (ValueError, IndexError) as error:
+        _refuse_what_is_no_file(path)
         raise BadFile(
             f"{path} is not an ONNX file, or damaged: {error}", "export the model again, or fetch the file again"
         ) from None
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Raise BadFile for what often stands in a model's place."""
+    with path.open("rb") as file:
+        begin = file.read(100)
+    if not begin:
+        raise BadFile(f"{path} is empty", "fetch the file again")
+    if begin.startswith(b"version https://git-lfs"):
+        raise BadFile(f"{path} is not the model but where Git LFS finds it", "fetch the file: git lfs pull")
+    if begin.lstrip()[:1] == b"<":
+        raise BadFile(f"{path} is not a model but a web page", "fetch the file again")
 
 
 def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:

@@ -58,7 +58,7 @@ def test_a_model_that_holds_its_weights_has_none(tmp_path: Path, onnx_artifact) 
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no ONNX at all", b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x3a\x05ab"]
+    "data", [b"no ONNX at all", b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x3a\x05ab"]
 )
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(BadFile, match="not an ONNX file, or damaged"):
