@@ -12,7 +12,7 @@ from edgebench.records import jsonio
 from edgebench.report.written import MISSING, WRITTEN, cells, record
 from edgebench.results import context
 from edgebench.results.columns import Column
-from edgebench.results.figures import TABLE, Row, split_of
+from edgebench.results.figures import TABLE, Row, judged_by, split_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,11 +48,13 @@ def _failures(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _test_splits(rows: Sequence[Row]) -> list[str]:
-    """A warning if accuracies of the table do not compare."""
+def _accuracies(rows: Sequence[Row]) -> list[str]:
+    """Which pictures the accuracies of adopted models are of, and a warning if accuracies do not compare."""
+    told = list(dict.fromkeys(line for row in rows if (line := judged_by(row))))
     found = context.grouped([r for r in rows if not r.adopted or r.deployed_accuracy is not None], split_of)
     names = ", ".join(split.told for split in found)
-    return [f"accuracies are of {len(found)} test splits, and do not compare: {names}"] if len(found) > 1 else []
+    several = f"accuracies are of {len(found)} test splits, and do not compare: {names}"
+    return [*told, *([several] if len(found) > 1 else [])]
 
 
 def terminal(rows: Sequence[Row]) -> Table:
@@ -67,7 +69,7 @@ def terminal(rows: Sequence[Row]) -> Table:
     columns, told = _shown(rows)
     headings = [column.heading for column in columns]
     common = {i for i, column in enumerate(columns) if column.once and len({line[i] for line in told}) == 1}
-    lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common)), *_test_splits(rows), *_failures(rows)]
+    lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common)), *_accuracies(rows), *_failures(rows)]
     if left_out:
         lines.insert(
             0, f"… and {left_out} more rows: choose with --model and --device, or write all with --out FILE.md"
@@ -94,7 +96,7 @@ def markdown(rows: Sequence[Row]) -> str:
     headings = [column.heading for column in columns]
     lines = [headings, ["---"] * len(headings), *([markdown_safe(cell) for cell in line] for line in told)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    failures = "".join(f"\n- {markdown_safe(line)}" for line in (*_test_splits(rows), *_failures(rows)))
+    failures = "".join(f"\n- {markdown_safe(line)}" for line in (*_accuracies(rows), *_failures(rows)))
     return f"{text}\n\n{NOTE}\n{failures}".rstrip() + "\n"
 
 

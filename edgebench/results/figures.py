@@ -39,10 +39,10 @@ def power_scope(row: Row) -> tuple[str, ...]:
 
 
 def judged_by(row: Row) -> str:
-    """What is told of an adopted model, with the pictures that its accuracy is of."""
+    """The pictures that an adopted model's accuracy is of, in a sentence; empty for other rows."""
     if not row.adopted or row.deployed_images is None:
-        return row.adopted
-    return f"{row.adopted}; accuracy on {row.deployed_images:,} pictures of {row.dataset}"
+        return ""
+    return f"the accuracy of {row.model} is that on {row.deployed_images:,} pictures of {row.dataset}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Row:
     parameters_m: float = column("params M", lambda r: r.artifact.model.parameters / 1e6, digits=3, once=True)
     gmacs: float | None = column("GMACs", lambda r: readings.billions(r.artifact.model.macs), digits=3, once=True)
     gflops: float | None = column("GFLOPs", lambda r: readings.billions(r.artifact.model.flops), digits=3, once=True)
-    adopted: str = column("adopted", readings.adopted, optional=True, once=True, cell=lambda row: judged_by(row))
+    adopted: str = column("adopted", readings.adopted, optional=True, once=True)
     dataset: str = column("dataset", lambda r: readings.split(r).dataset, once=True, shared=True)
     test_images: int | None = column("test images", lambda r: readings.split(r).images, once=True, shared=True)
     test_sha256: str = column(

@@ -23,7 +23,7 @@ from edgebench.measuring.testset import SetFacts
 from edgebench.records.preprocessing import Preprocessing
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
-from edgebench.report import evaluations
+from edgebench.report import evaluations, formats
 from edgebench.results import context
 from edgebench.results.figures import split_of
 from edgebench.results.rows import rows
@@ -170,6 +170,7 @@ def test_the_test_split_of_a_training_makes_the_two_comparable(model: Artifact, 
     assert len(context.grouped(both, split_of)) == 1 and {row.dataset for row in both} == {"colours"}
     (row,) = [row for row in both if row.adopted]
     assert (row.deployed_accuracy, row.test_images, row.deployed_agreement) == (1.0, 6, 1.0)
+    assert "the accuracy of colours is that on 6 pictures of colours" in formats.markdown(both)
     other = replace(
         result.evaluation, accuracy=0.5, test=replace(result.evaluation.test, dataset="other", sha256="6" * 64)
     )

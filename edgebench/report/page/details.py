@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from edgebench.adopting import preprocessing
 from edgebench.adopting.opening import inputs_told
 from edgebench.records.result import Result
 from edgebench.report.headline import headline
 from edgebench.report.page import reproduce
 from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING
-from edgebench.results.figures import Row
+from edgebench.results.figures import Row, judged_by
 from edgebench.specs import Artifact
 
 LONGEST = 200  # characters of a fingerprint's value
@@ -26,6 +27,10 @@ def entry(number: int, row: Row, result: Result | None) -> Html:
     parts: list[object] = []
     if row.message:
         parts.append(el("p", row.message, class_="bad"))
+    if told := judged_by(row):
+        parts.append(el("p", f"{told[:1].upper()}{told[1:]}."))
+    if row.score:
+        parts.append(el("p", f"Score: {row.score}."))
     if result is not None:
         parts += [el("p", headline(result)) if result.summary or result.loadgen else None, *_figures(result)]
     return el(
@@ -74,6 +79,7 @@ def _adopted(found: Artifact) -> dict[str, Any]:
     made = found.adopted
     return {
         "adopted from": made.file, "inputs": f"{made.inputs}: {inputs_told(found)}",
+        "pictures": preprocessing.told(found.preprocessing) if found.preprocessing else None,
         "reference": made.reference, "quantized": made.quantized or None,
         "its work depends on values": ", ".join(made.steered_by) or None,
         "not compared": ", ".join(made.unrepeatable) or None,
