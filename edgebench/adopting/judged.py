@@ -139,7 +139,7 @@ def _told_of(found: HeldOut) -> Iterator[str]:
         yield f"pictures: {len(found.labels):,}"
         return
     yield f"pictures: {found.account.used['test']:,} of {len(found.classes)} classes" + (
-        f", the test split; {account_text.understood(found.account.layout)}" if len(found.account.used) > 1 else ""
+        ", the test split" if len(found.account.used) > 1 else ""
     )
     for each in found.account.left_out:
         yield f"pictures: left out: {account_text.left(each)}"
@@ -261,5 +261,7 @@ def _check(artifacts: Sequence[Artifact], asked: Judged, save: Path | None) -> N
             raise UsageError("--images and --save-images exclude each other", "copy the file")
     if asked.score:
         scoring.split(asked.score)
+    if asked.class_names not in ("", class_names.ORDER):
+        class_names.read(Path(asked.class_names))
     if asked.score and (asked.class_names or asked.output):
         raise UsageError("--score judges all outputs, and needs no classes", "leave out --class-names and --output")

@@ -149,7 +149,8 @@ def settled(asked: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Preproces
     if "size" in asked and asked["size"] != (height, width):
         raise UsageError(
             f"--preprocess: size is {asked['size'][0]} × {asked['size'][1]}, {spec.name!r} takes {height} × {width}",
-            f"leave size out, or adopt the model with --shape {spec.name}=…",
+            "leave size out"
+            + f", or adopt the model with --shape {spec.name}=…" * any(isinstance(s, str) for s in spec.shape),
         )
     order = asked.get("order") or ("grey" if channels == 1 else "rgb")
     if (1 if order == "grey" else 3) != channels:

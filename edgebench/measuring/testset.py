@@ -26,8 +26,8 @@ SCHEMA = 2  # of this file; 1 has no facts, and the first files had no number
 CHUNK = 512  # images in memory at once
 FACTS_BYTES = 256 << 20
 MAKE_AGAIN = (
-    "delete it, and make it again where the dataset is: edgebench evaluate ARTIFACT --save-images FILE (a workspace "
-    "keeps one in testsets/)"
+    "make one where the dataset is: edgebench evaluate ARTIFACT --save-images FILE (delete a damaged one in a "
+    "workspace's testsets/: it is made again)"
 )
 
 

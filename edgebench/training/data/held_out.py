@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgebench.training.data.accounting import Ledger
 from edgebench.training.data.dividing import divide
 from edgebench.training.data.listing import printable
 from edgebench.training.data.pixels import fitted, in_threads
-from edgebench.training.data.sources import Arrays, Decoding, Source
+from edgebench.training.data.sources import Arrays, Dataset, Decoding, Raw, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,18 +42,15 @@ def of_classes(path: Path, how: Preprocessing, tell: Callable[[int, int], None])
     """The test split of a dataset that has one, as a training takes it; else all its pictures. Broken ones are left
     out, and are in the account. Raises UsageError or BadFile for a folder that is no dataset."""
     pictures.need_pillow()
-    dataset = catalogue.find(str(path))
-    raw = dataset.read()
-    decoding = Decoding(skip_broken=True, on_progress=tell)
-    if raw.test is not None:
-        cut = divide(dataset, "full", 0, decoding)
-        rows, ledger = cut.rows[2], cut.ledger
-        used = dict(zip(("train", "validation", "test"), cut.rows, strict=True))
-    else:
-        ledger = Ledger(dataset, raw)
-        ledger.leave_broken(raw.source.alike(decoding, near_copies=False).broken)
-        rows = ledger.open(np.arange(len(raw.source.labels)))
-        used = {"test": rows}
+    try:
+        dataset = catalogue.find(str(path))
+        raw = dataset.read()
+        rows, used, ledger = _test_rows(dataset, raw, Decoding(skip_broken=True, on_progress=tell))
+    except BadFile as error:  # its fix may name options that only a training has
+        raise BadFile(
+            error.message,
+            f"a folder for each class; `edgebench data {shlex.quote(str(path))}` says what it is taken for",
+        ) from None
     if not len(rows):
         raise BadFile(f"{printable(str(path))}: none of its pictures can be decoded", "repair them")
     labels = raw.source.labels[rows]
@@ -60,6 +58,17 @@ def of_classes(path: Path, how: Preprocessing, tell: Callable[[int, int], None])
         dataset=dataset.name, classes=dataset.classes, labels=labels, images=_Fitted(raw.source, rows, how),
         sha256=test_hash.of(dataset.classes, labels, raw.source.contents(rows)), account=ledger.close(used),
     )  # fmt: skip
+
+
+def _test_rows(dataset: Dataset, raw: Raw, decoding: Decoding) -> tuple[np.ndarray, dict[str, np.ndarray], Ledger]:
+    """The rows to judge by, those of each split, and the account of the others."""
+    if raw.test is not None:
+        cut = divide(dataset, "full", 0, decoding)
+        return cut.rows[2], dict(zip(("train", "validation", "test"), cut.rows, strict=True)), cut.ledger
+    ledger = Ledger(dataset, raw)
+    ledger.leave_broken(raw.source.alike(decoding, near_copies=False).broken)
+    rows = ledger.open(np.arange(len(raw.source.labels)))
+    return rows, {"test": rows}, ledger
 
 
 def of_files(path: Path, how: Preprocessing) -> HeldOut:
