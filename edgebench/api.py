@@ -87,7 +87,8 @@ def train(
 def export(
     source: Source | None = None, target: str = "onnx", *, workspace: AnyPath = "runs", out: AnyPath | None = None,
     precision: Precision | None = None, input: InputType | None = None, accuracy_drop: float | None = None,
-    calibration_images: int = 300, max_batch: int = 32, options: dict[str, str] | None = None,
+    calibration_images: int = 300, calibration: AnyPath | Sequence[AnyPath] = (), max_batch: int = 32,
+    options: dict[str, str] | None = None,
     tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Export a checkpoint, an artifact, or a model file from elsewhere, to "onnx", "openvino" or "tensorrt", and verify
@@ -95,17 +96,23 @@ def export(
 
     The artifact takes float32 (batch, 3, h, w), or with `input="uint8"` a camera's (batch, h, w, 3), and returns logits
     (batch, classes). `precision` is that of weights and activations, by default the source's. int8 is calibrated on
-    `calibration_images` training images; with `accuracy_drop` (a share) it keeps the worst layers in floating point.
-    Raises VerificationFailed, and keeps nothing, if the answers differ from torch's by more than the precision allows;
-    Unsupported if a library is missing.
+    `calibration_images` training images, of an adopted model on `calibration`: `.npz` files, pictures, or folders of
+    them, by default the inputs that it was adopted with; with `accuracy_drop` (a share) it keeps the worst layers in
+    floating point. Raises VerificationFailed, and keeps nothing, if the answers differ from torch's, or from the
+    adopted model's, by more than the precision allows; Unsupported if a library is missing.
     """
+    from edgebench.adopting import inputs as adopting_inputs
     from edgebench.exporting import pipeline
 
+    given = [calibration] if isinstance(calibration, (str, os.PathLike)) else calibration
     where = Workspace(Path(workspace))
     start = where.newest_checkpoint() if source is None else read_source(source, where)
     done = pipeline.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
-        calibration=partial(pipeline.calibration, start, where, calibration_images),
+        calibration=partial(
+            pipeline.calibration, start, where, calibration_images,
+            partial(adopting_inputs.calibration, [Path(path) for path in given], start, calibration_images),
+        ),
         out=Path(out) if out else None, max_batch=max_batch, extra=options, tell=tell,
     )  # fmt: skip
     return done.artifact

@@ -9,6 +9,7 @@ Schema history
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -231,14 +232,15 @@ class ExportOptions:
     """What an exporter is asked for. `extra`: `--exporter-option KEY=VALUE` pairs; an unknown one is a UsageError.
 
     With `input` uint8 and a source that takes floats, normalisation and layout go into the graph. `calibration` is
-    given for int8 if the dataset is available. `accuracy_drop`: the share of right validation images that int8 may
-    cost.
+    given for int8 if the dataset is available; of an adopted model `requests` instead: arrays by the names of inputs.
+    `accuracy_drop`: the share of right validation images that int8 may cost.
     """
 
     precision: Precision = "fp32"
     input: InputType = "float32"
     max_batch: int = 32
     calibration: Calibration | None = None
+    requests: tuple[Mapping[str, np.ndarray], ...] = ()
     accuracy_drop: float | None = None
     extra: dict[str, str] = field(default_factory=dict)
 

@@ -25,9 +25,12 @@ def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, 
         return _fp16(model, source), {"onnxruntime": onnxruntime.__version__}, ()
     import nncf
 
-    # Attention has a softmax between two matrix products; no convolutional backbone has one inside.
-    transformer = any(node.op_type == "Softmax" for node in model.graph.node)
+    # Attention has a softmax before a matrix product; a convolutional network may end with one.
+    shares = {node.output[0] for node in model.graph.node if node.op_type == "Softmax"}
+    transformer = any(node.op_type == "MatMul" and shares & {*node.input} for node in model.graph.node)
     made, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
+    if source.adopted:
+        quantize.check_done(source, [node.op_type for node in made.graph.node])
     return made, {"nncf": nncf.__version__}, in_float
 
 

@@ -58,9 +58,13 @@ class OpenVinoExporter:
             import nncf
 
             tools["nncf"] = nncf.__version__
-            # Attention has a softmax between two matrix products; no convolutional backbone has one.
-            transformer = any(node.get_type_name() == "Softmax" for node in model.get_ops())
+            # Attention has a softmax before a matrix product; a convolutional network may end with one.
+            shares = [node for node in model.get_ops() if node.get_type_name() == "Softmax"]
+            after = [target.get_node() for node in shares for target in node.output(0).get_target_inputs()]
+            transformer = any(node.get_type_name() == "MatMul" for node in after)
             model, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
+            if source.adopted:
+                quantize.check_done(source, [node.get_type_name() for node in model.get_ops()])
         # compress_to_fp16 is on by default and would quietly change the weights of a model that is called fp32.
         openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=options.precision == "fp16")
         return Exported(

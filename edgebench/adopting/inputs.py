@@ -11,10 +11,10 @@ import numpy as np
 
 from edgebench.adopting.preprocessing import picture
 from edgebench.adopting.sizes import STATE
-from edgebench.artifact import REQUESTS
+from edgebench.artifact import REQUESTS, read_examples
 from edgebench.errors import BadFile, UsageError
 from edgebench.records.preprocessing import Preprocessing, preprocess
-from edgebench.specs import TensorSpec
+from edgebench.specs import Artifact, TensorSpec
 from edgebench.training.data import pictures
 
 LARGEST, FEWEST = 32 << 20, 2  # bytes of all requests together; there are at least so many
@@ -58,7 +58,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def given(paths: Sequence[Path], specs: Sequence[TensorSpec]) -> list[dict[str, np.ndarray]]:
+def given(paths: Sequence[Path], specs: Sequence[TensorSpec], option: str = "--inputs") -> list[dict[str, np.ndarray]]:
     """One request of each `.npz` file: an array for each input, by its name. Nothing is unpickled."""
     found = []
     for path in paths:
@@ -77,8 +77,44 @@ def given(paths: Sequence[Path], specs: Sequence[TensorSpec]) -> list[dict[str, 
         found.append({spec.name: np.asarray(content[spec.name], order="C") for spec in specs})
     shapes = [{name: array.shape for name, array in request.items()} for request in found]
     if any(shape != shapes[0] for shape in shapes):
-        raise UsageError("the files of --inputs have arrays of different shapes", "adopt the model once for each shape")
+        raise UsageError(
+            f"the files of {option} have arrays of different shapes", "adopt the model once for each shape"
+        )
     return found
+
+
+def calibration(paths: Sequence[Path], artifact: Artifact, most: int) -> list[dict[str, np.ndarray]]:
+    """At most `most` requests to an adopted model: of `.npz` files, or of pictures, preprocessed as its record says.
+
+    Inputs beside the picture have the values that the model was adopted with.
+    """
+    if not paths:
+        return []
+    for path in paths:
+        if not path.exists():
+            raise BadFile(f"{path} does not exist", "name files.npz, pictures, or a folder of them")
+    each_file = [inner for path in paths for inner in (sorted(path.glob("*.npz")) if path.is_dir() else [path])]
+    if files := [path for path in each_file if path.suffix.lower() == ".npz"]:
+        return given(pictures.spread(files, most), artifact.inputs, option="--calibration")
+    how = artifact.preprocessing
+    if how is None:
+        raise UsageError(
+            f"--calibration {paths[0]}: what does {artifact.path.name} make of a picture?",
+            "give FILE.npz with an array for each input; or adopt the model with --preprocess",
+        )
+    spec, own = picture(how, artifact.inputs), read_examples(artifact).requests
+    each = images_each(how, spec)
+    found = pictures.spread(pictures.files(paths), most * each)
+    rows = [found[start : start + each] for start in range(0, len(found) - each + 1, each)]
+    return [
+        own[i % len(own)]
+        | {
+            spec.name: preprocess(np.stack([pictures.read(path, how) for path in some]), how, spec.dtype).reshape(
+                spec.sizes
+            )
+        }
+        for i, some in enumerate(rows)
+    ]
 
 
 def generated(

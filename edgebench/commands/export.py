@@ -42,6 +42,11 @@ Examples:
     ExportSettings, calibration_images={"type": click.IntRange(1)}, max_batch={"type": click.IntRange(1)}
 )
 @click.option(
+    "--calibration", multiple=True, metavar="FILE.npz|FOLDER", type=click.Path(path_type=Path),
+    help="int8 of an adopted model: inputs of your own, .npz files or pictures, that tell the ranges; may be given "
+    "several times.  [default: those that it was adopted with]",
+)  # fmt: skip
+@click.option(
     "--exporter-option",
     "extra",
     multiple=True,
@@ -61,6 +66,7 @@ def command(
     input_type: InputType | None,
     accuracy_drop: float | None,
     calibration_images: int,
+    calibration: tuple[Path, ...],
     max_batch: int,
     extra: dict[str, str],
     out: Path | None,
@@ -76,7 +82,7 @@ def command(
     from rich.console import Console
 
     from edgebench import artifact
-    from edgebench.adopting import adopt
+    from edgebench.adopting import adopt, inputs
     from edgebench.errors import UsageError
     from edgebench.exporting import pipeline
     from edgebench.machine import registry
@@ -88,13 +94,18 @@ def command(
     if out and len(names) > 1:
         raise UsageError("--out names one folder, but there are several targets", "one --target, or no --out")
     console, made = Console(stderr=True), []
+    if calibration and precision != "int8":
+        raise UsageError("--calibration is for int8", "--precision int8")
     start = adopt.read(source, workspace) if source else workspace.newest_checkpoint()
     _options.say_adopted([source] if source else [], [start], console)
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
             done = pipeline.export(
                 start, name, workspace, precision=precision, input=input_type, accuracy_drop=accuracy_drop,
-                calibration=partial(pipeline.calibration, start, workspace, calibration_images), out=out,
+                calibration=partial(
+                    pipeline.calibration, start, workspace, calibration_images,
+                    partial(inputs.calibration, calibration, start, calibration_images),
+                ), out=out,
                 max_batch=max_batch, extra=extra, tell=lambda s: status.update(s),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
@@ -102,6 +113,13 @@ def command(
             size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
             click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
             click.echo(f"  verified: {printable(agreement.explain(done.parity))}")
+            if known := done.artifact.adopted and done.artifact.adopted.calibrated:
+                apart = (
+                    "others"
+                    if done.artifact.adopted.held_out
+                    else ("the same, since there are no others: give more of them")
+                )
+                click.echo(f"  calibrated on {known} requests, verified on {apart}")
             if left := done.artifact.in_float:
                 click.echo(f"  left in floating point: {len(left)} layers: {printable(', '.join(left))}")
     if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import psutil
 
 from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, UsageError
+from edgebench.exporting import calibrating
+from edgebench.exporting.calibrating import CalibrationInputs
 from edgebench.machine import registry
 from edgebench.machine.children import Child, end_with_parent
 from edgebench.records import jsonio
@@ -27,13 +29,20 @@ KINDS = {kind.__name__: kind for kind in (Unsupported, UsageError, BadFile, OutO
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """What an exporter is asked to make of the artifact in a folder; the rest is as in ExportOptions."""
+    """What an exporter is asked to make of the artifact in a folder; the rest is as in ExportOptions.
+
+    For int8: the files of the requests for `calibration` and of those that are `held_out`, which the artifact in `head`
+    answers; these become the requests of the product.
+    """
 
     target: str
     source: str
     precision: Precision
     max_batch: int
     extra: dict[str, str] = field(default_factory=dict)
+    calibration: str = ""
+    held_out: str = ""
+    head: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +57,10 @@ class BuildAnswer:
 
 def build(
     exporter: Any, target: str, source: Artifact, out: Path, options: ExportOptions,
-    tell: Callable[[str], None] = lambda stage: None,
+    tell: Callable[[str], None] = lambda stage: None, calibration: CalibrationInputs | None = None,
 ) -> Exported:  # fmt: skip
-    """Let the exporter write its product into `out`; for a model from elsewhere in a process of its own."""
+    """Let the exporter write its product into `out`; for a model from elsewhere in a process of its own, with the
+    requests for `calibration` if there are any."""
     if not source.adopted:
         return exporter.export(source, out, options)
     asked = Build(
@@ -58,6 +68,12 @@ def build(
         extra=options.extra,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
+        if calibration:
+            kept = {"calibration": calibration.requests, "held_out": calibration.held_out}
+            files = {name: str(Path(exchange, f"{name}.npz")) for name, requests in kept.items() if requests}
+            for name, file in files.items():
+                calibrating.write(Path(file), source, kept[name])
+            asked = replace(asked, **files, head=str(calibration.head.path.resolve()))
         answer = _in_child(asked, out, Path(exchange), tell)
     if answer.exported is None:
         raise KINDS.get(answer.kind, EdgebenchError)(answer.error, answer.fix)
@@ -83,10 +99,17 @@ def perform(asked: Build, out: Path) -> BuildAnswer:
     """Export in this process. A foreseen failure is an answer too."""
     try:
         source = folder.read(Path(asked.source))
+        requests = calibrating.read(Path(asked.calibration), source) if asked.calibration else ()
         options = ExportOptions(
-            precision=asked.precision, input=source.input_type, max_batch=asked.max_batch, extra=asked.extra
-        )
-        return BuildAnswer(exported=registry.load("exporters", asked.target).export(source, out, options))
+            precision=asked.precision, input=source.input_type, max_batch=asked.max_batch, extra=asked.extra,
+            requests=requests,
+        )  # fmt: skip
+        exported = registry.load("exporters", asked.target).export(source, out, options)
+        if asked.held_out:
+            held = calibrating.read(Path(asked.held_out), source)
+            answers = calibrating.answers(folder.read(Path(asked.head)), held)
+            folder.write_examples(out, source, folder.Examples(tuple(map(dict, held)), tuple(answers)))
+        return BuildAnswer(exported=exported)
     except EdgebenchError as error:
         return BuildAnswer(error=error.message, fix=error.fix, kind=type(error).__name__)
     except MemoryError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
-from edgebench.exporting import building
+from edgebench.exporting import building, calibrating
+from edgebench.exporting.calibrating import CalibrationInputs, Request
 from edgebench.machine import registry
 from edgebench.measuring import agreement, process
 from edgebench.records import adopted
@@ -57,7 +58,7 @@ def export(
     precision: Precision | None = None,
     input: InputType | None = None,
     accuracy_drop: float | None = None,
-    calibration: Callable[[], Calibration] | None = None,
+    calibration: Callable[[], Calibration | CalibrationInputs] | None = None,
     out: Path | None = None,
     max_batch: int = 32,
     extra: dict[str, str] | None = None,
@@ -65,7 +66,8 @@ def export(
 ) -> PlannedExport:
     """Export `source` to `target`, through the formats between, and verify each artifact on its own runtime.
 
-    `precision` and `input` default to the source's; int8 asks `calibration` for its images (see ExportOptions).
+    `precision` and `input` default to the source's; int8 asks `calibration` for its images or, of an adopted model,
+    its requests.
     `max_batch` and `extra` go to the target's exporter. The artifact is written to `out`, by default to the workspace
     under a name made of model, dataset, checkpoint, target and precision; of an adopted model, of its name and the
     settings it was adopted with. Raises VerificationFailed, and leaves nothing behind, if an answer differs by more
@@ -75,6 +77,7 @@ def export(
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
     _check_adopted(source, precision, input)
+    calibrating.refuse_accuracy_drop(source, accuracy_drop)
     given = {"accuracy_drop": accuracy_drop, "calibration": calibration, "tell": tell}
     obtain = partial(_obtain, source, workspace=workspace, given=given)
     accepts = registry.load_object("exporters", target).accepts
@@ -99,17 +102,18 @@ def export(
         source = obtain(target, precision, source.input_type)
     else:
         source = obtain(start, kind, input)
-    images = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
+    found = calibration() if calibration and precision == "int8" and source.precision != "int8" else None
+    requests = found if isinstance(found, CalibrationInputs) else None
     options = ExportOptions(
         precision=precision,
         input=input,
         max_batch=max_batch,
-        calibration=images,
+        calibration=None if requests else found,
         accuracy_drop=accuracy_drop,
         extra=extra or {},
     )
     out = out or workspace.artifacts / folder_name(source, target, precision, input)
-    return _make(exporter, source, target, out, options, tell)
+    return _make(exporter, source, target, out, options, tell, requests)
 
 
 def _check_adopted(source: Artifact, precision: Precision, input: InputType) -> None:
@@ -121,8 +125,6 @@ def _check_adopted(source: Artifact, precision: Precision, input: InputType) -> 
             f"{source.path} is quantized already ({known.quantized}, {source.precision}): it is not made {precision}",
             f"adopt the file that it was quantized from; or leave out --precision, to keep {source.precision}",
         )
-    if precision == "int8" and not known.quantized:
-        raise Unsupported("int8 needs inputs of the model for calibration, which cannot be given yet", "fp16")
     if input != source.input_type:
         raise Unsupported(
             f"{source.path} was adopted with its inputs as they are, and --input {input} would change them",
@@ -130,8 +132,13 @@ def _check_adopted(source: Artifact, precision: Precision, input: InputType) -> 
         )
 
 
-def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibration:
-    """The calibration images for int8: `count` training images of the checkpoint that `source` was made from."""
+def calibration(
+    source: Artifact, workspace: Workspace, count: int, given: Callable[[], Sequence[Request]] = tuple
+) -> Calibration | CalibrationInputs:
+    """What int8 is calibrated on: `count` training images of the checkpoint that `source` was made from; of an adopted
+    model the `given` inputs, by default its own."""
+    if source.adopted:
+        return calibrating.inputs(source, workspace.head(source), given())
     origin = source if source.format == "checkpoint" else workspace.checkpoint_of(source)
     require_training_libraries()
     from edgebench.training import checkpoint
@@ -139,15 +146,19 @@ def calibration(source: Artifact, workspace: Workspace, count: int) -> Calibrati
     return checkpoint.calibration(origin, count, lambda done, total: None)
 
 
-def _make(exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told) -> PlannedExport:
+def _make(
+    exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told,
+    requests: CalibrationInputs | None,
+) -> PlannedExport:  # fmt: skip
     tell(f"exporting to {target}")
     with folder.staged(out) as scratch:
-        made = building.build(exporter, target, source, scratch, options, tell)
+        made = building.build(exporter, target, source, scratch, options, tell, requests)
         if missing := [name for name in made.files if not (scratch / name).is_file()]:
             raise EdgebenchError(
                 f"the {target} exporter did not write {missing[0]}", "report it to the exporter's author"
             )
-        shutil.copy(folder.file_in(source, folder.REFERENCE), scratch)
+        if not (scratch / folder.REFERENCE).is_file():
+            shutil.copy(folder.file_in(source, folder.REFERENCE), scratch)
         artifact = replace(
             source,
             format=target,
@@ -160,7 +171,7 @@ def _make(exporter: Any, source: Artifact, target: str, out: Path, options: Expo
             origin=source.origin or source.identity,
             in_float=made.in_float or source.in_float,
         )
-        artifact = folder.write_manifest(scratch, artifact)
+        artifact = folder.write_manifest(scratch, calibrating.adopted(artifact, requests) if requests else artifact)
         tell(f"verifying {target} on {exporter.verify_with}")
         parity = _verify(artifact, exporter)
     return PlannedExport(folder.read(out), parity)
@@ -213,8 +224,8 @@ def _obtain(
         )
     with contextlib.suppress(BadFile):
         found = folder.read(workspace.artifacts / folder_name(source, format, precision, input))
-        # The bound of an earlier int8 export is not known.
-        bounded = precision == "int8" and given["accuracy_drop"] is not None
+        # The bound of an earlier int8 export is not known, nor on what it was calibrated.
+        bounded = precision == "int8" and (source.adopted or given["accuracy_drop"] is not None)
         if (found.origin or found.identity) == (source.origin or source.identity) and not bounded:
             return found
     if format == "checkpoint":  # where all chains begin that do not begin with a file

@@ -36,22 +36,15 @@ def quantize(
     (SmoothQuant, Xiao et al., ICML 2023), and treat attention's products by NNCF's patterns for transformers. `opened`
     turns a model, as NNCF passes it for validation, into a function from input to logits.
     """
-    nncf, given = _nncf(), _checked(options.calibration, source)
-    name = source.inputs[0].name
+    nncf = _nncf()
+    if source.adopted:
+        return _of_requests(nncf, model, source, options, transformer), ()
+    given, name = _checked(options.calibration, source), source.inputs[0].name
 
     def inputs(images: np.ndarray) -> Any:
         return nncf.Dataset(range(len(images)), lambda i: {name: prepared(images[i : i + 1], source)})
 
-    recipe = {
-        "subset_size": len(given.images),
-        "model_type": nncf.ModelType.TRANSFORMER if transformer else None,
-        # Swish, GELU and similar functions have small negative outputs: their ranges are not symmetric.
-        "preset": nncf.QuantizationPreset.MIXED,
-    }
-    # Weights have seven bits: on CPUs without VNNI, sums of products of eight bits overflow, and the artifact may go to
-    # any CPU. On such a CPU, seven bits gave 70.7 %, eight bits 69.2 % and fp32 70.3 %, so the lost bit costs nothing
-    # (EfficientNet-Lite0, ONNX Runtime, 1,500 test images of CIFAR-10).
-    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
+    recipe, advanced = _recipe(nncf, len(given.images), transformer)
     with _quiet() as said:
         try:
             if options.accuracy_drop is None:
@@ -75,6 +68,41 @@ def quantize(
             return made, _left_in_float(said, options.accuracy_drop)
         except nncf.ValidationError as error:
             raise EdgebenchError(f"NNCF cannot quantize {source.model.name}: {error}", "another backbone") from error
+
+
+def check_done(source: Artifact, operators: Iterable[str]) -> None:
+    """Raise Unsupported if none of these operators quantizes anything: the model would be int8 by name only."""
+    if not {"QuantizeLinear", "FakeQuantize"} & {*operators}:
+        steered = f", being inside of {', '.join(source.adopted.steered_by)}" if source.adopted.steered_by else ""
+        raise Unsupported(f"NNCF finds no layer of {source.model.name} to quantize{steered}", "--precision fp16")
+
+
+def _recipe(nncf: Any, count: int, transformer: bool) -> tuple[dict[str, Any], Any]:
+    recipe = {
+        "subset_size": count,
+        "model_type": nncf.ModelType.TRANSFORMER if transformer else None,
+        # Swish, GELU and similar functions have small negative outputs: their ranges are not symmetric.
+        "preset": nncf.QuantizationPreset.MIXED,
+    }
+    # Weights have seven bits: on CPUs without VNNI, sums of products of eight bits overflow, and the artifact may go to
+    # any CPU. On such a CPU, seven bits gave 70.7 %, eight bits 69.2 % and fp32 70.3 %, so the lost bit costs nothing
+    # (EfficientNet-Lite0, ONNX Runtime, 1,500 test images of CIFAR-10).
+    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
+    return recipe, advanced
+
+
+def _of_requests(nncf: Any, model: Any, source: Artifact, options: ExportOptions, transformer: bool) -> Any:
+    """The same for an adopted model, by its requests."""
+    data = nncf.Dataset(list(options.requests), dict)
+    recipe, advanced = _recipe(nncf, len(options.requests), transformer)
+    with _quiet():
+        try:
+            return nncf.quantize(model, data, **recipe, advanced_parameters=advanced)
+        except Exception as error:  # NNCF and what it runs the model with raise many kinds for what they do not know
+            said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise EdgebenchError(
+                f"NNCF cannot quantize {source.model.name}: {said}", "another --target, or --precision fp16"
+            ) from error
 
 
 def _checked(given: Calibration | None, source: Artifact) -> Calibration:

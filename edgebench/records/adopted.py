@@ -22,6 +22,9 @@ class Adopted:
     `classes`: what the numbers of a classifier's last axis mean, in words, in their order; empty if it is not known.
     `licence`: of the weights; empty if it is not known. `network`: of weights, what they were said to belong to: a name
     of timm's, or FILE.py:function.
+
+    `calibrated`: of an export in int8, how many requests told the ranges of its activations; `held_out`: whether its
+    answers are compared on others than these.
     """
 
     file: str
@@ -38,6 +41,8 @@ class Adopted:
     classes: tuple[str, ...] = field(default=(), metadata={"json": "unless default"})
     licence: str = field(default="", metadata={"json": "unless default"})
     network: str = field(default="", metadata={"json": "unless default"})
+    calibrated: int = field(default=0, metadata={"json": "unless default"})
+    held_out: bool = field(default=True, metadata={"json": "unless default"})
 
     @property
     def told(self) -> str:

@@ -99,6 +99,15 @@ class Workspace:
             "name its --workspace, or give the test images with --images FILE",
         )
 
+    def head(self, found: Artifact) -> Artifact:
+        """The adopted artifact that `found` was exported from. Raises EdgebenchError if it is not here."""
+        for one in self.family(found):
+            if one.identity == (found.origin or found.identity):
+                return one
+        raise EdgebenchError(
+            f"the adopted model that {found.path.name} was made from is not in {self.artifacts}", "name it itself"
+        )
+
     def newest_artifacts(self) -> list[Artifact]:
         """The newest checkpoint and what was exported from it; failing that, all artifacts here.
 

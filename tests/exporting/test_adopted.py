@@ -8,13 +8,15 @@ from pathlib import Path
 import foreign
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from adopted_here import adopted, exports_here
 from conftest import needed
 
 from edgebench import artifact as folder
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
-from edgebench.exporting import building, pipeline
+from edgebench.adopting import inputs
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
+from edgebench.exporting import building, calibrating, pipeline, quantize
 from edgebench.exporting.pipeline import UnfinishedExport
 from edgebench.machine import registry
 from edgebench.measuring import worker
@@ -131,3 +133,56 @@ def test_an_exporter_works_in_a_process_of_its_own(voice: tuple[Artifact, Worksp
     exporter = registry.load("exporters", "openvino")
     with pytest.raises(BadFile, match="gone does not exist"):
         building.build(exporter, "openvino", gone, tmp_path, pipeline.ExportOptions())
+
+
+def test_calibration_inputs_are_divided_and_told_apart(detector: tuple[Artifact, Workspace]) -> None:
+    source, _ = detector
+    random = np.random.default_rng(0)
+    many = [{"images": random.random((2, 3, 12, 16), np.float32)} for _ in range(20)]
+    with pytest.raises(UsageError, match=r"int8 needs inputs of your own: those of .* were generated"):
+        calibrating.inputs(source, source, [])
+    with pytest.raises(UsageError, match="3 calibration inputs are too few"):
+        calibrating.inputs(source, source, many[:3])
+    with pytest.raises(UsageError, match=r"'images' of \(1, 3, 12, 16\), the model was adopted with \(2, 3, 12, 16\)"):
+        calibrating.inputs(source, source, [{"images": one["images"][:1]} for one in many])
+    divided = calibrating.inputs(source, source, many)
+    assert (len(divided.requests), len(divided.held_out), divided.apart) == (16, 4, True)
+    few = calibrating.inputs(source, source, many[:10])
+    assert (len(few.requests), len(few.held_out), few.apart) == (10, 10, False)
+    given = replace(source, adopted=replace(source.adopted, inputs="given"))
+    others = calibrating.inputs(given, source, many)  # its own are real, and others
+    assert (len(others.requests), others.held_out, others.apart) == (20, (), True)
+    own = list(folder.read_examples(source).requests)
+    assert len(calibrating.inputs(given, source, own + many).held_out) == 5  # some of its own are among them
+
+
+@pytest.mark.usefixtures("here")
+def test_int8_rests_on_the_users_inputs_and_answers_others(
+    detector: tuple[Artifact, Workspace], tmp_path: Path
+) -> None:
+    needed("nncf", "edgebench[int8]")
+    (source, workspace), random = detector, np.random.default_rng(0)
+    for i in range(12):
+        np.savez(tmp_path / f"{i}.npz", images=random.random((2, 3, 12, 16), np.float32))
+    given = inputs.calibration([tmp_path], source, 300)
+    done = pipeline.export(
+        source, "openvino", workspace, precision="int8",
+        calibration=lambda: pipeline.calibration(source, workspace, 300, lambda: given),
+    )  # fmt: skip
+    made = done.artifact
+    assert made.path.name.endswith("-openvino-int8") and made.precision == "int8" and "nncf" in made.tools
+    known = made.adopted
+    assert (known.calibrated, known.held_out, known.requests, known.inputs, known.seed) == (10, True, 2, "given", None)
+    assert done.parity.passed and done.parity.images == 2 and done.parity.against == source.adopted.reference
+    kept, read = folder.read_examples(made), onnxruntime.InferenceSession(folder.model_file(source, ".onnx"))
+    assert any(np.array_equal(kept.requests[0]["images"], one["images"]) for one in given)
+    assert np.array_equal(read.run(["best"], kept.requests[0])[0], kept.answers[0]["best"])
+    with pytest.raises(Unsupported, match="--accuracy-drop counts right answers"):
+        pipeline.export(source, "openvino", workspace, precision="int8", accuracy_drop=0.1)
+
+
+def test_int8_by_name_only_is_refused(voice: tuple[Artifact, Workspace]) -> None:
+    steered = replace(voice[0], adopted=replace(voice[0].adopted, steered_by=("If",)))
+    with pytest.raises(Unsupported, match="no layer of voice to quantize, being inside of If"):
+        quantize.check_done(steered, ["If", "Add"])
+    quantize.check_done(steered, ["If", "QuantizeLinear"])
