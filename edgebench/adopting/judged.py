@@ -70,7 +70,8 @@ def test_set(
 ) -> Path:  # fmt: skip
     """The file with the pictures for this model, at its size, with the reference's answers; made if it is not there.
 
-    `tell` hears what became of the files of a folder. Raises UsageError or BadFile, with the fix.
+    `tell` hears which files of a folder are left out, and what else is not as one may think. Raises UsageError or
+    BadFile, with the fix.
     """
     if asked.images is None:
         raise UsageError(f"{found.model.name} was adopted: by which pictures is it to be judged?", NO_PICTURES)
@@ -116,8 +117,8 @@ def _held_out(
         found = (
             held_out.of_files(asked.images, how) if asked.score else held_out.of_classes(asked.images, how, on_image)
         )
-        for line in _told_of(found):
-            tell(line)
+        for each in found.left_out:
+            tell(f"left out: {account_text.left(each)}")
         yield found
         return
     if not asked.images.is_file():
@@ -131,18 +132,6 @@ def _held_out(
             dataset=test.facts.dataset, classes=test.facts.classes, labels=test.labels, sha256=test.facts.sha256,
             images=_Again(test, how, asked.images.name, tell),
         )  # fmt: skip
-
-
-def _told_of(found: HeldOut) -> Iterator[str]:
-    """What the pictures are, and which files were left out and why."""
-    if found.account is None:
-        yield f"pictures: {len(found.labels):,}"
-        return
-    yield f"pictures: {found.account.used['test']:,} of {len(found.classes)} classes" + (
-        ", the test split" if len(found.account.used) > 1 else ""
-    )
-    for each in found.account.left_out:
-        yield f"pictures: left out: {account_text.left(each)}"
 
 
 class _Again:
@@ -259,9 +248,9 @@ def _check(artifacts: Sequence[Artifact], asked: Judged, save: Path | None) -> N
             )
         if asked.images and save:
             raise UsageError("--images and --save-images exclude each other", "copy the file")
-    if asked.score:
-        scoring.split(asked.score)
     if asked.class_names not in ("", class_names.ORDER):
         class_names.read(Path(asked.class_names))
     if asked.score and (asked.class_names or asked.output):
         raise UsageError("--score judges all outputs, and needs no classes", "leave out --class-names and --output")
+    if asked.score:
+        scoring.check(asked.score)

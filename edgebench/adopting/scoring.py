@@ -28,12 +28,13 @@ EXAMPLE = "def score(answers, pictures): … return a number, or a dict of numbe
 
 @dataclass(frozen=True, kw_only=True)
 class ToScore:
-    """What to score: the function, the file of the answers, the names of the outputs and of the pictures."""
+    """What to score: the function, the file of the answers, the names of the outputs and of the pictures. Without
+    answers, the function is only loaded."""
 
     function: str
-    answers: str
-    outputs: tuple[str, ...]
-    pictures: tuple[str, ...]
+    answers: str = ""
+    outputs: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,14 @@ def split(function: str) -> tuple[Path, str]:
     if not Path(file).is_file():
         raise BadFile(f"{file} does not exist", "check the path: it is relative to the current folder")
     return Path(file), name
+
+
+def check(function: str) -> None:
+    """Raise UsageError now, and not after all answers, if there is no such function or its file cannot be loaded."""
+    file, name = split(function)
+    told = _asked(ToScore(function=f"{file.resolve()}:{name}"))
+    if told.error:
+        raise UsageError(told.error, told.fix)
 
 
 def add(result: Result, images: Path, answers: Path, function: str) -> Result:
@@ -90,6 +99,8 @@ def scored(asked: ToScore) -> dict[str, float]:
     """Call the function. Raises UsageError, with the line of the user's file, for whatever goes wrong in it."""
     path, name = split(asked.function)
     function = _function(path, name)
+    if not asked.answers:
+        return {}
     answers = judging.answers_in(Path(asked.answers), asked.outputs, len(asked.pictures))
     try:
         found = function(answers, list(asked.pictures))

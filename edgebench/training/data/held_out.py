@@ -11,9 +11,9 @@ import numpy as np
 
 from edgebench.errors import BadFile, UsageError
 from edgebench.protocols import Pixels
-from edgebench.records.account import Account
+from edgebench.records.account import LeftOut
 from edgebench.records.preprocessing import Preprocessing
-from edgebench.training.data import catalogue, class_folders, pictures, test_hash
+from edgebench.training.data import catalogue, class_folders, listing, pictures, test_hash
 from edgebench.training.data.accounting import Ledger
 from edgebench.training.data.dividing import divide
 from edgebench.training.data.listing import printable
@@ -25,8 +25,7 @@ from edgebench.training.data.sources import Arrays, Dataset, Decoding, Raw, Sour
 class HeldOut:
     """Pictures in order, with their labels, int64 (n,), and a hash of classes and content, as of a test split.
 
-    Without classes, the labels mean nothing, and `names` has the paths in the folder. `account`: what became of each
-    file of a folder of classes.
+    Without classes, the labels mean nothing, and `names` has the paths in the folder. `left_out`: its other files.
     """
 
     dataset: str
@@ -35,7 +34,7 @@ class HeldOut:
     sha256: str
     images: Pixels
     names: tuple[str, ...] = ()
-    account: Account | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def of_classes(path: Path, how: Preprocessing, tell: Callable[[int, int], None]) -> HeldOut:
@@ -56,7 +55,7 @@ def of_classes(path: Path, how: Preprocessing, tell: Callable[[int, int], None])
     labels = raw.source.labels[rows]
     return HeldOut(
         dataset=dataset.name, classes=dataset.classes, labels=labels, images=_Fitted(raw.source, rows, how),
-        sha256=test_hash.of(dataset.classes, labels, raw.source.contents(rows)), account=ledger.close(used),
+        sha256=test_hash.of(dataset.classes, labels, raw.source.contents(rows)), left_out=ledger.close(used).left_out,
     )  # fmt: skip
 
 
@@ -74,15 +73,15 @@ def _test_rows(dataset: Dataset, raw: Raw, decoding: Decoding) -> tuple[np.ndarr
 def of_files(path: Path, how: Preprocessing) -> HeldOut:
     """All pictures in a folder, whatever its subfolders mean. Raises UsageError if there is none."""
     pictures.need_pillow()
-    files = class_folders.listed(path)
-    if not files:
+    found = listing.walk(path, {"": ""})
+    if not (files := found.pictures[""]):
         raise UsageError(f"{printable(str(path))} holds no picture", "name another folder")
     labels = np.zeros(len(files), np.int64)
     source = class_folders.Files(path, files, labels)
     return HeldOut(
         dataset=path.resolve().name, classes=(), labels=labels, names=tuple(file.name for file in files),
         sha256=test_hash.of((), labels, source.contents(np.arange(len(files)))),
-        images=_Fitted(source, np.arange(len(files)), how),
+        images=_Fitted(source, np.arange(len(files)), how), left_out=found.left_out(),
     )  # fmt: skip
 
 
