@@ -82,11 +82,11 @@ class LiteRtSession:
         before = _tasks()
         self._interpreter: Interpreter | None = self._opened()
         workers = len(_tasks() - before)  # the caller computes too; no function of LiteRT tells this
-        places = [one["index"] for one in self._interpreter.get_input_details()]  # in the file's order, as the artifact
-        self._inputs = list(zip(places, [spec.name for spec in artifact.inputs], strict=True))
-        places = [one["index"] for one in self._interpreter.get_output_details()]
-        self._outputs = list(zip(places, [spec.name for spec in artifact.outputs], strict=True))
-        delegated = any(node["op_name"] == DELEGATE for node in self._interpreter._get_ops_details())
+        # Not get_input_details() and the like: they fail on names that are not UTF-8, of any tensor.
+        wrapped = self._interpreter._interpreter
+        self._inputs = list(zip(wrapped.InputIndices(), [spec.name for spec in artifact.inputs], strict=True))
+        self._outputs = list(zip(wrapped.OutputIndices(), [spec.name for spec in artifact.outputs], strict=True))
+        delegated = any(wrapped.NodeName(i) == DELEGATE for i in range(wrapped.NumNodes()))
         self.effective = Effective(
             provider=DELEGATED if delegated else OWN,
             precision=None,  # XNNPACK may compute in fp16 on Arm if the file allows it, and does not tell
@@ -101,15 +101,16 @@ class LiteRtSession:
         name, specs, fix = self._path.name, self._artifact.inputs, OTHER_FILE
         try:
             interpreter = Interpreter(str(self._path), num_threads=self._threads)
-            found = interpreter.get_input_details()
+            found = interpreter._interpreter.InputIndices()  # in the file's order, as the artifact has them
             if len(found) != len(specs):
                 raise BadFile(f"LiteRT finds {len(found)} inputs in {name}", "adopt the file again")
-            shapes = [["?" if size < 0 else int(size) for size in one["shape_signature"]] for one in found]
+            sizes = [interpreter._interpreter.TensorSizeSignature(i, 0) for i in found]
+            shapes = [["?" if size < 0 else int(size) for size in shape] for shape in sizes]
             check_inputs(self._artifact, {spec.name: shape for spec, shape in zip(specs, shapes, strict=True)})
-            for tensor, spec, shape in zip(found, specs, shapes, strict=True):
+            for index, spec, shape in zip(found, specs, shapes, strict=True):
                 if "?" in shape:
                     fix = f"other sizes: --shape {spec.name}=…; else {OTHER_FILE}"
-                    interpreter.resize_tensor_input(tensor["index"], spec.sizes, strict=True)
+                    interpreter.resize_tensor_input(index, spec.sizes, strict=True)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BadFile(f"LiteRT cannot open {name}: {error}", fix) from error
@@ -134,19 +135,21 @@ class LiteRtSession:
 
     def layers(self) -> Sequence[Layers]:
         """The nodes that XNNPACK took are all those that the way from the outputs to the inputs does not meet."""
-        nodes = self._interpreter._get_ops_details()
-        makes = {tensor: node for node in nodes for tensor in node["outputs"]}  # the delegate's node is the last
+        wrapped = self._interpreter._interpreter
+        nodes = range(wrapped.NumNodes())
+        makes = {int(tensor): i for i in nodes for tensor in wrapped.NodeOutputs(i)}  # the delegate's node is the last
         met, left = set(), [index for index, _ in self._outputs]
         while left:
             node = makes.get(left.pop())
-            if node and node["index"] not in met:
-                met.add(node["index"])
-                left += [*node["inputs"]]
+            if node is not None and node not in met:
+                met.add(node)
+                left += map(int, wrapped.NodeInputs(node))
         found = Counter()
-        for node in nodes:
-            if node["op_name"] not in NO_LAYERS and len(node["outputs"]):  # else it writes a state
-                kind = np.dtype(node["operand_types"][0]).name if node["operand_types"] else ""
-                found[PRECISIONS.get(kind), OWN if node["index"] in met else self.effective.provider] += 1
+        for i in nodes:
+            if wrapped.NodeName(i) not in NO_LAYERS and len(wrapped.NodeOutputs(i)):  # else it writes a state
+                first = next((t for t in wrapped.NodeInputs(i) if t >= 0), None)
+                kind = "" if first is None else np.dtype(wrapped.TensorType(first, 0)).name
+                found[PRECISIONS.get(kind), OWN if i in met else self.effective.provider] += 1
         return [Layers(precision, provider, count) for (precision, provider), count in found.most_common()]
 
     def device_time_ns(self) -> int | None:

@@ -39,8 +39,11 @@ def read(path: Path) -> Foreign:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         return _read(path, data)
-    except (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:  # by flatbuffers
-        raise BadFile(f"{path} is damaged: {error}", "get the file again") from None
+    except (struct.error, TypeError, AttributeError, OverflowError, IndexError):  # by flatbuffers, of damaged tables
+        why = "its tables lead beyond its end, or to something else than they say"
+    except ValueError as error:
+        why = str(error)
+    raise BadFile(f"{path} is damaged: {why}", "get the file again: it may be a download that stopped")
 
 
 def _read(path: Path, data: mmap.mmap) -> Foreign:

@@ -19,7 +19,7 @@ def tensor(
 ) -> Any:
     """A tensor; -1 is an open size. `data`: a weight's numbers. `scale`: of bytes, around zero."""
     made = schema.TensorT()
-    made.name, made.type, made.data = name.encode(), kind, data
+    made.name, made.type, made.data = name.encode("latin-1"), kind, data
     made.shape = [max(size, 1) for size in shape]
     made.shapeSignature = list(shape) if -1 in shape else None
     if scale:
@@ -86,8 +86,8 @@ def scores(path: Path, rows: int = -1) -> Path:
 
 
 def odd(path: Path) -> Path:
-    """Two inputs of one name and one without, to their sum and an output without a name."""
-    tensors = [tensor(name, (2,)) for name in ("a/b c", "a/b c", "", "sum", "")]
+    """Two inputs of one name and one without, to their sum, whose name is no UTF-8, and an output without a name."""
+    tensors = [tensor(name, (2,)) for name in ("a/b c", "a/b c", "", "s\xfcm", "")]
     nodes = [
         node(OPERATORS.SUB, takes, makes, ("SubOptions", schema.SubOptionsT()))
         for takes, makes in (((0, 1), (3,)), ((3, 2), (4,)))
