@@ -92,11 +92,13 @@ def tune(
     source: Source | None = None, *, workspace: AnyPath = "runs", device: str | None = None, goal: Goal = "latency",
     precisions: Sequence[Precision] = (), accuracy_drop: float = 0.01, runtime: str | Sequence[str] = (),
     compute: str | None = None, duration_s: float = 3.0, export: bool = True, images: AnyPath | None = None,
+    calibration: AnyPath | Sequence[AnyPath] = (),
     tell: Callable[[str], None] = lambda phase: None,
 ) -> Tuned:  # fmt: skip
     """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and streams.
 
-    `source`: a checkpoint or an artifact of it. `tuned.best` is a `Trial`: `median_ns` (nanoseconds per request),
+    `source`: a checkpoint or an artifact of it, or a model file from elsewhere, with `calibration` for int8 as in
+    `export`. `tuned.best` is a `Trial`: `median_ns` (nanoseconds per request),
     `throughput_per_s` (images per second), and the `runtime`, `precision`, `threads`, `batch` and `streams` that
     reached them. `tuned.speedup(tuned.eager)` is the speed relative to PyTorch. A lower precision may lose
     `accuracy_drop`, a share of the validation images. The last round measures for `duration_s`. With `export`, missing
@@ -108,7 +110,9 @@ def tune(
     return tuning.tune(
         start, where, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
         runtimes=several(runtime), compute=compute, duration_s=duration_s, export=export,
-        images=Path(images) if images else None, on_phase=tell, on_left_out=lambda said: warn([said]),
+        images=Path(images) if images else None,
+        calibration=[Path(p) for p in ([calibration] if isinstance(calibration, (str, os.PathLike)) else calibration)],
+        on_phase=tell, on_left_out=lambda said: warn([said]),
     )  # fmt: skip
 
 

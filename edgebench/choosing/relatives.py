@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from edgebench.adopting import inputs
 from edgebench.errors import EdgebenchError, Unsupported
 from edgebench.exporting import pipeline
 from edgebench.machine import registry
@@ -17,14 +18,17 @@ CALIBRATION_IMAGES = 300
 
 def export_missing(
     family: Sequence[Artifact], precisions: Sequence[Precision], workspace: Workspace, *,
+    calibration: Sequence[Path] = (),
     on_phase: Callable[[str], None] = lambda phase: None, on_left_out: Callable[[str], None] = lambda sentence: None,
 ) -> list[Artifact]:  # fmt: skip
-    """Export the family's checkpoint to each format and precision that is missing and can be made here. Returns those.
+    """Export the family's checkpoint, or adopted model, to each format and precision that is missing and can be made
+    here. Returns those.
 
-    `on_left_out` is called with each export that failed, and why. Without the checkpoint nothing is exported.
+    `calibration`: the user's inputs for int8 of an adopted model. `on_left_out` is called with each export that failed,
+    and why. Without the checkpoint nothing is exported.
     """
-    checkpoint = next((f for f in family if f.format == "checkpoint"), None)
-    if checkpoint is None:
+    head = next((f for f in family if not f.origin), None)
+    if head is None:
         return []
     have = {(f.format, f.precision) for f in family if f.input_type == "float32"}
     made = []
@@ -34,13 +38,16 @@ def export_missing(
         except Unsupported:
             continue  # `edgebench doctor` says why
         for precision in precisions:
-            if precision not in able or (target, precision) in have:
+            if precision not in able or (target, precision) in have or _is_quantized(head, precision):
                 continue
             on_phase(f"exporting to {target} in {precision}")
             try:
                 done = pipeline.export(
-                    checkpoint, target, workspace, precision=precision,
-                    calibration=partial(pipeline.calibration, checkpoint, workspace, CALIBRATION_IMAGES),
+                    head, target, workspace, precision=precision,
+                    calibration=partial(
+                        pipeline.calibration, head, workspace, CALIBRATION_IMAGES,
+                        partial(inputs.calibration, calibration, head, CALIBRATION_IMAGES),
+                    ),
                     tell=lambda stage, precision=precision: on_phase(f"{stage} in {precision}"),
                 )  # fmt: skip
             except EdgebenchError as error:
@@ -50,12 +57,19 @@ def export_missing(
     return made
 
 
+def _is_quantized(head: Artifact, precision: Precision) -> bool:
+    """Whether the model came quantized, and so cannot be had in this precision."""
+    return bool(head.adopted and head.adopted.quantized and precision != head.precision)
+
+
 def judging_images(given: Path | None, start: Artifact, workspace: Workspace) -> Callable[[], Path] | None:
     """A function that returns the file of images by which lower precisions are judged. Its first call makes the file.
 
     The images are those of `given`, else the validation split of the artifact's checkpoint. None if the checkpoint is
-    not here, as on a board.
+    not here, as on a board, and for an adopted model: how close its answers are to the reference's says what is lost.
     """
+    if start.adopted:
+        return None
     if given or workspace.validation_set(start).is_file():
         return lambda: given or workspace.validation_set(start)
     try:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgebench.artifact import trained
 from edgebench.choosing.relatives import export_missing, judging_images
 from edgebench.choosing.tuned import Goal, Trial, Tuned
 from edgebench.errors import EdgebenchError, UsageError
@@ -17,7 +16,7 @@ from edgebench.machine import locks, registry
 from edgebench.machine.device import available_cores, detect, load_profile, place
 from edgebench.measuring import process
 from edgebench.measuring.options import RunOptions
-from edgebench.measuring.running import Planned, plan
+from edgebench.measuring.running import Planned, batch_of, plan
 from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
@@ -35,16 +34,17 @@ def tune(
     start: Artifact, workspace: Workspace, *, device: str | None = None, goal: Goal = "latency",
     precisions: Sequence[Precision] = (), accuracy_drop: float = 0.01, runtimes: tuple[str, ...] = (),
     compute: str | None = None, duration_s: float = 3.0, export: bool = True, images: Path | None = None,
+    calibration: Sequence[Path] = (),
     on_phase: Callable[[str], None] = lambda phase: None, on_left_out: Callable[[str], None] = lambda sentence: None,
 ) -> Tuned:  # fmt: skip
     """Find the fastest setting of a network on a device, and keep it in the workspace for `edgebench run --tuned`.
 
-    `start`: the network's checkpoint, or an artifact of it. With `export`, missing artifacts are exported first, in
-    `precisions` (by default fp32, int8 and bf16); fp32 is measured in any case, to compare with. `accuracy_drop`: the
-    share of the validation images that a lower precision may lose. Raises UsageError for settings that cannot be used,
-    EdgebenchError if nothing could be measured.
+    `start`: the network's checkpoint, or an artifact of it, or an adopted model. With `export`, missing artifacts are
+    exported first, in `precisions` (by default fp32, int8 and bf16); fp32, or what an adopted model came in, is
+    measured in any case, to compare with. `accuracy_drop`: the share of the validation images that a lower precision
+    may lose; of an adopted model it has to keep the bounds of its answers, and int8 needs inputs for `calibration`.
+    Raises UsageError for settings that cannot be used, EdgebenchError if nothing could be measured.
     """
-    trained(start, "tuned")
     if not 0 <= accuracy_drop < 1:
         raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
     asked = RunOptions(runtimes=runtimes, compute=compute, scenario=goal, duration_s=duration_s)
@@ -53,13 +53,17 @@ def tune(
     placement = place(profile, require_device=False, environ=os.environ)
     with locks.device_to_ourselves(lambda: on_phase("waiting: another edgebench is measuring on this machine")):
         considered = tuple(precisions) or PRECISIONS
-        family = [f for f in workspace.family(start) if f.precision in (*considered, "fp32")]
+        family = workspace.family(start)
+        base = _base(family)
+        family = [f for f in family if f.precision in (*considered, base)]
         if export:
-            family += export_missing(family, considered, workspace, on_phase=on_phase, on_left_out=on_left_out)
+            family += export_missing(
+                family, considered, workspace, calibration=calibration, on_phase=on_phase, on_left_out=on_left_out
+            )
         on_phase("asking the runtimes what they can open here")
         planned = plan(family, profile, placement, asked)
         if precisions:  # eager and the defaults stay, to compare with
-            planned = [p for p in planned if p.job.precision in precisions or p.job.precision == "fp32"]
+            planned = [p for p in planned if p.job.precision in (*precisions, base)]
         found = search(
             planned, goal, accuracy_drop=accuracy_drop, duration_s=duration_s,
             images=judging_images(images, start, workspace), on_phase=on_phase,
@@ -124,7 +128,8 @@ def search(
 ) -> Tuned:
     """Search the settings of `planned`: each artifact of one checkpoint on each runtime that opens it, for this goal.
 
-    Lower precisions whose accuracy is more than `accuracy_drop` below torch's are dropped before anything is timed.
+    Lower precisions whose accuracy is more than `accuracy_drop` below torch's are dropped before anything is timed; of
+    an adopted model, those whose answers are not near the reference's, when they are timed first.
     `images`: returns the file of images to judge them by, as testset.py writes it; None if there is none.
     `duration_s`: seconds of measuring in the last round, which only the best few reach. Raises EdgebenchError if
     nothing could be measured.
@@ -133,20 +138,21 @@ def search(
     bench = _Bench(
         duration_s=duration_s, goal=goal, artifacts={item.artifact.identity: item.artifact for item in planned}
     )
+    base = _base([item.artifact for item in planned])
     out: list[Trial] = []
     jobs: list[Job] = []
     for item in planned:
         reason = ""
-        if item.job.precision != "fp32":
+        if item.job.precision != base and not item.artifact.adopted:
             on_phase(f"accuracy of {item.artifact.path.name} on {item.job.runtime}")
             reason = _judge(bench, item, images, accuracy_drop)
         if reason:
             out.append(replace(bench.fresh(item.job), message=reason))
         else:
-            jobs += _settings(item.job, goal)
+            jobs += _settings(item.job, goal, (only,) if (only := batch_of(item.artifact)) else BATCHES)
     by_identity = {job.identity: job for job in jobs}
     defaults = [
-        item.job.identity for item in planned if item.job.precision == "fp32" and item.job.identity in by_identity
+        item.job.identity for item in planned if item.job.precision == base and item.job.identity in by_identity
     ]
     done = itertools.count(1)
 
@@ -174,6 +180,11 @@ def search(
     )  # fmt: skip
 
 
+def _base(family: Sequence[Artifact]) -> Precision:
+    """The precision that others are compared with: fp32, or what an adopted model came in."""
+    return next((one.precision for one in family if one.adopted and not one.origin), "fp32")
+
+
 def _judge(bench: _Bench, item: Planned, images: Callable[[], Path] | None, bound: float) -> str:
     """Why an artifact of lower precision is dropped on this runtime; empty if it is not."""
     if images is None:
@@ -192,7 +203,7 @@ def _is_baseline(job: Job) -> bool:
     return registry.facts("runtimes", job.runtime).baseline
 
 
-def _settings(job: Job, goal: Goal) -> list[Job]:
+def _settings(job: Job, goal: Goal, batches: Sequence[int] = BATCHES) -> list[Job]:
     """The job as it is, and with other numbers of threads; for throughput also of images in a batch and in flight."""
     if _is_baseline(job):  # only to compare with: its defaults
         return [job]
@@ -204,7 +215,7 @@ def _settings(job: Job, goal: Goal) -> list[Job]:
         threads = powers if job.compute == "cpu" else [job.threads]
         return [job, *(replace(job, threads=n) for n in threads if n != job.threads)]
     # As many threads as cores: requests in flight share them.
-    others = [replace(job, batch=b, streams=n, threads=max(cores, job.threads or 1)) for b in BATCHES for n in powers]
+    others = [replace(job, batch=b, streams=n, threads=max(cores, job.threads or 1)) for b in batches for n in powers]
     return list({each.identity: each for each in (job, *others)}.values())
 
 

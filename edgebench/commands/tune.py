@@ -23,6 +23,7 @@ Examples:
   edgebench tune                                the newest checkpoint, exported to all that runs here
   edgebench tune runs/checkpoints/NAME --for throughput
   edgebench tune NAME-onnx --precision int8 --accuracy-drop 0.005
+  edgebench tune detector.onnx --calibration requests/     a model from elsewhere; int8 by your own inputs
   edgebench run --tuned                         measure what was found"""
 )
 @click.argument("path", metavar="[ARTIFACT]", required=False, type=click.Path(path_type=Path))
@@ -52,12 +53,16 @@ Examples:
     "--images", type=click.Path(dir_okay=False, path_type=Path),
     help="Judge by these images, made by `edgebench evaluate --save-images`.  [default: the validation split]",
 )  # fmt: skip
+@click.option(
+    "--calibration", multiple=True, metavar="FILE.npz|FOLDER", type=click.Path(path_type=Path),
+    help="int8 of an adopted model: inputs of your own, as of `edgebench export`; may be given several times.",
+)  # fmt: skip
 @_options.workspace
 @_options.as_json
 def command(
     path: Path | None, device: str | None, goal: Goal, precisions: tuple[Precision, ...], accuracy_drop: float,
     runtimes: tuple[str, ...], compute: str | None, duration_s: float, no_export: bool, images: Path | None,
-    workspace: Workspace, as_json: bool,
+    calibration: tuple[Path, ...], workspace: Workspace, as_json: bool,
 ) -> None:  # fmt: skip
     """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and requests
     in flight too.
@@ -67,16 +72,18 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench import artifact
+    from edgebench.adopting import adopt
     from edgebench.choosing import tuning
     from edgebench.records import jsonio
 
-    start = artifact.read(path) if path else workspace.newest_checkpoint()
     console = Console(stderr=True)
+    start = adopt.read(path, workspace) if path else workspace.newest_checkpoint()
+    _options.say_adopted([path] if path else [], [start], console)
     with console.status("") as status:
         found = tuning.tune(
             start, workspace, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
             runtimes=runtimes, compute=compute, duration_s=duration_s, export=not no_export, images=images,
+            calibration=calibration,
             on_phase=status.update,
             on_left_out=lambda said: console.print(said, highlight=False, markup=False, soft_wrap=True),
         )  # fmt: skip
@@ -112,7 +119,7 @@ def _show(found: Tuned) -> None:
     click.echo(f"best for {found.goal} on {found.device} ({found.evidence}): {_words(found.best)}")
     for name, other in (
         ("PyTorch eager fp32", found.eager),
-        ("the best runtime with its defaults, fp32", found.default),
+        (f"the best runtime with its defaults, {found.default.precision if found.default else ''}", found.default),
     ):
         if other:
             click.echo(f"  {found.speedup(other):.2f} × as fast as {name}: {_words(other)}")
