@@ -65,14 +65,14 @@ class ExporterFacts:
     """What an exporter states about itself; `Exporter` explains the attributes that this list leaves out.
 
     aliases, installs, install_note: as a runtime's.
-    also: the formats of adopted models that it starts from as well as from those in `accepts`.
+    also: by a format in `accepts`, the format of an adopted model that it starts from as well.
     libraries: the distributions whose versions change its product; libraries_for: those that one precision adds. A
         sweep exports again when one of them changes.
     """
 
     accepts: Mapping[Precision, tuple[str, Precision]] = field(default_factory=dict)
     verify_on: str = "cpu"
-    also: tuple[str, ...] = ()
+    also: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     installs: Mapping[str, str] = field(default_factory=dict)
     install_note: str = ""

@@ -129,7 +129,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A model in a folder of its own, in one format: "checkpoint", "onnx", "openvino" or "tensorrt".
+    """A model in a folder of its own, in one format: "checkpoint", "pt2", "onnx", "openvino" or "tensorrt".
 
     `files` maps each file's name in the folder to its sha256. `size_bytes` is the size of those that a device needs to
     run the model. `source` is the identity of the artifact that this one was exported from; `origin` that of the
@@ -172,8 +172,9 @@ class Foreign:
     """What a runtime reads of a model file from elsewhere, before it opens it.
 
     `files`: the name of the file, then those of the files with its weights, beside it. `below`: by input, the number
-    that its integers have to stay below. `quantized` and `steered_by`: as in Adopted. `tools`: what the file tells of
-    how it was made. `stateful`: it keeps something from request to request, so the same inputs get other answers.
+    that its integers have to stay below. `usual`: by the name of an open dimension, a size that the file suggests.
+    `quantized` and `steered_by`: as in Adopted. `tools`: what the file tells of how it was made. `stateful`: it keeps
+    something from request to request, so the same inputs get other answers.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -185,6 +186,7 @@ class Foreign:
     quantized: str = ""
     steered_by: tuple[str, ...] = ()
     below: dict[str, int] = field(default_factory=dict)
+    usual: dict[str, int] = field(default_factory=dict)
     stateful: bool = False
 
 

@@ -1,11 +1,8 @@
-"""Checkpoint → ONNX: dynamic batch, simplified, checked."""
+"""Checkpoint or program of torch.export → ONNX: dynamic batch, simplified, checked."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,14 +20,13 @@ FILE = "model.onnx"
 # They make Reshape → Gemm → Reshape of MatMul → Add. ONNX Runtime has kernels in int8 for MatMul alone where the result
 # stays in floating point, and computes such a Gemm in fp32: DeiT-S in int8 then took 1.6 × the time of fp32, not 0.5 ×.
 KEEP_MATMUL = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_batched"]
-# LayerNormalization is one operator from 17 on, and JetPack 6's TensorRT 10.3 reads it.
-OPSET = 17
 
 
 class OnnxExporter:
-    """fp32 from a checkpoint, fp16 and int8 from that."""
+    """fp32 from a checkpoint or a program of torch.export, fp16 and int8 from that."""
 
     accepts = {"fp32": ("checkpoint", "fp32"), "fp16": ("onnx", "fp32"), "int8": ("onnx", "fp32")}
+    also = {"checkpoint": "pt2"}
     bakes_input = True
     produces = "onnx"
     verify_with = "onnxruntime"
@@ -46,17 +42,17 @@ class OnnxExporter:
         import onnx
         import onnxruntime  # noqa: F401
         import onnxsim
-        import torch
+        import torch  # noqa: F401
 
         from edgebench.training import models
 
-        self._onnx, self._onnxsim, self._torch, self._restore = onnx, onnxsim, torch, models.restore
+        self._onnx, self._onnxsim, self._restore = onnx, onnxsim, models.restore
 
     def check(self, precision: Precision) -> None:
         quantize.check(precision)
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
-        from edgebench.exporters import onnx_input, onnx_lower
+        from edgebench.exporters import onnx_input, onnx_lower, onnx_trace
 
         onnx = self._onnx
         refuse_unknown_options("the ONNX exporter", options.extra)
@@ -68,6 +64,8 @@ class OnnxExporter:
         else:
             model, tools = self._traced(source, path)
         inputs = source.inputs
+        if source.format != "onnx" and not onnx_trace.open_batch(source):
+            inputs = tuple(replace(spec, shape=spec.sizes) for spec in inputs)
         if options.input != source.input_type:
             model, pixels = onnx_input.take_pixels(model, source.preprocessing)
             inputs = (pixels,)
@@ -84,19 +82,15 @@ class OnnxExporter:
         )
 
     def _traced(self, source: Artifact, path: Path) -> tuple[onnx.ModelProto, dict[str, str]]:
-        """The graph of a checkpoint's network, and the tools that made it.
+        """The graph of a checkpoint's network, or of a program of torch.export, and the tools that made it.
 
         Through TorchScript, which is three to ten times faster than torch.export and gave the same graphs on every
         backbone we tried; a network that cannot be traced goes through torch.export.
         """
-        onnx, onnxsim, torch = self._onnx, self._onnxsim, self._torch
-        model = self._restore(source)
-        # Batch 2, since an exporter may treat a batch of one as a constant.
-        example = torch.zeros(2, *source.inputs[0].shape[1:])
-        try:
-            _trace(torch, model, example, source, path)
-        except (torch.onnx.errors.OnnxExporterError, torch.jit.TracingCheckError, RuntimeError) as error:
-            _export(torch, model, example, source, path, error)
+        from edgebench.exporters import onnx_trace
+
+        onnx, onnxsim = self._onnx, self._onnxsim
+        onnx_trace.write(self._opened(source), source, path)
         # Folds constants and drops nodes without effect.
         simplified, same = onnxsim.simplify(onnx.load(path), skipped_optimizers=KEEP_MATMUL)
         if not same:
@@ -104,6 +98,13 @@ class OnnxExporter:
                 f"onnxsim changed the answers of {path.name}", "report it to onnxsim with the model's name"
             )
         return simplified, {"onnx": onnx.__version__, "onnxsim": onnxsim.__version__, "opset": _opset(simplified)}
+
+    def _opened(self, source: Artifact) -> torch.nn.Module:
+        if source.format != "pt2":
+            return self._restore(source)
+        from edgebench.runtimes import torch_pt2_graph
+
+        return torch_pt2_graph.load(model_file(source, ".pt2"), source.inputs)
 
 
 def _save(onnx: ModuleType, model: onnx.ModelProto, path: Path) -> None:
@@ -121,58 +122,5 @@ def _check(onnx: ModuleType, path: Path) -> None:
         raise EdgebenchError(f"onnx's checker refuses the exported graph: {error}") from error
 
 
-def _trace(torch: ModuleType, model: torch.nn.Module, example: torch.Tensor, source: Artifact, path: Path) -> None:
-    names = [source.inputs[0].name, source.outputs[0].name]
-    with warnings.catch_warnings():
-        # The comparison at another batch size finds what the tracer warns of.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model,
-            (example,),
-            str(path),
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_axes={name: {0: "batch"} for name in names},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-
-
-def _export(
-    torch: ModuleType, model: torch.nn.Module, example: torch.Tensor, source: Artifact, path: Path, cause: Exception
-) -> None:
-    try:
-        with _quiet():
-            torch.onnx.export(
-                model,
-                (example,),
-                str(path),
-                input_names=[source.inputs[0].name],
-                output_names=[source.outputs[0].name],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                external_data=False,
-                dynamo=True,
-            )
-    except Exception as error:  # torch.export raises its own, private kinds
-        raise EdgebenchError(
-            f"torch cannot export {source.model.name}, neither by tracing ({cause}) nor by torch.export: {error}",
-            "another backbone, or a newer torch and onnxscript",
-        ) from error
-
-
 def _opset(model: onnx.ModelProto) -> str:
     return next(str(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-
-
-@contextlib.contextmanager
-def _quiet():
-    """torch.export prints its progress to stdout and its doubts to the log; stdout belongs to the caller's --json."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

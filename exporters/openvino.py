@@ -22,7 +22,7 @@ class OpenVinoExporter:
 
     # bf16 is how the CPU computes, not what the file holds.
     accepts = dict.fromkeys(("fp32", "fp16", "bf16", "int8"), ("onnx", "fp32"))
-    also = ("openvino",)
+    also = {"onnx": "openvino"}
     bakes_input = True
     produces = "openvino"
     verify_with = "openvino"

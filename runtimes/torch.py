@@ -1,27 +1,30 @@
-"""PyTorch eager: runs a checkpoint's network as it is, the baseline of every comparison."""
+"""PyTorch eager: runs a checkpoint's network, or a program of torch.export, the baseline of every comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, OutOfMemory, Unsupported, refuse_unknown_options
 from edgebench.protocols import Run
-from edgebench.specs import Artifact, Effective, Layers, SessionOptions
+from edgebench.specs import Artifact, Effective, Foreign, Layers, SessionOptions
 
 if TYPE_CHECKING:
     import torch
 
 
 class Torch:
-    """Opens checkpoints on the CPU or a CUDA GPU."""
+    """Opens checkpoints and programs of torch.export (.pt2) on the CPU or a CUDA GPU."""
 
-    accepts = frozenset({"checkpoint"})
-    native = ("checkpoint",)
+    accepts = frozenset({"checkpoint", "pt2"})
+    native = ("checkpoint", "pt2")
+    adopts = ("pt2",)
     aliases = ("pytorch",)
-    suffixes = {"checkpoint": ".safetensors"}
+    suffixes = {"checkpoint": ".safetensors", "pt2": ".pt2"}
     installs = dict.fromkeys(("torch", "timm", "safetensors", "sklearn"), "edgebench[train]")
     libraries = ("torch", "timm")
     baseline = True
@@ -32,6 +35,11 @@ class Torch:
         from edgebench.training import models
 
         self._library, self._restore = torch, models.restore
+
+    def signature(self, path: Path) -> Foreign:
+        from edgebench.runtimes import torch_pt2
+
+        return torch_pt2.signature(path)
 
     def version(self) -> str:
         return self._library.__version__
@@ -47,12 +55,21 @@ class Torch:
                 f"this torch ({torch.__version__}) does not run on {compute!r}",
                 "--compute cpu, or a torch built for the GPU of this machine",
             )
-        if options.precision != "fp32":
-            raise Unsupported(f"torch eager runs fp32 here, not {options.precision}", "an fp32 checkpoint")
+        if options.precision != artifact.precision:
+            raise Unsupported(
+                f"torch eager runs {artifact.precision} here, not {options.precision}",
+                f"leave out --precision, for {artifact.precision}",
+            )
         if options.threads:
             torch.set_num_threads(max(1, options.threads // options.streams))
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
-        return TorchSession(self._restore(artifact).to(compute), artifact, compute, options.streams)
+        network = self._program(artifact) if artifact.format == "pt2" else self._restore(artifact)
+        return TorchSession(network.to(compute), artifact, compute, options.streams)
+
+    def _program(self, artifact: Artifact) -> torch.nn.Module:
+        from edgebench.runtimes import torch_pt2_graph
+
+        return torch_pt2_graph.load(model_file(artifact, ".pt2"), artifact.inputs)
 
 
 class TorchSession:
@@ -70,7 +87,7 @@ class TorchSession:
         provider = f"cuda ({torch.cuda.get_device_name()})" if compute == "cuda" else "cpu"
         self.effective = Effective(
             provider=f"torch eager {provider}",
-            precision="fp32",
+            precision=artifact.precision,
             threads=torch.get_num_threads() * streams if compute == "cpu" else None,
             version=torch.__version__,
         )
@@ -88,6 +105,8 @@ class TorchSession:
                 found = [tensor.cpu().numpy() for tensor in self._named(result, self._outputs[0]).values()]
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(f"torch: {error}", "a smaller --batch") from error
+            except (RuntimeError, IndexError, ValueError, TypeError) as error:  # inputs that the network does not take
+                raise EdgebenchError(f"torch: {(str(error) or type(error).__name__).splitlines()[0]}") from error
         return dict(zip(self._outputs, found, strict=True))
 
     def lanes(self, count: int) -> Sequence[Run]:

@@ -131,13 +131,13 @@ def _requests(known: ForeignModel, asked: Adoption) -> Requests:
     if wanted is None and own is None:
         if asked.pictures:
             raise UsageError("it is not known what the model makes of a picture", preprocessing.PICTURES)
-        specs = sizes.resolved(found.inputs, asked.shapes)
+        specs = sizes.resolved(found.inputs, asked.shapes, found.usual)
         return Requests(specs, *inputs.generated(specs, found.below, asked.seed, folder.REQUESTS))
     if wanted:
         specs = preprocessing.sized(found.inputs, asked.shapes, wanted)
         how = preprocessing.settled(wanted, specs)
     else:
-        specs, how = sizes.resolved(found.inputs, asked.shapes), own
+        specs, how = sizes.resolved(found.inputs, asked.shapes, found.usual), own
     chosen = [Path(path) for path in asked.pictures]
     return Requests(specs, *inputs.of_pictures(chosen, how, specs, found.below, asked.seed), how)
 

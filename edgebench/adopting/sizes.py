@@ -33,8 +33,11 @@ def read(given: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def resolved(inputs: Sequence[TensorSpec], given: Mapping[str, tuple[int, ...]]) -> tuple[TensorSpec, ...]:
-    """The inputs with their sizes. A name of a dimension has the same size wherever it occurs.
+def resolved(
+    inputs: Sequence[TensorSpec], given: Mapping[str, tuple[int, ...]], usual: Mapping[str, int] | None = None
+) -> tuple[TensorSpec, ...]:
+    """The inputs with their sizes. A name of a dimension has the same size wherever it occurs; `usual`: a size for it
+    that the file suggests.
 
     Raises UsageError for a shape that the model does not take, BadFile for a request that is absurdly large.
     """
@@ -52,7 +55,7 @@ def resolved(inputs: Sequence[TensorSpec], given: Mapping[str, tuple[int, ...]])
             )
         for axis, size in enumerate(spec.shape):
             if isinstance(size, str) and size not in sizes and spec.name not in given:
-                sizes[size] = _sensible(spec, axis)
+                sizes[size] = (usual or {}).get(size) or _sensible(spec, axis)
     made = tuple(
         replace(spec, sizes=given.get(spec.name) or tuple(sizes.get(size, size) for size in spec.shape))
         if spec.shape != ()

@@ -21,6 +21,7 @@ Examples:
   edgebench adopt detector.onnx --shape images=1x3x640x640
   edgebench adopt text.onnx --inputs request.npz          real inputs: an array for each input, by its name
   edgebench adopt net.onnx --inputs photos --preprocess imagenet      or pictures
+  edgebench adopt program.pt2                             saved by torch.export.save; nothing in it is unpickled
   edgebench adopt timm:mobilenetv3_small_100              a pretrained classifier, with its own preprocessing
   edgebench adopt weights.safetensors --model resnet18    weights, and the timm network that they belong to
   edgebench adopt weights.pth --model net.py:build        weights of a network that a function makes

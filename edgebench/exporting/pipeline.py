@@ -96,7 +96,7 @@ def export(
         raise EdgebenchError(f"{source.path} is already {target}", f"name another --target, or {other}")
     start, kind = accepts[precision]
     also = registry.facts("exporters", target).also
-    if not source.origin and source.format in (start, *also) and source.precision in (kind, precision):
+    if not source.origin and source.format in (start, also.get(start)) and source.precision in (kind, precision):
         pass  # as it was trained or adopted: there is nothing before it
     elif exporter.bakes_input and input != source.input_type:  # a separate step, on an artifact that takes floats
         source = obtain(target, precision, source.input_type)
