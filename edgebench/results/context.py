@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, TypeVar
 
@@ -11,6 +11,7 @@ from edgebench.records.answers import ClassAccuracy
 from edgebench.records.notices import Notice, notice
 from edgebench.specs import DataSplit
 
+ELSEWHERE = "is its input what --preprocess says, and are its classes those of --class-names?"  # of a foreign model
 FEW = 10  # training images of a class: with fewer, hardly any network learns what it looks like
 NAMED = 3  # classes that a sentence names
 Item = TypeVar("Item")
@@ -124,7 +125,7 @@ def notices(classes: Sequence[ClassAccuracy], data: DataSplit | None) -> tuple[N
     if few:
         named = listed([f"{name!r} ({count})" for count, name in few])
         told.append(notice("few_training_images", classes=named, few=FEW))
-    return tuple(told)
+    return tuple(told) if data else tuple(replace(each, remedy=ELSEWHERE) for each in told)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -330,4 +330,5 @@ def test_a_preprocessing_that_is_given_counts(model: Artifact, tmp_path: Path) -
     found = evaluated(model, Workspace(tmp_path / "runs"), **asked, preprocess="unit,order=bgr").evaluation
     assert found.accuracy == 1 / 3 and isinstance(found.test.preprocessing, Preprocessing)
     assert found.test.preprocessing.order == "bgr"
+    assert {each.remedy for each in context.notices(found.classes, None)} == {context.ELSEWHERE}
     assert folder.read_examples(model).requests
