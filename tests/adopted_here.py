@@ -10,7 +10,7 @@ import pytest
 from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
 from edgebench.adopting import opening
-from edgebench.adopting.opening import Adoption
+from edgebench.adopting.asked import Adoption
 from edgebench.exporting import building, pipeline
 from edgebench.measuring import worker
 from edgebench.records import jsonio

@@ -8,7 +8,7 @@ from typing import Any
 from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
 from edgebench.adopting import opening
-from edgebench.adopting.opening import Adoption
+from edgebench.adopting.asked import Adoption
 from edgebench.records.jobs import Job
 from edgebench.specs import Artifact
 

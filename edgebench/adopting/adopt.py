@@ -7,15 +7,15 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from edgebench import artifact as folder
-from edgebench.adopting import networks, preprocessing
+from edgebench.adopting.asked import TIMM, Adoption, AdoptionAnswer, is_named
 from edgebench.adopting.linking import beside
-from edgebench.adopting.opening import Adoption, AdoptionAnswer
 from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.machine.children import Child
@@ -24,7 +24,6 @@ from edgebench.records.adopted import folder_name
 from edgebench.records.weight_files import PICKLED, SAFE
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
-from edgebench.training.data import pictures
 
 LIMIT_S = 900.0
 MOST_PICTURES = 64  # of a folder that is given as inputs
@@ -47,30 +46,47 @@ def adopt(
     runtime, format = adopter(file, network)
     name, shapes = name or _name(file), dict(shapes or {})
     if preprocess:
+        from edgebench.adopting import preprocessing
+
         preprocessing.read(preprocess)
-    arrays, images = _inputs(inputs, preprocess or network or networks.is_named(file))
-    tell("reading the file")
-    known = {} if networks.is_named(file) else {file.name: digests.of_file(file)}
-    wanted = [name, shapes, seed if not arrays else None, [digests.of_file(path) for path in (*arrays, *images)]]
-    wanted += [preprocess] if preprocess else []
-    settings = digests.of_data([*known.values(), *_network(file, network), *wanted])
-    target = out or workspace.artifacts / folder_name(name, settings, format)
-    if not again and (found := _earlier(target, settings, file)):
-        return found
+    arrays, images = _inputs(inputs, preprocess or network or is_named(file))
     asked = Adoption(
         file=str(file), format=format, runtime=runtime, name=name, network=network, shapes=shapes,
         inputs=tuple(map(str, arrays)), pictures=tuple(map(str, images)), preprocess=preprocess, seed=seed,
-        settings=settings,
     )  # fmt: skip
-    with folder.staged(target) as scratch:
-        made = _opened(asked, scratch, tell)
-        written = folder.write_manifest(scratch, made, known)
+
+    def identify() -> tuple[dict[str, str], str, Path]:
+        """The digests of the file and of what was asked for, and the artifact's folder."""
+        known = {} if is_named(file) else {file.name: digests.of_file(file)}
+        wanted = [name, shapes, seed if not arrays else None, [digests.of_file(path) for path in (*arrays, *images)]]
+        wanted += [preprocess] if preprocess else []
+        settings = digests.of_data([*known.values(), *_network(file, network), *wanted])
+        return known, settings, out or workspace.artifacts / folder_name(name, settings, format)
+
+    tell("reading the file")
+    with ThreadPoolExecutor(1) as aside:  # it is hashed while it is opened
+        identified = aside.submit(identify)
+        if not again:
+            _, settings, target = identified.result()
+            if found := _earlier(target, settings, file):
+                return found
+        folder.ensure_writable(out or workspace.artifacts / ".adopting")
+        with tempfile.TemporaryDirectory(
+            dir=(out.parent if out else workspace.artifacts), prefix=".adopting-"
+        ) as place:
+            made = _opened(asked, Path(place), tell)
+            known, settings, target = identified.result()
+            made = replace(made, adopted=replace(made.adopted, settings=settings))
+            with folder.staged(target) as scratch:
+                for path in Path(place).iterdir():
+                    path.rename(scratch / path.name)
+                written = folder.write_manifest(scratch, made, known)
     return replace(written, path=target)
 
 
 def adopter(file: Path, network: str = "") -> tuple[str, str]:
     """The runtime that reads files of this kind, and their format. Raises UsageError or BadFile."""
-    weights = networks.is_named(file) or file.suffix.lower() in (SAFE, *PICKLED)
+    weights = is_named(file) or file.suffix.lower() in (SAFE, *PICKLED)
     if weights or network:
         _check_network(file, network, weights)
         return registry.native("checkpoint"), "checkpoint"
@@ -101,6 +117,9 @@ def _inputs(given: Sequence[Path], prepared: object) -> tuple[list[Path], list[P
     for path in others:
         if not path.exists():
             raise BadFile(f"{path} does not exist", "name a folder of pictures, pictures, or FILE.npz")
+    from edgebench.adopting import preprocessing
+    from edgebench.training.data import pictures
+
     found = pictures.spread(pictures.files(others), MOST_PICTURES)
     if not prepared:
         raise UsageError(f"--inputs {others[0]}: what does the model make of a picture?", preprocessing.PICTURES)
@@ -109,7 +128,7 @@ def _inputs(given: Sequence[Path], prepared: object) -> tuple[list[Path], list[P
 
 def _check_network(file: Path, network: str, weights: bool) -> None:
     """Raise UsageError or BadFile unless weights come with the network that they belong to, and only they."""
-    if networks.is_named(file):
+    if is_named(file):
         if network:
             raise UsageError(f"{file} names its network already", "leave out --model")
         return
@@ -129,7 +148,7 @@ def _network(file: Path, network: str) -> list[str]:
     source = Path(network.rpartition(":")[0])
     if source.suffix == ".py" and source.is_file():
         return [network, digests.of_file(source)]
-    return [str(file), network, *registry.versions(("timm",)).values()] if network or networks.is_named(file) else []
+    return [str(file), network, *registry.versions(("timm",)).values()] if network or is_named(file) else []
 
 
 def _file(path: Path) -> Path:
@@ -140,8 +159,8 @@ def _file(path: Path) -> Path:
 
 def _name(file: Path) -> str:
     """The model's name: that of its file, or of the folder where the file's says nothing."""
-    if networks.is_named(file):
-        return str(file).removeprefix(networks.TIMM)
+    if is_named(file):
+        return str(file).removeprefix(TIMM)
     stem = file.stem
     above = file.resolve().parent.name
     return f"{above}-{stem}" if stem.lower() in NO_NAMES and above else stem
@@ -185,7 +204,7 @@ def _opened(asked: Adoption, scratch: Path, tell: Callable[[str], None]) -> Arti
 def read(path: Path, workspace: Workspace | None, tell: Callable[[str], None] = lambda stage: None) -> Artifact:
     """The artifact in this folder. In a workspace, a model file or `timm:NAME` is the one that was adopted from it, or
     becomes one."""
-    foreign = networks.is_named(path) or (path.is_file() and path.name not in folder.MANIFESTS)
+    foreign = is_named(path) or (path.is_file() and path.name not in folder.MANIFESTS)
     if workspace and foreign:
         return adopt(path, workspace, again=False, tell=tell)
     return folder.read(path)

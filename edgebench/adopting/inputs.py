@@ -15,9 +15,9 @@ from edgebench.artifact import REQUESTS, read_examples
 from edgebench.errors import BadFile, UsageError
 from edgebench.records.preprocessing import Preprocessing, preprocess
 from edgebench.specs import Artifact, TensorSpec
-from edgebench.training.data import pictures
 
 LARGEST, FEWEST = 32 << 20, 2  # bytes of all requests together; there are at least so many
+HEAVY = 64 << 20  # bytes of weights that all requests together may read
 MOST_FILE_BYTES = 4 << 30
 MASK = re.compile(r"mask|valid|enabled")
 SIZE = re.compile(r"(image|im|img|orig|target).*(size|shape)|^size$|^im_shape$")
@@ -88,6 +88,8 @@ def calibration(paths: Sequence[Path], artifact: Artifact, most: int) -> list[di
 
     Inputs beside the picture have the values that the model was adopted with.
     """
+    from edgebench.training.data import pictures
+
     if not paths:
         return []
     for path in paths:
@@ -117,12 +119,17 @@ def calibration(paths: Sequence[Path], artifact: Artifact, most: int) -> list[di
     ]
 
 
+def most_requests(model_bytes: int) -> int:
+    """How many requests to generate: a large model takes long for each, and no cache holds it from one to the next."""
+    return max(1, min(REQUESTS, HEAVY // max(1, model_bytes)))
+
+
 def generated(
     specs: Sequence[TensorSpec], below: Mapping[str, int], seed: int, most: int
 ) -> tuple[list[dict[str, np.ndarray]], dict[str, str]]:
     """At most `most` requests of these sizes, and by input, in words, what their values are."""
     one = sum(int(np.prod(spec.sizes)) * np.dtype(spec.dtype).itemsize for spec in specs)
-    count = max(FEWEST, min(most, LARGEST // max(1, one)))
+    count = max(min(FEWEST, most), min(most, LARGEST // max(1, one)))
     random = np.random.default_rng(seed)
     requests = [{spec.name: _values(spec, specs, below, random)[0] for spec in specs} for _ in range(count)]
     return requests, {spec.name: _values(spec, specs, below, random)[1] for spec in specs}
@@ -135,6 +142,8 @@ def of_pictures(
 
     Where the pictures do not fill the last request, the first come once more.
     """
+    from edgebench.training.data import pictures
+
     spec = picture(how, specs)
     each = images_each(how, spec)
     requests, values = generated(specs, below, seed, REQUESTS)

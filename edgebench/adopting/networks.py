@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.adopting import inputs, linking, sizes
+from edgebench.adopting.asked import TIMM, is_named
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.records.weight_files import TRUST
 from edgebench.specs import Foreign, ModelInfo, Preprocessing, TensorSpec
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from edgebench.training.models import TimmWeights
     from edgebench.training.models.foreign import Filled
 
-TIMM = "timm:"  # before the name of a network of timm's, with its own pretrained weights
 INPUT, LOGITS, FEATURES, OUTPUT = "input", "logits", "features", "output"
 
 Told = Callable[[str], None]
@@ -39,11 +39,6 @@ class ForeignModel:
     classes: tuple[str, ...] = field(default=())
     licence: str = ""
     network: str = ""
-
-
-def is_named(source: object) -> bool:
-    """Whether this is `timm:NAME`, and no file."""
-    return str(source).startswith(TIMM)
 
 
 def found(

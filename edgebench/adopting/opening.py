@@ -14,6 +14,7 @@ import numpy as np
 
 from edgebench import artifact as folder
 from edgebench.adopting import inputs, linking, networks, preprocessing, sizes
+from edgebench.adopting.asked import Adoption, AdoptionAnswer, is_named
 from edgebench.adopting.networks import ForeignModel
 from edgebench.artifact import Examples
 from edgebench.errors import BadFile, EdgebenchError, UsageError
@@ -32,57 +33,28 @@ RESERVED = {*folder.MANIFESTS, *folder.RECORDS}  # names of files that edgebench
 OTHER_INPUTS = "give sizes that it takes with --shape INPUT=SIZES, or real inputs with --inputs"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Adoption:
-    """What to adopt: a file of a `format`, opened by `runtime`, or `timm:NAME`. `network`: to which the weights in the
-    file belong. `inputs`: the files of the user's requests, or `pictures` for them, which become inputs as `preprocess`
-    says."""
-
-    file: str
-    format: str
-    runtime: str
-    name: str
-    network: str = ""
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()
-    preprocess: str = ""
-    seed: int = 0
-    settings: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdoptionAnswer:
-    """The artifact, whose files lie in the folder but are not hashed yet; or what is wrong, how to fix it, and whether
-    it is the request (`usage`)."""
-
-    artifact: Artifact | None = None
-    error: str = ""
-    fix: str = ""
-    usage: bool = False
-
-
 def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifact:
     """Put the model into the folder `out`, with requests and the reference's answers. Raises EdgebenchError."""
     runtime = registry.load("runtimes", asked.runtime)
-    if asked.network or networks.is_named(asked.file):
+    if asked.network or is_named(asked.file):
         given = [Path(path) for path in asked.inputs]
         found = networks.found(asked.file, asked.network, asked.shapes, given, out, tell)
     else:
         found = _file(asked, runtime, out)
-    requests = _requests(found, asked)
+    requests = _requests(found, asked, sum(path.stat().st_size for path in out.iterdir()))
     made = _artifact(asked, found, requests, runtime.version(), out)
     tell("opening")
     try:
         with runtime.open(made, "cpu", SessionOptions(precision=made.precision, batch=made.adopted.batch)) as session:
             tell("running")
-            answers, again = ([session.run(request) for request in requests.each] for _ in range(2))
+            answers = [session.run(request) for request in requests.each]
+            again = [session.run(requests.each[0])]  # the first again: what it does not repeat is told
     except BadFile as error:
         raise BadFile(_explained(error.message, made, Path(asked.file)), error.fix) from None
     except EdgebenchError as error:  # it opened, and does not take what it was asked
         raise BadFile(_explained(error.message, made, Path(asked.file)), OTHER_INPUTS) from None
     _check(answers, made)
-    varying = [s.name for s in made.outputs if found.foreign.stateful or not _repeated(s.name, answers, again)]
+    varying = [s.name for s in made.outputs if found.foreign.stateful or not _repeated(s.name, answers[:1], again)]
     made = replace(made, adopted=replace(made.adopted, unrepeatable=tuple(varying)))
     folder.write_examples(out, made, Examples(tuple(requests.each), tuple(answers)))
     return made
@@ -119,7 +91,7 @@ class Requests:
         return inputs.images_each(self.how, preprocessing.picture(self.how, self.inputs))
 
 
-def _requests(known: ForeignModel, asked: Adoption) -> Requests:
+def _requests(known: ForeignModel, asked: Adoption, model_bytes: int) -> Requests:
     found, own = known.foreign, known.preprocessing
     wanted = preprocessing.read(asked.preprocess) if asked.preprocess else None
     if asked.inputs:
@@ -132,7 +104,7 @@ def _requests(known: ForeignModel, asked: Adoption) -> Requests:
         if asked.pictures:
             raise UsageError("it is not known what the model makes of a picture", preprocessing.PICTURES)
         specs = sizes.resolved(found.inputs, asked.shapes, found.usual)
-        return Requests(specs, *inputs.generated(specs, found.below, asked.seed, folder.REQUESTS))
+        return Requests(specs, *inputs.generated(specs, found.below, asked.seed, inputs.most_requests(model_bytes)))
     if wanted:
         specs = preprocessing.sized(found.inputs, asked.shapes, wanted)
         how = preprocessing.settled(wanted, specs)
@@ -152,7 +124,7 @@ def _artifact(asked: Adoption, found: ForeignModel, requests: Requests, version:
             file=found.file, reference=f"{asked.runtime} {version}", requests=len(requests.each),
             inputs="given" if asked.inputs else "images" if asked.pictures else "synthetic",
             seed=None if asked.inputs else asked.seed, batch=requests.batch, values=requests.values,
-            quantized=foreign.quantized, steered_by=foreign.steered_by, settings=asked.settings,
+            quantized=foreign.quantized, steered_by=foreign.steered_by,
             classes=found.classes, licence=found.licence, network=found.network,
         ),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from torch import nn
 
 from edgebench import artifact as folder
 from edgebench.adopting import opening
-from edgebench.adopting.opening import Adoption
+from edgebench.adopting.asked import Adoption
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.exporting.building import Build, perform
 from edgebench.machine import registry

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
 from edgebench.adopting import opening
-from edgebench.adopting.opening import Adoption
+from edgebench.adopting.asked import Adoption
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring import worker
 from edgebench.records import digests
