@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ def adopted(file: Path, root: Path, **asked: Any) -> tuple[Artifact, Workspace]:
     workspace, (runtime, format) = Workspace(root), adopting.adopter(file)
     out = workspace.artifacts / folder_name(file.stem, SETTINGS, format)
     out.mkdir(parents=True)
-    given = {"name": file.stem, "settings": SETTINGS} | asked
+    given = {"name": file.stem} | asked
     made = opening.adopt(Adoption(file=str(file), format=format, runtime=runtime, **given), out)
-    folder.write_manifest(out, made)
+    folder.write_manifest(out, replace(made, adopted=replace(made.adopted, settings=SETTINGS)))
     return folder.read(out), workspace
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 REDRAW_S = 0.5
 COLUMNS = ("model", "subset", "seed", "target", "precision", "runtime", "device")
 ORDER = {"running": 0, "failed": 1, "waiting": 2, "ok": 3}  # of the rows, where not all of them fit
-DOING = {"train": "training", "export": "exporting", "evaluate": "evaluating", "measure": "measuring"}
+DOING = {
+    "train": "training", "adopt": "adopting", "export": "exporting", "evaluate": "evaluating", "measure": "measuring",
+}  # fmt: skip
 
 
 class SweepProgress:
@@ -83,9 +85,9 @@ class SweepProgress:
     def _name(self, outcome: StepOutcome) -> str:
         """What the step does, and the first cell that needs it."""
         cell = next((c for c in self._matrix.cells if outcome.step in c.steps), None)
-        if cell is None or outcome.step.kind == "train":
+        if cell is None or outcome.step.kind in ("train", "adopt"):
             return outcome.step.title
-        whole = f"{cell.model}, subset {cell.subset}, seed {cell.seed}"
+        whole = cell.whose
         made = "" if outcome.step.kind == "export" else f", {cell.target} {cell.precision}"
         return f"{outcome.step.title} ({whole}{made})"
 
@@ -162,8 +164,7 @@ def failures(matrix: Matrix, outcomes: Mapping[str, StepOutcome]) -> Sequence[st
     for cell in matrix.cells:
         ending = cell.state(outcomes)
         if ending is not None and ending.status not in ("ok", "running"):
-            trained = f"{cell.model}, subset {cell.subset}, seed {cell.seed}"
-            name = f"{trained}, {cell.target} {cell.precision} on {cell.runtime}"
+            name = f"{cell.whose}, {cell.target} {cell.precision} on {cell.runtime}"
             causes.setdefault(f"{ending.status}: {ending.message}", []).append(name)
     return [
         f"{why}\n  in {', '.join(cells[:3])}{f' and {len(cells) - 3} more cells' if len(cells) > 3 else ''}"

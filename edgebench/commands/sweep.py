@@ -179,7 +179,7 @@ def _show_steps(ready: ReadySweep, as_json: bool) -> None:
     for step in steps:
         mine = [cell for cell in matrix.cells if step in cell.steps]
         first = mine[0]
-        whose = f"{first.model}, subset {first.subset}, seed {first.seed}"
+        whose = first.whose
         if step.kind in ("evaluate", "measure"):
             whose += f", {first.target} {first.precision}"
         cells = f"{len(mine)} cells" if len(mine) > 1 else "1 cell"

@@ -88,6 +88,10 @@ class Workspace:
         """Every checkpoint of a training, the oldest first. Raises BadFile for a folder that cannot be read."""
         return [found for found in _manifests(self.checkpoints) if found.training]
 
+    def all_artifacts(self) -> list[Artifact]:
+        """Every artifact that is no checkpoint of ours, the oldest first. Raises BadFile as `all_checkpoints` does."""
+        return _manifests(self.artifacts)
+
     def checkpoint_of(self, found: Artifact) -> Artifact:
         """The checkpoint that an artifact was made from. Raises EdgebenchError if it is not in this workspace."""
         origin = found.origin or found.identity

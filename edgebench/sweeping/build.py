@@ -7,11 +7,11 @@ from dataclasses import replace
 from edgebench.machine import registry, scenario_registry
 from edgebench.measuring.options import RunOptions
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
-from edgebench.specs import Precision
+from edgebench.specs import Artifact, Precision
 from edgebench.sweeping import facts
 from edgebench.sweeping.facts import Facts
 from edgebench.sweeping.site import Site
-from edgebench.sweeping.steps import Export, Measure, Step, Train
+from edgebench.sweeping.steps import Adopt, Export, Measure, Step, Train
 
 
 def train(config: TrainConfig, known: Facts, *, probe: bool = False) -> Train:
@@ -28,21 +28,27 @@ def train(config: TrainConfig, known: Facts, *, probe: bool = False) -> Train:
     )
 
 
+def adopt(found: Artifact) -> Adopt:
+    """The beginning with an adopted model."""
+    return Adopt(artifact=found.identity, folder=found.path.name, model=found.model.name)
+
+
 def export(
-    trained: Train, target: str, precision: Precision, known: Facts, *, device: str = "",
+    trained: Train | Adopt, target: str, precision: Precision, known: Facts, *, device: str = "",
     accuracy_drop: float | None = None, calibration_images: int = 300, max_batch: int = 32,
-    extra: dict[str, str] | None = None,
+    extra: dict[str, str] | None = None, head: Artifact | None = None,
 ) -> list[Export]:  # fmt: skip
-    """The exports that lead from a training to a target, in order: each starts from what the one before makes.
+    """The exports that lead from a training, or the adopted model `head`, to a target, in order: each starts from what
+    the one before makes.
 
     Empty for the target "checkpoint", which the training makes. `device`: the profile on which the artifact will run,
     for targets that are made there. Raises UsageError if the target cannot be made in that precision.
     """
     source: Step = trained
     made: list[Export] = []
-    if target == "checkpoint":
+    if target == "checkpoint" and head is None:
         return made
-    links = facts.chain(known.exporting, target, precision)
+    links = facts.chain(known.exporting, target, precision, head)
     for number, (format, kind) in enumerate(links, 1):
         given = {"extra": extra or {}} if number == len(links) else {}
         if kind == "int8":

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgebench.machine import scenario_registry
 from edgebench.measuring.options import RunOptions
-from edgebench.sweeping.steps import Export, Measure, Step, StepOutcome, Train, alone, told
+from edgebench.sweeping.steps import Adopt, Export, Measure, Step, StepOutcome, Train, alone, told
 
 # Before a launch measures: starting a process, loading a runtime and a network of 100 M parameters, checking it.
 LOADING_S = 10.0
@@ -125,6 +125,8 @@ def _likeness(step: Step) -> list[tuple[Any, ...]]:
             ("train", c.model, step.contents["dataset"], c.subset, c.epochs, c.image_size),
             ("train", c.model, step.contents["dataset"], c.epochs), ("train", c.model), ("train",),
         ]  # fmt: skip
+    if isinstance(step, Adopt):
+        return [("adopt", step.model), ("adopt",)]
     if isinstance(step, Export):
         return [("export", step.target, step.precision), ("export",)]
     assert isinstance(step, Measure)

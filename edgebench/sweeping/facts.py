@@ -13,24 +13,26 @@ from edgebench.machine import registry
 from edgebench.records import digests
 from edgebench.records.beginning import Beginning
 from edgebench.records.recipe import TrainConfig
-from edgebench.specs import Precision
+from edgebench.specs import Artifact, Precision
 
 TRAINING_TOOLS = ("torch", "timm")
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exporting:
     """How a target is made. `accepts`: by precision, the format and precision that it is made from.
 
-    `tools`: by precision, the versions of the libraries that decide on what is made. `on_device`: it has to be made on
-    the device that will run it. `error`: why none of this is known.
+    `also`: formats of adopted models that it is made from as well. `tools`: by precision, the versions of the libraries
+    that decide on what is made. `on_device`: it has to be made on the device that will run it. `error`: why none of
+    this is known.
     """
 
     accepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
     on_device: bool = False
     error: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,8 @@ def find(asked: Question, on_weights: Progress = lambda name, done, total: None)
     `on_weights` (name, bytes done, bytes in all) is called while it does. Raises UsageError or BadFile for the first
     that is wrong.
     """
+    if not asked.configs:  # only adopted models: no need of torch
+        return Facts(contents={}, datasets={}, networks={}, exporting=exporting(asked.targets))
     from edgebench.training import beginnings, data, models, teacher
     from edgebench.training.data import frames
 
@@ -129,7 +133,9 @@ def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
             continue
         stated = registry.facts("exporters", target)
         tools = {p: registry.versions((*stated.libraries, *stated.libraries_for.get(p, ()))) for p in stated.accepts}
-        found[target] = Exporting(dict(stated.accepts), tools, stated.on_device)
+        found[target] = Exporting(
+            accepts=dict(stated.accepts), tools=tools, on_device=stated.on_device, also=stated.also
+        )
         waiting += [format for format, _ in stated.accepts.values()]
     return found
 
@@ -140,18 +146,29 @@ def key(config: TrainConfig) -> str:
     return "|".join((config.model, config.dataset, config.init, config.licence, *(name or "" for name in named)))
 
 
-def chain(exporting: Mapping[str, Exporting], target: str, precision: Precision) -> tuple[tuple[str, Precision], ...]:
-    """The exports that lead from a checkpoint to a target, in order, each as (target, precision).
+def chain(
+    exporting: Mapping[str, Exporting], target: str, precision: Precision, head: Artifact | None = None
+) -> tuple[tuple[str, Precision], ...]:
+    """The exports that lead from a checkpoint, or the adopted model `head`, to a target, in order, each as (target,
+    precision).
 
     Raises UsageError if the target cannot be made in that precision.
     """
+    if head and (head.format, head.precision) == (target, precision):
+        return ()
+    if target not in exporting:  # "checkpoint"
+        raise UsageError(f"{head.model.name} was adopted as {head.format} in {head.precision}")
     known = exporting[target]
     if known.error:
         raise UsageError(known.error)
     if precision not in known.accepts:
         raise UsageError(f"{target} artifacts cannot be made in {precision}", f"choose of {', '.join(known.accepts)}")
     format, start = known.accepts[precision]
-    before = () if format == "checkpoint" else chain(exporting, format, start)  # type: ignore[arg-type]
+    if head and head.format in (format, *known.also) and head.precision in (start, precision):
+        return ((target, precision),)
+    if format == "checkpoint" and head:
+        raise UsageError(f"it is not made from {head.format} in {head.precision}, as {head.model.name} was adopted")
+    before = () if format == "checkpoint" else chain(exporting, format, start, head)  # type: ignore[arg-type]
     return (*before, (target, precision))
 
 

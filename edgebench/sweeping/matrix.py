@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.errors import UsageError
 from edgebench.machine import registry
-from edgebench.records.recipe import TrainConfig
+from edgebench.specs import Artifact
 from edgebench.sweeping import build, plan
 from edgebench.sweeping.facts import Facts, Question
 from edgebench.sweeping.plan import SweepPlan
 from edgebench.sweeping.site import Site
-from edgebench.sweeping.steps import Measure, Step, StepOutcome
+from edgebench.sweeping.steps import Adopt, Measure, Step, StepOutcome, Train
 from edgebench.sweeping.work import ordered
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One measurement. `steps`: all that it needs, in order. The last one measures, the one before it may evaluate."""
+    """One measurement. `steps`: all that it needs, in order. The last one measures, the one before it may evaluate.
+
+    An adopted model has no `subset` and no `seed`: they are "" and 0.
+    """
 
     model: str
     subset: str
@@ -28,6 +31,11 @@ class Cell:
     runtime: str
     device: str
     steps: tuple[Step, ...]
+
+    @property
+    def whose(self) -> str:
+        """The model and, if it is trained, by what."""
+        return f"{self.model}, subset {self.subset}, seed {self.seed}" if self.subset else self.model
 
     @property
     def measured(self) -> Measure:
@@ -56,8 +64,9 @@ class Matrix:
 
     @property
     def steps(self) -> list[Step]:
-        """The steps of all cells, each once: all trainings, then the exports, the evaluations and the measurements."""
-        order = ("train", "export", "evaluate", "measure")
+        """The steps of all cells, each once: all trainings and adoptions, then the exports, the evaluations and the
+        measurements."""
+        order = ("train", "adopt", "export", "evaluate", "measure")
         every = [step for cell in self.cells for step in cell.steps]
         return ordered(sorted(every, key=lambda step: order.index(step.kind)))
 
@@ -68,13 +77,38 @@ def question(made: SweepPlan) -> Question:
     return Question(configs=tuple(made.configs()), targets=targets)
 
 
-def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:
-    """All cells of a plan. Raises UsageError if none of its combinations can be done."""
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """Where cells begin: with a training by a recipe, or with an adopted model of this name in the plan."""
+
+    model: str
+    subset: str
+    seed: int
+    step: Train | Adopt
+    head: Artifact | None = None
+
+
+def _starts(made: SweepPlan, known: Facts, adopted: Mapping[str, Artifact]) -> Iterator[_Start]:
+    configs = made.configs()
+    for model in made.models:
+        if model in adopted:
+            yield _Start(model=model, subset="", seed=0, step=build.adopt(adopted[model]), head=adopted[model])
+        for config in configs:
+            if config.model == model:
+                trained = build.train(config, known)
+                yield _Start(model=model, subset=config.subset, seed=config.seed, step=trained)
+
+
+def matrix(
+    made: SweepPlan, known: Facts, sites: Sequence[Site], adopted: Mapping[str, Artifact] | None = None
+) -> Matrix:
+    """All cells of a plan, whose `adopted` models were found. Raises UsageError if none of its combinations can be
+    done."""
     plan.refuse_copies("models", list(made.models), known.networks)
     cells: list[Cell] = []
     left_out: dict[str, None] = {}
     unused = set(made.runtimes)
-    for config in made.configs():
+    for start in _starts(made, known, adopted or {}):
         for target in made.targets:
             for precision in made.precisions:
                 if target == "checkpoint" and precision != "fp32":
@@ -82,7 +116,7 @@ def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:
                     continue
                 for where in sites:
                     try:
-                        exported = _exported(config, target, precision, made, known, where)
+                        exported = _exported(start, target, precision, made, known, where)
                     except UsageError as error:
                         left_out[f"{target} in {precision}: {error.message}"] = None
                         continue
@@ -91,12 +125,12 @@ def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:
                             left_out[f"{target} on {runtime}: {runtime} does not open it"] = None
                             continue
                         unused.discard(runtime)
-                        steps = (*exported, *_measured(exported[-1], runtime, made, where))
+                        steps = (*exported, *_measured(exported[-1], runtime, made, where, start))
                         cells.append(
                             Cell(
-                                model=config.model,
-                                subset=config.subset,
-                                seed=config.seed,
+                                model=start.model,
+                                subset=start.subset,
+                                seed=start.seed,
                                 target=target,
                                 precision=precision,
                                 runtime=runtime,
@@ -111,20 +145,18 @@ def matrix(made: SweepPlan, known: Facts, sites: Sequence[Site]) -> Matrix:
     return Matrix(tuple(cells), tuple(left_out))
 
 
-def _exported(
-    config: TrainConfig, target: str, precision: str, made: SweepPlan, known: Facts, where: Site
-) -> list[Step]:
-    trained = build.train(config, known)
+def _exported(start: _Start, target: str, precision: str, made: SweepPlan, known: Facts, where: Site) -> list[Step]:
     settings = made.export
     return [
-        trained,
+        start.step,
         *build.export(
-            trained, target, precision, known, device=where.device, accuracy_drop=settings.accuracy_drop,
-            calibration_images=settings.calibration_images, max_batch=settings.max_batch,
+            start.step, target, precision, known, device=where.device, accuracy_drop=settings.accuracy_drop,
+            calibration_images=settings.calibration_images, max_batch=settings.max_batch, head=start.head,
         ),
     ]  # fmt: skip
 
 
-def _measured(source: Step, runtime: str, made: SweepPlan, where: Site) -> list[Step]:
-    evaluated = [build.evaluate(source, runtime, where, made.run)] if made.evaluate else []
+def _measured(source: Step, runtime: str, made: SweepPlan, where: Site, start: _Start) -> list[Step]:
+    known = made.evaluate and start.head is None  # an adopted model has no test split of its own
+    evaluated = [build.evaluate(source, runtime, where, made.run)] if known else []
     return [*evaluated, build.measure(source, runtime, where, made.run)]

@@ -19,7 +19,7 @@ from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Export, Measure, StepOutcome, Train
+from edgebench.sweeping.steps import Adopt, Export, Measure, StepOutcome, Train
 
 Told = Callable[[str], None]
 
@@ -49,6 +49,11 @@ def _do(begun: StepOutcome, kept: Records, tell: Told, started: float) -> StepOu
     step = begun.step
     if isinstance(step, Train):
         found = _trained(step, begun.since, kept, tell, started)
+        return replace(begun, status="ok", path=_relative(found.path, kept), product=found.identity)
+    if isinstance(step, Adopt):
+        found = artifact.read(kept.workspace.artifacts / step.folder)
+        if found.identity != step.artifact:
+            raise EdgebenchError(f"{found.path} was adopted again since", "sweep again")
         return replace(begun, status="ok", path=_relative(found.path, kept), product=found.identity)
     before = kept.read(step.source)
     if before is None or before.status != "ok":
@@ -152,7 +157,7 @@ def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: T
         return left
 
     if source.format == "checkpoint":
-        _trust(kept.read(step.source).step.config.model)
+        _trust(source.adopted.network if source.adopted else kept.read(step.source).step.config.model)
     done = pipeline.export(
         source, step.target, workspace, precision=step.precision, accuracy_drop=step.accuracy_drop,
         calibration=partial(pipeline.calibration, source, workspace, step.calibration_images),

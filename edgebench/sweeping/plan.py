@@ -20,6 +20,7 @@ from edgebench.records.export_settings import ExportSettings
 from edgebench.records.options import without_none
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
+from edgebench.sweeping.adopted_models import is_adopted
 
 PRECISIONS = typing.get_args(Precision)
 _NUMBER_WITH_UNIT = re.compile(r"\s*([0-9.]+)\s*[a-zA-Zµ%/]+\s*")
@@ -50,10 +51,10 @@ class SweepPlan:
     run: RunOptions = field(default_factory=RunOptions)
 
     def configs(self) -> list[TrainConfig]:
-        """A recipe for each model, subset and seed, in this order."""
+        """A recipe for each model that is trained, subset and seed, in this order."""
         return [
             absolute(dataclasses.replace(self.train, model=model, subset=subset, seed=seed))
-            for model in self.models for subset in self.subsets for seed in self.seeds
+            for model in self.models if not is_adopted(model) for subset in self.subsets for seed in self.seeds
         ]  # fmt: skip
 
 

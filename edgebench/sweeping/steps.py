@@ -14,7 +14,7 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 SCHEMA = 1
-StepKind = Literal["train", "export", "evaluate", "measure"]
+StepKind = Literal["train", "adopt", "export", "evaluate", "measure"]
 StepStatus = Literal["running", "ok", "failed", "timeout", "out_of_memory", "crashed", "unsupported"]
 
 
@@ -50,6 +50,27 @@ class Train:
     def title(self) -> str:
         what = "probe" if self.probe else "train"
         return f"{what} {self.config.model}, subset {self.config.subset}, seed {self.config.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopt:
+    """Begin with an adopted model: the artifact of this identity, in this folder of the workspace's artifacts."""
+
+    artifact: str
+    folder: str
+    model: str
+
+    kind: ClassVar[StepKind] = "adopt"
+    needs: ClassVar[tuple[str, ...]] = ()
+    device: ClassVar[str] = ""
+
+    @cached_property
+    def identity(self) -> str:
+        return _hash(self.kind, self.artifact)
+
+    @property
+    def title(self) -> str:
+        return f"adopt {self.model}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +136,7 @@ class Measure:
         return f"{self.kind} on {self.runtime}, {self.device}"
 
 
-Step = Train | Export | Measure
+Step = Train | Adopt | Export | Measure
 
 
 @dataclass(frozen=True, kw_only=True)

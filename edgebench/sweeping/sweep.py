@@ -9,7 +9,7 @@ from typing import Any, Literal
 from edgebench.machine import registry
 from edgebench.measuring import process
 from edgebench.records.workspace import Workspace, now
-from edgebench.sweeping import cluster, matrix, on_ray, site, step_process
+from edgebench.sweeping import adopted_models, cluster, matrix, on_ray, site, step_process
 from edgebench.sweeping.estimate import Durations, Estimate
 from edgebench.sweeping.facts import Progress
 from edgebench.sweeping.matrix import Cell, Matrix
@@ -112,7 +112,8 @@ def prepare(
     else:
         probes = process.probe_all(runtimes)
         sites = [site.here(device, probes) for device in plan.devices or (None,)]
-    cells = matrix.matrix(plan, step_process.ask(matrix.question(plan), on_weights), sites)
+    adopted = adopted_models.find(plan.models, workspace)
+    cells = matrix.matrix(plan, step_process.ask(matrix.question(plan), on_weights), sites, adopted)
     at_once = cluster.at_once(nodes) if engine == "ray" else parallel or slots(cells.steps)
 
     def begin(kept: Records, say: Told) -> Engine:

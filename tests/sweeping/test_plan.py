@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import foreign
 import pytest
+from adopted_here import adopted
 from click.testing import CliRunner
+from conftest import needed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgebench.cli import cli
 from edgebench.errors import EdgebenchError, UsageError
+from edgebench.records import jsonio
+from edgebench.records.adopted import Adopted
 from edgebench.records.recipe import TrainConfig
-from edgebench.specs import Probe
-from edgebench.sweeping import matrix, plan
+from edgebench.specs import Artifact, ModelInfo, Probe
+from edgebench.sweeping import adopted_models, matrix, plan
 from edgebench.sweeping.facts import Facts, exporting, key
 from edgebench.sweeping.site import Site
+from edgebench.sweeping.steps import StepOutcome
 
 WRONG = [
     ({"modles": ["resnet50"]}, "did you mean models?"),
@@ -109,6 +116,40 @@ def test_the_cells_are_the_product_and_share_their_steps() -> None:
     for step in found.steps:
         assert set(step.needs) <= done
         done.add(step.identity)
+
+
+def test_an_adopted_model_is_exported_and_measured_without_a_training(tmp_path: Path) -> None:
+    known = Adopted(file="net.onnx", reference="onnxruntime 1", inputs="synthetic", seed=0, requests=2)
+    info = ModelInfo(name="net", timm_name="", arguments={}, parameters=1, macs=None, origin="adopted")
+    head = Artifact(
+        format="onnx", precision="fp32", inputs=(), outputs=(), model=info, files={"net.onnx": "a"}, tools={},
+        created="", adopted=known, path=tmp_path / "net-1-onnx",
+    )  # fmt: skip
+    wanted = plan.make({"models": ["adopted:net"], "precisions": ["fp32", "fp16"], "seeds": [0, 1]})
+    assert wanted.configs() == [] and matrix.question(wanted).configs == ()
+    facts = Facts(contents={}, datasets={}, networks={}, exporting=KNOWN_EXPORTS)
+    found = matrix.matrix(wanted, facts, [SITE], {"adopted:net": head})
+    kinds = {(c.target, c.precision): [step.kind for step in c.steps] for c in found.cells}
+    assert kinds.pop(("onnx", "fp32")) == ["adopt", "measure"]  # it is that
+    assert list(kinds.values()) == [["adopt", "export", "measure"]] * 3
+    assert {c.whose for c in found.cells} == {"adopted:net"} and found.steps[0].artifact == head.identity
+    outcome = StepOutcome(step=found.steps[0], status="ok", since="", began="")
+    assert jsonio.decode(StepOutcome, jsonio.encode(outcome), "here") == outcome
+    left = matrix.matrix(wanted, facts, [SITE], {"adopted:net": replace(head, precision="fp16")}).left_out
+    assert any("openvino in fp32: it is not made from onnx in fp16, as net was adopted" in one for one in left)
+
+
+def test_adopted_models_are_found_by_name_folder_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed("onnxruntime", "edgebench[onnx]")
+    made, workspace = adopted(foreign.plain(tmp_path / "plain.onnx"), tmp_path)
+    monkeypatch.setattr(adopted_models.adopt, "read", lambda path, where: (path, where))
+    names = ["adopted:plain", f"adopted:{made.path.name}", f"adopted:{tmp_path / 'plain.onnx'}", "resnet18"]
+    found = adopted_models.find(names, workspace)
+    assert [found[names[0]].identity, found[names[1]].identity] == [made.identity] * 2
+    assert found[names[2]] == (tmp_path / "plain.onnx", workspace) and len(found) == 3
+    with pytest.raises(UsageError, match="unknown adopted model 'plan'") as error:
+        adopted_models.find(["adopted:plan"], workspace)
+    assert "plain" in error.value.fix and "model file" in error.value.fix
 
 
 def test_what_cannot_be_is_left_out_and_said() -> None:
