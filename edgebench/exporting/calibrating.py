@@ -70,7 +70,8 @@ def adopted(made: Artifact, used: CalibrationInputs) -> Artifact:
     known = replace(made.adopted, calibrated=len(used.requests), held_out=used.apart)
     if used.held_out:
         kind = "given" if known.inputs == "synthetic" else known.inputs
-        known = replace(known, inputs=kind, seed=None, values={}, requests=len(used.held_out))
+        seed = None if kind == "given" else known.seed
+        known = replace(known, inputs=kind, seed=seed, values={}, requests=len(used.held_out))
     return replace(made, adopted=known)
 
 

@@ -21,7 +21,9 @@ from edgebench.exporting.pipeline import UnfinishedExport
 from edgebench.machine import registry
 from edgebench.measuring import worker
 from edgebench.records.jobs import Job
+from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
+from edgebench.report.page import reproduce
 from edgebench.specs import Artifact
 
 needed("onnxruntime", "edgebench[onnx]")
@@ -186,3 +188,20 @@ def test_int8_by_name_only_is_refused(voice: tuple[Artifact, Workspace]) -> None
     with pytest.raises(Unsupported, match="no layer of voice to quantize, being inside of If"):
         quantize.check_done(steered, ["If", "Add"])
     quantize.check_done(steered, ["If", "QuantizeLinear"])
+
+
+def test_a_result_of_an_export_tells_how_to_make_it_again(voice: tuple[Artifact, Workspace]) -> None:
+    source, _ = voice
+    made = replace(source, format="openvino", origin=source.identity, precision="int8")
+    made = replace(made, adopted=replace(made.adopted, calibrated=12))
+    job = Job(artifact="", runtime="openvino", device="cpu", compute="cpu", precision="int8", scenario="latency")
+    result = Result(job=job, artifact=made, status="ok", evidence="measured", created="")
+    _, export, run = reproduce.commands(result).splitlines()
+    assert export == (
+        "edgebench export repeat/adopted --target openvino --precision int8 --calibration CALIBRATION --out "
+        "repeat/openvino"
+    )
+    assert run.startswith("edgebench run repeat/openvino")
+    assert list(reproduce.remarks(result)) == [
+        "int8 was calibrated on 12 requests of the user's: give the same with --calibration."
+    ]

@@ -21,8 +21,14 @@ def commands(result: Result) -> str:
     """One line each: train, export (unless the checkpoint itself was measured), run. An adopted model: adopt, run."""
     made = result.artifact
     if made.adopted:
-        there = "repeat/adopted"
-        return _lines([("adopt", *_adopted(made), "--out", there), ("run", there, *_asked(result))])
+        measured = there = "repeat/adopted"
+        lines = [("adopt", *_adopted(made), "--out", there)]
+        if made.origin:
+            measured = f"repeat/{made.format}"
+            kept = ["--precision", made.precision] * (made.precision != "fp32")
+            kept += ["--calibration", "CALIBRATION"] * bool(made.adopted.calibrated)
+            lines.append(("export", there, "--target", made.format, *kept, "--out", measured))
+        return _lines([*lines, ("run", measured, *_asked(result))])
     lines = [("train", *_recipe(_explicit(made.training)), "--out", "repeat/checkpoint")]
     measured = "repeat/checkpoint"
     if made.format != "checkpoint":
@@ -57,7 +63,10 @@ def _adopted(made: Artifact) -> Iterator[str]:
 def remarks(result: Result) -> Iterator[str]:
     """What the commands alone cannot repeat."""
     if made := result.artifact.adopted:
-        yield f"The file {made.file} had the SHA-256 {result.artifact.files.get(made.file, 'that is not known')}."
+        if not result.artifact.origin:
+            yield f"The file {made.file} had the SHA-256 {result.artifact.files.get(made.file, 'that is not known')}."
+        if made.calibrated:
+            yield f"int8 was calibrated on {made.calibrated} requests of the user's: give the same with --calibration."
         if made.inputs != "synthetic":
             yield "The inputs were the user's own: give the same files with --inputs."
         return
