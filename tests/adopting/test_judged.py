@@ -108,7 +108,7 @@ def test_a_batch_and_an_output_of_numbers(tmp_path: Path) -> None:
         {"images": photos(tmp_path / "photos"), "class_names": names(tmp_path, "red\ngreen\nblue")},
     )
     assert made.adopted.batch == 5
-    for output in ("", "scores", "best"):
+    for output in ("", "best"):
         assert evaluated(made, where, **asked, output=output).evaluation.accuracy == 11 / 12
     with pytest.raises(UsageError, match="no output 'x'"):
         evaluated(made, where, **asked, output="x")
@@ -263,30 +263,32 @@ def leaves(answers, pictures): raise SystemExit(3)
 """
 
 
-@pytest.fixture
-def scored(model: Artifact, tmp_path: Path) -> tuple[Result, Path, Path]:
+@pytest.fixture(scope="module")
+def scored(model: Artifact, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path, Path]:
     """A result without a score, the pictures and the answers to them; metric.py lies beside them."""
-    (tmp_path / "metric.py").write_text(METRIC)
-    (tmp_path / "helper.py").write_text("NAMES = ('red', 'green', 'blue', 'none')")
-    asked = Judged(images=photos(tmp_path / "photos"), score=f"{tmp_path}/metric.py:score")
-    file, answers = judged.test_set(model, Workspace(tmp_path / "runs"), asked), tmp_path / "answers.zip"
+    root = tmp_path_factory.mktemp("scored")
+    (root / "metric.py").write_text(METRIC)
+    (root / "helper.py").write_text("NAMES = ('red', 'green', 'blue', 'none')")
+    asked = Judged(images=photos(root / "photos"), score=f"{root}/metric.py:score")
+    file, answers = judged.test_set(model, Workspace(root / "runs"), asked), root / "answers.zip"
     result = worker.run_job(job(model, "onnxruntime", scenario="evaluate"), model, images=file, answers=answers)
     assert result.status == "ok" and result.evaluation is None
     return result, file, answers
 
 
 def test_a_function_of_the_users_judges_other_answers(
-    scored: tuple[Result, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scored: tuple[Result, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    metric = scored[2].with_name("metric.py")
     asked: list[scoring.ToScore] = []
     monkeypatch.setattr(
         scoring, "_asked", lambda each: (asked.append(each), scoring.Scored(figures=scoring.scored(each)))[1]
     )
-    made = scoring.add(*scored, f"{tmp_path}/metric.py:score")
+    made = scoring.add(*scored, f"{metric}:score")
     assert made.score.figures == {"right": 11 / 12, "pictures": 12.0}
     assert (made.score.function, made.score.images, made.score.test.dataset) == ("metric.py:score", 12, "photos")
     assert asked[0].pictures[:2] == ("blue/0.png", "blue/1.png")
-    assert scoring.add(*scored, f"{tmp_path}/metric.py:plain").score.figures == {"plain": 0.5}
+    assert scoring.add(*scored, f"{metric}:plain").score.figures == {"plain": 0.5}
     timed = make_result(made.artifact, job=job(made.artifact, "onnxruntime", scenario="latency"))
     (row,) = rows([timed, made])
     assert row.score == "right 0.9167, pictures 12 on 12 pictures of photos" and row.deployed_accuracy is None
@@ -306,11 +308,11 @@ def test_a_function_of_the_users_judges_other_answers(
     ],
 )  # fmt: skip
 def test_a_function_that_fails_is_told_with_its_line(
-    scored: tuple[Result, Path, Path], tmp_path: Path, function: str, told: str
+    scored: tuple[Result, Path, Path], function: str, told: str
 ) -> None:
     *_, answers = scored
     asked = scoring.ToScore(
-        function=f"{tmp_path}/metric.py:{function}", answers=str(answers), outputs=("scores",),
+        function=f"{answers.parent}/metric.py:{function}", answers=str(answers), outputs=("scores",),
         pictures=tuple(f"{i}" for i in range(12)),
     )  # fmt: skip
     with pytest.raises(UsageError, match=told) as caught:

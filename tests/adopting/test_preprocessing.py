@@ -8,7 +8,7 @@ from pathlib import Path
 import foreign
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from test_adopting import adopted
@@ -112,12 +112,14 @@ shapes = st.one_of(
 )
 
 
+@settings(max_examples=40)
 @given(whole, shapes)
 def test_what_is_told_is_read_as_the_same(made: Preprocessing, resized: dict) -> None:
     made = Preprocessing(**{**vars(made), **resized})
     assert settled(preprocessing.told(made)) == made
 
 
+@settings(max_examples=40)
 @given(st.text("unitsze=,./x0123 ²é", max_size=30))
 def test_any_text_is_read_or_refused_with_a_message(text: str) -> None:
     try:
@@ -126,6 +128,7 @@ def test_any_text_is_read_or_refused_with_a_message(text: str) -> None:
         assert error.message and "Traceback" not in error.message
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(1, 40), st.floats(0.3, 1), shapes)
 def test_every_picture_gets_the_models_size(
     width: int, height: int, out_w: int, out_h: int, crop: float, resized: dict
