@@ -14,6 +14,10 @@ from edgebench.results import context
 if TYPE_CHECKING:
     from rich.table import Table
 
+# Headings of the columns that compare: with the answers that a model was trained to, or was adopted with.
+TORCH = ("in torch", "same as torch")
+REFERENCE = ("in the reference", "same as the reference")
+
 
 def plain(result: Result) -> dict[str, Any]:
     """An evaluation as plain values, for --json."""
@@ -36,18 +40,18 @@ def tables(results: Sequence[Result]) -> list[Table]:
     scored = [result for result in results if result.score]
     ours = [result for result in results if not result.artifact.adopted]
     adopted = [result for result in results if result.artifact.adopted and not result.score]
-    made = [table(some, reference) for some, reference in ((ours, "torch"), (adopted, "the reference")) if some]
+    made = [table(some, reference) for some, reference in ((ours, TORCH), (adopted, REFERENCE)) if some]
     return [*made, *([score_table(scored)] if scored else [])]
 
 
-def table(results: Sequence[Result], reference: str = "torch") -> Table:
+def table(results: Sequence[Result], reference: tuple[str, str] = TORCH) -> Table:
     """One line per result: the accuracy with its 95 % interval, its context, and a comparison with the reference."""
     from rich.markup import escape
     from rich.table import Table
 
     headings = (
         "model", "format", "runtime", "precision", "images", "accuracy", "95 %", "majority", "balanced",
-        "lowest recall", f"in {reference}", f"same as {reference}",
+        "lowest recall", *reference,
     )  # fmt: skip
     on = dict.fromkeys(_pictures(result) for result in results if result.evaluation and result.evaluation.test)
     made = Table(*headings, header_style="bold", pad_edge=False, caption=escape(printable("; ".join(on))) or None)
