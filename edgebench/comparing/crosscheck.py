@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -111,12 +112,15 @@ def _bare_loop(
         raise EdgebenchError(f"the bare loop runs fp32 on the CPU, not {job.precision} on {job.compute}")
     suffix = registry.facts("runtimes", job.runtime).suffixes[found.format]
     path = artifact.model_file(found, suffix).resolve()
-    name = found.inputs[0].name
+    names = [spec.name for spec in found.inputs]
+    if not names:
+        raise EdgebenchError("the bare loop needs an input, and the model has none")
 
     def bare(scratch: Path, *, verify: bool) -> alternating.Contestant:
-        inputs = scratch / "inputs.npy"
-        np.save(inputs, np.stack([request[name] for request in artifact.requests(found, job.batch)]))
-        command = [sys.executable, str(LOOPS[rival]), str(path), str(inputs), name, str(job.threads)]
+        inputs, requests = scratch / "inputs.npz", artifact.requests(found, job.batch)
+        arrays = {f"{i}-{j}": each[name] for i, each in enumerate(requests) for j, name in enumerate(names)}
+        np.savez(inputs, **arrays)
+        command = [sys.executable, str(LOOPS[rival]), str(path), str(inputs), json.dumps(names), str(job.threads)]
         return alternating.Contestant(rival, command, {"OMP_NUM_THREADS": str(job.threads)})
 
     def told(launches: int, so_far: ratio.Ratio | None) -> None:

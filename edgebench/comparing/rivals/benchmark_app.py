@@ -32,17 +32,18 @@ def run(job: Job, artifact: Artifact, folder: Path) -> dict[str, float]:
     time. The threads go into a configuration file: benchmark_app refuses them beside a hint on its command line, though
     OpenVINO takes both. Raises EdgebenchError with its last message if it fails.
     """
-    config, spec = folder / "config.json", artifact.inputs[0]
+    config = folder / "config.json"
     settings = {"INFERENCE_NUM_THREADS": job.threads} if job.threads else {}
     config.write_text(json.dumps({"CPU": settings}))
-    shape = ",".join(map(str, (job.batch, *spec.shape[1:])))
+    sizes = {spec.name: spec.sizes if artifact.adopted else (job.batch, *spec.shape[1:]) for spec in artifact.inputs}
+    shapes = ",".join(f"{name}[{','.join(map(str, each))}]" for name, each in sizes.items())
     suffix = registry.facts("runtimes", RUNTIME).suffixes[artifact.format]
     hint = ["-hint", "throughput"] if find(job.scenario).crowded else ["-hint", "latency", "-api", "sync"]
     command = [
         program() or "benchmark_app",
         "-m", str(model_file(artifact, suffix).resolve()),
         "-d", "CPU", *hint, "-t", str(max(1, round(job.duration_s))),
-        "-infer_precision", PRECISION[job.precision], "-shape", f"{spec.name}[{shape}]", "-load_config", str(config),
+        "-infer_precision", PRECISION[job.precision], "-shape", shapes, "-load_config", str(config),
         "-report_type", "no_counters", "-json_stats", "-report_folder", str(folder),
     ]  # fmt: skip
     done = subprocess.run(
