@@ -24,6 +24,7 @@ from edgebench.records.jobs import Job
 from edgebench.records.preprocessing import Preprocessing
 from edgebench.records.weight_files import TRUST
 from edgebench.records.workspace import Workspace
+from edgebench.report.page import reproduce
 from edgebench.specs import Artifact
 from edgebench.training import models
 
@@ -93,6 +94,7 @@ def test_a_pretrained_classifier_is_taken_as_it_is(network: torch.nn.Module, tmp
     job = Job(artifact=made.identity, runtime="torch", device="cpu", compute="cpu", scenario="verify", precision="fp32")
     result = worker.run_job(job, made)
     assert result.status == "ok" and result.parity.passed, result.message
+    assert reproduce.commands(result).startswith(f"edgebench adopt timm:{TAGGED} --name it --shape input=1x3x64x64")
 
 
 def test_weights_that_cannot_be_had_are_told_with_the_way_round(tmp_path: Path) -> None:
@@ -174,7 +176,10 @@ def test_a_function_makes_the_network(tmp_path: Path, monkeypatch: pytest.Monkey
     assert made.model.origin == "file" and made.adopted.network == "net.py:classes"
     assert list(made.files) == ["reference.npz", "weights.safetensors"]
     job = Job(artifact=made.identity, runtime="torch", device="cpu", compute="cpu", scenario="verify", precision="fp32")
-    assert worker.run_job(job, made).status == "ok"
+    result = worker.run_job(job, made)
+    assert result.status == "ok"
+    again = "edgebench adopt weights.safetensors --model net.py:classes --name it --shape frame=3x4 --seed 0"
+    assert reproduce.commands(result).startswith(again)
     os.environ[TRUST] = ""
     assert "EDGEBENCH_TRUST_MODEL=FILE.py:classes" in worker.run_job(job, made).message
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from edgebench.adopting import preprocessing
+from edgebench.artifact import REFERENCE
 from edgebench.machine.scenario_registry import asked_by, find
 from edgebench.records.options import flag, options_of
 from edgebench.records.recipe import TrainConfig
@@ -46,8 +47,12 @@ def _lines(found: Sequence[tuple[str, ...]]) -> str:
 
 def _adopted(made: Artifact) -> Iterator[str]:
     """The file and the options of `edgebench adopt`; of inputs that were given, the files are not known."""
-    yield from (made.adopted.file, "--name", made.model.name)
-    if made.preprocessing:
+    named = made.adopted.file == f"timm:{made.adopted.network}"  # which has its own preprocessing
+    yield made.adopted.file
+    if made.adopted.network and not named:
+        yield from ("--model", made.adopted.network)
+    yield from ("--name", made.model.name)
+    if made.preprocessing and not named:
         yield from ("--preprocess", preprocessing.told(made.preprocessing))
     if made.adopted.inputs == "given":
         yield from ("--inputs", "INPUTS.npz")
@@ -55,7 +60,7 @@ def _adopted(made: Artifact) -> Iterator[str]:
     if made.adopted.inputs == "images":
         yield from ("--inputs", "PICTURES")
     for spec in made.inputs:
-        if spec.sizes != spec.shape:
+        if spec.sizes != spec.shape or made.model.origin == "file":  # a function's network says no sizes itself
             yield from ("--shape", f"{spec.name}={'x'.join(map(str, spec.sizes))}")
     yield from ("--seed", str(made.adopted.seed))
 
@@ -63,8 +68,11 @@ def _adopted(made: Artifact) -> Iterator[str]:
 def remarks(result: Result) -> Iterator[str]:
     """What the commands alone cannot repeat."""
     if made := result.artifact.adopted:
-        if not result.artifact.origin:
-            yield f"The file {made.file} had the SHA-256 {result.artifact.files.get(made.file, 'that is not known')}."
+        weights = [name for name in result.artifact.files if name != REFERENCE]  # whose file has a name of ours
+        for name in () if result.artifact.origin else weights if made.network else (made.file,):
+            yield f"The file {name} had the SHA-256 {result.artifact.files.get(name, 'that is not known')}."
+        if result.artifact.model.origin == "file":
+            yield f"The network's file had the SHA-256 {result.artifact.model.file_sha256}."
         if made.calibrated:
             yield f"int8 was calibrated on {made.calibrated} requests of the user's: give the same with --calibration."
         if made.inputs != "synthetic":
