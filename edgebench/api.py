@@ -36,8 +36,8 @@ from edgebench.measuring.running import Planned
 from edgebench.records.jobs import LATENCY, Policy
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
+from edgebench.records.terminal import printable
 from edgebench.records.workspace import Workspace
-from edgebench.report.formats import printable
 from edgebench.results import index
 from edgebench.results.rows import merged, rows
 from edgebench.results.store import folder_in

@@ -5,6 +5,7 @@ A library may crash on a file that nobody here has seen, or take all memory. The
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from edgebench import artifact as folder
 from edgebench.adopting import inputs, linking, networks, preprocessing, sizes
 from edgebench.adopting.asked import Adoption, AdoptionAnswer, is_named
 from edgebench.adopting.networks import ForeignModel
+from edgebench.adopting.told import inputs_told
 from edgebench.artifact import Examples
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import registry
@@ -151,14 +153,6 @@ def _explained(message: str, made: Artifact, file: Path) -> str:
     return f"{message}\n  the file: {facts}\n  its inputs here: {inputs_told(made)}"
 
 
-def inputs_told(made: Artifact) -> str:
-    """The inputs with their sizes and values: "images 1×3×640×640 (0 to 1); sr a scalar (16000)"."""
-    shapes = {spec.name: "×".join(map(str, spec.sizes)) or "a scalar" for spec in made.inputs}
-    values, plain = made.adopted.values, {name: name if name.isprintable() else repr(name) for name in shapes}
-    told = (f"{plain[n]} {s}{f' ({values[n]})' if n in values else ''}" for n, s in shapes.items())
-    return "; ".join(told) or "none"
-
-
 def main(arguments: list[str]) -> None:
     end_with_parent()
     asked_file, out, answer_file = map(Path, arguments)
@@ -169,6 +163,8 @@ def main(arguments: list[str]) -> None:
     except MemoryError:
         answer = AdoptionAnswer(error="the model needs more memory than there is", fix="smaller sizes: --shape")
     jsonio.write(answer_file, answer)
+    sys.stdout.flush()
+    os._exit(0)  # to free a large model piece by piece takes a third of a second
 
 
 if __name__ == "__main__":

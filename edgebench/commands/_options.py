@@ -50,8 +50,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the outcom
 
 def say_adopted(paths: Sequence[Path], artifacts: Sequence[Artifact], console: Console) -> None:
     """Of each model file that was adopted on the way, a line on the inputs that it is measured with."""
-    from edgebench.adopting.opening import inputs_told
-    from edgebench.report.formats import printable
+    from edgebench.adopting.told import inputs_told
+    from edgebench.records.terminal import printable
 
     for path, made in zip(paths, artifacts, strict=False):
         if made.adopted and not path.is_dir():

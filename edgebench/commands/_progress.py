@@ -55,7 +55,7 @@ class RunProgress:
 def told(result: Result, path: Path) -> str:
     """A result in a line or a few: the headline, or what went wrong."""
     from edgebench.machine.scenario_registry import objections
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
     from edgebench.report.headline import headline
 
     what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"

@@ -98,7 +98,7 @@ def carried_out(
 ) -> tuple[list[Result], int]:  # fmt: skip
     """Carry out an order on a board, and show how far it is: its results, and its exit code."""
     from edgebench.boards import orders
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     def came(result: Result, path: Path) -> None:
         if result.stop != "interrupted":

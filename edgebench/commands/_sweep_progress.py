@@ -78,7 +78,7 @@ class SweepProgress:
 
     def say(self, sentence: str) -> None:
         """Print a line; on a terminal above the table."""
-        from edgebench.report.formats import printable
+        from edgebench.records.terminal import printable
 
         self._console.print(printable(sentence), highlight=False, markup=False, soft_wrap=True)
 
@@ -103,7 +103,7 @@ class SweepProgress:
         from rich.markup import escape
         from rich.table import Table
 
-        from edgebench.report.formats import printable
+        from edgebench.records.terminal import printable
 
         found = [(cell, cell.state(state.outcomes)) for cell in self._matrix.cells]
         counts = {name: sum(_of(outcome) == name for _, outcome in found) for name in ORDER}

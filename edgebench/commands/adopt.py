@@ -66,8 +66,8 @@ def command(
 
     from edgebench.adopting import adopt, sizes
     from edgebench.records import jsonio
+    from edgebench.records.terminal import printable
     from edgebench.records.weight_files import TRUST
-    from edgebench.report.formats import printable
 
     with Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
         made = adopt.adopt(
@@ -85,8 +85,7 @@ def command(
 
 def _told(made: Artifact) -> list[str]:
     """What was adopted, with which inputs, and what to know about it."""
-    from edgebench.adopting import preprocessing
-    from edgebench.adopting.opening import inputs_told
+    from edgebench.adopting.told import inputs_told
 
     known = made.adopted
     lines = [
@@ -95,7 +94,7 @@ def _told(made: Artifact) -> list[str]:
         + (f", quantized ({known.quantized})" if known.quantized else "")
         + "".join(f", {name} {value}" for name, value in made.tools.items() if value),
         f"  inputs, {known.inputs}: {inputs_told(made)}",
-        *([f"  pictures: {preprocessing.told(made.preprocessing)}"] if made.preprocessing else []),
+        *_pictures(made),
         f"  outputs: {', '.join(spec.name for spec in made.outputs)}",
         f"  reference: {known.reference} on the CPU, {known.requests} requests",
     ]
@@ -108,3 +107,11 @@ def _told(made: Artifact) -> list[str]:
     if known.unrepeatable:
         lines.append(f"  not compared, since the reference does not repeat them: {', '.join(known.unrepeatable)}")
     return lines
+
+
+def _pictures(made: Artifact) -> list[str]:
+    if made.preprocessing is None:
+        return []
+    from edgebench.adopting import preprocessing
+
+    return [f"  pictures: {preprocessing.told(made.preprocessing)}"]

@@ -67,7 +67,8 @@ def _table(nodes: list[Node]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebench.report.formats import MISSING, printable
+    from edgebench.records.terminal import printable
+    from edgebench.report.formats import MISSING
 
     table = Table(
         "node", "carries", "cores", "GPUs", "edgebench", "trains", "runtimes that work", "workspace", pad_edge=False

@@ -37,7 +37,7 @@ def command(host: str | None, config: Path | None, as_json: bool) -> None:
 
 def _there(address: str, config: Path | None) -> str:
     from edgebench.boards.ssh import Connection, Host
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     with Connection(Host(address, config)) as connection:
         connection.greet()

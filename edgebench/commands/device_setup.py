@@ -36,7 +36,7 @@ def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None
     from edgebench.boards import provision
     from edgebench.boards.ssh import Host
     from edgebench.records import jsonio
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     board, console = Host(host, config), Console(stderr=True)
     with console.status("connecting"):

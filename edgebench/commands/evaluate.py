@@ -121,7 +121,7 @@ def command(
 
 
 def _say_what_is_wrong(done: list[Result]) -> None:
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
     from edgebench.results import context
 
     for result in done:
@@ -188,7 +188,7 @@ def _test_images(artifacts: list[Artifact], workspace: Workspace, asked: Judged,
 
     from edgebench.adopting import judged
     from edgebench.commands import _training
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     look_up = partial(judged.test_sets, artifacts, workspace, asked, save=save)
     ours = [found for found in artifacts if not found.adopted]

@@ -88,7 +88,7 @@ def command(
     from edgebench.machine import registry
     from edgebench.measuring import agreement
     from edgebench.records import jsonio
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     names = list(dict.fromkeys(registry.canonical("exporters", target) for target in targets))
     if out and len(names) > 1:

@@ -115,7 +115,8 @@ def _table(states: list[BoardState]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebench.report.formats import MISSING, printable
+    from edgebench.records.terminal import printable
+    from edgebench.report.formats import MISSING
 
     table = Table("board", "device", "state", "measured", "failed", "", header_style="bold", pad_edge=False)
     for s in states:

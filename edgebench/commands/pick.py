@@ -231,6 +231,6 @@ def _clock(seconds: float) -> str:
 def _safe(text: str) -> str:
     from rich.markup import escape
 
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     return escape(printable(text))

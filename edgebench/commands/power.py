@@ -74,7 +74,7 @@ def _list(place: Place, as_json: bool) -> None:
 
 
 def _story(found: Found) -> str:
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     if not found.works:
         return printable(f"{found.problem} ({found.fix})" if found.fix else found.problem)

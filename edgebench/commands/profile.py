@@ -112,7 +112,7 @@ def _table(rows: list[Complexity]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     caption = escape(printable("\n".join(_notes(rows))))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)

@@ -163,7 +163,7 @@ def _show_steps(ready: ReadySweep, as_json: bool) -> None:
     from rich.table import Table
 
     from edgebench.records import jsonio
-    from edgebench.report.formats import printable
+    from edgebench.records.terminal import printable
 
     matrix, outcomes, left = ready.matrix, ready.done(), ready.estimate()
     steps = matrix.steps

@@ -53,8 +53,8 @@ def command(
     import psutil
 
     from edgebench.records import jsonio
+    from edgebench.records.terminal import printable
     from edgebench.report import contexts, floors, searches
-    from edgebench.report.formats import printable
     from edgebench.training import data
     from edgebench.training.requirements import require_training_libraries
 

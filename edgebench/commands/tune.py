@@ -102,7 +102,8 @@ def _show(found: Tuned) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebench.report.formats import MISSING, printable
+    from edgebench.records.terminal import printable
+    from edgebench.report.formats import MISSING
 
     headings = ("artifact", "runtime", "precision", "thr.", "batch", "in flight", "median ms", "images/s", "lost", "")
     table = Table(*headings, header_style="bold", pad_edge=False)

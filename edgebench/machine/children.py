@@ -115,8 +115,9 @@ class Child:
                     listening = bool(data)
                     for phase in data.decode().split():
                         on_phase(phase)
-                elif not listening:
-                    time.sleep(POLL_S)
+                elif not listening:  # it is about to end
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._process.wait(POLL_S)
                 with contextlib.suppress(psutil.Error):  # it may have ended in between
                     rss_mib = psutil.Process(self._process.pid).memory_info().rss // 2**20
                     self._peak_mib = max(self._peak_mib, rss_mib)

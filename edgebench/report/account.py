@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgebench.records import account_text
 from edgebench.records.account import Account, Spread
 from edgebench.records.account_text import SPLIT_WORDS
-from edgebench.report.formats import printable
+from edgebench.records.terminal import printable
 
 MOST_CLASSES = 40  # of the table of classes; the rest is in --json
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from edgebench.choosing.decision import Candidate, Check, Decision
 from edgebench.records import jsonio
 from edgebench.records.notices import KINDS
-from edgebench.report.formats import markdown_safe, printable
+from edgebench.records.terminal import printable
+from edgebench.report.formats import markdown_safe
 from edgebench.report.written import MISSING, joined, record, scope
 from edgebench.results import recalls
 from edgebench.results.columns import Criterion

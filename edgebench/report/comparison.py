@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 from edgebench.comparing.judging import ComparedCell, Comparison
 from edgebench.records import jsonio
-from edgebench.report.formats import MISSING, markdown_safe, printable
+from edgebench.records.terminal import printable
+from edgebench.report.formats import MISSING, markdown_safe
 
 if TYPE_CHECKING:
     from rich.table import Table

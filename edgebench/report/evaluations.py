@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.records.answers import Evaluation
 from edgebench.records.result import Result
+from edgebench.records.terminal import printable
 from edgebench.report import contexts
-from edgebench.report.formats import MISSING, printable
+from edgebench.report.formats import MISSING
 from edgebench.results import context
 
 if TYPE_CHECKING:

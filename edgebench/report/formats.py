@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebench.records import jsonio
+from edgebench.records.terminal import printable
 from edgebench.report.written import MISSING, WRITTEN, cells, record
 from edgebench.results import context
 from edgebench.results.columns import Column
@@ -83,11 +84,6 @@ def terminal(rows: Sequence[Row]) -> Table:
     for line in told:
         table.add_row(*(escape(printable(cell)) for i, cell in enumerate(line) if i not in common))
     return table
-
-
-def printable(text: str) -> str:
-    """Names come from outside: they must not move the cursor or set the terminal's title."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import Unsupported
-from edgebench.report.formats import printable
+from edgebench.records.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

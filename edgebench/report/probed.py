@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgebench.choosing.probes import Probed
 from edgebench.records.heads import HeadKind
-from edgebench.report.formats import MISSING, printable
+from edgebench.records.terminal import printable
+from edgebench.report.formats import MISSING
 
 if TYPE_CHECKING:
     from rich.table import Table

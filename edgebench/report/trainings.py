@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from edgebench.errors import UsageError
 from edgebench.records.distillation import Distillation
 from edgebench.records.floor import VERDICTS
-from edgebench.report.formats import MISSING, csv_of, markdown_safe, printable
+from edgebench.records.terminal import printable
+from edgebench.report.formats import MISSING, csv_of, markdown_safe
 from edgebench.results import context
 from edgebench.specs import Artifact
 from edgebench.training import study, studying

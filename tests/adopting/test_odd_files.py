@@ -170,7 +170,7 @@ def test_weights_that_are_bytes_are_recognised(tmp_path: Path) -> None:
 
 
 def test_names_cannot_write_on_the_terminal(tmp_path: Path) -> None:
-    from edgebench.adopting.opening import inputs_told
+    from edgebench.adopting.told import inputs_told
 
     name = "in\x1b[31m\nfix: nothing"
     node = helper.make_node("Relu", [name], ["out"])

@@ -18,8 +18,8 @@ from edgebench.choosing.decision import Decision
 from edgebench.choosing.selecting import select
 from edgebench.cli import cli
 from edgebench.records.result import Result
+from edgebench.records.terminal import printable
 from edgebench.report import page as pages
-from edgebench.report.formats import printable
 from edgebench.report.page import chart, latency, pareto, reproduce
 from edgebench.report.page.markup import VOID, Html, el
 from edgebench.results import store

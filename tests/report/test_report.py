@@ -18,6 +18,7 @@ from rich.console import Console
 
 from edgebench.records.notices import Notice
 from edgebench.records.result import Camera, MemoryPeaks, Result, SearchPoint, Sustained
+from edgebench.records.terminal import printable
 from edgebench.report import formats, written
 from edgebench.report.headline import headline
 from edgebench.results.figures import COLUMNS, Row
@@ -373,7 +374,7 @@ def check_markdown(name: str) -> None:
     table, other = parsed(formats.markdown(rows([named(name), named(name, status="failed", message=name, batch=2)])))
     assert len(table) == 3 and len({len(line) for line in table}) == 1
     for line in table[1:]:
-        assert line[0] == (formats.printable(" ".join(name.split())) if name else "–")
+        assert line[0] == (printable(" ".join(name.split())) if name else "–")
     assert other == [], "a name became something else than text"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgebench.adopting import preprocessing
-from edgebench.adopting.opening import inputs_told
+from edgebench.adopting.told import inputs_told
 from edgebench.records.result import Result
 from edgebench.report.headline import headline
 from edgebench.report.page import reproduce

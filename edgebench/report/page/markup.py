@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edgebench.report.formats import printable
+from edgebench.records.terminal import printable
 
 VOID = {"input", "meta", "link", "br"}
 
