@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile, Unsupported
 from edgebench.records import digests, jsonio, onnx_file
+from edgebench.records.missing import missing
 from edgebench.records.preprocessing import preprocess
 from edgebench.specs import ANY_RANK, Artifact
 
@@ -105,7 +106,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
             "`edgebench train --init WEIGHTS.safetensors`, then `edgebench export`",
         )
     if not path.exists():
-        raise BadFile(f"{path} does not exist", "`edgebench train` makes a checkpoint, `edgebench export` an artifact")
+        raise missing(path)
     manifest = next((path / name for name in MANIFESTS if (path / name).is_file()), None)
     if manifest is None:
         raise BadFile(

@@ -21,6 +21,7 @@ from edgebench.machine import registry
 from edgebench.machine.children import Child
 from edgebench.records import digests, jsonio
 from edgebench.records.adopted import folder_name
+from edgebench.records.missing import missing
 from edgebench.records.weight_files import PICKLED, SAFE
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
@@ -152,8 +153,10 @@ def _network(file: Path, network: str) -> list[str]:
 
 
 def _file(path: Path) -> Path:
+    if not path.exists():
+        raise missing(path)
     if not path.is_file():
-        raise BadFile(f"{path} does not exist" if not path.exists() else f"{path} is not a file", "name a file")
+        raise BadFile(f"{path} is not a file", "name a file")
     return path
 
 
@@ -205,6 +208,8 @@ def read(path: Path, workspace: Workspace | None, tell: Callable[[str], None] = 
     """The artifact in this folder. In a workspace, a model file or `timm:NAME` is the one that was adopted from it, or
     becomes one."""
     foreign = is_named(path) or (path.is_file() and path.name not in folder.MANIFESTS)
+    if workspace and not foreign and not path.exists():
+        raise missing(path, (workspace.artifacts, workspace.checkpoints))
     if workspace and foreign:
         return adopt(path, workspace, again=False, tell=tell)
     return folder.read(path)
