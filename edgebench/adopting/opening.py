@@ -25,6 +25,7 @@ from edgebench.machine.children import end_with_parent, teller
 from edgebench.measuring import agreement
 from edgebench.records import jsonio
 from edgebench.records.adopted import Adopted
+from edgebench.records.batches import batch
 from edgebench.records.preprocessing import Preprocessing
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Foreign, ModelInfo, SessionOptions, TensorSpec
@@ -89,7 +90,7 @@ class Requests:
     @property
     def batch(self) -> int:
         if self.how is None:
-            return sizes.batch(self.inputs)
+            return batch(self.inputs)
         return inputs.images_each(self.how, preprocessing.picture(self.how, self.inputs))
 
 

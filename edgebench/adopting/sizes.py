@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgebench.errors import BadFile, UsageError
+from edgebench.records.batches import BATCH, BOUNDS
 from edgebench.specs import ANY_RANK, TensorSpec
 
 MOST_BYTES = 2 << 30  # of one request
 ITEM_BYTES = 16  # at most, of an element
 PIXELS, TEXT_WIDTH, TOKENS, FEATURES, SAMPLES, OTHER = 224, 320, 128, 512, 16_000, 16
 STATE = re.compile(r"state|hidden|cache|past|^[hc](_?0|_?in)?$")  # of a name of an input: begins with zeros
-BATCH = re.compile(r"^(n|b|bs|bz|batch.*|.*batch|unk__\d+|dynamicdimension\.0|p2o\.dynamicdimension\.0)$")
 HEIGHT_WIDTH = re.compile(r"^(h|w|.*height|.*width|image_?size|.*rows|.*cols)$")
 LENGTH = re.compile(r"^(t|l|s|seq.*|.*seq|.*_len|.*length|.*tokens?|.*time.*|.*frames)$")
 AUDIO = re.compile(r"^(.*samples.*|.*audio.*)$")
-BOUNDS = re.compile(r"\[(\d+)\.\.(\d*)\]$")  # behind the name of an open dimension that may not have any size
 CHANNELS = re.compile(r"^(c|.*channels?|.*depth)$")
 
 
@@ -126,13 +125,3 @@ def _usual(spec: TensorSpec, axis: int) -> int:
     if len(shape) == 2:
         return FEATURES if spec.dtype.startswith("float") else TOKENS
     return OTHER
-
-
-def batch(inputs: Sequence[TensorSpec]) -> int:
-    """How many rows a request has: the first size of all inputs, if that is an open dimension of one name, called a
-    batch or nothing. Else 1, since it may be anything: a step in time, a beam."""
-    firsts = {spec.shape[0] if spec.shape else None for spec in inputs}
-    if len(firsts) != 1 or not isinstance(first := firsts.pop(), str):
-        return 1
-    unnamed = len(inputs) == 1 and BOUNDS.sub("", first) == f"{inputs[0].name}:0"
-    return inputs[0].sizes[0] if unnamed or BATCH.match(first.lower()) else 1

@@ -17,6 +17,7 @@ from edgebench.machine.fingerprint import cpu_model
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.profiles import Profile
 from edgebench.measuring import running
+from edgebench.records.batches import batch_refused
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
 from edgebench.results import store
@@ -86,9 +87,8 @@ def _counted(model: Artifact, batch: int) -> CountedLayers:
     """The layers; of an adopted model at the sizes that it was adopted with."""
     if model.adopted is None:
         return CountedLayers(tuple(layers(artifact.model_file(model, ".onnx"), batch)), {})
-    if batch not in (1, model.adopted.batch):
-        fix = "adopt it once more with other sizes: `edgebench adopt FILE --shape INPUT=8x3x224x224`"
-        raise UsageError(f"the model was adopted for requests of {model.adopted.batch}, not of {batch}", fix)
+    if batch != 1 and (refused := batch_refused(model, batch)):
+        raise UsageError(*refused)
     return foreign_layers.count(model)
 
 

@@ -19,6 +19,7 @@ from edgebench.measuring import process, search
 from edgebench.measuring.launches import repeat
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.power_pass import PowerPass
+from edgebench.records.batches import batch_refused
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Conditions, Job
 from edgebench.records.result import Result
@@ -43,6 +44,9 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     """
     options.check()
     named = [registry.canonical("runtimes", name) for name in options.runtimes]
+    for artifact in artifacts:
+        if options.batch and (refused := batch_refused(artifact, options.batch)):
+            raise UsageError(*refused)
     compute = options.compute or placement.compute
     if placement.evidence == "emulated" and compute != placement.compute:
         raise UsageError(f"an emulated {profile.name} runs on {placement.compute}, not on {compute}", "drop --compute")

@@ -31,6 +31,7 @@ from edgebench.machine.memory import PeakMemory
 from edgebench.measuring import agreement, judging, loop
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
+from edgebench.records.batches import batch_refused
 from edgebench.records.jobs import Evidence, Job
 from edgebench.records.notices import Notice, notice
 from edgebench.records.result import Launch, Measured, MemoryPeaks, Result
@@ -205,11 +206,8 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
 
 def _batches_to_verify(job: Job, artifact: Artifact) -> list[int]:
     """The batch sizes to compare. Raises Unsupported if the model's batch is fixed and is not the job's."""
-    if artifact.adopted and job.batch != artifact.adopted.batch:
-        raise Unsupported(
-            f"the model was adopted for requests of {artifact.adopted.batch}, not of {job.batch}",
-            "adopt it once more with other sizes: `edgebench adopt FILE --shape INPUT=8x3x224x224`",
-        )
+    if refused := batch_refused(artifact, job.batch):
+        raise Unsupported(*refused)
     if artifact.adopted:
         return [job.batch]
     fixed = artifact.inputs[0].shape[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from factories import make_artifact
@@ -11,7 +13,8 @@ from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import device
 from edgebench.measuring import process, running
 from edgebench.measuring.options import RunOptions
-from edgebench.specs import Probe
+from edgebench.records.adopted import Adopted
+from edgebench.specs import Probe, TensorSpec
 
 
 @pytest.fixture
@@ -55,3 +58,35 @@ def test_too_many_threads_are_refused_before_any_is_asked(tmp_path: Path, asked:
     with pytest.raises(UsageError, match="--threads is 9999"):
         plan(tmp_path, "onnx", threads=9999)
     assert asked == []
+
+
+IMAGES = TensorSpec("images", "float32", ("batch", 3, "h", "w"), sizes=(1, 3, 64, 96))
+MASK = TensorSpec("a mask", "int64", ("batch", 9), sizes=(1, 9))
+FIXED = TensorSpec("images", "float32", (1, 3, 64, 96), sizes=(1, 3, 64, 96))
+STATE = TensorSpec("state", "float32", (2, "n", 4), sizes=(2, 1, 4))
+NONE = "leave out --batch: no size of its inputs is an open batch"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "known", "fix"),
+    [
+        ((IMAGES,), {}, "adopt {made}/net.onnx --shape images=4x3x64x96`"),
+        ((IMAGES, MASK), {}, "adopt {made}/net.onnx --shape images=4x3x64x96 --shape 'a mask=4x9'`"),
+        ((IMAGES,), {"file": "net.pth", "network": "f.py:g"}, "net.pth --model f.py:g --shape images=4x3x64x96`"),
+        ((IMAGES,), {"file": "timm:vit", "network": "vit"}, "adopt timm:vit --shape images=4x3x64x96`"),
+        ((FIXED,), {}, NONE),
+        ((IMAGES, STATE), {}, NONE),
+    ],
+)
+def test_another_batch_of_an_adopted_model_is_refused_before_any_runtime_is_asked(
+    tmp_path: Path, asked: list[str], inputs: tuple[TensorSpec, ...], known: dict[str, Any], fix: str
+) -> None:
+    """The fix is a command to type, with the file, each input and the sizes that were asked for."""
+    told = {"file": "net.onnx", "reference": "r", "inputs": "synthetic", "seed": 0, "requests": 8} | known
+    made = make_artifact(tmp_path / "made", adopted=Adopted(**told), inputs=inputs)
+    made = replace(made, files={"net.onnx": "0" * 64})
+    profile = device.detect()
+    placement = device.place(profile, require_device=False, environ={})
+    with pytest.raises(UsageError, match="was adopted for requests of 1, not of 4") as refused:
+        running.plan([made], profile, placement, RunOptions(batch=4))
+    assert refused.value.fix.endswith(fix.format(made=made.path)) and asked == []
