@@ -28,7 +28,8 @@ from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.comparing import judging, ratio
 from edgebench.comparing.judging import Comparison
 from edgebench.errors import UsageError, unknown_name
-from edgebench.machine.device import detect, load_profile, place
+from edgebench.machine import registry
+from edgebench.machine.device import check_names, detect, load_profile, place
 from edgebench.measuring import options as run_options
 from edgebench.measuring import running
 from edgebench.measuring.options import RunOptions
@@ -106,6 +107,7 @@ def export(
 
     given = [calibration] if isinstance(calibration, (str, os.PathLike)) else calibration
     where = Workspace(Path(workspace))
+    registry.canonical("exporters", target)
     start = where.newest_checkpoint() if source is None else read_source(source, where)
     done = pipeline.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
@@ -141,6 +143,7 @@ def evaluate(
     }  # fmt: skip
     asked = RunOptions(**given, scenario="evaluate")
     asked.check()
+    check_names(None if host else device)
     found = _found(artifacts, where, host, asked.runtimes)
     if host is not None:
         evaluating.need_one_checkpoint(found, "host")
@@ -260,8 +263,8 @@ def _planned(
     asked: RunOptions,
 ) -> list[Planned]:  # fmt: skip
     asked.check()
-    found = _found(artifacts, workspace)
     profile = load_profile(device) if device else detect()
+    found = _found(artifacts, workspace)
     placement = place(profile, require_device=require_device, environ=os.environ)
     warn([placement.notice] if placement.notice else [])
     return running.plan(found, profile, placement, asked)

@@ -16,6 +16,7 @@ from edgebench.choosing.picked import Picked
 from edgebench.choosing.probes import Probes
 from edgebench.choosing.tuned import Goal, Tuned
 from edgebench.errors import UsageError
+from edgebench.machine.device import check_names
 from edgebench.records.account import Account
 from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig
@@ -106,6 +107,7 @@ def tune(
     sense, EdgebenchError if nothing could be measured.
     """
     where = Workspace(Path(workspace))
+    check_names(device, several(runtime))
     start = where.newest_checkpoint() if source is None else read_source(source, where)
     return tuning.tune(
         start, where, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,

@@ -77,15 +77,15 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench.adopting import adopt
     from edgebench.comparing import sides
+    from edgebench.machine.device import check_names
     from edgebench.records import jsonio
 
+    check_names(runtimes=filter(None, (given["runtime"], given["runtime_b"])))
     console = Console(stderr=True)
     paths = [a, b] if b else [a]
     with console.status("reading the artifacts") as reading:
-        artifacts = [adopt.read(path, workspace, reading.update) for path in paths]
-    _options.say_adopted(paths, artifacts, console)
+        artifacts = _options.read(paths, workspace, console, reading.update)
     first = sides.Side(
         artifact=artifacts[0], runtime=given["runtime"], threads=given["threads"],
         options=given["runtime_option"], python=given["python_a"],

@@ -64,14 +64,15 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench.adopting import adopt
     from edgebench.comparing import crosscheck
+    from edgebench.machine.device import check_names
     from edgebench.records import jsonio
 
+    check_names(runtimes=filter(None, [given["runtime"]]))
+    crosscheck.check_rivals(rivals)
     console = Console(stderr=True)
     with console.status("reading the artifact") as status:
-        found = adopt.read(path, workspace, status.update)
-        _options.say_adopted([path], [found], console)
+        (found,) = _options.read([path], workspace, console, status.update)
         made = crosscheck.crosscheck_artifact(
             found, rivals, rounds=rounds, max_seconds=max_seconds, tell=status.update,
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"), **given,

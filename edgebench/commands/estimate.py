@@ -46,12 +46,12 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench.adopting import adopt
     from edgebench.estimating import model_floor
+    from edgebench.machine.device import check_names
     from edgebench.records import jsonio
 
-    given = [adopt.read(path, workspace) for path in paths] or workspace.newest_artifacts()
-    _options.say_adopted(paths, given, Console(stderr=True))
+    check_names(device)
+    given = _options.read(paths, workspace, Console(stderr=True)) or workspace.newest_artifacts()
     found = model_floor.estimate(
         given, workspace, device=device, batch=batch, here=here, named=bool(paths),
         on_left_out=lambda sentence: click.echo(sentence, err=True),

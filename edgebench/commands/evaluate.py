@@ -87,6 +87,7 @@ def command(
 
     from edgebench.adopting import adopt
     from edgebench.adopting.judged import Judged
+    from edgebench.machine.device import check_names
     from edgebench.records import jsonio
     from edgebench.report import evaluations
     from edgebench.training import evaluating
@@ -97,6 +98,7 @@ def command(
         artifacts = _remote.chosen(paths, workspace, asked.runtimes)
         evaluating.need_one_checkpoint(artifacts, "--host")
     else:
+        check_names(device)
         artifacts = [adopt.read(path, workspace) for path in paths] or workspace.newest_artifacts()
     judged = Judged(images=images, preprocess=preprocess, class_names=class_names, output=output, score=score)
     if host and score:

@@ -82,7 +82,7 @@ def command(
     from rich.console import Console
 
     from edgebench import artifact
-    from edgebench.adopting import adopt, inputs
+    from edgebench.adopting import inputs
     from edgebench.errors import UsageError
     from edgebench.exporting import pipeline
     from edgebench.machine import registry
@@ -96,8 +96,7 @@ def command(
     console, made = Console(stderr=True), []
     if calibration and precision != "int8":
         raise UsageError("--calibration is for int8", "--precision int8")
-    start = adopt.read(source, workspace) if source else workspace.newest_checkpoint()
-    _options.say_adopted([source] if source else [], [start], console)
+    start = _options.read([source], workspace, console)[0] if source else workspace.newest_checkpoint()
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
             done = pipeline.export(

@@ -72,7 +72,6 @@ def command(
 
     from rich.console import Console
 
-    from edgebench.adopting import adopt
     from edgebench.commands._progress import RunProgress, conclude
     from edgebench.machine.device import detect, load_profile, place
     from edgebench.measuring import options, running
@@ -83,8 +82,7 @@ def command(
     placement = place(profile, require_device=require_device, environ=os.environ)
     console = Console(stderr=True)
     with console.status("reading the artifacts") as reading:
-        artifacts = [adopt.read(path, workspace, reading.update) for path in paths] or workspace.newest_artifacts()
-    _options.say_adopted(paths, artifacts, console)
+        artifacts = _options.read(paths, workspace, console, reading.update) or workspace.newest_artifacts()
     if tuned:
         from edgebench.choosing.tuned import measure_tuned
 

@@ -72,13 +72,13 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench.adopting import adopt
     from edgebench.choosing import tuning
+    from edgebench.machine.device import check_names
     from edgebench.records import jsonio
 
     console = Console(stderr=True)
-    start = adopt.read(path, workspace) if path else workspace.newest_checkpoint()
-    _options.say_adopted([path] if path else [], [start], console)
+    check_names(device, runtimes)
+    start = _options.read([path], workspace, console)[0] if path else workspace.newest_checkpoint()
     with console.status("") as status:
         found = tuning.tune(
             start, workspace, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,

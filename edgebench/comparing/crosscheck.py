@@ -87,9 +87,7 @@ def crosscheck_artifact(
     positive("--max-seconds", max_seconds)
     if rounds < 2:
         raise UsageError(f"--rounds is {rounds}", "give at least 2, and 15 for an interval that says something")
-    for rival in rivals:
-        if rival not in RIVALS:
-            raise unknown_name("rival", rival, RIVALS)
+    check_rivals(rivals)
     profile = detect()
     placement = place(profile, require_device=True, environ={})
     asked = RunOptions(runtimes=(runtime or registry.native(found.format),), **options)
@@ -98,6 +96,13 @@ def crosscheck_artifact(
         planned.job, found, rivals or fitting(planned.job), rounds=rounds, max_seconds=max_seconds, tell=tell,
         on_wait=on_wait,
     )  # fmt: skip
+
+
+def check_rivals(names: Sequence[str]) -> None:
+    """Raise UsageError for a name that no rival has."""
+    for name in names:
+        if name not in RIVALS:
+            raise unknown_name("rival", name, RIVALS)
 
 
 def fitting(job: Job) -> list[str]:

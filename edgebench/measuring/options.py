@@ -9,6 +9,7 @@ from typing import Any
 
 from edgebench.errors import UsageError, unknown_name
 from edgebench.machine import scenario_registry
+from edgebench.machine.device import check_names
 from edgebench.machine.power import PowerOptions
 from edgebench.records import options
 from edgebench.records.jobs import Conditions, Policy
@@ -36,6 +37,7 @@ class RunOptions(Conditions):
     def check(self) -> None:
         """Raise UsageError for options that cannot be run."""
         options.check(self)
+        check_names(runtimes=self.runtimes)
         if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
             raise UsageError(f"--warmup is {self.warmup_s:g}", "give a number of seconds, 0 for none")
         scenario, own = scenario_registry.load(self.scenario), scenario_registry.own(self)

@@ -1,0 +1,57 @@
+"""A mistyped name is refused before work begins; and a model file that was adopted before is said to be so."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from conftest import Command
+from factories import make_artifact
+from rich.console import Console
+
+import edgebench
+from edgebench.adopting import adopt
+from edgebench.commands import _options
+from edgebench.errors import UsageError
+from edgebench.records.adopted import Adopted
+from edgebench.records.workspace import Workspace, now
+from edgebench.specs import TensorSpec
+
+
+@pytest.mark.parametrize("command", ["run", "estimate", "tune", "evaluate", "ab", "crosscheck"])
+@pytest.mark.parametrize("option", ["--runtime", "--device", "--rival"])
+def test_a_name_that_nobody_knows_is_refused_before_the_file_is_read(
+    command: str, option: str, tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adopt, "read", lambda *given: pytest.fail("it was read first"))
+    done = in_process(command, tmp_path / "net.onnx", option, "tensorflow", "--workspace", tmp_path)
+    assert done.returncode == 2 and ("unknown " in done.stderr or "No such option" in done.stderr)
+
+
+def test_the_api_refuses_it_first_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adopt, "read", lambda *given: pytest.fail("it was read first"))
+    for function in (edgebench.run, edgebench.evaluate, edgebench.tune):
+        for wrong in ({"device": "jetson"}, {"runtime": "tensorflow"}):
+            with pytest.raises(UsageError, match="unknown"):
+                function(tmp_path / "net.onnx", workspace=tmp_path, **wrong)
+    with pytest.raises(UsageError, match="unknown target"):
+        edgebench.export(tmp_path / "net.onnx", target="tensorflow", workspace=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("created", "said"), [("2026-01-01T00:00:00", "net.onnx was adopted before: "), (None, "adopted net.onnx as ")]
+)
+def test_only_what_is_adopted_now_is_said_to_be(
+    created: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Adopted(file="net.onnx", reference="r", inputs="synthetic", seed=0, requests=8)
+    inputs = (TensorSpec("x", "float32", (1, 4), sizes=(1, 4)),)
+
+    def read(*given: object) -> object:
+        return make_artifact(tmp_path / "made", adopted=known, inputs=inputs, created=created or now())
+
+    monkeypatch.setattr(adopt, "read", read)
+    shown = io.StringIO()
+    _options.read([Path("net.onnx")], Workspace(tmp_path), Console(file=shown, width=200))
+    assert shown.getvalue().startswith(said)
