@@ -48,7 +48,7 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> SetupPlan:
     """Inspect the board and plan what it needs. Raises EdgebenchError if it is unreachable or has no suitable Python.
 
     If no runtime is named, the plan has those of the board's profile whose library its system has, and the first one
-    that pip can install.
+    that pip can install and that opens what edgebench exports.
     """
     chosen = tuple(registry.canonical("runtimes", name) for name in runtimes)
     stated: dict[str, RuntimeFacts] = registry.all_facts("runtimes")
@@ -61,7 +61,9 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> SetupPlan:
     if not chosen:
         fit = [name for name in profile.runtimes if name in stated and stated[name].requirements is not None]
         there = [name for name in fit if stated[name].system_module in seen["modules"]]
-        chosen = (*there, *[name for name in fit if not stated[name].system_module][:1])
+        exported = set(registry.names("exporters"))
+        useful = [name for name in fit if not stated[name].system_module and stated[name].accepts & exported]
+        chosen = (*there, *useful[:1])
     cuda = re.match(r"\d{1,3}", str(seen["cuda"]))
     major = cuda[0] if cuda else USUAL_CUDA
     made = SetupPlan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from edgebench.boards import provision
 from edgebench.boards.ssh import Host
 from edgebench.errors import UsageError
+from edgebench.machine.device import load_profile
 
 ORIN = ["nvidia,p3737-0000+p3701-0005", "nvidia,p3701-0005", "nvidia,tegra234"]
 PI = ["raspberrypi,5-model-b", "brcm,bcm2712"]
@@ -48,6 +50,14 @@ def test_another_board_gets_the_first_of_its_profile_that_pip_can_install(board)
     board(PI, ["tensorrt"])
     made = provision.plan(Host("pi"))
     assert (made.runtimes, made.requirements) == (("onnxruntime",), ("onnxruntime>=1.17",))
+
+
+def test_a_runtime_that_opens_nothing_that_is_exported_is_not_chosen(board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would measure none of what `train` and `export` make."""
+    board([], [])
+    listed = replace(load_profile("cpu"), runtimes=("litert", "onnxruntime"))
+    monkeypatch.setattr(provision, "_recognised", lambda device_tree: listed)
+    assert provision.plan(Host("board")).runtimes == ("onnxruntime",)
 
 
 def test_what_is_named_is_meant(board) -> None:
