@@ -87,8 +87,7 @@ def _converted(source: Artifact) -> openvino.Model:
         said, fix = str(error), "try a newer openvino"
         if source.adopted:
             said = [line for line in said.splitlines() if line.strip()][-1].strip()  # after a page of what led to it
-            steered = ", ".join(source.adopted.steered_by)
-            fix += f"; or export the model without the operators that steer it ({steered})" if steered else ""
+            fix = f"measure the file as it is: `edgebench run {source.path} --runtime onnxruntime`; or {fix}"
         raise EdgebenchError(f"OpenVINO cannot convert the ONNX file: {said}", fix) from error
 
 

@@ -88,7 +88,7 @@ class OpenVino:
             model = core.read_model(str(path))
         except RuntimeError as error:
             if artifact.adopted:
-                raise openvino_refusals.unsupported("read", error) from error
+                raise openvino_refusals.unsupported("read", error, artifact.format) from error
             raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
         found = len(model.inputs), len(model.outputs)
         if found != (len(artifact.inputs), len(artifact.outputs)):
@@ -122,13 +122,13 @@ class OpenVinoSession:
         self._names = [spec.name for spec in artifact.outputs]  # the order is the file's
         self._requests: dict[int, openvino.InferRequest] | None = {}
         self._batch, self._fixed = options.batch, artifact.adopted is not None
+        self._format = artifact.format
         self._last: openvino.InferRequest | None = None
         self._compiled = compiled = self._compile(options.batch)
         effective = compiled.get_property(precision)
         if effective != settings[precision]:
-            raise Unsupported(
-                f"this CPU does not run {options.precision} in OpenVINO: it chose {effective}", "an fp32 artifact"
-            )
+            exported = bool(artifact.source)
+            raise openvino_refusals.precision(options.precision, effective, artifact.format, exported)
         self.effective = Effective(
             provider=f"OpenVINO {', '.join(compiled.get_property(properties.execution_devices))}",
             precision=options.precision,
@@ -143,7 +143,7 @@ class OpenVinoSession:
             compiled = self._core.compile_model(self._model, self._device, self._settings)
         except RuntimeError as error:
             if self._fixed:
-                raise openvino_refusals.unsupported("compile", error) from error
+                raise openvino_refusals.unsupported("compile", error, self._format) from error
             message = f"OpenVINO cannot compile this model for batches of {batch}: {error}"
             raise EdgebenchError(message, "a --batch that the model takes") from error
         self._requests[batch] = compiled.create_infer_request()

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from edgebench.errors import Unsupported
 
+# By the format of a file, who else opens it.
+ELSE = {"onnx": "--runtime onnxruntime", "tflite": "--runtime litert"}
 
-def unsupported(what: str, error: RuntimeError) -> Unsupported:
+
+def unsupported(what: str, error: RuntimeError, format: str) -> Unsupported:
     """Why it does not `read` or `compile` an adopted model: the last line, after what led to it."""
     import openvino
 
     why = [line for line in str(error).splitlines() if line.strip()][-1]
     message = f"OpenVINO {openvino.__version__} does not {what} this model: {why}"
-    return Unsupported(message, "another --runtime, or a newer openvino")
+    return Unsupported(message, ", or ".join(filter(None, (ELSE.get(format), "a newer openvino"))))
+
+
+def precision(wanted: str, chosen: str, format: str, exported: bool) -> Unsupported:
+    """It computes in another precision than the artifact's: what was exported can be exported in fp32."""
+    fix = "`edgebench export … --target openvino --precision fp32`" if exported else ELSE.get(format, "a file in fp32")
+    return Unsupported(f"this CPU does not run {wanted} in OpenVINO: it chose {chosen}", fix)

@@ -188,13 +188,16 @@ def _verify(artifact: Artifact, exporter: Any) -> Parity:
         return result.parity
     what = f"the {artifact.format} artifact was not kept: {exporter.verify_with}"
     if result.parity is not None:
-        known, others = artifact.adopted, "another backbone"
+        known = artifact.adopted
         whose = f"as {known.file} on {known.reference} does" if known else "as torch does"
+        fix = "try another version of the exporter's libraries, or another backbone"
+        if known:
+            fix = "another --target, or measure the model as it was adopted"
         if known and artifact.precision != "fp32":
-            others = "--precision fp32"
+            fix = f"--precision fp32; or keep {artifact.precision} for another --target"
         raise VerificationFailed(
             f"{what} does not answer {whose} ({agreement.explain(result.parity)})",
-            f"try another version of the exporter's libraries, or {others}; please report the model's name",
+            fix,
         )
     if result.status == "unsupported":
         raise Unsupported(f"{what} has to open and verify it, but cannot: {result.message}")

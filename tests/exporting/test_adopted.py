@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import foreign
 import numpy as np
@@ -12,6 +13,8 @@ import onnxruntime
 import pytest
 from adopted_here import adopted, exports_here
 from conftest import needed
+from edgebench.exporters import openvino as openvino_exporter
+from edgebench.runtimes import openvino_refusals
 
 from edgebench import artifact as folder
 from edgebench.adopting import inputs
@@ -118,6 +121,52 @@ def test_other_answers_are_refused_and_nothing_is_left(
     with pytest.raises(VerificationFailed, match=r"voice.onnx on onnxruntime .*output 'next': relative error"):
         pipeline.export(source, "openvino", Workspace(tmp_path))
     assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("precision", "fix"),
+    [("fp16", "--precision fp32; or keep fp16 for another --target"), ("fp32", "another --target")],
+)
+def test_the_fix_of_other_answers_is_what_a_user_can_do(
+    precision: str, fix: str, voice: tuple[Artifact, Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has only the file cannot change the model."""
+    monkeypatch.setattr(pipeline.agreement, "explain", lambda parity: "far off")
+    wrong = SimpleNamespace(status="failed", parity=object())
+    monkeypatch.setattr(pipeline.process, "run_job", lambda job, artifact: wrong)
+    exporter = SimpleNamespace(verify_with="openvino", verify_on="cpu")
+    with pytest.raises(VerificationFailed, match="far off") as refused:
+        pipeline._verify(replace(voice[0], precision=precision), exporter)
+    assert refused.value.fix.startswith(fix)
+
+
+def test_what_openvino_refuses_is_measured_by_another(
+    voice: tuple[Artifact, Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise RuntimeError("If: not taken")
+
+    monkeypatch.setattr("openvino.convert_model", refuse)
+    steered = replace(voice[0], adopted=replace(voice[0].adopted, steered_by=("If",)))
+    with pytest.raises(EdgebenchError, match="If: not taken") as refused:
+        openvino_exporter._converted(steered)
+    run = f"`edgebench run {steered.path} --runtime onnxruntime`"
+    assert run in refused.value.fix and "operators" not in refused.value.fix
+    told = openvino_refusals.unsupported("read", RuntimeError("page\nIf: not taken"), "onnx")
+    assert told.fix == "--runtime onnxruntime, or a newer openvino"
+    assert openvino_refusals.unsupported("read", RuntimeError("no"), "openvino").fix == "a newer openvino"
+
+
+@pytest.mark.parametrize(
+    ("format", "exported", "fix"),
+    [
+        ("openvino", True, "`edgebench export … --target openvino --precision fp32`"),
+        ("onnx", False, "--runtime onnxruntime"), ("tflite", False, "--runtime litert"),
+        ("openvino", False, "a file in fp32"),
+    ],
+)  # fmt: skip
+def test_a_precision_that_the_cpu_does_not_run_says_what_to_type(format: str, exported: bool, fix: str) -> None:
+    assert openvino_refusals.precision("bf16", "f32", format, exported).fix == fix
 
 
 def test_a_library_that_crashes_on_the_model_is_told(
