@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebench import artifact as folder
 from edgebench.adopting import class_names, preprocessing, scoring
-from edgebench.errors import BadFile, UsageError
+from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring import process, testset
 from edgebench.measuring.testset import SetFacts, TestSet
 from edgebench.records import account_text, digests
@@ -53,7 +53,7 @@ def test_sets(
     """
     _check(artifacts, asked, save)
     files = {}
-    for each in artifacts:
+    for each in sorted(artifacts, key=lambda each: bool(each.origin)):  # the reference before what was made of it
         if each.adopted:
             files[each.identity] = test_set(each, workspace, asked, on_image=on_image, tell=tell)
         else:
@@ -82,15 +82,10 @@ def test_set(
         facts = _facts(found, asked, held, how)
         name = digests.of_data([found.origin or found.identity, facts])[:32]
         path = workspace.test_set(found).with_name(f"{name}.npz")
-        if not path.is_file():
-            fresh = path.with_name(f".{name}.new")
-            try:
-                testset.write(fresh, held.images, held.labels, None, found.origin or found.identity, facts)
-                if facts.classes:
-                    _answer(fresh, found, workspace, tell)
-                fresh.replace(path)
-            finally:
-                fresh.unlink(missing_ok=True)
+        if not testset.kept(path, found):
+            testset.write(path, held.images, held.labels, None, found.origin or found.identity, facts)
+    if facts.classes:
+        _answer(path, found, workspace, tell)
     return path
 
 
@@ -200,12 +195,17 @@ def _told(array: np.ndarray, batch: int, likely: int) -> int:
 
 
 def _answer(path: Path, found: Artifact, workspace: Workspace, tell: Callable[[str], None]) -> None:
-    """Add to the file what the reference puts first, if the adopted model and its reference runtime are here."""
-    source = _source(found, workspace)
-    runtime = found.adopted.reference.partition(" ")[0]
-    if source is None:
-        tell(f"the model that {found.path.name} was made from is not in {workspace.artifacts}: no comparison with it")
+    """Add to the file what the reference puts first, if that is missing and the adopted model and its reference runtime
+    are here."""
+    with testset.opened(path, found) as test:
+        if test.first is not None:
+            return
+    try:
+        source = workspace.head(found)
+    except EdgebenchError as error:
+        tell(f"no comparison with the reference: {error.message}")
         return
+    runtime = found.adopted.reference.partition(" ")[0]
     job = Job(
         artifact=source.identity, runtime=runtime, device="cpu", compute="cpu", scenario="evaluate",
         batch=source.adopted.batch, precision=source.precision, time_limit_s=LIMIT_S,
@@ -217,17 +217,6 @@ def _answer(path: Path, found: Artifact, workspace: Workspace, tell: Callable[[s
             testset.add_first(path, np.load(answers, allow_pickle=False))
         else:
             tell(f"no comparison with the reference, {found.adopted.reference}: {result.message}")
-
-
-def _source(found: Artifact, workspace: Workspace) -> Artifact | None:
-    """The adopted model itself, whose answers are the reference."""
-    if not found.origin:
-        return found
-    for path in sorted(workspace.artifacts.glob("*/artifact.json")):
-        with contextlib.suppress(BadFile):
-            if folder.read(path.parent, verify=False).identity == found.origin:
-                return folder.read(path.parent)
-    return None
 
 
 def _check(artifacts: Sequence[Artifact], asked: Judged, save: Path | None) -> None:

@@ -10,6 +10,7 @@ from edgebench.adopting import inputs
 from edgebench.errors import EdgebenchError, Unsupported
 from edgebench.exporting import pipeline
 from edgebench.machine import registry
+from edgebench.measuring import testset
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact, Precision
 
@@ -70,16 +71,16 @@ def judging_images(given: Path | None, start: Artifact, workspace: Workspace) ->
     """
     if start.adopted:
         return None
-    if given or workspace.validation_set(start).is_file():
-        return lambda: given or workspace.validation_set(start)
+    where = workspace.validation_set(start)
+    if given or testset.kept(where, start):
+        return lambda: given or where
     try:
         checkpoint = workspace.checkpoint_of(start) if start.format != "checkpoint" else start
     except EdgebenchError:
         return None
 
     def made() -> Path:
-        where = workspace.validation_set(start)
-        if not where.is_file():
+        if not testset.kept(where, start):
             from edgebench.training.checkpoint import write_split
 
             write_split(checkpoint, where, lambda done, total: None, "validation")

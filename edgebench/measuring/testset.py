@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebench.errors import BadFile
+from edgebench.errors import BadFile, NewerFile
 from edgebench.records import jsonio
 from edgebench.records.jsonio import check_schema
 from edgebench.records.preprocessing import Preprocessing
@@ -25,10 +28,7 @@ if TYPE_CHECKING:
 SCHEMA = 2  # of this file; 1 has no facts, and the first files had no number
 CHUNK = 512  # images in memory at once
 FACTS_BYTES = 256 << 20
-MAKE_AGAIN = (
-    "make one where the dataset is: edgebench evaluate ARTIFACT --save-images FILE (delete a damaged one in a "
-    "workspace's testsets/: it is made again)"
-)
+MAKE_AGAIN = "make one where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,27 +76,57 @@ def write(
     """Write the pictures for the checkpoint or adopted model `origin` (its identity), atomically, with the reference's
     logits (n, classes) if they are known."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    with _replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as file:
+        small = {"schema": np.array(SCHEMA), "labels": labels.astype(np.int64), "origin": np.array(origin)}
+        if logits is not None:
+            small["torch_first"] = logits.argmax(axis=1)
+        for name, array in small.items():
+            _put(file, name, array)
+        if facts:
+            file.writestr("facts.json", jsonio.dumps(facts))
+        for start in range(0, len(images), CHUNK):
+            _put(file, f"images/{start}", np.ascontiguousarray(images[start : start + CHUNK]))
+
+
+def add_first(path: Path, first: np.ndarray) -> None:
+    """Add what the reference put first to a file without, atomically."""
+    with _replacing(path) as partial:
+        shutil.copyfile(path, partial)
+        with zipfile.ZipFile(partial, "a") as file:
+            if "torch_first.npy" not in file.namelist():  # another process may have been faster
+                _put(file, "torch_first", first.astype(np.int64))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, of this process alone, which takes its place once it is whole."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
+    os.close(handle)
+    partial = Path(name)
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as file:
-            small = {"schema": np.array(SCHEMA), "labels": labels.astype(np.int64), "origin": np.array(origin)}
-            if logits is not None:
-                small["torch_first"] = logits.argmax(axis=1)
-            for name, array in small.items():
-                _put(file, name, array)
-            if facts:
-                file.writestr("facts.json", jsonio.dumps(facts))
-            for start in range(0, len(images), CHUNK):
-                _put(file, f"images/{start}", np.ascontiguousarray(images[start : start + CHUNK]))
+        yield partial
+        partial.chmod(0o644)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def add_first(path: Path, first: np.ndarray) -> None:
-    """Add what the reference put first, to a file without."""
-    with zipfile.ZipFile(path, "a") as file:
-        _put(file, "torch_first", first.astype(np.int64))
+def kept(path: Path, artifact: Artifact) -> bool:
+    """Whether a workspace keeps this file for the artifact, and all of it can be read; if not, it is to be made.
+
+    Raises NewerFile, since what a newer edgebench made is not damaged.
+    """
+    if not path.is_file():
+        return False
+    try:
+        with opened(path, artifact) as test:
+            for _ in test.images:
+                pass
+    except NewerFile:
+        raise
+    except BadFile:
+        return False
+    return True
 
 
 @contextmanager

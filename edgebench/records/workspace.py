@@ -105,9 +105,11 @@ class Workspace:
 
     def head(self, found: Artifact) -> Artifact:
         """The adopted artifact that `found` was exported from. Raises EdgebenchError if it is not here."""
-        for one in self.family(found):
-            if one.identity == (found.origin or found.identity):
-                return one
+        if not found.origin:
+            return found
+        for one in _manifests(self.artifacts):
+            if one.identity == found.origin:
+                return artifact.read(one.path)
         raise EdgebenchError(
             f"the adopted model that {found.path.name} was made from is not in {self.artifacts}", "name it itself"
         )

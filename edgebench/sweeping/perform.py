@@ -14,7 +14,7 @@ from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.exporting import pipeline
 from edgebench.machine.device import load_profile, place
-from edgebench.measuring import running
+from edgebench.measuring import running, testset
 from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact
@@ -83,7 +83,7 @@ def _trained(step: Train, since: str, kept: Records, tell: Told, started: float)
     if not usable or not (found.created >= since or _made_alike(found, step, kept)):
         found = _probe(step, out, kept, tell) if step.probe else _train(step, out, kept, tell, started)
     test_set = kept.workspace.test_set(found)
-    if not test_set.is_file():
+    if not testset.kept(test_set, found):
         from edgebench.training import checkpoint
 
         tell("answers to the test split")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from edgebench.measuring import testset
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 from edgebench.training.requirements import require_training_libraries
@@ -15,10 +16,10 @@ def test_set(
 ) -> Path:
     """The file with the test split of an artifact's checkpoint and torch's answers to it.
 
-    Made once, from the dataset, which needs torch; `on_image(done, total)` counts images.
+    Made from the dataset, which needs torch, unless the workspace keeps it; `on_image(done, total)` counts images.
     """
     path = workspace.test_set(found)
-    if not path.is_file():
+    if not testset.kept(path, found):
         origin = workspace.checkpoint_of(found)
         require_training_libraries()
         from edgebench.training import checkpoint

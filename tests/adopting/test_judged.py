@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,61 @@ def test_the_right_answers_are_counted(model: Artifact, tmp_path: Path) -> None:
         assert (found.test.dataset, len(found.test.sha256)) == ("photos", 64)
         assert found.test.preprocessing == model.preprocessing
     assert len(list((tmp_path / "runs" / "testsets").iterdir())) == 1, "made once"
+
+
+def exported(model: Artifact, out: Path) -> Artifact:
+    """Another artifact that was made from `model`."""
+    shutil.copytree(model.path, out)
+    made = folder.write_manifest(out, replace(model, origin=model.identity, precision="fp16"), {})
+    return replace(made, path=out)
+
+
+def first(path: Path) -> list[int] | None:
+    with testset.opened(path) as test:
+        return None if test.first is None else test.first.tolist()
+
+
+@pytest.mark.parametrize("kind", ["artifact", "checkpoint"])
+def test_the_reference_is_found_where_the_adopted_model_lies(model: Artifact, tmp_path: Path, kind: str) -> None:
+    """Adopted weights are a checkpoint, with another manifest, among the artifacts."""
+    where = Workspace(tmp_path / "runs")
+    head = replace(model, format="checkpoint") if kind == "checkpoint" else model
+    there = where.artifacts / "colours"
+    shutil.copytree(model.path, there, ignore=shutil.ignore_patterns("artifact.json"))
+    head = replace(folder.write_manifest(there, head, {}), path=there)
+    assert (there / f"{kind}.json").is_file()
+    assert where.head(exported(head, where.artifacts / "colours-fp16")) == folder.read(there)
+
+
+def test_the_reference_answers_later_where_it_was_missing(model: Artifact, tmp_path: Path) -> None:
+    where, heard = Workspace(tmp_path / "runs"), []
+    asked = Judged(images=photos(tmp_path / "photos"), class_names=names(tmp_path))
+    made = exported(model, tmp_path / "fp16")
+    for _ in range(2):
+        file = judged.test_set(made, where, asked, tell=heard.append)
+        assert first(file) is None
+    assert len(heard) == 2 and all("no comparison with the reference: the adopted model that fp16" in h for h in heard)
+    both = judged.test_sets([made, model], where, asked, tell=heard.append)
+    assert len(heard) == 2 and first(file) is not None and set(both.values()) == {file}
+    before = file.stat().st_mtime_ns
+    assert judged.test_set(made, where, asked) == file and file.stat().st_mtime_ns == before, "it is kept"
+
+
+@pytest.mark.parametrize("damaged", [b"", b"PK damaged", "only torch_first.npy"])
+def test_a_damaged_file_of_the_workspace_is_made_anew(model: Artifact, tmp_path: Path, damaged: bytes | str) -> None:
+    where, asked = Workspace(tmp_path / "runs"), Judged(images=photos(tmp_path / "photos"), class_names=names(tmp_path))
+    file = judged.test_set(model, where, asked)
+    answers = first(file)
+    if isinstance(damaged, bytes):
+        file.write_bytes(damaged)
+    else:
+        np.savez(file, torch_first=np.array(answers))
+    named = tmp_path / "named.npz"
+    shutil.copyfile(file, named)
+    assert judged.test_set(model, where, asked) == file and first(file) == answers
+    with pytest.raises(BadFile):
+        judged.test_set(model, where, replace(asked, images=named))
+    assert named.stat().st_size < file.stat().st_size, "the user's file stays as it is"
 
 
 def test_an_answer_outside_of_the_folders_is_wrong_and_named(tmp_path: Path) -> None:

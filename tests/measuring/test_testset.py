@@ -80,6 +80,84 @@ def test_a_newer_test_set_is_told_as_newer_and_one_without_a_number_is_read(tmp_
         assert (first.labels == second.labels).all()
 
 
+def test_two_may_write_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process writes it while this one does, and the reference's answers are added meanwhile."""
+    found, path = make_artifact(), tmp_path / "t.npz"
+    put, others = testset._put, [None]
+
+    def beside(*given) -> None:
+        if others:
+            others.pop()
+            written(path, found, logits=None)
+            testset.add_first(path, np.arange(600) % 10)
+            assert testset.kept(path, found)
+        put(*given)
+
+    monkeypatch.setattr(testset, "_put", beside)
+    written(path, found, logits=None)
+    testset.add_first(path, np.arange(600) % 10)
+    testset.add_first(path, np.zeros(600, np.int64))  # those that are there stay
+    with testset.opened(path, found) as test:
+        assert (test.first == test.labels).all()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("action", ["write", "add_first"])
+def test_what_is_cut_short_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    found = make_artifact()
+    path = written(tmp_path / "t.npz", found, logits=None)
+    before = path.read_bytes()
+
+    def stop(*given) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(testset, "_put", stop)
+    with pytest.raises(KeyboardInterrupt):
+        written(path, found) if action == "write" else testset.add_first(path, np.zeros(600, np.int64))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def damage(path: Path, how: str) -> None:
+    whole = path.read_bytes()
+    if how == "nothing":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "a byte":  # in the middle of the pictures
+        with zipfile.ZipFile(path) as file:
+            place = file.getinfo("images/0.npy").header_offset + 400
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+    else:  # only one entry is there, or one is missing
+        with zipfile.ZipFile(path) as old:
+            inside = {name: old.read(name) for name in old.namelist()}
+        keep = [how.removeprefix("only ")] if how.startswith("only ") else [name for name in inside if name != how]
+        with zipfile.ZipFile(path, "w") as new:
+            for name in keep:
+                new.writestr(name, inside[name])
+
+
+DAMAGES = ["nothing", "cut", "empty", "a byte", "only torch_first.npy", "images/0.npy", "labels.npy"]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_file_is_not_kept(tmp_path: Path, how: str) -> None:
+    found = make_artifact()
+    path = written(tmp_path / "t.npz", found)
+    assert testset.kept(path, found)
+    damage(path, how)
+    assert not testset.kept(path, found)
+
+
+def test_a_newer_file_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    np.savez(tmp_path / "newer.npz", schema=3)
+    with pytest.raises(NewerFile):
+        testset.kept(tmp_path / "newer.npz", make_artifact())
+
+
 def test_the_network_of_the_factories_is_judged(tmp_path: Path) -> None:
     found = make_artifact()
     images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
