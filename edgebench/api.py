@@ -144,7 +144,7 @@ def evaluate(
     asked = RunOptions(**given, scenario="evaluate")
     asked.check()
     check_names(None if host else device)
-    found = _found(artifacts, where, host, asked.runtimes)
+    found = _found(artifacts, where, host, asked.runtimes, preprocess)
     if host is not None:
         evaluating.need_one_checkpoint(found, "host")
         if score:
@@ -229,9 +229,9 @@ def select(
     return selecting.select(found, asked, device=device, prefer=prefer, scenario=scenario, batch=batch, dataset=dataset)
 
 
-def read_source(source: Source, where: Workspace | None = None) -> Artifact:
-    """The artifact itself, or the one in the folder; in a workspace, a model file becomes one."""
-    return source if isinstance(source, Artifact) else adopting.read(Path(source), where)
+def read_source(source: Source, where: Workspace | None = None, preprocess: str = "") -> Artifact:
+    """The artifact itself, or the one in the folder; in a workspace, a model file becomes one (see adopt.read)."""
+    return source if isinstance(source, Artifact) else adopting.read(Path(source), where, preprocess=preprocess)
 
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -248,12 +248,14 @@ def with_values(options: Options, given: dict[str, Any], what: str) -> Options:
     return replace(options, **given)  # type: ignore[type-var]
 
 
-def _found(artifacts: Sources, where: Workspace, host: str | None = None, eager: Sequence[str] = ()) -> list[Artifact]:
+def _found(
+    artifacts: Sources, where: Workspace, host: str | None = None, eager: Sequence[str] = (), preprocess: str = ""
+) -> list[Artifact]:  # fmt: skip
     """The given artifacts, or the newest; for a board, those to send. Raises UsageError for an empty list."""
     if artifacts is None:
         return where.newest_artifacts() if host is None else orders.newest(where, eager)
     sources = [artifacts] if isinstance(artifacts, (Artifact, str, os.PathLike)) else artifacts
-    if not (found := [read_source(source, where) for source in sources]):
+    if not (found := [read_source(source, where, preprocess) for source in sources]):
         raise UsageError("there is no artifact in the list", "name one, or leave the argument out for the newest")
     return found
 

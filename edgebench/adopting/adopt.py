@@ -204,12 +204,27 @@ def _opened(asked: Adoption, scratch: Path, tell: Callable[[str], None]) -> Arti
     raise (UsageError if answer.usage else BadFile)(answer.error, answer.fix)
 
 
-def read(path: Path, workspace: Workspace | None, tell: Callable[[str], None] = lambda stage: None) -> Artifact:
+def read(
+    path: Path, workspace: Workspace | None, tell: Callable[[str], None] = lambda stage: None, *, preprocess: str = ""
+) -> Artifact:  # fmt: skip
     """The artifact in this folder. In a workspace, a model file or `timm:NAME` is the one that was adopted from it, or
-    becomes one."""
+    becomes one.
+
+    `preprocess`: what the caller will make of a picture. A size in it is that of the model where the file leaves that
+    open, so a file is then adopted with it; else it is the artifact that every other command takes.
+    """
     foreign = is_named(path) or (path.is_file() and path.name not in folder.MANIFESTS)
     if workspace and not foreign and not path.exists():
         raise missing(path, (workspace.artifacts, workspace.checkpoints))
     if workspace and foreign:
-        return adopt(path, workspace, again=False, tell=tell)
+        return adopt(path, workspace, preprocess=_sizing(preprocess), again=False, tell=tell)
     return folder.read(path)
+
+
+def _sizing(preprocess: str) -> str:
+    """The preprocessing, if it says a size. Raises UsageError if it cannot be read."""
+    if not preprocess:
+        return ""
+    from edgebench.adopting import preprocessing
+
+    return preprocess if "size" in preprocessing.read(preprocess) else ""

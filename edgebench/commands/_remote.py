@@ -112,12 +112,14 @@ def carried_out(
     )
 
 
-def chosen(paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str]) -> list[Artifact]:
-    """The artifacts that are named, else the newest."""
+def chosen(
+    paths: tuple[Path, ...], workspace: Workspace, runtimes: Container[str], *, preprocess: str = ""
+) -> list[Artifact]:  # fmt: skip
+    """The artifacts that are named, else the newest. `preprocess`: see adopt.read."""
     from edgebench.adopting import adopt
     from edgebench.boards import orders
 
-    return [adopt.read(path, workspace) for path in paths] or orders.newest(workspace, runtimes)
+    return [adopt.read(path, workspace, preprocess=preprocess) for path in paths] or orders.newest(workspace, runtimes)
 
 
 def given_options(ctx: click.Context, without: Container[str]) -> Iterator[str]:

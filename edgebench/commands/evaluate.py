@@ -95,11 +95,12 @@ def command(
     asked = RunOptions(**given, scenario="evaluate")
     asked.check()
     if host:
-        artifacts = _remote.chosen(paths, workspace, asked.runtimes)
+        artifacts = _remote.chosen(paths, workspace, asked.runtimes, preprocess=preprocess)
         evaluating.need_one_checkpoint(artifacts, "--host")
     else:
         check_names(device)
-        artifacts = [adopt.read(path, workspace) for path in paths] or workspace.newest_artifacts()
+        read = partial(adopt.read, workspace=workspace, preprocess=preprocess)
+        artifacts = list(map(read, paths)) or workspace.newest_artifacts()
     judged = Judged(images=images, preprocess=preprocess, class_names=class_names, output=output, score=score)
     if host and score:
         raise UsageError("--score runs on this machine", "leave out --host")

@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import foreign
 import numpy as np
@@ -18,7 +19,8 @@ from conftest import needed
 
 from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
-from edgebench.adopting import inputs, linking, sizes
+from edgebench.adopting import inputs, linking, opening, sizes
+from edgebench.adopting.asked import Adoption
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.measuring import agreement, worker
@@ -294,6 +296,28 @@ def test_the_file_itself_is_adopted_once(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UsageError, match="no input 'x'"):
         adopting.adopt(file, workspace, shapes={"x": (1,)})
     assert [path.name for path in workspace.artifacts.iterdir()] == [made.path.name]
+
+
+def test_a_size_for_pictures_is_that_of_a_file_which_leaves_it_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In `evaluate FILE --preprocess`; without a size it is the artifact that `run FILE` measures."""
+    workspace, file = Workspace(tmp_path / "runs"), foreign.detector(tmp_path / "boxes.onnx")
+
+    def opened(asked: Adoption, place: Path, tell: Any) -> Artifact:
+        return opening.adopt(asked, place)
+
+    monkeypatch.setattr(adopting, "_opened", opened)
+    with pytest.raises(UsageError, match="KEY=VALUE"):
+        adopting.read(file, workspace, preprocess="yolo,sise")
+    assert not workspace.artifacts.exists(), "a refused one leaves nothing"
+    sized = adopting.read(file, workspace, preprocess="yolo,size=32")
+    assert sized.inputs[0].sizes == (1, 3, 32, 32) and sized.preprocessing.height == 32
+    assert [path.name for path in workspace.artifacts.iterdir()] == [sized.path.name]
+    assert adopting.read(file, workspace, preprocess="yolo,size=32") == sized
+    assert adopting.adopt(file, workspace, preprocess="yolo,size=32", again=False) == sized
+    plain = adopting.read(file, workspace, preprocess="yolo")
+    assert plain == adopting.read(file, workspace) != sized and plain.preprocessing is None
 
 
 def test_a_library_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
