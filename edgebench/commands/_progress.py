@@ -57,12 +57,16 @@ def told(result: Result, path: Path) -> str:
     from edgebench.machine.scenario_registry import objections
     from edgebench.records.terminal import printable
     from edgebench.report.headline import headline
+    from edgebench.results.stats import min_samples
 
     what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
     if result.status != "ok":
         text = printable(f"{what}: {result.status}: {result.message}")
         return f"{text}\n  the end of its log is in {path}" if result.log_tail else text
     lines = [f"{what}: {headline(result)}"]
+    if result.summary and result.summary.median_ns is None:
+        more = "more launches with --max-seconds, or longer ones with --duration"
+        lines.append(f"  too few requests for a median, which takes {min_samples(0.5)}: {more}")
     lines += [f"  {objection}" for objection in objections(result)]
     lines += [f"  warning: {notice.message} ({notice.remedy})" for notice in result.notices]
     return printable("\n".join(lines))

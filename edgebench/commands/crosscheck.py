@@ -80,7 +80,8 @@ def command(
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))
     else:
-        Console(width=None if sys.stdout.isatty() else 200).print(_table(made))
+        if any(agreement.ratio is not None for agreement in made):
+            Console(width=None if sys.stdout.isatty() else 200).print(_table(made))
         for agreement in made:
             if agreement.reason:
                 click.echo(f"{agreement.rival}: not compared: {agreement.reason}")

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import make_artifact, make_job
+from factories import make_artifact, make_job, make_result, make_samples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgebench.commands import _progress
+from edgebench.comparing import crosscheck
 from edgebench.comparing.rivals import benchmark_app, trtexec
 from edgebench.errors import EdgebenchError
 
@@ -94,3 +96,23 @@ def test_the_bare_loops_know_nothing_of_edgebench(name: str) -> None:
     assert "edgebench" not in "".join(line for line in path.read_text().splitlines(True) if "import" in line)
     blocked = f"import sys; sys.modules['edgebench'] = None; exec(open({str(path)!r}).read(), {{'__name__': 'x'}})"
     subprocess.run([sys.executable, "-c", blocked], check=True)
+
+
+@pytest.mark.parametrize(("figure", "requests", "least"), [("p90_ns", 10, 29), ("median_ns", 5, 6)])
+def test_a_run_of_too_few_requests_says_how_long_one_has_to_be(
+    figure: str, requests: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enough for a median may be too few for the figure that is compared."""
+    short = make_result(samples=make_samples(tuple([1_000_000] * requests)), duration_s=0.5)
+    monkeypatch.setattr(crosscheck.process, "run_job", lambda job, found, verify: short)
+    with pytest.raises(EdgebenchError, match=f"makes {requests} requests, and its .* takes {least}") as told:
+        crosscheck._ours(short.job, short.artifact, figure, Path())
+    longer = int(told.value.fix.removeprefix("--duration "))
+    assert longer / 0.5 * requests >= least
+
+
+def test_a_result_without_a_median_names_the_options_that_give_one() -> None:
+    few, enough = (make_result(samples=make_samples(tuple([1_000_000] * count))) for count in (5, 6))
+    told = _progress.told(few, Path("result.json"))
+    assert "median –" in told and "--max-seconds" in told and "--duration" in told
+    assert "too few" not in _progress.told(enough, Path("result.json"))
