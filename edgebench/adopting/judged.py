@@ -45,6 +45,7 @@ class Judged:
 def test_sets(
     artifacts: Sequence[Artifact], workspace: Workspace, asked: Judged, *, save: Path | None = None,
     on_image: Callable[[int, int], None] = lambda done, total: None, tell: Callable[[str], None] = lambda line: None,
+    on_stage: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, Path]:  # fmt: skip
     """By the artifact's identity, the file of pictures to judge it by. `save` gets a copy, for a board.
 
@@ -55,7 +56,7 @@ def test_sets(
     files = {}
     for each in sorted(artifacts, key=lambda each: bool(each.origin)):  # the reference before what was made of it
         if each.adopted:
-            files[each.identity] = test_set(each, workspace, asked, on_image=on_image, tell=tell)
+            files[each.identity] = test_set(each, workspace, asked, on_image=on_image, tell=tell, on_stage=on_stage)
         else:
             files[each.identity] = asked.images or split_files.test_set(each, workspace, on_image)
     if save:
@@ -67,17 +68,19 @@ def test_sets(
 def test_set(
     found: Artifact, workspace: Workspace, asked: Judged, *,
     on_image: Callable[[int, int], None] = lambda done, total: None, tell: Callable[[str], None] = lambda line: None,
+    on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Path:  # fmt: skip
     """The file with the pictures for this model, at its size, with the reference's answers; made if it is not there.
 
-    `tell` hears which files of a folder are left out, and what else is not as one may think. Raises UsageError or
-    BadFile, with the fix.
+    `tell` hears which files of a folder are left out, and what else is not as one may think; `on_stage` what is being
+    done. Raises UsageError or BadFile, with the fix.
     """
     if asked.images is None:
         raise UsageError(f"{found.model.name} was adopted: by which pictures is it to be judged?", NO_PICTURES)
     if asked.images.is_file() and _is_for(asked.images, found):
         return asked.images
     how = _how(found, asked)
+    on_stage(f"reading the pictures of {asked.images}")
     with _held_out(asked, how, on_image, tell) as held:
         facts = _facts(found, asked, held, how)
         name = digests.of_data([found.origin or found.identity, facts])[:32]
@@ -85,7 +88,7 @@ def test_set(
         if not testset.kept(path, found):
             testset.write(path, held.images, held.labels, None, found.origin or found.identity, facts)
     if facts.classes:
-        _answer(path, found, workspace, tell)
+        _answer(path, found, workspace, tell, on_stage)
     return path
 
 
@@ -194,7 +197,9 @@ def _told(array: np.ndarray, batch: int, likely: int) -> int:
     return each if not rest and each > 1 and plain in ([each], [batch, each]) else 0
 
 
-def _answer(path: Path, found: Artifact, workspace: Workspace, tell: Callable[[str], None]) -> None:
+def _answer(
+    path: Path, found: Artifact, workspace: Workspace, tell: Callable[[str], None], on_stage: Callable[[str], None]
+) -> None:  # fmt: skip
     """Add to the file what the reference puts first, if that is missing and the adopted model and its reference runtime
     are here."""
     with testset.opened(path, found) as test:
@@ -206,6 +211,7 @@ def _answer(path: Path, found: Artifact, workspace: Workspace, tell: Callable[[s
         tell(f"no comparison with the reference: {error.message}")
         return
     runtime = found.adopted.reference.partition(" ")[0]
+    on_stage(f"asking the reference, {found.adopted.reference}, for its answers to them; they are kept")
     job = Job(
         artifact=source.identity, runtime=runtime, device="cpu", compute="cpu", scenario="evaluate",
         batch=source.adopted.batch, precision=source.precision, time_limit_s=LIMIT_S,

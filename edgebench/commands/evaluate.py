@@ -188,6 +188,7 @@ def _there(
 def _test_images(artifacts: list[Artifact], workspace: Workspace, asked: Judged, save: Path | None) -> dict[str, Path]:
     """By artifact, the file with its test images. Shows the progress where they are read for the first time."""
     from rich.console import Console
+    from rich.markup import escape
 
     from edgebench.adopting import judged
     from edgebench.commands import _training
@@ -196,8 +197,16 @@ def _test_images(artifacts: list[Artifact], workspace: Workspace, asked: Judged,
     look_up = partial(judged.test_sets, artifacts, workspace, asked, save=save)
     ours = [found for found in artifacts if not found.adopted]
     if len(ours) < len(artifacts):
-        with Console(stderr=True).status("reading the pictures, and the reference's answers to them"):
-            files = look_up(tell=lambda line: click.echo(printable(line), err=True))
+        console, told = Console(stderr=True), []
+
+        def on_stage(stage: str) -> None:
+            status.update(escape(printable(stage)))
+            if stage not in told and not console.is_terminal:  # a log gets a line a stage
+                click.echo(printable(stage), err=True)
+            told.append(stage)
+
+        with console.status("reading the pictures") as status:
+            files = look_up(on_stage=on_stage, tell=lambda line: click.echo(printable(line), err=True))
     elif asked.images or all(workspace.test_set(found).is_file() for found in ours):
         files = look_up()
     else:

@@ -18,6 +18,7 @@ from test_adopting import adopted, job
 from edgebench import artifact as folder
 from edgebench.adopting import judged, scoring
 from edgebench.adopting.judged import Judged
+from edgebench.commands import evaluate as command
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring import testset, worker
 from edgebench.measuring.testset import SetFacts
@@ -123,6 +124,21 @@ def test_the_reference_answers_later_where_it_was_missing(model: Artifact, tmp_p
     assert len(heard) == 2 and first(file) is not None and set(both.values()) == {file}
     before = file.stat().st_mtime_ns
     assert judged.test_set(made, where, asked) == file and file.stat().st_mtime_ns == before, "it is kept"
+
+
+def test_a_log_hears_each_stage_once(
+    model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    where, root = Workspace(tmp_path / "runs"), photos(tmp_path / "photos")
+    asked, made = Judged(images=root, class_names=names(tmp_path)), exported(model, tmp_path / "fp16")
+    reading = f"reading the pictures of {root}"
+    command._test_images([made, model], where, asked, None)
+    stages = capsys.readouterr().err.splitlines()
+    assert stages[0] == reading and len(stages) == 2
+    assert stages[1].startswith(f"asking the reference, {model.adopted.reference}, for its answers")
+    command._test_images([made, model], where, asked, None)
+    assert capsys.readouterr().err.splitlines() == [reading], "the answers are kept"
 
 
 @pytest.mark.parametrize("damaged", [b"", b"PK damaged", "only torch_first.npy"])
