@@ -18,11 +18,8 @@ from edgebench.records import options
 from edgebench.records.options import flag
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from edgebench.records.workspace import Workspace
     from edgebench.results.figures import Row
-    from edgebench.specs import Artifact
 
 TOLD = 5  # unreadable files that a warning names
 
@@ -46,26 +43,6 @@ def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on stdout.")
-
-
-def read(
-    paths: Sequence[Path], workspace: Workspace, console: Console, tell: Callable[[str], None] = lambda stage: None
-) -> list[Artifact]:
-    """The artifacts; of each model file, a line that tells what was adopted, or that it was adopted before."""
-    from edgebench.adopting import adopt
-    from edgebench.adopting.told import inputs_told
-    from edgebench.records.terminal import printable
-    from edgebench.records.workspace import now
-
-    since, found = now(), []
-    for path in paths:
-        made = adopt.read(path, workspace, tell)
-        found.append(made)
-        if made.adopted and not path.is_dir():
-            did = f"adopted {path} as" if made.created >= since else f"{path} was adopted before:"
-            line = printable(f"{did} {made.path}; inputs, {made.adopted.inputs}: {inputs_told(made)}")
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return found
 
 
 def complete_devices(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

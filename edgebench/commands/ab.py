@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _adopting, _options
 from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def command(
     console = Console(stderr=True)
     paths = [a, b] if b else [a]
     with console.status("reading the artifacts") as reading:
-        artifacts = _options.read(paths, workspace, console, reading.update)
+        artifacts = _adopting.read(paths, workspace, console, reading.update)
     first = sides.Side(
         artifact=artifacts[0], runtime=given["runtime"], threads=given["threads"],
         options=given["runtime_option"], python=given["python_a"],

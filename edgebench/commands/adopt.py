@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _adopting, _options
 
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
@@ -69,7 +69,7 @@ def command(
     from edgebench.records.terminal import printable
     from edgebench.records.weight_files import TRUST
 
-    with Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
+    with _adopting.adopting(), Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
         made = adopt.adopt(
             file, workspace, network=network, name=name, shapes=sizes.read(shapes), inputs=inputs,
             preprocess=preprocess, seed=seed, out=out, tell=lambda stage: status.update(stage),

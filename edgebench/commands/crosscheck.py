@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _adopting, _options
 from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def command(
     crosscheck.check_rivals(rivals)
     console = Console(stderr=True)
     with console.status("reading the artifact") as status:
-        (found,) = _options.read([path], workspace, console, status.update)
+        (found,) = _adopting.read([path], workspace, console, status.update)
         made = crosscheck.crosscheck_artifact(
             found, rivals, rounds=rounds, max_seconds=max_seconds, tell=status.update,
             on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"), **given,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _adopting, _options
 
 if TYPE_CHECKING:
     from edgebench.estimating.model_floor import DeviceFloor, ModelFloor
@@ -51,7 +51,7 @@ def command(
     from edgebench.records import jsonio
 
     check_names(device)
-    given = _options.read(paths, workspace, Console(stderr=True)) or workspace.newest_artifacts()
+    given = _adopting.read(paths, workspace, Console(stderr=True)) or workspace.newest_artifacts()
     found = model_floor.estimate(
         given, workspace, device=device, batch=batch, here=here, named=bool(paths),
         on_left_out=lambda sentence: click.echo(sentence, err=True),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _adopting, _options
 from edgebench.records.export_settings import ExportSettings
 from edgebench.specs import InputType, Precision
 
@@ -96,7 +96,7 @@ def command(
     console, made = Console(stderr=True), []
     if calibration and precision != "int8":
         raise UsageError("--calibration is for int8", "--precision int8")
-    start = _options.read([source], workspace, console)[0] if source else workspace.newest_checkpoint()
+    start = _adopting.read([source], workspace, console)[0] if source else workspace.newest_checkpoint()
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
             done = pipeline.export(

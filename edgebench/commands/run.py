@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options, _remote, _settings
+from edgebench.commands import _adopting, _options, _remote, _settings
 from edgebench.machine.power import PowerOptions
 from edgebench.measuring.options import RunOptions
 from edgebench.records.jobs import Policy
@@ -82,7 +82,7 @@ def command(
     placement = place(profile, require_device=require_device, environ=os.environ)
     console = Console(stderr=True)
     with console.status("reading the artifacts") as reading:
-        artifacts = _options.read(paths, workspace, console, reading.update) or workspace.newest_artifacts()
+        artifacts = _adopting.read(paths, workspace, console, reading.update) or workspace.newest_artifacts()
     if tuned:
         from edgebench.choosing.tuned import measure_tuned
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _adopting, _options
 from edgebench.measuring.options import RunOptions
 from edgebench.specs import Precision
 
@@ -78,7 +78,7 @@ def command(
 
     console = Console(stderr=True)
     check_names(device, runtimes)
-    start = _options.read([path], workspace, console)[0] if path else workspace.newest_checkpoint()
+    start = _adopting.read([path], workspace, console)[0] if path else workspace.newest_checkpoint()
     with console.status("") as status:
         found = tuning.tune(
             start, workspace, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,

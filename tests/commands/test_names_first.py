@@ -1,4 +1,4 @@
-"""A mistyped name is refused before work begins; and a model file that was adopted before is said to be so."""
+"""A mistyped name is refused before work begins; what adopting on the way says, and what it leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 
 import edgebench
 from edgebench.adopting import adopt
-from edgebench.commands import _options
+from edgebench.commands import _adopting
 from edgebench.errors import UsageError
 from edgebench.records.adopted import Adopted
 from edgebench.records.workspace import Workspace, now
@@ -39,6 +39,21 @@ def test_the_api_refuses_it_first_too(tmp_path: Path, monkeypatch: pytest.Monkey
         edgebench.export(tmp_path / "net.onnx", target="tensorflow", workspace=tmp_path)
 
 
+@pytest.mark.parametrize("command", ["adopt", "run"])
+def test_ctrl_c_while_a_model_is_adopted_leaves_nothing_and_says_so(
+    command: str, tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(asked: object, place: Path, tell: object) -> None:
+        (place / "net.onnx").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adopt, "_opened", interrupted)
+    (tmp_path / "net.onnx").write_bytes(b"a model")
+    done = in_process(command, tmp_path / "net.onnx", "--workspace", tmp_path / "runs")
+    assert done.returncode == 130 and "nothing of it is left behind" in done.stderr and "Aborted" not in done.stderr
+    assert list((tmp_path / "runs" / "artifacts").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("created", "said"), [("2026-01-01T00:00:00", "net.onnx was adopted before: "), (None, "adopted net.onnx as ")]
 )
@@ -53,5 +68,5 @@ def test_only_what_is_adopted_now_is_said_to_be(
 
     monkeypatch.setattr(adopt, "read", read)
     shown = io.StringIO()
-    _options.read([Path("net.onnx")], Workspace(tmp_path), Console(file=shown, width=200))
+    _adopting.read([Path("net.onnx")], Workspace(tmp_path), Console(file=shown, width=200))
     assert shown.getvalue().startswith(said)
