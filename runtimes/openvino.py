@@ -90,10 +90,10 @@ class OpenVino:
             if artifact.adopted:
                 raise openvino_refusals.unsupported("read", error, artifact.format) from error
             raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
-        found = len(model.inputs), len(model.outputs)
-        if found != (len(artifact.inputs), len(artifact.outputs)):
-            message = f"OpenVINO finds {found[0]} inputs and {found[1]} outputs in {path.name}"
-            raise BadFile(message, "another --runtime, or export the artifact again")
+        inputs, outputs = model.inputs, model.outputs
+        if (len(inputs), len(outputs)) != (len(artifact.inputs), len(artifact.outputs)):
+            told = f"{len(inputs)} inputs ({', '.join(_names(inputs, ()))}) and {len(outputs)} outputs"
+            raise BadFile(f"OpenVINO finds {told} in {path.name}", "another --runtime, or export it again")
         shapes = [[d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs]
         check_inputs(artifact, dict(zip(_names(model.inputs, artifact.inputs), shapes, strict=True)))
         return OpenVinoSession(core, model, settings, DEVICES[compute], artifact, options)

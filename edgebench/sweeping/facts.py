@@ -23,16 +23,16 @@ Progress = Callable[[str, int, int], None]
 class Exporting:
     """How a target is made. `accepts`: by precision, the format and precision that it is made from.
 
-    `also`: formats of adopted models that it is made from as well. `tools`: by precision, the versions of the libraries
-    that decide on what is made. `on_device`: it has to be made on the device that will run it. `error`: why none of
-    this is known.
+    `also`: by a format in `accepts`, that of an adopted model which it is made from as well. `tools`: by precision, the
+    versions of the libraries that decide on what is made. `on_device`: it has to be made on the device that will run
+    it. `error`: why none of this is known.
     """
 
     accepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
     on_device: bool = False
     error: str = ""
-    also: tuple[str, ...] = ()
+    also: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ def exporting(targets: Sequence[str]) -> dict[str, Exporting]:
         stated = registry.facts("exporters", target)
         tools = {p: registry.versions((*stated.libraries, *stated.libraries_for.get(p, ()))) for p in stated.accepts}
         found[target] = Exporting(
-            accepts=dict(stated.accepts), tools=tools, on_device=stated.on_device, also=stated.also
+            accepts=dict(stated.accepts), tools=tools, on_device=stated.on_device, also=dict(stated.also)
         )
         waiting += [format for format, _ in stated.accepts.values()]
     return found
@@ -164,7 +164,7 @@ def chain(
     if precision not in known.accepts:
         raise UsageError(f"{target} artifacts cannot be made in {precision}", f"choose of {', '.join(known.accepts)}")
     format, start = known.accepts[precision]
-    if head and head.format in (format, *known.also) and head.precision in (start, precision):
+    if head and head.format in (format, known.also.get(format)) and head.precision in (start, precision):
         return ((target, precision),)
     if format == "checkpoint" and head:
         raise UsageError(f"it is not made from {head.format} in {head.precision}, as {head.model.name} was adopted")

@@ -183,14 +183,3 @@ def test_a_model_that_is_not_what_its_manifest_says_is_refused(
     (path / "artifact.json").write_text(json.dumps(manifest))
     result = measured(path, runtime)
     assert result.status == "failed" and says in result.message and not result.launches, result.message
-
-
-def test_a_model_file_that_was_not_adopted_is_refused_with_the_way_to_do_so(
-    in_process: Command, coloured: Artifact, tmp_path: Path
-) -> None:
-    shutil.copy(coloured.path / "model.onnx", tmp_path / "theirs.onnx")
-    for command in ("evaluate", "export", "tune"):
-        more = ("--target", "openvino") if command == "export" else ()
-        done = in_process(command, tmp_path / "theirs.onnx", *more, "--workspace", tmp_path)
-        said = " ".join(done.stderr.split())
-        assert done.returncode == 1 and "a model file from elsewhere: `edgebench adopt FILE`" in said
