@@ -1,9 +1,9 @@
 """Reads a program that torch.export saved (.pt2) without torch: nothing in it is unpickled, compiled or imported.
 
-Checked in the source of torch 2.13: `torch.export.load` unpickles sample inputs, custom objects and some weights
-(export/pt2_archive/_package.py), passes texts of the file to sympy, which evaluates them, and names of operators to
-getattr on the module torch, where `torch.os.system` is one (_export/serde/serialize.py). So it is never called here.
-This reads the graph, which is JSON, and the weights, which are raw bytes; torch_pt2_graph.py computes with them.
+Checked in the source of torch 2.13 (export/pt2_archive/_package.py, _export/serde/serialize.py): torch's own loader is
+made for files that one trusts. It may unpickle, and it takes more from the file than operators and numbers. So it is
+never called here. This reads the graph, which is JSON, and the weights, which are raw bytes; torch_pt2_graph.py
+computes with them.
 """
 
 from __future__ import annotations
