@@ -92,7 +92,7 @@ class OpenVino:
             raise BadFile(f"OpenVINO cannot read {path}: {error}", "export the artifact again") from error
         inputs, outputs = model.inputs, model.outputs
         if (len(inputs), len(outputs)) != (len(artifact.inputs), len(artifact.outputs)):
-            told = f"{len(inputs)} inputs ({', '.join(_names(inputs, ()))}) and {len(outputs)} outputs"
+            told = f"{len(inputs)} inputs ({', '.join(map(repr, _names(inputs, ())))}) and {len(outputs)} outputs"
             raise BadFile(f"OpenVINO finds {told} in {path.name}", "another --runtime, or export it again")
         shapes = [[d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs]
         check_inputs(artifact, dict(zip(_names(model.inputs, artifact.inputs), shapes, strict=True)))
