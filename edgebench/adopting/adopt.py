@@ -135,7 +135,7 @@ def _check_network(file: Path, network: str, weights: bool) -> None:
         return
     _file(file)
     if not weights:
-        raise UsageError(f"{file} is not a file of weights, but --model says what weights belong to", "leave it out")
+        raise UsageError(f"{file} is no file of weights, but --model says what weights belong to", "leave out --model")
     if not network:
         raise UsageError(
             f"{file} holds weights, and nothing says which network they belong to",

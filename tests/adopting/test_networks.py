@@ -215,7 +215,7 @@ def test_weights_and_their_network_belong_together(tmp_path: Path) -> None:
     other.write_bytes(b"")
     for told, fix, given in (
         ("nothing says which network", "--model NAME", (file,)),
-        ("is not a file of weights", "leave it out", (other, NAME)),
+        ("is no file of weights", "leave out --model", (other, NAME)),
         ("names its network already", "leave out --model", (Path("timm:x"), NAME)),
     ):
         with pytest.raises(UsageError, match=told) as caught:
