@@ -14,6 +14,8 @@ from edgebench.records.answers import OutputParity, Parity
 from edgebench.records.notices import Notice, notice
 from edgebench.specs import Artifact
 
+ZERO = 1e-6  # of a median answer: what rounding alone makes
+
 
 def check(session: Session, artifact: Artifact, batches: Sequence[int]) -> Parity:
     """Compare a session with the answers in the artifact's reference file, at each of the batch sizes.
@@ -71,19 +73,21 @@ def _near(name: str, found: Sequence[np.ndarray], known: Sequence[np.ndarray], g
         return OutputParity(name=name, passed=False, problem=f"has {wrong} values that are NaN or infinite")
     if not all(np.array_equal(a[~np.isfinite(b)], b[~np.isfinite(b)], equal_nan=True) for a, b in pairs):
         return OutputParity(name=name, passed=False, problem="is finite where the reference's is NaN or infinite")
-    scale = max((float(np.abs(theirs).max()) for _, theirs in finite if theirs.size), default=0.0) or 1.0
-    worst = max((float(np.abs(mine - theirs).max()) for mine, theirs in finite if theirs.size), default=0.0) / scale
-    cosine = min((_cosine(mine, theirs) for mine, theirs in finite), default=1.0)
+    if not (filled := [pair for pair in finite if pair[1].size]):
+        return OutputParity(name=name, relative_error=0.0, cosine=1.0)
+    scales = correctness.scales(np.array([np.abs(theirs).max() for _, theirs in filled]))
+    worst = max(float(np.abs(mine - theirs).max() / by) for (mine, theirs), by in zip(filled, scales, strict=True))
+    cosine = min(_cosine(mine / by, theirs / by) for (mine, theirs), by in zip(filled, scales, strict=True))
     passed = worst <= gate.relative_error and cosine >= gate.cosine
     return OutputParity(name=name, relative_error=worst, cosine=cosine, passed=passed)
 
 
 def _cosine(mine: np.ndarray, theirs: np.ndarray) -> float:
-    """1 where both are zero, and for what is as good as zero beside the rest: the relative error speaks for that."""
+    """1 for what is as good as zero beside the rest, which is scaled to about 1: the relative error speaks for that."""
+    if np.abs(theirs).max() < ZERO:
+        return 1.0
     lengths = float(np.linalg.norm(mine)) * float(np.linalg.norm(theirs))
-    if not lengths:
-        return float(np.array_equal(mine, theirs))
-    return float(np.abs(np.vdot(mine, theirs))) / lengths
+    return float(np.vdot(mine, theirs).real) / lengths if lengths else 0.0
 
 
 def explain(parity: Parity) -> str:

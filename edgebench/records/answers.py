@@ -31,8 +31,10 @@ class Parity:
 
     The reference is torch on held-out images, and `against` empty. For an adopted model it is the runtime `against` on
     its requests (`images` of them); then there are no classes, so `top1_agreement` and `accuracy` are None, and
-    `outputs` has each output. `relative_error` = max |a − b| / max |b|; `cosine`: the mean over images of the cosine
-    between their logits.
+    `outputs` has each output. `relative_error`: the largest over images of max |a − b| / max |b| (see
+    `correctness.scales`); `cosine`: the mean over images of the cosine between their logits; `top1_agreement`: the
+    share of images with the same class first. `ties`: of the other images, those where torch's two classes are as good
+    as equal. Each is the worst over the batch sizes.
     """
 
     batches: tuple[int, ...]
@@ -46,6 +48,7 @@ class Parity:
     cosine: float | None = None
     cosine_bound: float = 0.0
     agreement_bound: float = 1.0
+    ties: int = field(default=0, metadata={"json": "unless default"})
     against: str = field(default="", metadata={"json": "unless default"})
     outputs: tuple[OutputParity, ...] = field(default=(), metadata={"json": "unless default"})
 
