@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import zipfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile, Unsupported
-from edgebench.records import digests, jsonio, onnx_file
+from edgebench.records import digests, jsonio, onnx_file, processes
 from edgebench.records.missing import missing
 from edgebench.records.preprocessing import preprocess
 from edgebench.specs import ANY_RANK, Artifact
@@ -64,8 +63,8 @@ def ensure_writable(out: Path) -> None:
 def staged(out: Path) -> Iterator[Path]:
     """A scratch folder beside `out`. It replaces `out` when the block succeeds, and vanishes if it fails."""
     ensure_writable(out)
-    scratch, old = (out.parent / f".{out.name}.{os.getpid()}.{suffix}" for suffix in ("partial", "old"))
-    for left in (scratch, old):  # left by a killed process with the same id, as happens in containers
+    scratch, old = (out.parent / f".{out.name}.{processes.tag()}.{suffix}" for suffix in ("partial", "old"))
+    for left in (scratch, old):
         shutil.rmtree(left, ignore_errors=True)
     scratch.mkdir()
     try:

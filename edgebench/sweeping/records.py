@@ -1,6 +1,6 @@
 """The outcome of each step on disk, in WORKSPACE/sweep. Files are written whole, by one sweep at a time.
 
-lock                the sweep at work, with its process number
+lock                the sweep at work, with its process
 steps/HASH.json     a StepOutcome; one that is "running" is under way, or was killed
 phases/HASH         what a step is doing, in words
 logs/HASH.txt       what a step's process printed
@@ -17,12 +17,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.machine import locks
-from edgebench.records import jsonio
+from edgebench.records import jsonio, processes
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
 from edgebench.results import store
@@ -43,14 +41,14 @@ class Records:
         (self.folder / "logs").mkdir(exist_ok=True)
         handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         if not _taken(handle, patience_s=10.0):
-            who = os.pread(handle, 100, 0).decode(errors="replace").strip()
+            who, _ = _holder(handle)
             os.close(handle)
             raise EdgebenchError(
                 f"another sweep is at work in {self.workspace.root}{f' ({who})' if who else ''}",
                 "wait until it ends, or use another --workspace; nothing was lost",
             )
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} since {now()[:19]} UTC".encode(), 0)
+        os.pwrite(handle, f"process {os.getpid()} since {now()[:19]} UTC\n{processes.tag()}".encode(), 0)
         self.lock = handle
         _sweep_up(self.workspace.checkpoints, self.workspace.artifacts)
         return self
@@ -157,23 +155,22 @@ def _taken(handle: int, patience_s: float) -> bool:
     while True:
         if locks.taken(handle):
             return True
-        _, number, *_ = [*os.pread(handle, 100, 0).decode(errors="replace").split(), "", ""]
-        if (number.isdigit() and _is_alive(int(number))) or time.monotonic() > deadline:
+        _, tag = _holder(handle)
+        if (tag and not processes.gone(tag)) or time.monotonic() > deadline:
             return False
         time.sleep(0.1)
 
 
-def _is_alive(number: int) -> bool:
-    try:
-        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+def _holder(handle: int) -> tuple[str, str]:
+    """Who took the lock: a sentence, and the tag of the process. Both are empty if nobody did."""
+    sentence, _, tag = os.pread(handle, 100, 0).decode(errors="replace").partition("\n")
+    return sentence, tag
 
 
 def _sweep_up(*folders: Path) -> None:
     """Remove the scratch folders of artifact.staged whose processes are gone."""
     for folder in folders:
         for left in folder.glob(".*.*.*"):
-            number, ending = left.name.split(".")[-2:]
-            if ending in ("partial", "old") and number.isdigit() and not _is_alive(int(number)):
+            tag, ending = left.name.split(".")[-2:]
+            if ending in ("partial", "old") and processes.gone(tag):
                 shutil.rmtree(left, ignore_errors=True)

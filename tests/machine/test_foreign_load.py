@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,18 +22,28 @@ class Machine:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self._ticks = root, dict(BASE)
         self.wall = self.own = 0.0
-        self.processes = {(7, "compiler"): 5.0, (8, "idler"): 1.0}
         (root / "proc").mkdir()
+        self.process(7, "compiler", 5.0)
+        self.process(8, "idler", 1.0)
         self.spend()
         monkeypatch.setattr(foreign_load.time, "monotonic", lambda: self.wall)
         monkeypatch.setattr(foreign_load.os, "times", lambda: (self.own, 0.0, 0.0, 0.0, self.wall))
-        monkeypatch.setattr(foreign_load, "_cpu_seconds", lambda: dict(self.processes))
 
     def spend(self, **seconds: float) -> None:
         for key, value in seconds.items():
             self._ticks[key] += round(value * HZ)
         figures = " ".join(map(str, self._ticks.values()))
         (self.root / "proc" / "stat").write_text(f"cpu  {figures}{GUEST}cpu0 {figures}{GUEST}intr 12345 6\n")
+
+    def process(self, pid: int, name: str, seconds: float, started: int = 100) -> None:
+        """A process that has used so many seconds until now, half of them in the kernel."""
+        (self.root / "proc" / str(pid)).mkdir(exist_ok=True)
+        ticks = round(seconds * HZ / 2)
+        text = f"{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 {ticks} {ticks} 0 0 20 0 1 0 {started} 0 0\n"
+        (self.root / "proc" / str(pid) / "stat").write_text(text)
+
+    def end(self, pid: int) -> None:
+        shutil.rmtree(self.root / "proc" / str(pid))
 
 
 @pytest.fixture
@@ -44,7 +55,7 @@ def test_a_busy_neighbour_is_told_with_its_name(machine: Machine) -> None:
     load = ForeignLoad(machine.root)
     machine.wall, machine.own = 10.0, 9.0
     machine.spend(user=16.0, system=1.0, idle=3.0)
-    machine.processes[7, "compiler"] += 7.5
+    machine.process(7, "compiler", 12.5)
     notice = load.notice()
     assert notice.code == "foreign_load"
     assert "80% of a core" in notice.message and "compiler (process 7)" in notice.message
@@ -79,8 +90,30 @@ def test_a_process_that_came_meanwhile_is_named_too(machine: Machine) -> None:
     load = ForeignLoad(machine.root)
     machine.wall = 4.0
     machine.spend(user=4.0)
-    machine.processes = {(99, "newcomer"): 3.9}
+    machine.process(99, "newcomer", 3.9, started=500)
     assert "newcomer (process 99)" in load.notice().message
+
+
+@pytest.mark.parametrize("name", ["kworker/0:2-mm_percpu_wq", "sh (renamed) S 1", "compiler"])
+def test_a_process_that_renames_itself_is_still_the_same(machine: Machine, name: str) -> None:
+    """A kernel worker has the name of what it works at: its whole life is not that of a newcomer."""
+    machine.process(9, "kworker/0:2-events", 600.0)
+    load = ForeignLoad(machine.root)
+    machine.wall = 10.0
+    machine.spend(user=8.0)
+    machine.process(9, name, 600.2)
+    assert "the most by" not in load.notice().message
+    machine.process(7, "compiler", 12.0)
+    assert "the most by compiler (process 7)" in load.notice().message
+
+
+def test_a_number_that_was_used_again_is_another_process(machine: Machine) -> None:
+    machine.process(9, "python", 600.0)
+    load = ForeignLoad(machine.root)
+    machine.wall = 10.0
+    machine.spend(user=8.0)
+    machine.process(9, "python", 7.0, started=900)
+    assert "the most by python (process 9)" in load.notice().message
 
 
 def test_where_nobody_stands_out_nobody_is_named(machine: Machine) -> None:
@@ -88,7 +121,8 @@ def test_where_nobody_stands_out_nobody_is_named(machine: Machine) -> None:
     machine.wall = 4.0
     machine.spend(user=4.0)
     assert "the most by" not in load.notice().message
-    machine.processes = {}
+    machine.end(7)
+    machine.end(8)
     assert "100% of a core" in load.notice().message
 
 

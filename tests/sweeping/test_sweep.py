@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,12 @@ from factories import make_artifact, make_result
 
 from edgebench.errors import EdgebenchError, NewerFile
 from edgebench.measuring.options import RunOptions
-from edgebench.records import jsonio
+from edgebench.records import jsonio, processes
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace, now
 from edgebench.results import store
-from edgebench.sweeping import sweep
+from edgebench.sweeping import records, sweep
 from edgebench.sweeping.estimate import Durations
 from edgebench.sweeping.matrix import Cell, Matrix
 from edgebench.sweeping.records import Records
@@ -167,11 +168,24 @@ def test_two_sweeps_in_one_workspace_do_not_meet(kept: Records) -> None:
 
 def test_scratch_folders_of_killed_processes_are_removed_when_a_sweep_begins(tmp_path: Path) -> None:
     folder = tmp_path / "artifacts"
-    for name in (".a-onnx.999999999.partial", ".a-onnx.1.old", ".net.unfinished", "a-onnx"):
+    alive, of_another = f".a-onnx.{processes.tag(1)}.old", f".a-onnx.{os.getpid()}-1.partial"
+    for name in (".a-onnx.999999999-5.partial", of_another, alive, ".net.unfinished", "a-onnx"):
         (folder / name).mkdir(parents=True)
     with Records(Workspace(tmp_path)):
         left = {path.name for path in folder.iterdir()}
-    assert left == {".a-onnx.1.old", ".net.unfinished", "a-onnx"}, "those of living processes are theirs"
+    assert left == {alive, ".net.unfinished", "a-onnx"}, "those of living processes are theirs"
+
+
+def test_the_lock_of_a_killed_sweep_whose_number_is_used_again_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its steps hold the lock until they are gone; a living process that has its number now is not that sweep."""
+    seen = []
+    monkeypatch.setattr(records.locks, "taken", lambda handle: seen.append(handle) or len(seen) > 1)
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "lock").write_text(f"process {os.getpid()} since then\n{os.getpid()}-1")
+    with Records(Workspace(tmp_path)):
+        assert len(seen) == 2
 
 
 def test_the_time_left_rests_on_like_steps_and_says_what_is_unknown(kept: Records) -> None:
