@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,10 @@ from edgebench.commands import _adopting, _options
 from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgebench.comparing.ab import AbComparison
+    from edgebench.comparing.ratio import Ratio
     from edgebench.records.workspace import Workspace
 
 
@@ -98,7 +102,7 @@ def command(
     with console.status("loading both") as status:
 
         def on_launch(launches: int, so_far: Any) -> None:
-            known = f"{so_far.ratio:.3f} (95 % {so_far.low:.3f} to {so_far.high:.3f})" if so_far else "…"
+            known = _ratio(so_far) if so_far else "…"
             status.update(f"launch {launches}: B ÷ A {known}")
 
         found = sides.compare_artifacts(
@@ -111,15 +115,34 @@ def command(
         sys.exit(1)
 
 
+def _ratio(found: Ratio) -> str:
+    interval = "" if found.low is None else f" (95 % interval {found.low:.3f} to {found.high:.3f})"
+    return f"{found.ratio:.3f}{interval}"
+
+
 def _told(found: AbComparison) -> str:
-    r = found.ratio
+    from edgebench.comparing.ratio import FEWEST_RANKED
+
+    launches, made = sorted(found.launches), len(found.launches)
+    known = f"B ÷ A = {_ratio(found.ratio)} from {made} launches"
+    if found.ratio.low is None:
+        between = f"between {launches[0]:.3f} and {launches[-1]:.3f} in {made} launches"
+        known = f"B ÷ A was {between}, which are too few for an interval: it takes {FEWEST_RANKED}"
+    ended = {"interrupted": "; INTERRUPTED"}.get(found.stop, "")
+    if found.stop == "max_seconds":
+        more = math.ceil(found.seconds / made * max(FEWEST_RANKED + 1, 2 * made))
+        ended = f"; the time was up before that was certain: --max-seconds {more}"
     lines = [
-        f"{found.verdict}: B ÷ A = {r.ratio:.3f} (95 % interval {r.low:.3f} to {r.high:.3f}) from "
-        f"{len(found.launches)} launches, {found.bursts} bursts of each, {found.seconds:.0f} s"
-        + ("; the time was up before that was certain" if found.stop == "max_seconds" else "")
-        + ("; INTERRUPTED" if found.stop == "interrupted" else ""),
-        f"A: {found.base}, {found.base_median_ns / 1e6:.3f} ms",
-        f"B: {found.new}, {found.new_median_ns / 1e6:.3f} ms",
+        f"{found.verdict}: {known}; {found.bursts} bursts of each, {found.seconds:.0f} s{ended}",
+        f"launches, of which B ÷ A is the median: {_listed(launches)}",
+        f"A: {found.base}, median of all bursts {found.base_median_ns / 1e6:.3f} ms",
+        f"B: {found.new}, median of all bursts {found.new_median_ns / 1e6:.3f} ms",
         *(f"warning: {notice.message} ({notice.remedy})" for notice in found.notices),
     ]
     return "\n".join(lines)
+
+
+def _listed(launches: Sequence[float]) -> str:
+    """The launches' ratios in order; of many those in the middle are left out."""
+    told = [f"{value:.3f}" for value in launches]
+    return ", ".join(told if len(told) <= 13 else [*told[:5], "…", *told[-5:]])

@@ -101,7 +101,7 @@ def _table(made: list[Agreement]) -> Any:
         if one.ratio is not None:
             name, ours, theirs = _shown(one)
             r = one.ratio
-            interval = f"{r.low:.3f} to {r.high:.3f}"
+            interval = "–" if r.low is None else f"{r.low:.3f} to {r.high:.3f}"
             fastest = "–" if one.fastest_ratio is None else f"{one.fastest_ratio:.3f}"
             table.add_row(one.rival, name, ours, theirs, f"{r.ratio:.3f}", interval, fastest, str(one.rounds))
     return table

@@ -19,7 +19,6 @@ from edgebench.records.jobs import Stop
 from edgebench.records.notices import Notice
 from edgebench.results import stats
 
-FEWEST_FOR_VERDICT = ratio.FEWEST_RANKED
 LAUNCH_S = 1.5  # seconds of bursts in a launch; short, since launches differ more than the bursts of one
 
 Make = Callable[..., Contestant]
@@ -30,7 +29,8 @@ class AbComparison:
     """The outcome. Ratios are new ÷ base: 1.05 is 5 % slower.
 
     `launches`: the ratio of each launch; `bursts`: per side, in all launches. `*_median_ns`: the median of the medians
-    of a side's bursts; `*_fastest_ns`: the lowest of them.
+    of a side's bursts; `*_fastest_ns`: the lowest of them. `ratio` is the median of `launches`, with an interval from
+    ratio.FEWEST_RANKED launches on.
     """
 
     base: str
@@ -53,7 +53,6 @@ def compare(
     new: Make,
     *,
     max_seconds: float = 60.0,
-    min_launches: int = FEWEST_FOR_VERDICT,
     band: float = ratio.BAND,
     on_launch: Callable[[int, ratio.Ratio | None], None] = lambda launches, so_far: None,
     on_wait: Callable[[], None] = lambda: None,
@@ -89,7 +88,7 @@ def compare(
             so_far = ratio.of_ratios(launches) if len(launches) > 1 else None
             on_launch(len(launches), so_far)
             now = time.monotonic()
-            if so_far and len(launches) >= min_launches and so_far.verdict(band) != "inconclusive":
+            if so_far and so_far.verdict(band) != "inconclusive":
                 stop = "precision"
                 break
             if len(launches) > 1 and now - began + (now - launch_began) > max_seconds:
@@ -97,7 +96,7 @@ def compare(
         notice = None if stop == "interrupted" else watch.notice()
     return AbComparison(
         base=sides[0].name, new=sides[1].name, ratio=so_far,
-        verdict=so_far.verdict(band) if len(launches) >= min_launches else "inconclusive",
+        verdict=so_far.verdict(band),
         base_median_ns=stats.median(medians[0]), new_median_ns=stats.median(medians[1]),
         base_fastest_ns=min(medians[0]), new_fastest_ns=min(medians[1]),
         launches=tuple(launches), bursts=len(medians[0]), stop=stop,

@@ -88,7 +88,8 @@ def crosscheck_artifact(
     """
     positive("--max-seconds", max_seconds)
     if rounds < 2:
-        raise UsageError(f"--rounds is {rounds}", "give at least 2, and 15 for an interval that says something")
+        fix = f"give at least 2; {ratio.FEWEST_RANKED} for an interval, and 15 for one that says something"
+        raise UsageError(f"--rounds is {rounds}", fix)
     check_rivals(rivals)
     profile = detect()
     placement = place(profile, require_device=True, environ={})

@@ -23,6 +23,7 @@ from edgebench.training.learning_curve import ImagesNeeded, Learned, needed
 NOT_TOLD = ("data_dir", "threads", "channels_last", "compile", "stream", "skip_broken", "init", "licence", "floor")
 PLANNED = {"epochs": None, "ema": None, "amp": "auto"}  # what --minutes decides, from one run to the next differently
 FLOOR = "floor (no network)"  # the name of its curve
+FEWEST_SEEDS = 3  # two say too little about how seeds differ: their interval would often be 0 to 100 %
 FIGURES = ("validation_accuracy", "loss", "seconds", "images_per_s")
 
 
@@ -48,7 +49,7 @@ class SubsetAccuracy:
     subset: str
     train_images: int
     accuracy: float
-    low: float | None  # None for one seed
+    low: float | None  # None below FEWEST_SEEDS
     high: float | None
     seeds: int
 
@@ -193,7 +194,7 @@ def _over_seeds(run: str, subset: str, found: Sequence[tuple[int, float]]) -> Su
     accuracies = [accuracy for _, accuracy in found]
     mean, n = statistics.fmean(accuracies), len(accuracies)
     low = high = None
-    if n > 1:
+    if n >= FEWEST_SEEDS:
         reach = stats.student_t_975(n - 1) * statistics.stdev(accuracies) / math.sqrt(n)
         low, high = max(0.0, mean - reach), min(1.0, mean + reach)
     images = round(statistics.fmean(count for count, _ in found))

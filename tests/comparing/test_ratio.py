@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from simulated import outcomes
 
+from edgebench.commands import ab as ab_command
+from edgebench.commands import crosscheck as crosscheck_command
 from edgebench.comparing import ratio
+from edgebench.comparing.ab import AbComparison
+from edgebench.comparing.crosscheck import Agreement
 from edgebench.comparing.ratio import Ratio, Witnesses
 from edgebench.results import stats
 
@@ -177,7 +182,32 @@ def test_the_interval_of_launches_leaves_out_as_many_as_the_sign_test_does(n: in
     assert (found.low, found.high) == (ordered[cut], ordered[-1 - cut])
 
 
-@pytest.mark.parametrize("n", [4, 6, 10])
+@pytest.mark.parametrize("launches", [[1.35], [1.35, 7.78], [1.05] * 5, [0.2, 3.0, 1.4]])
+def test_too_few_launches_have_no_interval_and_no_verdict(launches: list[float]) -> None:
+    found = ratio.of_ratios(launches)
+    assert (found.ratio, found.low, found.high) == (statistics.median(launches), None, None)
+    assert found.verdict() == "inconclusive"
+
+
+def test_a_comparison_without_an_interval_says_what_was_seen_and_what_it_takes() -> None:
+    launches = (7.78, 1.35)
+    between = ratio.of_ratios(launches)
+    found = AbComparison(
+        base="onnxruntime", new="openvino", ratio=between, verdict="inconclusive", bursts=12, launches=launches,
+        base_median_ns=2_000_000, new_median_ns=2_700_000, base_fastest_ns=1, new_fastest_ns=1, stop="max_seconds",
+        seconds=8.0,
+    )  # fmt: skip
+    first, second, *sides = ab_command._told(found).splitlines()
+    assert first == (
+        "inconclusive: B ÷ A was between 1.350 and 7.780 in 2 launches, which are too few for an interval: it takes 6; "
+        "12 bursts of each, 8 s; the time was up before that was certain: --max-seconds 28"
+    )
+    assert second.endswith("1.350, 7.780") and "2.000 ms" in sides[0] and "2.700 ms" in sides[1]
+    one = Agreement(rival="trtexec", figure="median_ns", ours=3.0, theirs=2.0, ratio=between, rounds=2)
+    assert [*crosscheck_command._table([one]).columns[5].cells] == ["–"]
+
+
+@pytest.mark.parametrize("n", [6, 10])
 def test_the_interval_of_launches_holds_the_truth_as_often_as_it_says(n: int) -> None:
     random = np.random.default_rng(0)
     held = [

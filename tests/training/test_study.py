@@ -77,6 +77,8 @@ def test_accuracy_over_seeds_has_students_interval(tmp_path: Path) -> None:
     # s = 0.1, t(0.975; 2) = 4.303, 0.1 · 4.303 / √3 = 0.2484
     assert (many.accuracy, many.low, many.high) == pytest.approx((0.7, 0.4516, 0.9484), abs=1e-4)
     assert many.seeds == 3
+    (two,) = study.samples(found[:2])
+    assert (two.seeds, two.low, two.high) == (2, None, None), "0.65 ± 0.635 would say nothing"
 
 
 def test_the_floor_is_a_curve_of_its_own(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_samples_over_seeds_are_trained_once(study, tmp_path: Path) -> None:
     assert [(row["subset"], row["train_images"], row["seeds"]) for row in rows] == sizes * 2
     assert [row["run"] for row in rows[2:]] == ["floor (no network)"] * 2 and rows[3]["accuracy"] > 0.8
     assert {row["why"] for row in told["needed"]} == {"cannot be told: it takes at least three subsets"}
-    assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 for row in rows)
+    assert all(row["low"] is row["high"] is None and 0 <= row["accuracy"] <= 1 for row in rows), "two seeds are too few"
     assert (tmp_path / "s.png").stat().st_size > 10_000
     assert done.stderr.count("epoch 2/2") == 4
 

@@ -57,7 +57,7 @@ def test_two_runtimes_of_one_artifact_are_named(brief: Command, onnx_artifact: A
     done = brief("ab", onnx_artifact.path, "--runtime-b", "openvino", *SHORT)
     assert done.returncode == 0, done.stderr
     assert "A: onnxruntime, " in done.stdout and "B: openvino, " in done.stdout
-    assert "95 % interval" in done.stdout
+    assert "launches, of which B ÷ A is the median: " in done.stdout
 
 
 def test_another_environment_is_given_by_its_python(edgebench: Command, onnx_artifact: Artifact) -> None:
@@ -132,7 +132,7 @@ def test_crosscheck_holds_us_against_a_bare_loop_and_a_whole_program(
     for agreement, figure in ((loop, "median_ns"), (app, "median_ns")):
         assert (agreement["figure"], agreement["reason"]) == (figure, "")
         assert agreement["ours"] > 0 and agreement["theirs"] > 0 and agreement["rounds"] >= 2
-        assert agreement["ratio"]["low"] <= agreement["ratio"]["ratio"] <= agreement["ratio"]["high"]
+        assert agreement["ratio"]["ratio"] > 0
     assert absent["ratio"] is None and "does not run openvino" in absent["reason"], "a figure under a wrong name"
     assert not list(tmp_path.iterdir()), "benchmark_app writes its reports into the folder that it runs in"
 
