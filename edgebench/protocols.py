@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from edgebench.records.energy import Sample, Scope
-from edgebench.records.jobs import Conditions, Job
-from edgebench.records.result import Launch, Measured, Result, Samples, Summary
-from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Foreign, Layers, Precision, SessionOptions
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who looks for an adapter needs none of it
     import numpy as np
+
+    from edgebench.records.energy import Sample, Scope
+    from edgebench.records.jobs import Conditions, Job
+    from edgebench.records.result import Launch, Measured, Result, Samples, Summary
+    from edgebench.specs import Artifact, Effective, Exported, ExportOptions, Foreign, Layers, Precision, SessionOptions
 
 
 # An adapter's facts are class attributes with these names; the defaults are below. `registry.facts` reads them from the
