@@ -23,6 +23,19 @@ def adopted(file: Path, out: Path, **asked: Any) -> Artifact:
     return folder.read(out)
 
 
+class OpenerHere:
+    """Takes the place of `Opener`: it opens the model in the process of the test."""
+
+    def made(self, asked: Adoption, out: Path, *given: Any, **more: Any) -> Artifact:
+        return opening.adopt(asked, out)
+
+    def __enter__(self) -> OpenerHere:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
 def job(made: Artifact, runtime: str, **asked: Any) -> Job:
     given = {"scenario": "verify", "batch": made.adopted.batch} | asked
     return Job(artifact=made.identity, runtime=runtime, device="cpu", compute="cpu", precision=made.precision, **given)

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from edgebench import artifact as folder
-from edgebench.adopting.asked import TIMM, Adoption, AdoptionAnswer, is_named
+from edgebench.adopting.asked import TIMM, Adoption, is_named
 from edgebench.adopting.linking import beside
-from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
+from edgebench.adopting.opener import Opener
+from edgebench.errors import BadFile, UsageError
 from edgebench.machine import registry
-from edgebench.machine.children import Child
-from edgebench.records import digests, jsonio
+from edgebench.records import digests
 from edgebench.records.adopted import folder_name
 from edgebench.records.missing import missing
 from edgebench.records.weight_files import PICKLED, SAFE
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 
-LIMIT_S = 900.0
 MOST_PICTURES = 64  # of a folder that is given as inputs
 NO_NAMES = {"model", "network", "net", "model_quantized", "model_fp16", "best", "last"}  # say nothing of the model
 
@@ -35,6 +31,7 @@ def adopt(
     file: Path, workspace: Workspace, *, network: str = "", name: str = "",
     shapes: Mapping[str, tuple[int, ...]] | None = None, inputs: Sequence[Path] = (), preprocess: str = "",
     seed: int = 0, out: Path | None = None, again: bool = True, tell: Callable[[str], None] = lambda stage: None,
+    opener: Opener | None = None,
 ) -> Artifact:  # fmt: skip
     """Make an artifact folder of a model file, in `out` or in the workspace; the model is opened and run on this CPU.
 
@@ -42,7 +39,8 @@ def adopt(
     `shapes`: the sizes of inputs by name, where the file leaves them open. `inputs`: `.npz` files with a request each,
     or pictures and folders of them; without them, requests are generated from `seed`. `preprocess`: how a picture
     becomes the input, as preprocessing.py reads it. Without `again`, an artifact that was made of the same bytes with
-    the same settings is returned as it is. Raises UsageError, BadFile or Unsupported, with the fix.
+    the same settings is returned as it is. `opener`: the process to ask, if it was started before. Raises UsageError,
+    BadFile or Unsupported, with the fix.
     """
     runtime, format = adopter(file, network)
     name, shapes = name or _name(file), dict(shapes or {})
@@ -72,10 +70,10 @@ def adopt(
             if found := _earlier(target, settings, file):
                 return found
         folder.ensure_writable(out or workspace.artifacts / ".adopting")
-        with tempfile.TemporaryDirectory(
+        with opener or Opener() as asking, tempfile.TemporaryDirectory(
             dir=(out.parent if out else workspace.artifacts), prefix=".adopting-"
-        ) as place:
-            made = _opened(asked, Path(place), tell)
+        ) as place:  # fmt: skip
+            made = asking.made(asked, Path(place), tell=tell)
             known, settings, target = identified.result()
             made = replace(made, adopted=replace(made.adopted, settings=settings))
             with folder.staged(target) as scratch:
@@ -181,27 +179,6 @@ def _earlier(target: Path, settings: str, file: Path) -> Artifact | None:
         if all(digests.of_file(beside(file, name)) == found.files[name] for name in others):
             return found
     return None
-
-
-def _opened(asked: Adoption, scratch: Path, tell: Callable[[str], None]) -> Artifact:
-    """The artifact that a process of its own makes in `scratch`. Raises whatever went wrong there."""
-    memory_mib = int(psutil.virtual_memory().total * 0.9 / 2**20)
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
-        asked_file, answer_file = Path(exchange, "asked.json"), Path(exchange, "answer.json")
-        jsonio.write(asked_file, asked)
-        command = [sys.executable, "-m", "edgebench.adopting.opening", *map(str, (asked_file, scratch, answer_file))]
-        ending = Child(command).wait(time_limit_s=LIMIT_S, memory_limit_mib=memory_mib, on_phase=tell)
-        try:
-            answer = jsonio.read(AdoptionAnswer, answer_file)
-        except BadFile:
-            what = f"{asked.file} was not adopted: the process that opened it {ending.how}"
-            if ending.cause == "out_of_memory":
-                raise OutOfMemory(what, "smaller sizes: --shape INPUT=…") from None
-            fix = "smaller sizes: --shape INPUT=…, if its inputs are large; else another version of the runtime"
-            raise Unsupported(f"{what} ({ending.last_line})", fix) from None
-    if answer.artifact is not None:
-        return answer.artifact
-    raise (UsageError if answer.usage else BadFile)(answer.error, answer.fix)
 
 
 def read(

@@ -1,6 +1,7 @@
-"""`python -m edgebench.adopting.opening ASKED.json FOLDER ANSWER.json`: opens a foreign model in a process of its own.
+"""`python -m edgebench.adopting.opening PIPE EXCHANGE`: opens a foreign model in a process of its own (see opener.py).
 
-A library may crash on a file that nobody here has seen, or take all memory. The process that asks does neither.
+A library may crash on a file that nobody here has seen, or take all memory. The process that asks does neither. The
+folder for the model's files comes through the pipe, as soon as the question lies in the folder EXCHANGE.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from edgebench import artifact as folder
 from edgebench.adopting import inputs, linking, networks, preprocessing, sizes
 from edgebench.adopting.asked import Adoption, AdoptionAnswer, is_named
 from edgebench.adopting.networks import ForeignModel
+from edgebench.adopting.opener import ANSWER, ASKED
 from edgebench.adopting.told import inputs_told
 from edgebench.artifact import Examples
 from edgebench.errors import BadFile, EdgebenchError, UsageError
@@ -156,14 +158,19 @@ def _explained(message: str, made: Artifact, file: Path) -> str:
 
 def main(arguments: list[str]) -> None:
     end_with_parent()
-    asked_file, out, answer_file = map(Path, arguments)
+    tell, there, exchange = teller(), int(arguments[0]), Path(arguments[1])
+    with os.fdopen(there, "rb") as told:
+        out = told.read()
+    if not out:  # there is no question
+        return
     try:
-        answer = AdoptionAnswer(artifact=adopt(jsonio.read(Adoption, asked_file), out, teller()))
+        asked = jsonio.read(Adoption, exchange / ASKED)
+        answer = AdoptionAnswer(artifact=adopt(asked, Path(os.fsdecode(out)), tell))
     except EdgebenchError as error:
         answer = AdoptionAnswer(error=error.message, fix=error.fix, usage=isinstance(error, UsageError))
     except MemoryError:
         answer = AdoptionAnswer(error="the model needs more memory than there is", fix="smaller sizes: --shape")
-    jsonio.write(answer_file, answer)
+    jsonio.write(exchange / ANSWER, answer)
     sys.stdout.flush()
     os._exit(0)  # to free a large model piece by piece takes a third of a second
 

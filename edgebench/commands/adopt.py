@@ -62,18 +62,21 @@ def command(
     runtime, device and board, every output is compared with them. Inputs are generated unless you give some, and its
     accuracy is unknown; tables say so.
     """
-    from rich.console import Console
+    from edgebench.adopting.opener import Opener
 
-    from edgebench.adopting import adopt, sizes
-    from edgebench.records import jsonio
-    from edgebench.records.terminal import printable
-    from edgebench.records.weight_files import TRUST
+    with _adopting.adopting(), Opener() as opener:  # it loads its libraries while this process loads what comes now
+        from rich.console import Console
 
-    with _adopting.adopting(), Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
-        made = adopt.adopt(
-            file, workspace, network=network, name=name, shapes=sizes.read(shapes), inputs=inputs,
-            preprocess=preprocess, seed=seed, out=out, tell=lambda stage: status.update(stage),
-        )  # fmt: skip
+        from edgebench.adopting import adopt, sizes
+        from edgebench.records import jsonio
+        from edgebench.records.terminal import printable
+        from edgebench.records.weight_files import TRUST
+
+        with Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
+            made = adopt.adopt(
+                file, workspace, network=network, name=name, shapes=sizes.read(shapes), inputs=inputs,
+                preprocess=preprocess, seed=seed, out=out, tell=lambda stage: status.update(stage), opener=opener,
+            )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps({"path": str(made.path), "artifact": made}, indent=1))
         return

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError
-from edgebench.specs import Artifact
+
+if TYPE_CHECKING:
+    from edgebench.specs import Artifact
 
 UNFINISHED = ".unfinished"  # how the folder of a training that has not ended is called
 
@@ -74,7 +76,7 @@ class Workspace:
         origin = found.origin or found.identity
         related = [c for c in _manifests(self.checkpoints) if c.identity == origin]
         related += [e for e in _manifests(self.artifacts) if origin in (e.origin, e.identity)]
-        others = [artifact.read(other.path) for other in related if other.identity != found.identity]
+        others = [_read(other.path) for other in related if other.identity != found.identity]
         return [found, *others]
 
     def newest_checkpoint(self) -> Artifact:
@@ -82,7 +84,7 @@ class Workspace:
         found = self.all_checkpoints()
         if not found:
             raise EdgebenchError(f"there is no checkpoint in {self.checkpoints}", "make one: `edgebench train`")
-        return artifact.read(found[-1].path)
+        return _read(found[-1].path)
 
     def all_checkpoints(self) -> list[Artifact]:
         """Every checkpoint of a training, the oldest first. Raises BadFile for a folder that cannot be read."""
@@ -97,7 +99,7 @@ class Workspace:
         origin = found.origin or found.identity
         for checkpoint in _manifests(self.checkpoints):
             if checkpoint.identity == origin:
-                return artifact.read(checkpoint.path)
+                return _read(checkpoint.path)
         raise EdgebenchError(
             f"the checkpoint {origin[:8]} that {found.path.name} was made from is not in {self.checkpoints}",
             "name its --workspace, or give the test images with --images FILE",
@@ -109,7 +111,7 @@ class Workspace:
             return found
         for one in _manifests(self.artifacts):
             if one.identity == found.origin:
-                return artifact.read(one.path)
+                return _read(one.path)
         raise EdgebenchError(
             f"the adopted model that {found.path.name} was made from is not in {self.artifacts}", "name it itself"
         )
@@ -129,7 +131,7 @@ class Workspace:
         origin_id = origin.origin or origin.identity
         chain = [c for c in checkpoints if c.identity == origin_id]
         chain += [e for e in exported if origin_id in (e.origin, e.adopted and e.identity)]
-        return [artifact.read(found.path) for found in chain]
+        return [_read(found.path) for found in chain]
 
 
 def _manifests(folder: Path) -> list[Artifact]:
@@ -140,7 +142,13 @@ def _manifests(folder: Path) -> list[Artifact]:
     found = []
     for path in inside:
         try:
-            found.append(artifact.read(path, verify=False))
+            found.append(_read(path, verify=False))
         except BadFile as error:
             raise BadFile(f"{error.message}", f"{error.fix or 'repair it'}, or delete the folder {path}") from None
     return sorted(found, key=lambda item: item.created)
+
+
+def _read(path: Path, verify: bool = True) -> Artifact:
+    from edgebench import artifact  # a command has its workspace before it loads anything
+
+    return artifact.read(path, verify)

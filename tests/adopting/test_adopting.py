@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,13 +15,12 @@ from typing import Any
 import foreign
 import numpy as np
 import pytest
-from adoption import adopted, job
+from adoption import OpenerHere, adopted, job
 from conftest import needed
 
 from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
-from edgebench.adopting import inputs, linking, opening, sizes
-from edgebench.adopting.asked import Adoption
+from edgebench.adopting import inputs, linking, opener, sizes
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.measuring import agreement, worker
@@ -290,7 +290,7 @@ def test_the_file_itself_is_adopted_once(tmp_path: Path, monkeypatch: pytest.Mon
     made = adopting.read(file, workspace)
     assert made.path.parent == workspace.artifacts and made.path.name.startswith("plain-")
     assert workspace.newest_artifacts() == [made]
-    monkeypatch.setattr(adopting, "_opened", lambda *given: pytest.fail("it was adopted once more"))
+    monkeypatch.setattr(adopting, "Opener", lambda: pytest.fail("it was adopted once more"))
     assert adopting.read(file, workspace) == made == adopting.read(made.path, workspace)
     monkeypatch.undo()
     with pytest.raises(UsageError, match="no input 'x'"):
@@ -304,10 +304,7 @@ def test_a_size_for_pictures_is_that_of_a_file_which_leaves_it_open(
     """In `evaluate FILE --preprocess`; without a size it is the artifact that `run FILE` measures."""
     workspace, file = Workspace(tmp_path / "runs"), foreign.detector(tmp_path / "boxes.onnx")
 
-    def opened(asked: Adoption, place: Path, tell: Any) -> Artifact:
-        return opening.adopt(asked, place)
-
-    monkeypatch.setattr(adopting, "_opened", opened)
+    monkeypatch.setattr(adopting, "Opener", OpenerHere)
     with pytest.raises(UsageError, match="KEY=VALUE"):
         adopting.read(file, workspace, preprocess="yolo,sise")
     assert not workspace.artifacts.exists(), "a refused one leaves nothing"
@@ -320,15 +317,30 @@ def test_a_size_for_pictures_is_that_of_a_file_which_leaves_it_open(
     assert plain == adopting.read(file, workspace) != sized and plain.preprocessing is None
 
 
+def test_a_process_that_is_asked_nothing_ends_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started before the request is read, so also for one that is refused."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    open_files = len(os.listdir("/proc/self/fd"))
+    with opener.Opener() as started:
+        assert started._child.ended() is None and list(tmp_path.iterdir())
+    assert started._child.ended() and not list(tmp_path.iterdir())
+    assert len(os.listdir("/proc/self/fd")) == open_files
+    with pytest.raises(BadFile, match="does not exist"), opener.Opener() as started:
+        adopting.adopt(tmp_path / "no.onnx", Workspace(tmp_path / "runs"), opener=started)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_library_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = foreign.plain(tmp_path / "plain.onnx")
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 
-    class Crashing(adopting.Child):
-        def __init__(self, command: list[str]) -> None:
-            super().__init__([sys.executable, "-c", crash])
+    class Crashing(opener.Child):
+        def __init__(self, command: list[str], **given: Any) -> None:
+            super().__init__([sys.executable, "-c", crash], **given)
 
-    monkeypatch.setattr(adopting, "Child", Crashing)
+    monkeypatch.setattr(opener, "Child", Crashing)
     with pytest.raises(Unsupported, match="the process that opened it was killed by SIGSEGV"):
         adopting.adopt(file, Workspace(tmp_path / "runs"))
     assert not list((tmp_path / "runs" / "artifacts").iterdir())

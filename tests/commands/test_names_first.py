@@ -11,7 +11,7 @@ from factories import make_artifact
 from rich.console import Console
 
 import edgebench
-from edgebench.adopting import adopt
+from edgebench.adopting import adopt, opener
 from edgebench.commands import _adopting
 from edgebench.errors import UsageError
 from edgebench.records.adopted import Adopted
@@ -43,11 +43,11 @@ def test_the_api_refuses_it_first_too(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_ctrl_c_while_a_model_is_adopted_leaves_nothing_and_says_so(
     command: str, tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(asked: object, place: Path, tell: object) -> None:
+    def interrupted(self: object, asked: object, place: Path, **given: object) -> None:
         (place / "net.onnx").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(adopt, "_opened", interrupted)
+    monkeypatch.setattr(opener.Opener, "made", interrupted)
     (tmp_path / "net.onnx").write_bytes(b"a model")
     done = in_process(command, tmp_path / "net.onnx", "--workspace", tmp_path / "runs")
     assert done.returncode == 130 and "nothing of it is left behind" in done.stderr and "Aborted" not in done.stderr

@@ -1,0 +1,77 @@
+"""The process that opens a foreign model (opening.py), for the one that asks: started before the question is ready.
+
+It loads what opens a model while the parent loads what reads the request. So this file imports little itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.machine.children import Child
+
+if TYPE_CHECKING:
+    from edgebench.adopting.asked import Adoption
+    from edgebench.specs import Artifact
+
+LIMIT_S = 900.0
+ASKED, ANSWER = "asked.json", "answer.json"  # in the folder that both processes know
+
+
+class Opener:
+    """A process that waits for one question. `with` ends it, whether it was asked or not."""
+
+    def __init__(self) -> None:
+        self._exchange = tempfile.TemporaryDirectory(prefix="edgebench-")
+        there, here = os.pipe()
+        self._out = os.fdopen(here, "wb", buffering=0)  # tells the folder, and so that there is a question
+        command = [sys.executable, "-m", "edgebench.adopting.opening", str(there), self._exchange.name]
+        try:
+            self._child = Child(command, held=[there])
+        except BaseException:
+            self._forget()
+            raise
+        finally:
+            os.close(there)
+
+    def made(self, asked: Adoption, out: Path, tell: Callable[[str], None] = lambda stage: None) -> Artifact:
+        """The artifact, whose files are in the folder `out` then. Raises whatever went wrong in the process."""
+        import psutil
+
+        from edgebench.adopting.asked import AdoptionAnswer
+        from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
+        from edgebench.records import jsonio
+
+        memory_mib = int(psutil.virtual_memory().total * 0.9 / 2**20)
+        jsonio.write(Path(self._exchange.name, ASKED), asked)
+        with contextlib.suppress(BrokenPipeError):  # it has ended: what it said is told below
+            self._out.write(os.fsencode(out.resolve()))
+            self._out.close()
+        ending = self._child.wait(time_limit_s=LIMIT_S, memory_limit_mib=memory_mib, on_phase=tell)
+        try:
+            answer = jsonio.read(AdoptionAnswer, Path(self._exchange.name, ANSWER))
+        except BadFile:
+            what = f"{asked.file} was not adopted: the process that opened it {ending.how}"
+            if ending.cause == "out_of_memory":
+                raise OutOfMemory(what, "smaller sizes: --shape INPUT=…") from None
+            fix = "smaller sizes: --shape INPUT=…, if its inputs are large; else another version of the runtime"
+            raise Unsupported(f"{what} ({ending.last_line})", fix) from None
+        if answer.artifact is not None:
+            return answer.artifact
+        raise (UsageError if answer.usage else BadFile)(answer.error, answer.fix)
+
+    def __enter__(self) -> Opener:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._child.stop()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._out.close()
+        self._exchange.cleanup()
