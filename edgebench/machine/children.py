@@ -113,7 +113,7 @@ class Child:
                 if listening and select.select([self._phases], [], [], POLL_S)[0]:
                     data = os.read(self._phases, 4096)
                     listening = bool(data)
-                    for phase in data.decode().split():
+                    for phase in data.decode(errors="replace").splitlines():
                         on_phase(phase)
                 elif not listening:  # it is about to end
                     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -190,7 +190,7 @@ def end_with_parent() -> None:
 
 
 def teller() -> Callable[[str], None]:
-    """For the child: a function that tells the parent the name of a phase, which is one word."""
+    """For the child: a function that tells the parent which phase it is in, in a line of words."""
     phases = os.environ.pop(PHASES, "")
     return lambda phase: os.write(int(phases), phase.encode() + b"\n") if phases else None
 

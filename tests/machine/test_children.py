@@ -63,7 +63,7 @@ def test_the_limit_of_memory_ends_it() -> None:
 def test_it_tells_its_phases_and_hands_nothing_of_ours_to_its_own_children(tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     code = FIRST + (
-        "import os, time\ntell = children.teller()\ntell('loading')\ntell('measuring')\n"
+        "import os, time\ntell = children.teller()\ntell('reading 3 of 4')\ntell('measuring')\n"
         f"while not os.path.exists({str(heard)!r}): time.sleep(0.05)\n"
         f"raise SystemExit(int({LIFELINE!r} in os.environ or {PHASES!r} in os.environ))"
     )
@@ -75,7 +75,7 @@ def test_it_tells_its_phases_and_hands_nothing_of_ours_to_its_own_children(tmp_p
             heard.touch()
 
     ending = Child(python(code)).wait(on_phase=on_phase)
-    assert (ending.exit_code, ending.log, phases) == (0, "", ["loading", "measuring"])
+    assert (ending.exit_code, ending.log, phases) == (0, "", ["reading 3 of 4", "measuring"])
 
 
 def test_without_a_parent_that_listens_it_says_and_fears_nothing() -> None:
