@@ -12,7 +12,7 @@ from edgebench.commands import _adopting, _options
 
 if TYPE_CHECKING:
     from edgebench.estimating.model_floor import DeviceFloor, ModelFloor
-    from edgebench.estimating.roofline import Held, TimeFloor
+    from edgebench.estimating.roofline import Held
     from edgebench.records.workspace import Workspace
 
 
@@ -76,9 +76,11 @@ def _told(found: ModelFloor) -> dict[str, Any]:
     }  # fmt: skip
     if there := found.device:
         told |= {"device": there.profile.name, "title": there.profile.title, "floor": there.floor}
-        told["measured"] = measured(there)
+        told |= {"measured": measured(there), "reason": there.reason}
     if here := found.here:
-        told["here"] = {"floor": here.floor, "measured": measured(here), "notice": here.notice}
+        told["here"] = {
+            "floor": here.floor, "measured": measured(here), "notice": here.notice, "reason": here.reason
+        }  # fmt: skip
     return told
 
 
@@ -88,28 +90,30 @@ def _show(found: ModelFloor, count: int) -> None:
     from rich.table import Table
 
     click.echo(f"{found.artifact.path.name} ({found.artifact.precision}), batch {found.batch}")
-    main = (found.device or found.here).floor
+    main = next((one.floor for one in (found.device, found.here) if one and one.floor), None)
     if there := found.device:
-        click.echo(f"  on {there.profile.name} ({there.profile.title}): {_sentence(there.floor)}")
-        _show_held(there.measured, there.profile.name)
-    if count:
+        click.echo(f"  on {there.profile.name} ({there.profile.title}): {_sentence(there)}")
+        _show_held(there, there.profile.name)
+    if count and main:
         table = Table("layer", "operator", "MMACs", "weights KiB", "floor µs", "bound by", header_style="bold")
         for layer in sorted(main.layers, key=lambda one: one.floor_us, reverse=True)[:count]:
             figures = [f"{layer.macs / 1e6:.1f}", f"{layer.weight_bytes / 1024:.1f}", f"{layer.floor_us:.2f}"]
             what = f"{layer.operator} {layer.precision}"
-            table.add_row(escape(layer.name or "–"), what, *figures, layer.bound or "no peak known")
+            table.add_row(escape(layer.name or "–"), what, *figures, layer.bound)
         Console(width=None if sys.stdout.isatty() else 200).print(table)
         if len(main.layers) > count:
             click.echo(f"  and {len(main.layers) - count} more layers: --layers {len(main.layers)}")
     if here := found.here:
-        click.echo(f"  on this machine: {_sentence(here.floor)}")
+        click.echo(f"  on this machine: {_sentence(here)}")
         if here.notice:
             click.echo(f"    {here.notice}")
-        _show_held(here.measured, "this machine")
+        _show_held(here, "this machine")
     click.echo("  a floor is no forecast: real latency is a multiple of it, and the multiple differs between devices")
 
 
-def _sentence(floor: TimeFloor) -> str:
+def _sentence(found: DeviceFloor) -> str:
+    if (floor := found.floor) is None:
+        return f"{found.reason}\n    {found.fix}"
     peaks = [f"{value:,.0f} {'GOP/s' if p == 'int8' else 'GFLOP/s'} {p}" for p, value in floor.roof.gflops.items()]
     peaks += [f"{floor.roof.bandwidth_gb_s:.4g} GB/s"] if floor.roof.bandwidth_gb_s is not None else []
     lines = [
@@ -118,12 +122,14 @@ def _sentence(floor: TimeFloor) -> str:
     ]
     if floor.roof.cache_bytes:
         lines.append(f"    weights up to {floor.roof.cache_bytes // 2**20} MiB may stay in its cache")
-    return "\n".join([*lines, *(f"    {sentence}" for sentence in floor.missing)])
+    return "\n".join([*lines, *[f"    {floor.uncounted}"] * bool(floor.uncounted)])
 
 
-def _show_held(measured: tuple[Held, ...], where: str) -> None:
-    seen = {}
-    for one in measured:  # newest first
+def _show_held(found: DeviceFloor, where: str) -> None:
+    if not found.floor:
+        return
+    seen: dict[tuple[str, int | None], Held] = {}
+    for one in found.measured:  # newest first
         seen.setdefault((one.runtime, one.threads), one)
     for (runtime, threads), one in seen.items():
         times = f"{one.median_ms:.3g} ms, {one.ratio:.2f} × the floor"

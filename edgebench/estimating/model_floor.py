@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgebench import artifact
-from edgebench.errors import BadFile, UsageError
+from edgebench.errors import BadFile, Unsupported, UsageError
 from edgebench.estimating import foreign_layers, host_peaks, roofline
 from edgebench.estimating.host_peaks import HostPeaks
 from edgebench.estimating.onnx_layers import CountedLayers, layers
-from edgebench.estimating.roofline import Held, TimeFloor
+from edgebench.estimating.roofline import Held, Roof, TimeFloor
 from edgebench.machine import locks
 from edgebench.machine.device import available_cores, load_profile
 from edgebench.machine.fingerprint import cpu_model
@@ -28,13 +28,16 @@ from edgebench.specs import Artifact
 class DeviceFloor:
     """The floor on a device, and the latencies that were measured there; `profile` is None for this machine.
 
-    `notice`: a sentence if other programs took their part of this machine's peaks.
+    `notice`: a sentence if other programs took their part of this machine's peaks. Without a floor, `reason` and `fix`
+    say why, and nothing is held against it.
     """
 
     profile: Profile | None
-    floor: TimeFloor
-    measured: tuple[Held, ...]
+    floor: TimeFloor | None
+    measured: tuple[Held, ...] = ()
     notice: str = ""
+    reason: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ def estimate(
 
     The layers are read from ONNX: another artifact stands for the ONNX artifact of its checkpoint and precision; one
     that has none is an error if it was `named`, else passed over. `on_left_out` hears of results that cannot be read.
-    Raises UsageError where nothing is to be estimated.
+    Raises UsageError where nothing is to be estimated, and Unsupported where no device has a floor.
     """
     if not (device or here):
         raise UsageError("--no-here leaves no device to estimate for", "--device PROFILE")
@@ -65,22 +68,34 @@ def estimate(
     if not models:
         raise UsageError("there is no ONNX artifact, by which layers are read", "`edgebench export --target onnx`")
     results = _results(workspace, on_left_out)
-    measured: tuple[HostPeaks, str] | None = None
+    roof = roofline.of_profile(profile) if profile else None
+    peaks, notice = _benchmark() if here else (None, "")
     made = []
     for model in models:
         graph, size = _counted(model, batch), running.batch_of(model) or batch
         there = mine = None
         if profile:
-            floor = roofline.floor(graph.layers, roofline.of_profile(profile), graph.uncounted)
-            held = roofline.held([r for r in results if r.job.device == profile.name], model, size, floor.floor_ms)
-            there = DeviceFloor(profile=profile, floor=floor, measured=held)
+            there = _held(profile, graph, roof, [r for r in results if r.job.device == profile.name], model, size)
         if here:
-            peaks, notice = measured = measured or _benchmark()
-            floor = roofline.floor(graph.layers, roofline.of_host(peaks), graph.uncounted)
-            held = roofline.held([r for r in results if _was_here(r)], model, size, floor.floor_ms)
-            mine = DeviceFloor(profile=None, floor=floor, measured=held, notice=notice)
+            mine = _held(None, graph, roofline.of_host(peaks), [r for r in results if _was_here(r)], model, size)
+            mine = replace(mine, notice=notice)
         made.append(ModelFloor(artifact=model, batch=size, device=there, here=mine))
+    found = [floor for one in made for floor in (one.device, one.here) if floor]
+    if not any(one.floor for one in found):
+        raise Unsupported(found[0].reason, found[0].fix)
     return made
+
+
+def _held(
+    profile: Profile | None, graph: CountedLayers, roof: Roof, results: Sequence[Result], model: Artifact, size: int
+) -> DeviceFloor:
+    """The floor under this roof, and the measurements of the model among `results` beside it."""
+    try:
+        floor = roofline.floor(graph.layers, roof, graph.uncounted)
+    except Unsupported as error:
+        return DeviceFloor(profile=profile, floor=None, reason=error.message, fix=error.fix)
+    held = roofline.held(results, model, size, floor.floor_ms)
+    return DeviceFloor(profile=profile, floor=floor, measured=held)
 
 
 def _counted(model: Artifact, batch: int) -> CountedLayers:

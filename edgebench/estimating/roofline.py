@@ -15,23 +15,24 @@ from edgebench.records.result import Result
 from edgebench.specs import Artifact
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Roof:
     """A device's peaks: GFLOP/s by precision (for int8, GOP/s), and the memory bandwidth.
 
     Weights are read from memory once per inference, except for `cache_bytes` that may stay on the chip. `source` says
-    where the figures come from.
+    where the figures come from, and `fix` what to do where one is absent.
     """
 
     gflops: dict[str, float]
     bandwidth_gb_s: float | None
     cache_bytes: int
     source: str
+    fix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFloor:
-    """A layer and the least time that it takes. `bound` names the peak that sets it, None if no peak is known."""
+    """A layer and the least time that it takes. `bound` names the peak that sets it."""
 
     name: str
     operator: str
@@ -39,18 +40,18 @@ class LayerFloor:
     macs: int
     weight_bytes: int
     floor_us: float
-    bound: Literal["compute", "memory"] | None
+    bound: Literal["compute", "memory"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeFloor:
-    """The sum of the layers' floors. `missing`: sentences on the unknown peaks, and on layers that are not
-    counted, without which the floor is lower."""
+    """The sum of the layers' floors. `uncounted`: a sentence on layers that are not counted, without which the floor is
+    lower."""
 
     floor_ms: float
     roof: Roof
     layers: tuple[LayerFloor, ...]
-    missing: tuple[str, ...] = ()
+    uncounted: str = ""
     evidence: Literal["estimated-floor"] = "estimated-floor"
 
 
@@ -73,13 +74,20 @@ def of_profile(profile: Profile) -> Roof:
     """The peaks that a profile declares; those it does not declare are absent."""
     peaks = {"fp32": profile.peaks.fp32_gflops, "fp16": profile.peaks.fp16_gflops, "int8": profile.peaks.int8_gops}
     known = {precision: value for precision, value in peaks.items() if value is not None}
-    return Roof(known, profile.memory.bandwidth_gb_s, 0, f"declared by the profile {profile.name}")
+    return Roof(
+        gflops=known, bandwidth_gb_s=profile.memory.bandwidth_gb_s, cache_bytes=0,
+        source=f"declared by the profile {profile.name}",
+        fix="add it, with its source, to [peaks] or [memory] bandwidth_gb_s of a profile of your own",
+    )  # fmt: skip
 
 
 def of_host(peaks: HostPeaks) -> Roof:
     """The peaks measured here; only fp32, since numpy has no fast product of other types."""
     source = f"measured here with numpy on {peaks.cores} cores"
-    return Roof({"fp32": peaks.fp32_gflops}, peaks.bandwidth_gb_s, peaks.cache_bytes, source)
+    return Roof(
+        gflops={"fp32": peaks.fp32_gflops}, bandwidth_gb_s=peaks.bandwidth_gb_s, cache_bytes=peaks.cache_bytes,
+        source=source, fix="estimate the fp32 model, or give --device PROFILE",
+    )  # fmt: skip
 
 
 def floor(layers: Sequence[Layer], roof: Roof, uncounted: Mapping[str, int] | None = None) -> TimeFloor:
@@ -87,44 +95,36 @@ def floor(layers: Sequence[Layer], roof: Roof, uncounted: Mapping[str, int] | No
 
     The roofline (Williams et al., 2009) with only the unavoidable traffic: activations may stay on the chip, and so may
     weights up to the size of its cache. `uncounted`: by operator, how many layers are not among `layers`. Raises
-    Unsupported if no peak is known that the layers need.
+    Unsupported if a peak that the layers need is not known: with one roof of two there is no floor worth its name.
     """
-    total = sum(layer.weight_bytes for layer in layers)
-    from_memory = max(0.0, 1 - roof.cache_bytes / total) if total else 0.0
-    floors = tuple(_layer_floor(layer, roof, from_memory) for layer in layers)
-    wanted = sorted({layer.precision for layer in layers} - set(roof.gflops))
-    missing = [f"no peak for {precision}: only memory bounds these layers" for precision in wanted]
-    missing += ["no memory bandwidth: only compute bounds the layers"] * (roof.bandwidth_gb_s is None)
     told = ", ".join(f"{count} {operator}" for operator, count in sorted((uncounted or {}).items()))
-    missing += [f"not counted, so the floor is lower: {told}"] if told else []
     if not layers:
         raise Unsupported(f"there is no floor: no layer can be counted ({told or 'it has none with products'})")
-    if not any(layer.bound for layer in floors):
-        raise Unsupported(
-            f"there is no floor: no peak that this model needs is {roof.source}",
-            "add it, with its source, to [peaks] or [memory] bandwidth_gb_s of your own profile; "
-            "without --device, this machine's peaks are measured",
-        )
+    total = sum(layer.weight_bytes for layer in layers)
+    from_memory = max(0.0, 1 - roof.cache_bytes / total) if total else 0.0
+    wanted = sorted({layer.precision for layer in layers} - set(roof.gflops))
+    absent = [f"no peak for {precision}" for precision in wanted]
+    absent += ["no memory bandwidth"] * (roof.bandwidth_gb_s is None and from_memory > 0)
+    if absent:
+        raise Unsupported(f"there is no floor: {' and '.join(absent)} {roof.source}", roof.fix)
+    floors = tuple(_layer_floor(layer, roof, from_memory) for layer in layers)
     return TimeFloor(
-        floor_ms=sum(layer.floor_us for layer in floors) / 1000, roof=roof, layers=floors, missing=tuple(missing)
-    )
+        floor_ms=sum(layer.floor_us for layer in floors) / 1000, roof=roof, layers=floors,
+        uncounted=f"not counted, so the floor is lower: {told}" if told else "",
+    )  # fmt: skip
 
 
 def _layer_floor(layer: Layer, roof: Roof, from_memory: float) -> LayerFloor:
-    times: dict[Literal["compute", "memory"], float] = {}
-    if layer.precision in roof.gflops:
-        times["compute"] = 2 * layer.macs / roof.gflops[layer.precision] / 1000  # FLOP / (GFLOP/s) = ns
-    if roof.bandwidth_gb_s is not None:
-        times["memory"] = layer.weight_bytes * from_memory / roof.bandwidth_gb_s / 1000
-    bound = max(times, key=lambda name: times[name], default=None)
+    compute = 2 * layer.macs / roof.gflops[layer.precision] / 1000  # FLOP / (GFLOP/s) = ns
+    memory = layer.weight_bytes * from_memory / roof.bandwidth_gb_s / 1000 if from_memory else 0.0
     return LayerFloor(
         name=layer.name,
         operator=layer.operator,
         precision=layer.precision,
         macs=layer.macs,
         weight_bytes=layer.weight_bytes,
-        floor_us=times[bound] if bound else 0.0,
-        bound=bound,
+        floor_us=max(compute, memory),
+        bound="compute" if compute >= memory else "memory",
     )
 
 

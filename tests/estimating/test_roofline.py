@@ -17,10 +17,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, Unsupported
-from edgebench.estimating import foreign_layers, host_peaks, onnx_layers, roofline
+from edgebench.estimating import foreign_layers, host_peaks, model_floor, onnx_layers, roofline
 from edgebench.estimating.onnx_layers import Layer
 from edgebench.machine.device import available_cores
-from edgebench.machine.profiles import load_profile
+from edgebench.machine.profiles import load_profile, profile_names
 
 
 def model(path: Path, nodes: list, weights: dict[str, np.ndarray], inputs=("batch", 4, 8, 8), kind=TensorProto.FLOAT):
@@ -32,6 +32,12 @@ def model(path: Path, nodes: list, weights: dict[str, np.ndarray], inputs=("batc
     )  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), str(path))
     return path
+
+
+def roof(bandwidth: float | None = 1.0, **gflops: float) -> roofline.Roof:
+    return roofline.Roof(
+        gflops=gflops, bandwidth_gb_s=bandwidth, cache_bytes=0, source="declared by a test", fix="declare it"
+    )
 
 
 def floats(*shape: int) -> np.ndarray:
@@ -111,8 +117,8 @@ def test_of_a_foreign_model_what_cannot_be_counted_is_told(tmp_path):
     answer = foreign_layers.perform(path, foreign_layers.Sizes({"x": (1, 4, 3, 5)}))
     assert [layer.macs for layer in answer.counted.layers] == [2 * 4 * 15]
     assert answer.counted.uncounted == {"Conv": 2, "MatMul": 1, "LSTM": 1}
-    floor = roofline.floor(answer.counted.layers, roofline.Roof({"fp32": 1.0}, 1.0, 0, "here"), {"LSTM": 1, "Conv": 2})
-    assert floor.missing == ("not counted, so the floor is lower: 2 Conv, 1 LSTM",)
+    floor = roofline.floor(answer.counted.layers, roof(fp32=1.0), {"LSTM": 1, "Conv": 2})
+    assert floor.uncounted == "not counted, so the floor is lower: 2 Conv, 1 LSTM"
     with pytest.raises(Unsupported, match=r"no layer can be counted \(1 LSTM\)"):
         roofline.floor([], floor.roof, {"LSTM": 1})
     (tmp_path / "broken.onnx").write_bytes(path.read_bytes()[:60])
@@ -140,14 +146,14 @@ LAYERS = [
     Layer(name="a", operator="Conv", macs=1_000_000, weight_bytes=400_000, precision="fp32"),
     Layer(name="b", operator="Gemm", macs=100_000, weight_bytes=4_000_000, precision="fp32"),
 ]
-ROOF = roofline.Roof({"fp32": 100.0}, 10.0, 0, "declared by a test")
+ROOF = roof(10.0, fp32=100.0)
 
 
 def test_each_layer_is_bounded_by_what_is_slower():
     floor = roofline.floor(LAYERS, ROOF)
     # 2 MFLOP at 100 GFLOP/s are 20 µs, 0.4 MB at 10 GB/s 40 µs; 2 µs and 400 µs
     assert [(layer.floor_us, layer.bound) for layer in floor.layers] == [(40, "memory"), (400, "memory")]
-    assert floor.floor_ms == 0.44 and floor.evidence == "estimated-floor" and floor.missing == ()
+    assert floor.floor_ms == 0.44 and floor.evidence == "estimated-floor" and not floor.uncounted
     faster = roofline.floor(LAYERS, replace(ROOF, bandwidth_gb_s=1000.0))
     assert [(layer.floor_us, layer.bound) for layer in faster.layers] == [(20, "compute"), (4, "memory")]
 
@@ -157,18 +163,59 @@ def test_weights_that_fit_the_cache_are_not_read_from_memory():
     assert roofline.floor(LAYERS, replace(ROOF, cache_bytes=2_200_000)).floor_ms == pytest.approx(0.22)
 
 
-def test_a_peak_that_is_not_known_is_said_and_not_guessed():
-    halves = [replace(layer, precision="fp16") for layer in LAYERS]
-    floor = roofline.floor([*LAYERS, *halves], ROOF)
-    assert floor.missing == ("no peak for fp16: only memory bounds these layers",)
-    assert [layer.bound for layer in floor.layers] == ["memory"] * 4
-    alone = roofline.floor(LAYERS, replace(ROOF, bandwidth_gb_s=None))
-    assert alone.floor_ms == 0.022 and "no memory bandwidth" in alone.missing[0]
-    with pytest.raises(Unsupported, match="no floor") as refused:
-        roofline.floor(halves, replace(ROOF, bandwidth_gb_s=None))
-    assert "[peaks]" in refused.value.fix
-    with pytest.raises(Unsupported):
-        roofline.floor(LAYERS, roofline.of_profile(load_profile("cpu")))
+@pytest.mark.parametrize(
+    ("layers", "below", "absent"),
+    [
+        ([*LAYERS, replace(LAYERS[0], precision="fp16")], ROOF, "no peak for fp16"),
+        ([replace(layer, precision="int8") for layer in LAYERS], ROOF, "no peak for int8"),
+        (LAYERS, replace(ROOF, bandwidth_gb_s=None), "no memory bandwidth"),
+        (LAYERS, roof(None), "no peak for fp32 and no memory bandwidth"),
+    ],
+)
+def test_with_one_of_its_roofs_missing_there_is_no_floor(layers, below, absent):
+    with pytest.raises(Unsupported, match=f"there is no floor: {absent} declared by a test") as refused:
+        roofline.floor(layers, below)
+    assert refused.value.fix == "declare it"
+
+
+def test_a_roof_that_no_layer_reaches_may_be_missing():
+    assert roofline.floor(LAYERS, replace(ROOF, bandwidth_gb_s=None, cache_bytes=5_000_000)).floor_ms == 0.022
+
+
+@pytest.mark.parametrize("name", sorted(profile_names()))
+def test_each_profile_has_both_roofs_or_says_what_is_missing(name):
+    declared = roofline.of_profile(load_profile(name))
+    try:
+        floor = roofline.floor(LAYERS, declared)
+    except Unsupported as error:
+        assert name in ("cpu", "cuda", "jetson_tx1", "jetson_tx2") and "[peaks]" in error.fix
+    else:
+        assert declared.gflops["fp32"] and declared.bandwidth_gb_s and floor.floor_ms > 0
+
+
+@pytest.mark.parametrize(("name", "fp32_ms"), [("raspberry_pi_5", 2 / 153.6), ("raspberry_pi_4", 2 / 57.6)])
+def test_the_raspberries_compute_no_faster_than_their_cores_issue(name, fp32_ms):
+    (layer,) = roofline.floor([replace(LAYERS[0], macs=10**9)], roofline.of_profile(load_profile(name))).layers
+    assert (layer.bound, layer.floor_us / 1e6) == ("compute", pytest.approx(fp32_ms))
+
+
+def test_a_device_without_a_floor_does_not_hide_that_of_this_machine(tmp_path, monkeypatch):
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    path = model(tmp_path / "m.onnx", nodes, {"w": floats(2, 4, 1, 1)}, (1, 4, 8, 8))
+    profile = tmp_path / "half.toml"
+    profile.write_text(
+        'schema = 1\ntitle = "Half"\ncompute = "cpu"\nruntimes = ["onnxruntime"]\nprecisions = ["fp32"]\n'
+        "[match]\nany = true\n[memory]\nbandwidth_gb_s = 17\n"
+    )
+    peaks = host_peaks.HostPeaks(fp32_gflops=10.0, bandwidth_gb_s=10.0, cores=1, cache_bytes=0)
+    monkeypatch.setattr(model_floor, "_benchmark", lambda: (peaks, ""))
+    asked = ["estimate", str(path), "--device", str(profile), "--workspace", str(tmp_path / "runs")]
+    shown = CliRunner().invoke(cli, asked)
+    assert shown.exit_code == 0, shown.output
+    assert "(Half): there is no floor: no peak for fp32" in shown.stdout and "[peaks]" in shown.stdout
+    assert "on this machine: no faster than" in shown.stdout
+    refused = CliRunner().invoke(cli, [*asked, "--no-here"])
+    assert refused.exit_code and "there is no floor: no peak for fp32" in refused.stderr
 
 
 def test_the_orin_nanos_peaks_are_those_of_its_profile():
@@ -189,8 +236,8 @@ some_layers = st.lists(
     max_size=6,
 )  # fmt: skip
 roofs = st.builds(
-    roofline.Roof, st.dictionaries(st.sampled_from(["fp32", "fp16", "int8"]), st.floats(0.1, 1e6)),
-    st.none() | st.floats(0.1, 1e4), st.integers(0, 2**30), st.just("a test"),
+    roofline.Roof, gflops=st.dictionaries(st.sampled_from(["fp32", "fp16", "int8"]), st.floats(0.1, 1e6)),
+    bandwidth_gb_s=st.none() | st.floats(0.1, 1e4), cache_bytes=st.integers(0, 2**30), source=st.just("a test"),
 )  # fmt: skip
 
 
