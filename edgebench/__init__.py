@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgebench import results
-    from edgebench.api import compare, evaluate, export, run, select, train
-    from edgebench.api_search import adopt, data, pick, probe, study, sweep, tune
+    from edgebench.api import evaluate, export, run, select, train
+    from edgebench.api_search import adopt, compare, data, history, pick, probe, study, sweep, tune
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "adopt", "compare", "data", "evaluate", "export", "pick", "probe", "results", "run", "select",
-    "study", "sweep", "train", "tune",
+    "__version__", "adopt", "compare", "data", "evaluate", "export", "history", "pick", "probe", "results", "run",
+    "select", "study", "sweep", "train", "tune",
 ]  # fmt: skip
-SEARCHES = ("adopt", "data", "pick", "probe", "study", "sweep", "tune")  # they are in a file of their own
+SEARCHES = (
+    "adopt",
+    "compare",
+    "data",
+    "history",
+    "pick",
+    "probe",
+    "study",
+    "sweep",
+    "tune",
+)  # they are in a file of their own
 
 
 if not TYPE_CHECKING:  # to a type checker every other name is an error

@@ -25,8 +25,7 @@ from edgebench.boards.ssh import Host
 from edgebench.choosing import selecting
 from edgebench.choosing.decision import Decision
 from edgebench.choosing.limits import Limits, Prefer, documented
-from edgebench.comparing import judging, ratio
-from edgebench.comparing.judging import Comparison
+from edgebench.comparing import judging
 from edgebench.errors import UsageError, unknown_name
 from edgebench.machine import registry
 from edgebench.machine.device import check_names, detect, load_profile, place
@@ -195,17 +194,6 @@ def run(
     return [result for result, _ in running.run(planned, where.results, asked)]
 
 
-def compare(base: Results, new: Results, *, band: float = ratio.BAND) -> Comparison:
-    """Is new slower than base? One cell for each measurement that both sides made, with a verdict.
-
-    Each side is a workspace, a folder of results, a result's file, or results. `cell.outcome` is "faster", "slower",
-    "equivalent", "inconclusive", …; `cell.ratio` is new ÷ base with its 95 % interval (`low`, `high`). A difference
-    within ± `band` is ignored. Raises EdgebenchError if nothing pairs, BadFile for a side that does not exist.
-    """
-    names = [os.fspath(s) if isinstance(s, (str, os.PathLike)) else n for s, n in ((base, "base"), (new, "new"))]
-    return judging.compare(_results(base), _results(new), band=band, names=(names[0], names[1]))
-
-
 @documented
 def select(
     results: Results = "runs", *, device: str | None = None, prefer: Prefer = "accuracy", scenario: str = LATENCY,
@@ -225,7 +213,7 @@ def select(
         warn(problem.message for problem in problems)
         found = merged(entries)
     else:
-        found = rows(_results(results))
+        found = rows(read_results(results))
     return selecting.select(found, asked, device=device, prefer=prefer, scenario=scenario, batch=batch, dataset=dataset)
 
 
@@ -283,7 +271,8 @@ def _on_board(
     return found
 
 
-def _results(side: Results) -> list[Result]:
+def read_results(side: Results) -> list[Result]:
+    """The results of a workspace, a folder or a file, or the given ones."""
     if isinstance(side, (str, os.PathLike)):
         found, problems = judging.load(Path(side))
         warn(problem.message for problem in problems)

@@ -1,20 +1,25 @@
-"""More of the commands, as functions: data, adopt, tune, pick, probe, sweep, study. api.py has the others."""
+"""More of the commands, as functions: adopt, compare, data, history, pick, probe, study, sweep and tune."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.adopting import adopt as adopting
-from edgebench.api import AnyPath, Source, read_source, several, warn, with_values
+from edgebench.api import AnyPath, Results, Source, read_results, read_source, several, warn, with_values
 from edgebench.choosing import picking, probes, ready_pick, tuning
 from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.choosing.picked import Picked
 from edgebench.choosing.probes import Probes
 from edgebench.choosing.tuned import Goal, Tuned
+from edgebench.comparing import history as histories
+from edgebench.comparing import judging, ratio
+from edgebench.comparing.history import Histories
+from edgebench.comparing.judging import Comparison
 from edgebench.errors import UsageError
 from edgebench.machine.device import check_names
 from edgebench.records.account import Account
@@ -243,3 +248,29 @@ def study(
     if drawing:
         trainings.plot(done, drawing)
     return done
+
+
+def compare(
+    base: Results, new: Results, *, band: float = ratio.BAND, with_history: bool = False, since: datetime | None = None
+) -> Comparison:
+    """Is new slower than base? One cell for each measurement that both sides made, with a verdict.
+
+    Each side is a workspace, a folder of results, a result's file, or results. `cell.outcome` is "faster", "slower",
+    "equivalent", "inconclusive", …; `cell.ratio` is new ÷ base with its 95 % interval (`low`, `high`). A difference
+    within ± `band` is ignored. `with_history`: slower also by the `history` of both sides' results from `since` on.
+    Raises EdgebenchError if nothing pairs, BadFile for a side that does not exist.
+    """
+    names = [os.fspath(s) if isinstance(s, (str, os.PathLike)) else n for s, n in ((base, "base"), (new, "new"))]
+    given = {"band": band, "names": tuple(names), "with_history": with_history, "since": since}
+    return judging.compare(read_results(base), read_results(new), **given)
+
+
+def history(results: Results = "runs", *, since: datetime | None = None, band: float = ratio.BAND) -> Histories:
+    """Each measurement over time: when it became slower or faster, by how much, and what else changed then.
+
+    `results` is a workspace, a folder of results, a result's file, or results. `cell.changes` are steps and creeps,
+    `cell.ratio` is the present level ÷ the lowest one since `since`, and `cell.outcome` is "slower" if that is above
+    1 + `band`, else "steady", "inconclusive" (the machine itself became slower) or "too few" (results). Raises
+    UsageError for a band that makes no sense, BadFile for a place without results.
+    """
+    return histories.history(read_results(results), since=since, band=band)

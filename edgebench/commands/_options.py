@@ -45,6 +45,12 @@ def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on stdout.")
 
 
+since = click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), metavar="DATE",
+    help="Only results from this moment (UTC) on: 2026-09-01 or 2026-09-01T12:00:00. Accepts a new level.",
+)  # fmt: skip
+
+
 def complete_devices(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from edgebench.machine.device import profile_names
 

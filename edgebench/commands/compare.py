@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
+from edgebench.commands import _options
 from edgebench.errors import UsageError, unknown_name
 
 FAIL_ON = ("slower", "inconclusive")
@@ -30,6 +32,7 @@ def complete_fail_on(ctx: click.Context, parameter: click.Parameter, incomplete:
 Examples:
   edgebench compare runs-before runs-after
   edgebench compare base.json new.json --band 0.05
+  edgebench compare nightly/results pr/results --history --fail-on slower
   edgebench compare main/results pr/results --fail-on slower --out compare.xml
   edgebench compare before after --format markdown >> "$GITHUB_STEP_SUMMARY\""""
 )
@@ -47,11 +50,17 @@ Examples:
     "--format", "form", type=click.Choice(["table", "markdown", "json", "junit"]),
     help="[default: by the ending of --out, else a table]",
 )  # fmt: skip
+@click.option(
+    "--history", "with_history", is_flag=True,
+    help="A cell is slower also if all results of BASE and NEW together show that it became slower over time.",
+)  # fmt: skip
+@_options.since
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of stdout.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(
-    base: Path, new: Path, band: float, fail_on: tuple[str, ...], form: str | None, out: Path | None, as_json: bool
-) -> None:
+    base: Path, new: Path, band: float, fail_on: tuple[str, ...], form: str | None, with_history: bool,
+    since: datetime | None, out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Compare the results in NEW with those in BASE: faster, slower, equivalent or inconclusive, cell by cell.
 
     BASE and NEW are each a workspace, a folder of results or one result's JSON file. Both sides need five launches
@@ -73,6 +82,8 @@ def command(
             raise UsageError(f"--out {out} does not say which format", "end it in .md, .json or .xml, or give --format")
     if form == "table" and out is not None:
         raise UsageError("a table is for the terminal", "--format markdown for a file")
+    if since and not with_history:
+        raise UsageError("--since is for the history", "add --history")
     if base.resolve() == new.resolve():
         raise UsageError(f"BASE and NEW are both {base}", "give two results, folders or workspaces")
     sides = []
@@ -81,7 +92,7 @@ def command(
         for problem in problems:
             click.echo(f"warning: skipped {problem.message}", err=True)
         sides.append(found)
-    made = judging.compare(*sides, band=band, names=(str(base), str(new)))
+    made = judging.compare(*sides, band=band, names=(str(base), str(new)), with_history=with_history, since=since)
     if form in (None, "table"):
         Console(width=None if sys.stdout.isatty() else 120).print(shown.terminal(made))
     else:

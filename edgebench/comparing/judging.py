@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from edgebench.comparing import pairing, ratio
+from edgebench.comparing import history, measured, pairing, ratio
+from edgebench.comparing.history import CellHistory
 from edgebench.errors import BadFile, EdgebenchError, UsageError
-from edgebench.machine import yardstick
 from edgebench.machine.scenario_registry import find
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import MIN_LAUNCHES
-from edgebench.records.notices import DISTURBING_LATENCY
 from edgebench.records.result import Launch, Result
 from edgebench.results import stats, store
 
@@ -50,6 +50,7 @@ class ComparedCell:
 
     `ratio` is new ÷ base with its 95 % interval; above 1 is slower. `fastest` is the same for the fastest requests.
     Times are per request or per image, as the scenario defines. `launches` and `disturbed`: (base, new).
+    `history`: that of all results of both sides, where it was asked for.
     """
 
     model: str
@@ -72,6 +73,7 @@ class ComparedCell:
     disturbed: tuple[int, ...] = ()
     changed: tuple[str, ...] = ()
     energy: EnergyRatio | None = None
+    history: CellHistory | None = field(default=None, metadata={"json": "unless default"})
 
     @property
     def name(self) -> str:
@@ -108,9 +110,13 @@ def load(path: Path) -> tuple[list[Result], list[BadFile]]:
 
 
 def compare(
-    base: Sequence[Result], new: Sequence[Result], *, band: float = ratio.BAND, names: tuple[str, str] = ("base", "new")
-) -> Comparison:
-    """Pair the newest results of each cell and judge them. Raises EdgebenchError if nothing pairs."""
+    base: Sequence[Result], new: Sequence[Result], *, band: float = ratio.BAND,
+    names: tuple[str, str] = ("base", "new"), with_history: bool = False, since: datetime | None = None,
+) -> Comparison:  # fmt: skip
+    """Pair the newest results of each cell and judge them. Raises EdgebenchError if nothing pairs.
+
+    `with_history`: a cell whose history over both sides, from `since` on, says that it became slower is slower.
+    """
     if not 0 <= band < 0.5:
         raise UsageError(f"--band is {band:g}", "give a share such as 0.02")
     pairs = pairing.paired(pairing.newest(base), pairing.newest(new))
@@ -127,25 +133,31 @@ def compare(
     corrected = iter(ratio.holm([seen.p for _, seen in outcomes if seen]))
     tests = sum(seen is not None for _, seen in outcomes)
     cells = [_judged(cell, seen, next(corrected), tests, band) if seen else cell for cell, seen in outcomes]
+    if with_history:
+        cells = [
+            _beside_history(cell, newest, [*base, *new], band, since)
+            for cell, (_, newest) in zip(cells, pairs, strict=True)
+        ]
     return Comparison(*names, band, tuple(sorted(cells, key=lambda cell: cell.name)))
 
 
+def _beside_history(
+    cell: ComparedCell, new: Result | None, results: Sequence[Result], band: float, since: datetime | None
+) -> ComparedCell:
+    """A slow rise is slower, though each result was hardly slower than the one before it."""
+    if new is None or new.status != "ok":
+        return cell
+    key = history.same_series(new)
+    made = history.history([result for result in results if history.same_series(result) == key], band=band, since=since)
+    cell = replace(cell, history=next(iter(made.cells), None))
+    if not made.slower or cell.outcome in ("slower", "refused"):
+        return cell
+    reason = f"by its history: {cell.history.ratio:.3f} × the level of {cell.history.lowest[:10]}"
+    return replace(cell, outcome="slower", reason=reason, remedy="see `edgebench history`; --since accepts a level")
+
+
 def _bare(result: Result) -> ComparedCell:
-    job = result.job
-    size = "searched batch and streams" if result.search else f"batch {job.batch}"
-    if not result.search and job.streams > 1:
-        size += f", {job.streams} in flight"
-    parts = [size, job.threads and f"{job.threads} thr.", job.rate_hz and f"{job.rate_hz:g} Hz", job.precision]
-    where = job.device if job.device == job.compute else f"{job.device}/{job.compute}"
-    setting = ", ".join([*(part for part in parts if part), where, *([result.host] if result.host else [])])
-    return ComparedCell(
-        model=result.artifact.model.name,
-        format=result.artifact.format,
-        runtime=job.runtime,
-        scenario=job.scenario,
-        setting=setting,
-        outcome="inconclusive",
-    )
+    return ComparedCell(**measured.named(result), outcome="inconclusive")
 
 
 def _unjudged(base: Result | None, new: Result | None) -> tuple[ComparedCell, ratio.Witnesses | None]:
@@ -188,8 +200,8 @@ def _energies(base: Result, new: Result) -> EnergyRatio | None:
 
 
 def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCell, ratio.Witnesses | None]:
-    sides = [[launch for launch in r.launches if launch.samples and launch.samples.latency_ns] for r in (base, new)]
-    clean = [[launch for launch in side if not _disturbances(launch)] for side in sides]
+    sides = [measured.timed(r) for r in (base, new)]
+    clean = [[launch for launch in side if not measured.disturbances(launch)] for side in sides]
     made, kept = [len(side) for side in sides], [len(side) for side in clean]
     cell = replace(cell, launches=tuple(kept), disturbed=tuple(m - k for m, k in zip(made, kept, strict=True)))
     if min(made) == 0:
@@ -197,7 +209,7 @@ def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCel
         return replace(cell, reason=why, remedy="compare the scenario latency or throughput"), None
     enough = min(kept) >= MIN_LAUNCHES
     shown = clean if enough else sides
-    times = [[_times(launch, r) for launch in side] for side, r in zip(shown, (base, new), strict=True)]
+    times = [[measured.times(launch, r) for launch in side] for side, r in zip(shown, (base, new), strict=True)]
     medians = [stats.Pool(side).percentile(0.5) for side in times]
     cell = replace(cell, base_ms=medians[0] / 1e6, new_ms=medians[1] / 1e6, ratio=medians[1] / medians[0])
     if min(made) < MIN_LAUNCHES:
@@ -207,43 +219,16 @@ def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCel
         return replace(cell, reason=why, remedy=fix), None
     if not enough:
         return replace(cell, reason=_why_disturbed(sides, clean), remedy=f"stop the load, or: {ALTERNATE}"), None
-    requests = [[_requests(launch, r) for launch in side] for side, r in zip(clean, (base, new), strict=True)]
-    return cell, ratio.weigh(*times, *requests, _machine(base, new, clean))
-
-
-def _machine(base: Result, new: Result, clean: list[list[Launch]]) -> list[float]:
-    """new ÷ base of the machine's yardstick, if the processor computes and both sides measured it."""
-    taken = [[found for launch in side for found in launch.yardsticks] for side in clean]
-    if not all(taken) or {base.job.compute, new.job.compute} != {"cpu"}:
-        return []
-    copy, loop = yardstick.changes(*taken)
-    pythons = {launch.before.get("python") for side in clean for launch in side}
-    return [copy, loop] if len(pythons) == 1 else [copy]  # each Python has its own speed
-
-
-def _disturbances(launch: Launch) -> set[str]:
-    return DISTURBING_LATENCY & {notice.code for notice in launch.notices}
+    requests = [[measured.requests(launch, r) for launch in side] for side, r in zip(clean, (base, new), strict=True)]
+    machine = measured.machine_changes({base.job.compute, new.job.compute}, *clean)
+    return cell, ratio.weigh(*times, *requests, machine)
 
 
 def _why_disturbed(sides: list[list[Launch]], clean: list[list[Launch]]) -> str:
-    codes = Counter(code for side in sides for launch in side for code in _disturbances(launch))
+    codes = Counter(code for side in sides for launch in side for code in measured.disturbances(launch))
     left = " and ".join(f"{len(k)} of {len(s)} in {n}" for k, s, n in zip(clean, sides, ("base", "new"), strict=True))
     seen = ", ".join(f"{code} ({n})" for code, n in codes.most_common())
     return f"launches were disturbed: {seen}; {left} were not; each side needs {MIN_LAUNCHES}"
-
-
-def _times(launch: Launch, result: Result) -> list[int]:
-    """A launch's times for the scenario's figure: per request or, for throughput, per image."""
-    if find(result.job.scenario).compared_by == "request":
-        return [max(1, time) for time in launch.samples.latency_ns]
-    return [max(1, round(launch.samples.wall_ns / len(launch.samples.latency_ns) / result.job.batch))]
-
-
-def _requests(launch: Launch, result: Result) -> list[int]:
-    """The time of each request, divided by the images that were in flight in it."""
-    by_image = find(result.job.scenario).compared_by == "image"
-    flight = result.job.batch * result.job.streams if by_image else 1
-    return [max(1, time // flight) for time in launch.samples.latency_ns]
 
 
 def _judged(cell: ComparedCell, seen: ratio.Witnesses, p_holm: float, tests: int, band: float) -> ComparedCell:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from edgebench.comparing.history import NEEDED
 from edgebench.comparing.judging import ComparedCell, Comparison
 from edgebench.records import jsonio
 from edgebench.records.terminal import printable
@@ -73,7 +74,10 @@ def _remarks(comparison: Comparison) -> list[str]:
         own = [change for change in cell.changed if change not in shared]
         lines += [f"{cell.name}: {cell.outcome}: {_why(cell)}"] if cell.reason else []
         lines += [f"{cell.name}: changed: {'; '.join(own)}"] if own else []
+        lines += [f"{cell.name}: its history: {cell.history.reason}"] if cell.history and cell.history.reason else []
         lines += [f"{cell.name}: {cell.energy.reason}"] if cell.energy and cell.energy.reason else []
+    few = sum(cell.history is not None and cell.history.outcome == "too few" for cell in comparison.cells)
+    lines += [f"history: {few} of the cells have fewer than the {NEEDED} results that it takes"] if few else []
     kinds = Counter(cell.energy.of for cell in comparison.cells if cell.energy and cell.energy.of)
     return [*lines, *(f"mJ/image: {of}; one power pass per side, so there is no verdict" for of in kinds)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 from edgebench.errors import BadFile
@@ -29,7 +30,12 @@ def file_name(result: Result) -> str:
 def read(path: Path, *, samples: bool = True) -> Result:
     """Read one result; ten times as fast without its raw samples, most of the file. Raises BadFile if the file is not a
     result, or is a newer edgebench's."""
-    return jsonio.read(Result, path, trim=str if samples else _without_samples)
+    result = jsonio.read(Result, path, trim=str if samples else _without_samples)
+    try:
+        datetime.fromisoformat(result.created)
+    except ValueError:
+        raise BadFile(f"{path}: created is {result.created!r}, which is no time", "measure again") from None
+    return result
 
 
 def _without_samples(text: str) -> str:
