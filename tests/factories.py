@@ -12,6 +12,7 @@ import numpy as np
 
 from edgebench import artifact as folder
 from edgebench.artifact import Reference
+from edgebench.records.adopted import Adopted
 from edgebench.records.answers import Parity
 from edgebench.records.beginning import Beginning
 from edgebench.records.jobs import Job
@@ -116,6 +117,13 @@ def make_artifact(
     folder.write_reference(path, reference or make_reference(classes=classes, preprocessing=preprocessing))
     folder.write_manifest(path, made)
     return folder.read(path)
+
+
+def make_adopted(name: str, **changes: Any) -> Artifact:
+    """A model of somebody else's, adopted with generated inputs."""
+    made = Adopted(file=f"{name}.onnx", reference="onnxruntime 1.32.0", inputs="synthetic", seed=0, requests=8)
+    spec = TensorSpec("x", "float32", (1, 8), sizes=(1, 8))
+    return make_artifact(model=name, training=None, adopted=made, inputs=(spec,), outputs=(spec,), **changes)
 
 
 def make_job(artifact: Artifact | None = None, **changes: Any) -> Job:

@@ -85,7 +85,8 @@ def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
         click.echo(jsonio.dumps(rows(done), indent=1))
     else:
         if done:
-            Console(width=None if sys.stdout.isatty() else 200).print(terminal(rows(done)))
+            console = Console(width=None if sys.stdout.isatty() else 200)
+            console.print(terminal(rows(done), console.width))
         click.echo(f"results: {workspace.results}")
         click.echo("next: edgebench report")
     return all(result.status == "ok" and not objections(result) for result in done)

@@ -12,7 +12,7 @@ from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
 
     from edgebench.choosing.limits import Limits
     from edgebench.records.workspace import Workspace
@@ -128,7 +128,8 @@ def _measurements(form: str, out: Path | None, which: Which, workspace: Workspac
     if not made:
         raise EdgebenchError(f"there are no results in {workspace.results}", "make some: `edgebench run`")
     if form == "table":
-        _print(formats.terminal(made))
+        console = _console()
+        console.print(formats.terminal(made, console.width))
     else:
         _write(formats.WRITERS[form](made), out)
 
@@ -172,7 +173,7 @@ def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: 
     sections = trainings.sections(checkpoints)
     if form == "table":
         for title, rows in sections.items():
-            _print(trainings.terminal(rows, title))
+            _console().print(trainings.terminal(rows, title))
     elif form == "markdown":
         _write(trainings.markdown(sections), out)
     elif form == "csv":
@@ -184,12 +185,12 @@ def _trainings(checkpoints: list[Artifact], form: str, out: Path | None, plots: 
             click.echo(f"plot: {path}", err=form != "table")
 
 
-def _print(table: Table) -> None:
+def _console() -> Console:
     import sys
 
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def _write(text: str, out: Path | None) -> None:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MOST = 60  # rows in a terminal: nobody would read thousands, and drawing them takes a minute
+WORD = 24  # characters of a longer word go on in the next line
+# What a terminal shows if it is too narrow for all: these columns first, then the others in the table's order.
+FIRST = (
+    "model", "median_ms", "evidence", "runtime", "status", "deployed_accuracy", "test_accuracy", "precision", "format",
+    "scenario", "verdict", "score", "throughput_per_s", "batch", "streams", "device", "energy_mj", "mean_power_w",
+    "power_source", "p99_ms", "p90_ms", "half_width", "warnings", "peak_memory_mib",
+)  # fmt: skip
 # Markdown needs no escaping in such a cell.
 PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
 
@@ -58,10 +65,11 @@ def _accuracies(rows: Sequence[Row]) -> list[str]:
     return [*told, *([several] if len(found) > 1 else [])]
 
 
-def terminal(rows: Sequence[Row]) -> Table:
-    """A rich table for a terminal. To save width, columns with the same value in every row go into its caption.
+def terminal(rows: Sequence[Row], width: int) -> Table:
+    """A rich table for a terminal of that width. Columns with the same value in every row go into its caption.
 
-    Of more than MOST rows only the first are shown, and a line says so.
+    So do the names of the columns for which it is too narrow. Of more than MOST rows only the first are shown, and a
+    line says so.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -70,20 +78,58 @@ def terminal(rows: Sequence[Row]) -> Table:
     columns, told = _shown(rows)
     headings = [column.heading for column in columns]
     common = {i for i, column in enumerate(columns) if column.once and len({line[i] for line in told}) == 1}
-    lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common)), *_accuracies(rows), *_failures(rows)]
+    apart = [i for i in range(len(columns)) if i not in common]
+    widths = _widths({columns[i].name: [headings[i], *(line[i] for line in told)] for i in apart}, width)
+    hidden = [headings[i] for i in apart if columns[i].name not in widths]
+    lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common))]
+    lines += _origins(rows) if "adopted" in headings and "adopted" not in widths else []
+    lines += [*_accuracies(rows), *_failures(rows)]
+    if hidden:
+        lines.insert(0, f"too narrow for: {', '.join(hidden)}; edgebench report --out FILE.md has them")
     if left_out:
         lines.insert(
             0, f"… and {left_out} more rows: choose with --model and --device, or write all with --out FILE.md"
         )
     caption = escape(printable("\n".join(line for line in lines if line)))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)
-    for i, heading in enumerate(headings):
-        if i not in common:
-            figures = any(line[i][:1].isdigit() for line in told)
-            table.add_column(heading, justify="right" if figures else "left", overflow="fold")  # nothing is cut off
+    kept = [i for i in apart if columns[i].name in widths]
+    for i in kept:
+        justify = "right" if all(line[i][:1].isdigit() or line[i] == MISSING for line in told) else "left"
+        table.add_column(headings[i], justify=justify, overflow="fold", width=widths[columns[i].name])
     for line in told:
-        table.add_row(*(escape(printable(cell)) for i, cell in enumerate(line) if i not in common))
+        table.add_row(*(escape(printable(line[i])) for i in kept))
     return table
+
+
+def _widths(columns: dict[str, list[str]], width: int) -> dict[str, int]:
+    """How wide each column is that has a place: the first of FIRST at least, then what fits, without parting words."""
+    from rich.cells import cell_len
+
+    whole = {name: max(map(cell_len, cells)) for name, cells in columns.items()}
+    least = {
+        name: min(WORD, max((cell_len(word) for cell in cells for word in cell.split()), default=1))
+        for name, cells in columns.items()
+    }
+    rank = {name: i for i, name in enumerate(FIRST)}
+    room, made = width + 1, {}  # a line and two spaces for each column, but two less at the edges and a line more
+    for name in sorted(columns, key=lambda name: rank.get(name, len(rank))):
+        if least[name] + 3 <= room or not made:
+            made[name] = least[name]
+            room -= least[name] + 3
+    for name in made:  # what is left over, to the most important one first
+        more = max(0, min(whole[name] - made[name], room))
+        made[name] += more
+        room -= more
+    return made
+
+
+def _origins(rows: Sequence[Row]) -> list[str]:
+    """Where the inputs of adopted models come from, and whose answers count, for all models of which it is the same."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.adopted:
+            found.setdefault(row.adopted, []).append(row.model)
+    return [f"{told}: {context.listed(list(dict.fromkeys(models)))}" for told, models in found.items()]
 
 
 def markdown(rows: Sequence[Row]) -> str:
