@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from factories import make_artifact, make_result, make_samples
+from factories import make_adopted, make_artifact, make_result, make_samples
 from furnished import BREAKOUT, measurements
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,6 +207,19 @@ def test_a_distribution_weighs_each_launch_the_same() -> None:
     assert found.n == 1000 and sum(found.shares) == pytest.approx(1.0)
     assert found.shares[0] == found.shares[-1] == pytest.approx(0.5)
     assert latency.distribution(make_result(status="crashed")) is None
+
+
+def test_models_that_do_another_task_are_not_set_against_each_other(tmp_path: Path) -> None:
+    slow, fast = make_samples((9_000_000,) * 40), make_samples((1_000_000,) * 40)
+    found = [make_result(make_adopted("detector"), samples=slow, runtime=name) for name in ("onnxruntime", "openvino")]
+    found.append(make_result(make_adopted("voice"), samples=fast))
+    rows = merged([entry(result) for result in found])
+    chosen = tuple(select([row for row in rows if row.model == name]) for name in ("detector", "voice"))
+    text = rendered(found, tmp_path, chosen)
+    for name in ("detector", "voice"):
+        assert f"What to deploy on cpu: adopted:{name}, whose accuracy is unknown" in text
+    spread = text[text.index('id="latency"') : text.index('id="measurements"')]
+    assert spread.index(">detector<") < spread.index(">voice<"), "not the fastest of all first"
 
 
 def report(*arguments: str | Path) -> tuple[int, str]:

@@ -15,18 +15,19 @@ CANDIDATES = 60  # in the table of one decision
 
 
 def section(decisions: Sequence[Decision], numbers: dict[Row, int]) -> Html | None:
-    """A card for each device; None if there is nothing to choose from."""
+    """A card for each device, and for each task there; None if there is nothing to choose from."""
     if not decisions:
         return None
-    cards = [_card(decision, numbers) for decision in decisions]
+    on = Counter(decision.device for decision in decisions)
+    cards = [_card(decision, numbers, several=on[decision.device] > 1) for decision in decisions]
     return el("section", el("h2", "The decision", class_="hidden", id="decision-heading"), *cards,
               id="decision", aria_labelledby="decision-heading")  # fmt: skip
 
 
-def _card(decision: Decision, numbers: dict[Row, int]) -> Html:
+def _card(decision: Decision, numbers: dict[Row, int], *, several: bool) -> Html:
     chosen, nearest = decision.chosen, decision.nearest
     asked = ", ".join(bound.told for bound in decision.limits.bounds()) or "no limits were given"
-    where = f"What to deploy on {decision.device}"
+    where = f"What to deploy on {decision.device}" + (f": {decision.judged_on}" if several else "")
     parts: list[object] = [el("h3", where, " ", el("span", decision.evidence, class_="tag"))]
     if chosen:
         parts += [el("p", _link(chosen, numbers), class_="answer"), _figures(chosen.row)]

@@ -16,7 +16,8 @@ from edgebench.report.page.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, ChartPo
 from edgebench.report.page.markup import Html, el, table
 from edgebench.report.written import MISSING, joined, text
 from edgebench.results.columns import significant
-from edgebench.results.figures import PERCENTILES, Row
+from edgebench.results.context import grouped
+from edgebench.results.figures import PERCENTILES, Row, split_of
 
 DISTRIBUTIONS, TIMELINES = 24, 6  # this many are drawn; the table has the figures of the others
 BINS, STRIP, STRIP_HEIGHT = 96, 480, 34
@@ -47,8 +48,10 @@ def distribution(result: Result) -> Distribution | None:
 
 
 def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None:
-    """A table with one strip per measurement, on one axis, fastest first."""
-    ordered = sorted(found, key=lambda one: one[1].median_ms or math.inf)
+    """A table with one strip per measurement, on one axis, fastest first; what does another task is below."""
+    tasks = grouped([row for _, row, _ in found], split_of).values()
+    place = {row: n for n, task in enumerate(tasks) for row in task}
+    ordered = sorted(found, key=lambda one: (place[one[1]], one[1].median_ms or math.inf))
     if not ordered:
         return None
     shown = ordered[:DISTRIBUTIONS]
@@ -67,7 +70,9 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
         lines.append(el("tr", el("th", name, scope="row", role="rowheader"), *cells, data_row=i, role="row"))
     ruler = el("th", _ruler(scale), scope="col", aria_label="distribution on a logarithmic scale of milliseconds")
     head = [el("th", "measurement", scope="col"), ruler, *(el("th", h, scope="col", class_="n") for h in headings)]
-    note = f" The fastest {len(shown)} of {len(ordered)} are drawn." if len(ordered) > len(shown) else ""
+    note = " Those of other test images or another adopted model are below, in their own order." * (len(tasks) > 1)
+    if len(ordered) > len(shown):
+        note += f" {f'The fastest {len(shown)}' if len(tasks) == 1 else len(shown)} of {len(ordered)} are drawn."
     drawn = el(  # the roles stay where a phone's style takes the table apart
         "table", el("caption", "Latency distributions", class_="hidden"), el("thead", el("tr", *head)),
         el("tbody", *lines, role="rowgroup"), class_="spread", role="table",
