@@ -209,12 +209,13 @@ class Exported:
 class SessionOptions:
     """What a runtime is asked for. It opens for requests of `batch` images, though others may come, and for `streams`
     of them at once, which share `threads`. `extra` holds `--runtime-option KEY=VALUE` pairs; an unknown one is a
-    UsageError."""
+    UsageError. `reference`: others are compared with its answers, so exact arithmetic counts more than speed."""
 
     threads: int | None = None
     precision: Precision = "fp32"
     batch: int = 1
     streams: int = 1
+    reference: bool = False
     extra: dict[str, str] = field(default_factory=dict)
 
 

@@ -84,6 +84,8 @@ class OnnxRuntime:
         settings.log_severity_level = 3  # its warnings go to stderr; what matters is read back below
         if options.threads:  # per request: requests in flight share the cores
             settings.intra_op_num_threads = max(1, options.threads // options.streams)
+        if options.reference:  # else products of int8 overflow 16 bits on x86 without VNNI
+            settings.add_session_config_entry("session.x64quantprecision", "1")
         path = model_file(artifact, self.suffixes[artifact.format])
         if compute == "cuda":
             _load_cuda(onnxruntime)

@@ -90,6 +90,17 @@ def heavy(path: Path, location: str = "weights.bin") -> Path:
     return made
 
 
+def overflowing(path: Path) -> Path:
+    """A product in int8 whose pairs exceed 16 bits: bytes times weights of 127. Its true answer is 4 × 255 × 127."""
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["bytes", "scale", "zero"]),
+        helper.make_node("MatMulInteger", ["bytes", "weights", "zero"], ["product"]),
+        helper.make_node("Cast", ["product"], ["answer"], to=FLOAT),
+    ]
+    weights = {"weights": np.full((4, 16), 127, np.int8)}
+    return write(path, nodes, [tensor("x", FLOAT, (1, 4))], [tensor("answer", FLOAT, (1, 16))], weights)
+
+
 def random(path: Path) -> Path:
     """One output that is the same each time, and one that is not."""
     nodes = [helper.make_node("Identity", ["in"], ["same"]), helper.make_node("RandomNormal", [], ["noise"], shape=[8])]

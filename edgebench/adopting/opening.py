@@ -49,8 +49,9 @@ def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifac
     requests = _requests(found, asked, sum(path.stat().st_size for path in out.iterdir()))
     made = _artifact(asked, found, requests, runtime.version(), out)
     tell("opening")
+    options = SessionOptions(precision=made.precision, batch=made.adopted.batch, reference=True)
     try:
-        with runtime.open(made, "cpu", SessionOptions(precision=made.precision, batch=made.adopted.batch)) as session:
+        with runtime.open(made, "cpu", options) as session:
             tell("running")
             answers = [session.run(request) for request in requests.each]
             again = [session.run(requests.each[0])]  # the first again: what it does not repeat is told

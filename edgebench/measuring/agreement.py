@@ -15,6 +15,7 @@ from edgebench.records.notices import Notice, notice
 from edgebench.specs import Artifact
 
 ZERO = 1e-6  # of a median answer: what rounding alone makes
+FAR = 0.05  # of an output's largest value, or of its indices: an answer that a user would call another one
 
 
 def check(session: Session, artifact: Artifact, batches: Sequence[int]) -> Parity:
@@ -110,6 +111,11 @@ def _worst(outputs: Sequence[OutputParity]) -> list[OutputParity]:
     return [*([max(near, key=lambda output: output.relative_error)] if near else []), *equal[:1]]
 
 
+def _far(output: OutputParity) -> bool:
+    """Farther from the reference than rounding takes an answer, whatever the bounds of the precision allow."""
+    return (output.relative_error or 0) > FAR or (output.equal is not None and output.equal < 1 - FAR)
+
+
 def _told(output: OutputParity, parity: Parity) -> str:
     if output.problem:
         return f"output {output.name!r} {output.problem}"
@@ -130,9 +136,12 @@ def wrong(artifact: Artifact, parity: Parity) -> str:
     return f"its answers are not torch's: {explain(parity)}"
 
 
-def notices(artifact: Artifact) -> list[Notice]:
+def notices(artifact: Artifact, parity: Parity | None = None) -> list[Notice]:
     """What has to be known beside the figures of an adopted model."""
     made, found = artifact.adopted, []
+    if made and parity and parity.passed and (far := [output for output in parity.outputs if _far(output)]):
+        told = "; ".join(_told(output, parity) for output in _worst(far))
+        found.append(notice("answers_differ", told=told, reference=made.reference, precision=artifact.precision))
     if made and made.steered_by and made.inputs == "synthetic":
         found.append(notice("values_steer", operators=", ".join(made.steered_by)))
     if made and made.unrepeatable:

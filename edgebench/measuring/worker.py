@@ -163,7 +163,7 @@ def _measure(
         message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
         return replace(result, launches=(launch,), message=message)
     own = _own_notices(job, effective, wrong, _fallback(layers, effective), result.evaluation)
-    own += agreement.notices(artifact)
+    own += agreement.notices(artifact, parity)
     seen = (*measured.notices, foreign, *notices(before, after), *own)
     launch = replace(
         launch,

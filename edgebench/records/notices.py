@@ -97,6 +97,11 @@ KINDS = {
         "not compared, since {reference} itself does not repeat them: {outputs}",
         "export the model without random numbers, as torch does after model.eval()",
     ),
+    "answers_differ": NoticeKind(
+        "its answers are not near those of {reference}, though within the wide bounds of {precision}: {told}",
+        "judge it by its accuracy on this runtime: `edgebench evaluate`. If it is off on some x86 machines alone, int8 "
+        "may overflow, which weights of 7 bits (reduce_range) avoid",
+    ),
     # A checkpoint and its floor.
     "not_above_floor": NoticeKind(
         "the network does not clearly beat its floor: {difference:+.1f} points ({low:+.1f} to {high:+.1f})",

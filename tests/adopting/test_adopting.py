@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import foreign
@@ -138,6 +139,35 @@ def test_indices_are_equal_in_fp32_and_mostly_equal_below() -> None:
     assert not agreement.compared("x", found, known, "fp32").passed
     assert agreement.compared("x", found, known, "fp16").equal == 0.99
     assert agreement.compared("x", found, known, "fp16").passed
+
+
+@pytest.mark.parametrize(
+    ("precision", "off", "noticed"), [("int8", 0.2, True), ("int8", 0.01, False), ("fp32", 0, False)]
+)
+def test_answers_within_wide_bounds_that_are_not_near_are_told(
+    detector: Artifact, precision: str, off: float, noticed: bool
+) -> None:
+    made = replace(detector, precision=precision)
+    known = iter(folder.read_examples(detector).answers)
+
+    def run(request: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {
+            name: a + a.dtype.type(off * np.abs(a).max()) if a.dtype.kind == "f" else a
+            for name, a in next(known).items()
+        }
+
+    parity = agreement.check(SimpleNamespace(run=run), made, (1,))
+    told = [notice for notice in agreement.notices(made, parity) if notice.code == "answers_differ"]
+    assert parity.passed and len(told) == noticed
+    if noticed:
+        assert "wide bounds of int8" in told[0].message and "relative error 0.2 (bound 2)" in told[0].message
+
+
+def test_the_reference_computes_int8_exactly_whatever_the_processor(tmp_path: Path) -> None:
+    np.savez(tmp_path / "ones.npz", x=np.ones((1, 4), np.float32))
+    made = adopted(foreign.overflowing(tmp_path / "m.onnx"), tmp_path / "made", inputs=(str(tmp_path / "ones.npz"),))
+    (answer,) = folder.read_examples(made).answers
+    assert made.adopted.quantized and (answer["answer"] == 4 * 255 * 127).all()
 
 
 def test_indices_stay_within_the_table(tmp_path: Path) -> None:
