@@ -51,9 +51,9 @@ def row(file: Path, workspace: Path, duration_s: float) -> str:
         seconds = f"{time.perf_counter() - began:.1f} s"
         if expected.is_file():
             made = edgebench.adopt(file, inputs=ramp(made, workspace / "ramp.npz"), workspace=workspace)
-            seconds += f"; {distance(made, expected):.1e} from the answer that its makers expect"
+            seconds += f"; {digits(distance(made, expected))} from the answer that its makers expect"
     except EdgebenchError as error:
-        return f"– | refused | {told(error.message)} Fix: {told(error.fix)}"
+        return f"– | refused | {told(error.message.replace(str(file), file.name))}; fix: {told(error.fix)}"
     results = edgebench.run(
         made, workspace=workspace, launches=1, precision_target=0, warmup_s=0.1, duration_s=duration_s
     )
@@ -79,14 +79,20 @@ def distance(made: Artifact, expected: Path) -> float:
 
 def measured(result: Result) -> str:
     if result.status != "ok":
-        return f"{result.job.runtime} {result.status}: {told(result.message)}"
+        reason = result.message.rpartition("does not read this model: ")[2].lstrip("- ")
+        return f"{result.job.runtime} {result.status}: {told(reason)}"
     outputs = result.parity.outputs
     errors = [output.relative_error for output in outputs if output.relative_error is not None]
     shares = [output.equal for output in outputs if output.equal is not None]
-    parity = [f"error {max(errors):.1e}"] if errors else []
+    parity = [f"error {digits(max(errors))}"] if errors else []
     parity += [f"{min(shares):.0%} equal"] if shares else []
+    parity += ["**not near**"] * ("answers_differ" in [notice.code for notice in result.notices])
     taken = result.summary.median_ns or result.summary.mean_ns
-    return f"{result.job.runtime} {taken / 1e6:.3g} ms, {', '.join(parity)}"
+    return f"{result.job.runtime} {taken / 1e6:.3g} ms, {', '.join(parity) or 'no output is compared'}"
+
+
+def digits(error: float) -> str:
+    return f"{error:.1e}" if error else "0"
 
 
 def told(message: str) -> str:
