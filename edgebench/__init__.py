@@ -18,17 +18,8 @@ __all__ = [
     "__version__", "adopt", "compare", "data", "evaluate", "export", "history", "pick", "probe", "results", "run",
     "select", "study", "sweep", "train", "tune",
 ]  # fmt: skip
-SEARCHES = (
-    "adopt",
-    "compare",
-    "data",
-    "history",
-    "pick",
-    "probe",
-    "study",
-    "sweep",
-    "tune",
-)  # they are in a file of their own
+# those of api_search.py; the other functions are in api.py
+SEARCHES = ("adopt", "compare", "data", "history", "pick", "probe", "study", "sweep", "tune")
 
 
 if not TYPE_CHECKING:  # to a type checker every other name is an error
