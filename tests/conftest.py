@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -30,7 +30,7 @@ from hypothesis import HealthCheck, settings
 
 from edgebench import artifact
 from edgebench.cli import cli
-from edgebench.specs import Artifact
+from edgebench.specs import Artifact, Probe
 
 # Else each of the hundreds of processes that tests start compiles edgebench anew, a third of a short command's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -195,3 +195,22 @@ def scanned_here(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgebench.training.data import scanning
 
     monkeypatch.setattr(scanning, "Looker", LooksHere)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def probed_once() -> Iterator[None]:
+    """Commands in this process ask a runtime what it can do once, then know: each asking is a process of half a second,
+    with torch several. A process finds the same plug-ins and libraries as long as PYTHONPATH stays as it is."""
+    from edgebench.measuring import process
+
+    ask, known = process._probe, {}
+
+    def probe(name: str) -> Probe:
+        where = name, os.environ.get("PYTHONPATH")
+        if where not in known:
+            known[where] = ask(name)
+        return known[where]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "_probe", probe)
+        yield
