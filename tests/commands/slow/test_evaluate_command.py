@@ -56,7 +56,7 @@ def test_a_board_needs_the_file_alone(test_images: Path, openvino_artifact: Arti
 
 def test_the_report_shows_the_accuracy_beside_the_latency(test_images: Path, copied: Path) -> None:
     (found,) = (copied / "artifacts").glob("*-onnx")
-    arguments = ["run", str(found), "--runtime", "ort", "--duration", "1", "--launches", "1"]
+    arguments = ["run", str(found), "--runtime", "ort", "--duration", "0.3", "--warmup", "0", "--launches", "1"]
     assert CliRunner().invoke(cli, [*arguments, "--workspace", str(copied)]).exit_code == 0
     shown = CliRunner().invoke(cli, ["report", "--json", "--workspace", str(copied)])
     (row,) = json.loads(shown.stdout)
