@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import copies
 import pytest
 import torch
-from conftest import Command, clean_environment
+from conftest import Command
 from factories import NET
 from safetensors.torch import load_file
+from torch.distributed import run as torchrun
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from edgebench import artifact
+from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records.beginning import Beginning
 from edgebench.records.recipe import TrainConfig
@@ -23,18 +25,20 @@ from edgebench.training.resuming import RunState, SavedRun
 
 RECIPE = (
     "--model", "test_efficientnet", "--epochs", "5", "--subset", "100", "--batch-size", "16", "--ema", "0.9",
-    "--mixup", "0.2", "--augment", "randaugment", "--no-floor",
+    "--mixup", "0.2", "--augment", "randaugment", "--no-floor", "--threads", "1",
 )  # fmt: skip
 
 
 def killed_after_epoch(epoch: int, out: Path, *arguments: str) -> None:
     """Start a run, and kill it (−9) once it has told the end of this epoch."""
-    command = [sys.executable, "-m", "edgebench", "train", "--out", str(out), *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=clean_environment(), cwd=out.parent) as run:
-        for line in run.stderr:
+    reading, writing = os.pipe()
+    run = copies.start("train", "--out", out, *arguments, cwd=out.parent, stderr=writing)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as said:
+        for line in said:
             if line.startswith(f"epoch {epoch}/"):
-                os.kill(run.pid, signal.SIGKILL)
-    assert run.returncode == -signal.SIGKILL
+                os.kill(run, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) == -signal.SIGKILL
     assert not out.exists(), "no checkpoint before the end"
 
 
@@ -91,7 +95,14 @@ def test_patience_ends_a_run_that_learns_nothing_more(in_process: Command, tmp_p
     assert len((tmp_path / "x" / "history.jsonl").read_text().splitlines()) == 3
 
 
-def test_two_processes_take_the_steps_of_one_with_twice_the_batch(in_process: Command, tmp_path: Path) -> None:
+def rank(*arguments: str) -> None:
+    """What a process of torchrun's does, in a copy of this process, which has loaded torch."""
+    cli.main(arguments, standalone_mode=False)
+
+
+def test_two_processes_take_the_steps_of_one_with_twice_the_batch(
+    in_process: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """On a network without batch normalisation, whose gradients do not depend on how a batch is cut."""
     (tmp_path / "net.py").write_text(NET)
     same = (
@@ -100,13 +111,15 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(in_process: Co
     )  # fmt: skip
     done = in_process(*same, "--batch-size", "64", "--out", "one", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    done = subprocess.run(
-        [*torchrun, "-m", "edgebench", *same, "--batch-size", "32", "--out", "two"], cwd=tmp_path, timeout=200,
-        env=clean_environment(OMP_NUM_THREADS="1"), capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("epoch 2/2") == 1, "the first process alone tells"
+    standalone = {"min_nodes": 1, "max_nodes": 1, "rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0"}
+    two = LaunchConfig(**standalone, nproc_per_node=2, run_id="two", start_method="fork")
+    elastic_launch(two, rank)(*same, "--batch-size", "32", "--out", "two")
+    assert capfd.readouterr().err.count("epoch 2/2") == 1, "the first process alone tells"
     one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-5)
+
+
+def test_torchrun_starts_the_command_as_it_is_typed(capfd: pytest.CaptureFixture[str]) -> None:
+    torchrun.main(["--standalone", "--nproc-per-node", "2", "-m", "edgebench", "train", "--help"])
+    assert capfd.readouterr().out.count("Usage: edgebench train ") == 2

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
-import subprocess
-import sys
 from pathlib import Path
 
+import copies
 import pytest
-from conftest import Command, clean_environment
+from conftest import Command
 
 from edgebench import artifact
 from edgebench.commands import _training
@@ -22,25 +22,24 @@ QUICK = ("--epochs", "2", "--subset", "100", "--no-floor")
 
 def test_on_a_terminal_it_tells_most_digits_apart_and_shows_its_progress(tmp_path: Path) -> None:
     """All of the digits, for a few epochs, on a real pseudo-terminal."""
-    recipe = ("--epochs", "3", "--no-floor")
-    command = [sys.executable, "-m", "edgebench", "train", *recipe, "--workspace", str(tmp_path), "--json"]
-    environment = clean_environment(TERM="xterm-256color", COLUMNS="160")
+    asked = ("train", "--epochs", "3", "--no-floor", "--workspace", tmp_path, "--json")
     master, slave = pty.openpty()
-    shown = b""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
+    with open(tmp_path / "told", "w+") as told:
+        run = copies.start(
+            *asked, cwd=tmp_path, stdout=told.fileno(), stderr=slave, TERM="xterm-256color", COLUMNS="160"
+        )
         os.close(slave)
-        try:
-            while chunk := os.read(master, 65536):
+        shown = b""
+        with contextlib.suppress(OSError), open(master, "rb", buffering=0) as terminal:
+            while chunk := terminal.read(65536):  # Linux says EIO when the other side is gone
                 shown += chunk
-        except OSError:  # Linux says EIO when the other side is gone
-            pass
-        told = process.stdout.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(run, 0)[1])
     text = shown.decode(errors="replace")
-    assert process.returncode == 0, text[-2000:]
+    assert code == 0, text[-2000:]
     for figure in ("epoch 3/3", "loss ", "acc ", "images/s", " left", "val "):
         assert figure in text, f"{figure!r} is not in the progress bar"
 
-    made = json.loads(told)["checkpoint"]["training"]
+    made = json.loads((tmp_path / "told").read_text())["checkpoint"]["training"]
     assert made["test_accuracy"] >= 0.8
     account = made["data"].pop("account")
     assert len(made["data"].pop("test_sha256")) == 64
