@@ -16,6 +16,9 @@ from edgebench.specs import Artifact, Exported, ExportOptions, Precision, Tensor
 if TYPE_CHECKING:
     import openvino
 
+CAPABILITIES = "OPTIMIZATION_CAPABILITIES"
+HALVES = {"bf16": "BF16", "fp16": "FP16"}
+
 
 class OpenVinoExporter:
     """Converts the ONNX artifact with OpenVINO's own converter."""
@@ -36,7 +39,14 @@ class OpenVinoExporter:
         import openvino  # noqa: F401
 
     def check(self, precision: Precision) -> None:
+        import openvino
+
         quantize.check(precision)
+        # Asked for another float, the CPU computes in f32 without a word, and the artifact cannot be verified here.
+        if precision in HALVES and HALVES[precision] not in openvino.Core().get_property("CPU", CAPABILITIES):
+            raise Unsupported(
+                f"this CPU does not run {precision} in OpenVINO", "export it on one that does, or --precision fp32"
+            )
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         import openvino

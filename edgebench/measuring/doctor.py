@@ -103,15 +103,15 @@ def _scenarios() -> list[Finding]:
 
 
 def _precisions(exporter: Exporter) -> str:
-    """The precisions it can make here, and what it lacks for the others."""
-    told = []
+    """The precisions it can make here, and why it cannot make the others."""
+    made, others = [], []
     for precision in exporter.accepts:
         try:
             exporter.check(precision)
-            told.append(precision)
+            made.append(precision)
         except Unsupported as error:
-            told.append(f"{precision} ({error.fix or error.message})")
-    return ", ".join(told)
+            others.append(f"; not {precision}: {error.message}{f' ({error.fix})' if error.fix else ''}")
+    return ", ".join(made) + "".join(others)
 
 
 def can_measure(findings: Sequence[Finding]) -> bool:
