@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.adopting import adopt as adopting
+from edgebench.adopting.opener import LIMIT_S
 from edgebench.api import AnyPath, Results, Source, read_results, read_source, several, warn, with_values
 from edgebench.choosing import picking, probes, ready_pick, tuning
 from edgebench.choosing.limits import Limits, Prefer, documented
@@ -72,7 +73,7 @@ def data(
 def adopt(
     file: AnyPath, *, model: str = "", name: str = "", shapes: Mapping[str, Sequence[int]] | None = None,
     inputs: AnyPath | Sequence[AnyPath] = (), preprocess: str = "", seed: int = 0, out: AnyPath | None = None,
-    workspace: AnyPath = "runs", tell: Callable[[str], None] = lambda stage: None,
+    time_limit_s: float = LIMIT_S, workspace: AnyPath = "runs", tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Make an artifact of a model that edgebench did not train: `adopt("detector.onnx", shapes={"images": (1, 3, 640,
     640)})`.
@@ -81,8 +82,9 @@ def adopt(
     `model` says to what network they belong: a name of timm's, or "FILE.py:function", which is executed.
     `shapes`: the sizes of inputs by name, for dimensions that the file leaves open. `inputs`: `.npz` files with a
     request each, an array for each input by its name, or pictures and folders of them; without them, requests are
-    generated from `seed`. `preprocess`: how a picture becomes the input: "imagenet", "unit,order=bgr". The artifact's
-    `adopted` says where its inputs come from and which runtime's answers on this CPU all others are compared with.
+    generated from `seed`. `preprocess`: how a picture becomes the input: "imagenet", "unit,order=bgr". `time_limit_s`:
+    for opening the model, and for each answer. The artifact's `adopted` says where its inputs come from and which
+    runtime's answers on this CPU all others are compared with.
     Raises BadFile for a file that cannot be measured, UsageError for shapes or inputs that it does not take.
     """
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
@@ -90,7 +92,7 @@ def adopt(
         Path(file), Workspace(Path(workspace)), network=model, name=name,
         shapes={key: tuple(sizes) for key, sizes in (shapes or {}).items()},
         inputs=[Path(path) for path in given], preprocess=preprocess, seed=seed,
-        out=Path(out) if out else None, tell=tell,
+        time_limit_s=time_limit_s, out=Path(out) if out else None, tell=tell,
     )  # fmt: skip
 
 

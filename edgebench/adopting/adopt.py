@@ -13,8 +13,8 @@ from pathlib import Path
 from edgebench import artifact as folder
 from edgebench.adopting.asked import TIMM, Adoption, is_named
 from edgebench.adopting.linking import beside
-from edgebench.adopting.opener import Opener
-from edgebench.errors import BadFile, UsageError
+from edgebench.adopting.opener import LIMIT_S, Opener
+from edgebench.errors import BadFile, UsageError, positive
 from edgebench.machine import registry
 from edgebench.records import digests
 from edgebench.records.adopted import folder_name
@@ -31,7 +31,7 @@ def adopt(
     file: Path, workspace: Workspace, *, network: str = "", name: str = "",
     shapes: Mapping[str, tuple[int, ...]] | None = None, inputs: Sequence[Path] = (), preprocess: str = "",
     seed: int = 0, out: Path | None = None, again: bool = True, tell: Callable[[str], None] = lambda stage: None,
-    opener: Opener | None = None,
+    time_limit_s: float = LIMIT_S, opener: Opener | None = None,
 ) -> Artifact:  # fmt: skip
     """Make an artifact folder of a model file, in `out` or in the workspace; the model is opened and run on this CPU.
 
@@ -39,9 +39,10 @@ def adopt(
     `shapes`: the sizes of inputs by name, where the file leaves them open. `inputs`: `.npz` files with a request each,
     or pictures and folders of them; without them, requests are generated from `seed`. `preprocess`: how a picture
     becomes the input, as preprocessing.py reads it. Without `again`, an artifact that was made of the same bytes with
-    the same settings is returned as it is. `opener`: the process to ask, if it was started before. Raises UsageError,
-    BadFile or Unsupported, with the fix.
+    the same settings is returned as it is. `time_limit_s`: for opening it, and for each answer. `opener`: the process
+    to ask, if it was started before. Raises UsageError, BadFile or Unsupported, with the fix.
     """
+    positive("--time-limit", time_limit_s)
     runtime, format = adopter(file, network)
     name, shapes = name or _name(file), dict(shapes or {})
     if preprocess:
@@ -73,7 +74,7 @@ def adopt(
         with opener or Opener() as asking, tempfile.TemporaryDirectory(
             dir=(out.parent if out else workspace.artifacts), prefix=".adopting-"
         ) as place:  # fmt: skip
-            made = asking.made(asked, Path(place), tell=tell)
+            made = asking.made(asked, Path(place), time_limit_s=time_limit_s, tell=tell)
             known, settings, target = identified.result()
             made = replace(made, adopted=replace(made.adopted, settings=settings))
             with folder.staged(target) as scratch:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from edgebench.adopting.asked import Adoption
     from edgebench.specs import Artifact
 
-LIMIT_S = 900.0
+LIMIT_S = 120.0  # for opening the model, and for each answer; as for a launch beside its measuring
+TOLD_EVERY_S = 5
 ASKED, ANSWER = "asked.json", "answer.json"  # in the folder that both processes know
 
 
@@ -39,24 +41,52 @@ class Opener:
         finally:
             os.close(there)
 
-    def made(self, asked: Adoption, out: Path, tell: Callable[[str], None] = lambda stage: None) -> Artifact:
-        """The artifact, whose files are in the folder `out` then. Raises whatever went wrong in the process."""
+    def made(
+        self, asked: Adoption, out: Path, *, time_limit_s: float = LIMIT_S,
+        tell: Callable[[str], None] = lambda stage: None,
+    ) -> Artifact:  # fmt: skip
+        """The artifact, whose files are in the folder `out` then. Raises whatever went wrong in the process.
+
+        `time_limit_s`: for each of the stages that `tell` hears.
+        """
         import psutil
 
         from edgebench.adopting.asked import AdoptionAnswer
-        from edgebench.errors import BadFile, OutOfMemory, Unsupported, UsageError
+        from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, UsageError
         from edgebench.records import jsonio
 
         memory_mib = int(psutil.virtual_memory().total * 0.9 / 2**20)
+        stage, told_s = "starting", 0
+
+        def begin(phase: str) -> None:
+            nonlocal stage, told_s
+            stage, told_s = phase, 0
+            tell(stage)
+
+        def wait(seconds: float) -> None:
+            nonlocal told_s
+            if seconds >= told_s + TOLD_EVERY_S:
+                told_s = int(seconds)
+                tell(f"{stage}: {told_s} s, of at most {time_limit_s:g}")
+
         jsonio.write(Path(self._exchange.name, ASKED), asked)
         with contextlib.suppress(BrokenPipeError):  # it has ended: what it said is told below
             self._out.write(os.fsencode(out.resolve()))
             self._out.close()
-        ending = self._child.wait(time_limit_s=LIMIT_S, memory_limit_mib=memory_mib, on_phase=tell)
+        ending = self._child.wait(
+            phase_limit_s=time_limit_s, memory_limit_mib=memory_mib, on_phase=begin, on_wait=wait
+        )  # fmt: skip
         try:
             answer = jsonio.read(AdoptionAnswer, Path(self._exchange.name, ANSWER))
         except BadFile:
-            what = f"{asked.file} was not adopted: the process that opened it {ending.how}"
+            not_adopted = f"{asked.file} was not adopted"
+            if ending.cause == "timeout":
+                raise EdgebenchError(
+                    f"{not_adopted}: {stage} took more than {time_limit_s:g} s",
+                    f"if it is only slow: edgebench adopt {shlex.quote(asked.file)} --time-limit {2 * time_limit_s:g}. "
+                    "A loop in the model may not end with such inputs: give real ones with --inputs",
+                ) from None
+            what = f"{not_adopted}: the process that opened it {ending.how}"
             if ending.cause == "out_of_memory":
                 raise OutOfMemory(what, "smaller sizes: --shape INPUT=…") from None
             fix = "smaller sizes: --shape INPUT=…, if its inputs are large; else another version of the runtime"

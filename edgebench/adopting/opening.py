@@ -48,20 +48,23 @@ def adopt(asked: Adoption, out: Path, tell: Any = lambda phase: None) -> Artifac
         found = _file(asked, runtime, out)
     requests = _requests(found, asked, sum(path.stat().st_size for path in out.iterdir()))
     made = _artifact(asked, found, requests, runtime.version(), out)
-    tell("opening")
+    tell("opening the model")
     options = SessionOptions(precision=made.precision, batch=made.adopted.batch, reference=True)
     try:
         with runtime.open(made, "cpu", options) as session:
-            tell("running")
-            answers = [session.run(request) for request in requests.each]
-            again = [session.run(requests.each[0])]  # the first again: what it does not repeat is told
+            answers = []
+            for i, request in enumerate((*requests.each, requests.each[0])):  # what it does not repeat is told
+                tell(f"answering request {i + 1} of {len(requests.each) + 1}")
+                answers.append(session.run(request))
+            again = answers.pop()
     except BadFile as error:
         raise BadFile(_explained(error.message, made, Path(asked.file)), error.fix) from None
     except EdgebenchError as error:  # it opened, and does not take what it was asked
         raise BadFile(_explained(error.message, made, Path(asked.file)), OTHER_INPUTS) from None
     _check(answers, made)
-    varying = [s.name for s in made.outputs if found.foreign.stateful or not _repeated(s.name, answers[:1], again)]
+    varying = [s.name for s in made.outputs if found.foreign.stateful or not _repeated(s.name, answers[0], again)]
     made = replace(made, adopted=replace(made.adopted, unrepeatable=tuple(varying)))
+    tell("writing the answers")
     folder.write_examples(out, made, Examples(tuple(requests.each), tuple(answers)))
     return made
 
@@ -136,8 +139,8 @@ def _artifact(asked: Adoption, found: ForeignModel, requests: Requests, version:
     )  # fmt: skip
 
 
-def _repeated(name: str, answers: list[dict[str, np.ndarray]], again: list[dict[str, np.ndarray]]) -> bool:
-    return agreement.compared(name, [each[name] for each in again], [each[name] for each in answers], "fp32").passed
+def _repeated(name: str, answer: dict[str, np.ndarray], again: dict[str, np.ndarray]) -> bool:
+    return agreement.compared(name, [again[name]], [answer[name]], "fp32").passed
 
 
 def _check(answers: list[dict[str, np.ndarray]], made: Artifact) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebench.adopting.opener import LIMIT_S, Opener
 from edgebench.commands import _adopting, _options
 
 if TYPE_CHECKING:
@@ -49,12 +50,16 @@ Examples:
     "it, such as imagenet,order=bgr.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of generated inputs.")
+@click.option(
+    "--time-limit", "time_limit_s", type=float, default=LIMIT_S, show_default=True, metavar="SECONDS",
+    help="How long opening the model may take, and each of its answers.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact.")
 @_options.workspace
 @_options.as_json
 def command(
     file: Path, network: str, name: str, shapes: tuple[str, ...], inputs: tuple[Path, ...], preprocess: str, seed: int,
-    out: Path | None, workspace: Workspace, as_json: bool,
+    time_limit_s: float, out: Path | None, workspace: Workspace, as_json: bool,
 ) -> None:  # fmt: skip
     """Make an artifact of a model that edgebench did not train, so that it can be measured like any other.
 
@@ -62,8 +67,6 @@ def command(
     runtime, device and board, every output is compared with them. Inputs are generated unless you give some, and its
     accuracy is unknown; tables say so.
     """
-    from edgebench.adopting.opener import Opener
-
     with _adopting.adopting(), Opener() as opener:  # it loads its libraries while this process loads what comes now
         from rich.console import Console
 
@@ -75,7 +78,8 @@ def command(
         with Console(stderr=True).status(f"adopting {printable(file.name)}") as status:
             made = adopt.adopt(
                 file, workspace, network=network, name=name, shapes=sizes.read(shapes), inputs=inputs,
-                preprocess=preprocess, seed=seed, out=out, tell=lambda stage: status.update(stage), opener=opener,
+                preprocess=preprocess, seed=seed, time_limit_s=time_limit_s, out=out,
+                tell=lambda stage: status.update(printable(stage)), opener=opener,
             )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps({"path": str(made.path), "artifact": made}, indent=1))

@@ -101,11 +101,18 @@ class Child:
         self,
         *,
         time_limit_s: float = math.inf,
+        phase_limit_s: float = math.inf,
         memory_limit_mib: int | None = None,
         on_phase: Callable[[str], None] = lambda phase: None,
+        on_wait: Callable[[float], None] = lambda seconds: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Ending:
-        """Wait until it ends, or end it at a limit. What it started ends with it, also when we are interrupted."""
-        deadline = time.monotonic() + time_limit_s
+        """Wait until it ends, or end it at a limit. What it started ends with it, also when we are interrupted.
+
+        `phase_limit_s`: for each phase; `on_wait` hears from time to time how long the present one takes.
+        """
+        since = clock()
+        deadline = since + time_limit_s
         limit: Literal["", "timeout", "out_of_memory"] = ""
         listening = True
         try:
@@ -114,6 +121,7 @@ class Child:
                     data = os.read(self._phases, 4096)
                     listening = bool(data)
                     for phase in data.decode(errors="replace").splitlines():
+                        since = clock()
                         on_phase(phase)
                 elif not listening:  # it is about to end
                     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -123,8 +131,9 @@ class Child:
                     self._peak_mib = max(self._peak_mib, rss_mib)
                 if memory_limit_mib and self._peak_mib > memory_limit_mib:
                     limit = "out_of_memory"
-                elif time.monotonic() > deadline:
+                elif clock() > min(deadline, since + phase_limit_s):
                     limit = "timeout"
+                on_wait(clock() - since)
         except BaseException:
             self.stop()
             raise

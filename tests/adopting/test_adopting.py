@@ -24,6 +24,7 @@ from edgebench.adopting import adopt as adopting
 from edgebench.adopting import inputs, linking, opener, sizes
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
 from edgebench.machine import registry
+from edgebench.machine.children import Ending
 from edgebench.measuring import agreement, worker
 from edgebench.records.workspace import Workspace
 from edgebench.results.rows import rows
@@ -374,6 +375,37 @@ def test_a_library_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(Unsupported, match="the process that opened it was killed by SIGSEGV"):
         adopting.adopt(file, Workspace(tmp_path / "runs"))
     assert not list((tmp_path / "runs" / "artifacts").iterdir())
+
+
+def test_a_model_that_does_not_answer_in_time_is_told_with_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Slow:
+        """A process that reads the question, opens the model and answers nothing."""
+
+        def __init__(self, command: list[str], **given: Any) -> None:
+            pass
+
+        def wait(self, *, phase_limit_s: float, on_phase: Any, on_wait: Any, **given: Any) -> Ending:
+            assert phase_limit_s == 20
+            on_phase("answering request 1 of 9")
+            for seconds in (1.0, 5.2, 5.9, 10.3):
+                on_wait(seconds)
+            return Ending(cause="timeout")
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr(opener, "Child", Slow)
+    with pytest.raises(EdgebenchError, match="not adopted: answering request 1 of 9 took more than 20 s") as caught:
+        adopting.adopt(
+            foreign.plain(tmp_path / "plain.onnx"), Workspace(tmp_path / "runs"), time_limit_s=20, tell=told.append
+        )
+    assert "--time-limit 40" in caught.value.fix and not list((tmp_path / "runs" / "artifacts").iterdir())
+    stage = "answering request 1 of 9"
+    assert told == ["reading the file", stage, f"{stage}: 5 s, of at most 20", f"{stage}: 10 s, of at most 20"]
 
 
 def test_what_is_no_model_file(tmp_path: Path) -> None:

@@ -78,6 +78,28 @@ def test_it_tells_its_phases_and_hands_nothing_of_ours_to_its_own_children(tmp_p
     assert (ending.exit_code, ending.log, phases) == (0, "", ["reading 3 of 4", "measuring"])
 
 
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_limit_for_each_phase_begins_anew_with_each(slow: bool, tmp_path: Path) -> None:
+    heard, now, waited = tmp_path / "heard", [0.0], []
+    code = FIRST + (
+        "import os, time\ntell = children.teller()\nfor i in range(3):\n    tell(f'phase {i}')\n"
+        f"    while not os.path.exists({str(heard)!r} + str(i)): time.sleep(0.02)\n"
+    )
+
+    def on_phase(phase: str) -> None:
+        now[0] += 8
+        if not (slow and phase.endswith("2")):
+            Path(f"{heard}{phase[-1]}").touch()
+
+    def on_wait(seconds: float) -> None:
+        waited.append(seconds)
+        now[0] += 3 * (len(waited) > 1 and slow and not Path(f"{heard}2").exists() and Path(f"{heard}1").exists())
+
+    limits = {"phase_limit_s": 10.0, "clock": lambda: now[0]}
+    ending = Child(python(code)).wait(on_phase=on_phase, on_wait=on_wait, **limits)
+    assert (ending.cause, max(waited) > 10) == (("timeout", True) if slow else ("exit", False)) and now[0] >= 24
+
+
 def test_without_a_parent_that_listens_it_says_and_fears_nothing() -> None:
     code = FIRST + "children.teller()('loading')"
     subprocess.run(python(code), env=clean_environment(), check=True, timeout=60)
