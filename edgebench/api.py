@@ -33,6 +33,7 @@ from edgebench.measuring import options as run_options
 from edgebench.measuring import running
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
+from edgebench.racing import together
 from edgebench.records.jobs import LATENCY, Policy
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
@@ -170,13 +171,13 @@ def run(
     precision_target: float = Policy.precision_target, max_seconds: float = Policy.max_seconds,
     host: str | None = None, ssh_config: AnyPath | None = None, **options: Any,
 ) -> list[Result]:  # fmt: skip
-    """Measure artifacts on a device in fresh processes, one after another; one result per artifact and runtime.
+    """Measure artifacts on a device in fresh processes; one result per artifact and runtime. Several settings race.
 
     `result.summary` has the figures over all launches: `median_ns`, `p90_ns`, `p99_ns` (nanoseconds per request of
     `job.batch` images), `throughput_per_s` (images per second); `result.peak_memory_bytes` is the memory. A failure is
     a result, not an exception: it has no summary, a `status` other than "ok", and a `message`. `device` is a profile's
     name, by default that of this machine. The options are those of `edgebench run`, listed below. Each result is on
-    disk, in `WORKSPACE/results`, before the next measurement starts. With `host` (user@board, or a Host of
+    disk, in `WORKSPACE/results`, after each of its launches. With `host` (user@board, or a Host of
     `ssh_config`, by default ~/.ssh/config) a board measures them, over ssh, and has to be the device. Raises UsageError
     for options that make no sense, Unsupported if this machine is not the device and `require_device` or CI demands it.
     """
@@ -191,7 +192,7 @@ def run(
         found = _found(artifacts, where, host, asked.runtimes)
         return _on_board(host, ssh_config, ["run", "--require-device"], device, given, found, where)
     planned = _planned(artifacts, where, device, require_device, asked)
-    return [result for result, _ in running.run(planned, where.results, asked)]
+    return [result for result, _ in together.run(planned, where.results, asked)]
 
 
 @documented

@@ -34,7 +34,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGIN), os.environ
 from edgebench import artifact  # noqa: E402 (the plugin has to be found first)
 from edgebench.comparing import ab, judging  # noqa: E402
 from edgebench.machine.device import detect, place  # noqa: E402
-from edgebench.measuring import bursts, launches, running  # noqa: E402
+from edgebench.measuring import alternating, launches, running  # noqa: E402
 from edgebench.records.jobs import Policy  # noqa: E402
 
 SIDES = {  # runtime, options of A, options of B
@@ -119,7 +119,9 @@ def tell(what: str, found: list[dict]) -> None:
 
 
 def by_ab(planned: running.Planned, options: list[dict[str, str]], max_seconds: float) -> tuple[str, str]:
-    sides = [partial(bursts.contestant, replace(planned.job, options=given), planned.artifact) for given in options]
+    sides = [
+        partial(alternating.contestant, replace(planned.job, options=given), planned.artifact) for given in options
+    ]
     found = ab.compare(*sides, max_seconds=max_seconds)
     if found.stop == "interrupted":
         raise KeyboardInterrupt

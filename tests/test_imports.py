@@ -27,6 +27,7 @@ ROOMS = (
     ("choosing",),
     ("sweeping",),
     ("boards",),
+    ("racing",),
     ("comparing",),
     ("adopting",),
     ("estimating",),

@@ -78,6 +78,7 @@ def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
 
     from edgebench.machine.scenario_registry import objections
     from edgebench.records import jsonio
+    from edgebench.report import ranking
     from edgebench.report.formats import terminal
     from edgebench.results.rows import rows
 
@@ -87,6 +88,7 @@ def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
         if done:
             console = Console(width=None if sys.stdout.isatty() else 200)
             console.print(terminal(rows(done), console.width))
+            click.echo("".join(f"{line}\n" for line in ranking.lines(done)), nl=False)
         click.echo(f"results: {workspace.results}")
         click.echo("next: edgebench report")
     return all(result.status == "ok" and not objections(result) for result in done)

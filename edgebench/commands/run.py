@@ -45,7 +45,7 @@ Examples:
 @_options.of_scenarios
 @_options.settings(RunOptions, only=("warmup_s", "duration_s"))
 @_options.settings(Policy)
-@_options.settings(RunOptions, only=("time_limit_s", "memory_limit_mib", "runtime_options"))
+@_options.settings(RunOptions, only=("time_limit_s", "memory_limit_mib", "race", "race_memory_mib", "runtime_options"))
 @_options.settings(PowerOptions, only=("meter", "watts", "energy_seconds"))
 @click.option(
     "--tuned", is_flag=True, help="Measure the artifact, runtime and settings that `edgebench tune` found here."
@@ -64,8 +64,9 @@ def command(
 ) -> None:  # fmt: skip
     """Measure artifacts (by default the newest) on a device: latency, throughput and peak memory.
 
-    Each measurement is repeated in fresh processes until its median is known to ± 1 % or a minute is over; its result
-    is on disk before the next starts. An artifact whose answers differ from torch's is not measured. Exit code 1 if any
+    Several settings race on the CPU: they run by turns, until their order is known. Otherwise each measurement is
+    repeated in fresh processes until its median is known to ± 1 % or a minute is over. What is measured is on disk
+    after each launch. An artifact whose answers differ from torch's is not measured. Exit code 1 if any
     measurement failed, or LoadGen calls one INVALID.
     """
     import os
@@ -75,6 +76,7 @@ def command(
     from edgebench.commands._progress import RunProgress, conclude
     from edgebench.machine.device import detect, load_profile, place
     from edgebench.measuring import options, running
+    from edgebench.racing import together
 
     asked = options.asked(given)
     asked.check()
@@ -95,7 +97,8 @@ def command(
         planned = running.plan(artifacts, profile, placement, asked)
     done: list[Result] = []
     interrupted = False
-    current = {"name": ""}
+    racing = len(together.racers(planned, asked))
+    current = {"name": f"race of {racing} settings"}
     with RunProgress(console, progress) as status:
 
         def started(item: running.Planned) -> None:
@@ -103,7 +106,7 @@ def command(
             status.update(name)
             current["name"] = name
 
-        measuring = running.run(
+        measuring = together.run(
             planned,
             workspace.results,
             asked,

@@ -139,6 +139,13 @@ class Child:
             raise
         return self._ending(limit)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
     def ended(self) -> Ending | None:
         """How it ended; None while it runs."""
         return None if self._process.poll() is None else self._ending("")

@@ -8,14 +8,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection  # only its frames of bytes are used; nothing is ever unpickled
 from pathlib import Path
 
+import psutil
+
 from edgebench.errors import EdgebenchError
-from edgebench.machine.children import Child, last_line
+from edgebench.machine.children import Child, Ending, last_line
 from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.results import stats
@@ -25,6 +28,11 @@ BURST_NS = 10_000_000  # short beside the machine's changes of speed, long besid
 FEWEST = 3  # bursts of each side per launch, however slow the model
 START_LIMIT_S = 120.0
 BURST_LIMIT_S = 60.0
+WATCH_S = 0.1
+
+
+class Silent(EdgebenchError):
+    """A worker that runs, but does not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +60,32 @@ def contestant(
     return Contestant(job.runtime, [*command, str(job_file), str(artifact.path.resolve())], environment)
 
 
+def racer(job: Job, artifact: Artifact, scratch: Path, result: Path, *, verify: bool) -> Contestant:
+    """A worker that measures `job` in turns (turns.py), and writes the result when they are over."""
+    job_file = scratch / f"{job.identity}.json"
+    jsonio.write(job_file, job)
+    command = [sys.executable, "-m", "edgebench.measuring.worker", "measure", *([] if verify else ["--no-verify"])]
+    environment = {"OMP_NUM_THREADS": str(job.threads)} if job.threads else {}
+    files = (job_file, artifact.path.resolve(), result)
+    return Contestant(job.runtime, [*command, *map(str, files), "--turns"], environment)
+
+
 class Worker:
     """A contestant's process, seen from the side that measures.
 
     It is stopped (SIGSTOP) while the other side runs: the threads of ONNX Runtime and OpenVINO keep spinning after an
     inference. Two of them on a core that the other side needs cost it a whole time slice, twice its inference.
+
+    It may take `limits_s` to start, and for a burst. While it has not answered, `watch` is called every WATCH_S; what
+    that raises ends the wait.
     """
 
-    def __init__(self, contestant: Contestant) -> None:
+    def __init__(
+        self, contestant: Contestant, *, limits_s: tuple[float, float] = (START_LIMIT_S, BURST_LIMIT_S)
+    ) -> None:  # fmt: skip
         self.name = contestant.name
+        self.watch: Callable[[], None] = lambda: None
+        self._limits_s = limits_s
         ours, theirs = socket.socketpair()
         self._child = Child(
             [*contestant.command, str(theirs.fileno())],
@@ -68,10 +93,11 @@ class Worker:
         )  # fmt: skip
         theirs.close()
         self._connection = Connection(ours.detach())
+        self._process = psutil.Process(self._child.pid)
 
     def ready(self) -> Effective | None:
         """Wait until it is warm. Returns what it runs; None for a rival that does not report it."""
-        told = json.loads(self._receive(START_LIMIT_S))
+        told = json.loads(self._receive(self._limits_s[0]))
         if "error" in told:
             raise EdgebenchError(f"{self.name}: {told['error']}", told.get("fix", ""))
         self._child.signal(signal.SIGSTOP)
@@ -80,11 +106,33 @@ class Worker:
     def burst(self, count: int) -> array[int]:
         """Run `count` inferences. Returns the times in ns of all but the first quarter, which warms the caches."""
         self._child.signal(signal.SIGCONT)
-        self._connection.send_bytes(str(count).encode())
+        with contextlib.suppress(OSError):  # it has ended, as the attempt to receive will find
+            self._connection.send_bytes(str(count).encode())
         samples = array("q")
-        samples.frombytes(self._receive(BURST_LIMIT_S))
+        samples.frombytes(self._receive(self._limits_s[1]))
         self._child.signal(signal.SIGSTOP)
         return samples
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def resident_bytes(self) -> int:
+        """The memory that the process holds, in bytes; 0 once it has ended."""
+        try:
+            return self._process.memory_info().rss
+        except psutil.Error:
+            return 0
+
+    def finish(self, limit_s: float, memory_limit_mib: int | None) -> Ending:
+        """Tell it that the turns are over, and wait until it has written its result and ended."""
+        self._connection.close()
+        self._child.signal(signal.SIGCONT)
+        return self._child.wait(time_limit_s=limit_s, memory_limit_mib=memory_limit_mib)
+
+    def said(self) -> str:
+        """The end of what it printed so far; empty once it is closed."""
+        return self._child.said()
 
     def close(self) -> None:
         """End the process; may be called twice."""
@@ -92,8 +140,11 @@ class Worker:
         self._child.stop()
 
     def _receive(self, limit_s: float) -> bytes:
-        if not self._connection.poll(limit_s):
-            raise EdgebenchError(f"{self.name} did not answer within {limit_s:g} s", "use a smaller model or batch")
+        deadline = time.monotonic() + limit_s
+        while not self._connection.poll(max(0.0, min(WATCH_S, deadline - time.monotonic()))):
+            self.watch()
+            if time.monotonic() > deadline:
+                raise Silent(f"{self.name} did not answer within {limit_s:g} s", "use a smaller model or batch")
         try:
             return self._connection.recv_bytes()
         except (EOFError, OSError):
@@ -106,7 +157,7 @@ def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
     with contextlib.ExitStack() as stack:
         workers = []
         for contestant in (one, other):
-            with _interrupted_after():
+            with interrupted_after():
                 workers.append(Worker(contestant))
                 stack.callback(workers[-1].close)
         for worker in workers:
@@ -115,7 +166,7 @@ def both(one: Contestant, other: Contestant) -> Iterator[tuple[Worker, Worker]]:
 
 
 @contextlib.contextmanager
-def _interrupted_after() -> Iterator[None]:
+def interrupted_after() -> Iterator[None]:
     """Hold back Ctrl-C until the block ends: it must not come between starting a process and recording it."""
     if threading.current_thread() is not threading.main_thread():  # Ctrl-C arrives in the main thread only
         yield
@@ -132,7 +183,7 @@ def _interrupted_after() -> Iterator[None]:
 
 def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[list[int], list[int]]:
     """Run bursts in turn, swapping the order each time, until `until()`. Returns the medians of base and of new."""
-    counts = [_count(worker) for worker in (base, new)]
+    counts = [count(worker) for worker in (base, new)]
     medians: tuple[list[int], list[int]] = ([], [])
     while len(medians[0]) < FEWEST or not until():
         for side in (0, 1) if len(medians[0]) % 2 == 0 else (1, 0):
@@ -140,7 +191,7 @@ def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[
     return medians
 
 
-def _count(worker: Worker) -> int:
+def count(worker: Worker) -> int:
     """How many inferences make a burst: at least two, one that warms the caches and one that is timed."""
     fastest = min(worker.burst(4))  # the median, taken beside other programs, would make bursts of two or three
     if fastest < BURST_NS / 16:

@@ -39,16 +39,22 @@ def repeat(
             if result is None:
                 raise
             return result
-        if one.status != "ok":
-            return _failed(result, one)
-        result = one if result is None else replace(result, launches=result.launches + one.launches)
-        result = _with_figures(result)
+        result = joined(result, one)
+        if result.status != "ok":
+            return result
         now = time.monotonic()
         stop = _reason_to_stop(result, policy, elapsed_s=now - began, last_s=now - launch_began)
         result = replace(result, stop=stop or "interrupted")
         if stop:
             return result
         on_launch(result)
+
+
+def joined(before: Result | None, one: Result) -> Result:
+    """The result of the launches so far and of one more, with the figures of all; if that failed, with its status."""
+    if one.status != "ok":
+        return _failed(before, one)
+    return _with_figures(one if before is None else replace(before, launches=before.launches + one.launches))
 
 
 def _reason_to_stop(result: Result, policy: Policy, *, elapsed_s: float, last_s: float) -> Stop | None:

@@ -28,6 +28,15 @@ class RunOptions(Conditions):
         flag="--runtime", metavar="NAME", names="runtimes",
     )  # fmt: skip
     minutes: float | None = None
+    race: bool = option(
+        True, "Measure several settings by turns, in a race that ends when their order is known (latency on the CPU).",
+        later=True,
+    )  # fmt: skip
+    race_memory_mib: int | None = option(
+        None, "What all processes of a race may hold together; settings beyond race in further heats.  "
+        "[default: 70 % of the free memory]", flag="--race-memory", key="race_memory_mib", metavar="MiB", least=1,
+        later=True,
+    )  # fmt: skip
     runtime_options: dict[str, str] = option(
         dict, "Passed to the one --runtime as it is.", flag="--runtime-option", metavar="KEY=VALUE"
     )

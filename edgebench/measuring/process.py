@@ -39,21 +39,21 @@ def run_job(
         ending = _start_worker(arguments, job.threads).wait(
             time_limit_s=job.time_limit_s, memory_limit_mib=job.memory_limit_mib, on_phase=on_phase
         )
-        try:
-            result = jsonio.read(Result, result_file)
-            # A worker that wrote its result and then crashed in a library's clean-up has still measured.
-            return replace(result, artifact=artifact, log_tail=result.log_tail or ending.log)
-        except BadFile as error:
-            status, message = _classify(ending, job, error)
+        return result_of(job, artifact, result_file, ending, created)
+
+
+def result_of(job: Job, artifact: Artifact, result_file: Path, ending: Ending, created: str) -> Result:
+    """What a worker wrote; or if it wrote nothing, the status that its ending stands for."""
+    try:
+        result = jsonio.read(Result, result_file)
+        # A worker that wrote its result and then crashed in a library's clean-up has still measured.
+        return replace(result, artifact=artifact, log_tail=result.log_tail or ending.log)
+    except BadFile as error:
+        status, message = _classify(ending, job, error)
     return Result(
-        job=job,
-        artifact=artifact,
-        status=status,
-        evidence=job.evidence,
-        created=created,
-        message=message,
+        job=job, artifact=artifact, status=status, evidence=job.evidence, created=created, message=message,
         log_tail=ending.log,
-    )
+    )  # fmt: skip
 
 
 def _classify(ending: Ending, job: Job, error: BadFile) -> tuple[Status, str]:

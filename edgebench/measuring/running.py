@@ -135,47 +135,65 @@ def run(
     that is ok is saved before its power pass. `around` is entered once this process has the machine to itself, and left
     before it is released.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def keep(result: Result) -> Path:
-        return store.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
-
     with locks.device_to_ourselves(on_wait), around():
-        for item in planned:
-            on_start(item)
-            job, points = item.job, ()
-            scenario = scenario_registry.load(job.scenario)
-            if scenario.searches:
-                job, points = search.most_throughput(
-                    job,
-                    item.artifact,
-                    batch=options.batch or batch_of(item.artifact),
-                    streams=options.streams,
-                    on_phase=on_phase,
-                )
-            power = PowerPass(options.power, item.profile)
-            checked = partial(voided, profile=item.profile)
-            measured = partial(
-                repeat, job, item.artifact, options.policy,
-                on_launch=lambda result, points=points, checked=checked: keep(checked(replace(result, search=points))),
+        yield from one_by_one(planned, folder, options, on_start=on_start, on_phase=on_phase)
+
+
+def one_by_one(
+    planned: Sequence[Planned], folder: Path, options: RunOptions, *, on_start: Callable[[Planned], None],
+    on_phase: Callable[[str], None],
+) -> Iterator[tuple[Result, Path]]:  # fmt: skip
+    """As `run`, on a machine that we have to ourselves."""
+    for item in planned:
+        on_start(item)
+        job, points = item.job, ()
+        scenario = scenario_registry.load(job.scenario)
+        if scenario.searches:
+            job, points = search.most_throughput(
+                job,
+                item.artifact,
+                batch=options.batch or batch_of(item.artifact),
+                streams=options.streams,
                 on_phase=on_phase,
-            )  # fmt: skip
-            beside = scenario.power == "beside"
-            result = replace(power.beside(job, measured, on_phase) if beside else measured(), search=points)
-            result = checked(result)
-            path = keep(result)
-            if result.status == "ok" and result.stop != "interrupted" and not beside:
-                try:
-                    result = power.measure(result, on_phase)
-                except KeyboardInterrupt:
-                    energy = Energy(missing="interrupted", reason="the power pass was cut short")
-                    result = replace(result, energy=energy)
-                    yield result, keep(result)
-                    raise
-                keep(result)
+            )
+        checked = partial(voided, profile=item.profile)
+        measured = partial(
+            repeat, job, item.artifact, options.policy,
+            on_launch=lambda result, points=points, checked=checked: keep(
+                checked(replace(result, search=points)), folder
+            ),
+            on_phase=on_phase,
+        )  # fmt: skip
+        power = PowerPass(options.power, item.profile)
+        beside = scenario.power == "beside"
+        result = checked(replace(power.beside(job, measured, on_phase) if beside else measured(), search=points))
+        path = keep(result, folder)
+        if beside:
             yield result, path
-            if result.stop == "interrupted":
-                return
+        else:
+            yield from with_power(result, item, folder, options, on_phase)
+        if result.stop == "interrupted":
+            return
+
+
+def with_power(
+    result: Result, item: Planned, folder: Path, options: RunOptions, on_phase: Callable[[str], None]
+) -> Iterator[tuple[Result, Path]]:
+    """A result that is on disk, after its power pass. Ctrl-C in that is raised again, once the result is out."""
+    if result.status == "ok" and result.stop != "interrupted":
+        try:
+            result = PowerPass(options.power, item.profile).measure(result, on_phase)
+        except KeyboardInterrupt:
+            result = replace(result, energy=Energy(missing="interrupted", reason="the power pass was cut short"))
+            yield result, keep(result, folder)
+            raise
+    yield result, keep(result, folder)
+
+
+def keep(result: Result, folder: Path) -> Path:
+    """Write a result into the folder, made if it is missing; an artifact's path means nothing elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return store.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
 
 
 def evaluate(
@@ -186,11 +204,10 @@ def evaluate(
 
     `score` gets the result, the test set and the file of the answers to it, and returns the result with more.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with locks.device_to_ourselves(on_wait), tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         answers = Path(scratch, "answers.zip") if score else None
         result = process.run_job(item.job, item.artifact, images=images.resolve(), answers=answers, on_phase=on_phase)
         if score and result.status == "ok":
             result = score(result, images, answers)
-    store.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
+    keep(result, folder)
     return result

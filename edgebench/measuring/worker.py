@@ -1,6 +1,7 @@
 """`python -m edgebench.measuring.worker`: one job in, one result out, in a process of its own.
 
     python -m edgebench.measuring.worker measure JOB.json FOLDER RESULT.json [--images TESTSET [--answers FILE]]
+    python -m edgebench.measuring.worker measure JOB.json FOLDER RESULT.json --turns SOCKET
     python -m edgebench.measuring.worker probe RUNTIME PROBE.json
     python -m edgebench.measuring.worker bursts JOB.json FOLDER SOCKET
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import os
 import sys
 import traceback
@@ -29,6 +29,7 @@ from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory
 from edgebench.measuring import agreement, judging, loop
+from edgebench.measuring.turns import burst, performer
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
 from edgebench.records.batches import batch_refused
@@ -61,18 +62,19 @@ def probe(name: str) -> Probe:
 
 def run_job(
     job: Job, artifact: Artifact, *, verify: bool = True, images: Path | None = None, answers: Path | None = None,
-    tell: Callable[[str], None] = lambda phase: None,
+    turns: Connection | None = None, tell: Callable[[str], None] = lambda phase: None,
 ) -> Result:  # fmt: skip
     """Open the artifact, measure it, then compare its answers. Every failure becomes the result's status.
 
     `images` is the test set (see testset.py) that the scenario "evaluate" needs, and `answers` a file for the answers
-    to it.
+    to it. `turns`: the connection over which another process asks for bursts (turns.py), instead of a loop of the
+    scenario's own.
     """
     if job.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
     result = Result(job=job, artifact=artifact, status="failed", evidence=job.evidence, created=now())
     try:
-        return _measure(job, artifact, result, verify, images, answers, tell)
+        return _measure(job, artifact, result, verify, images, answers, turns, tell)
     except Unsupported as error:
         return replace(result, status="unsupported", message=str(error))
     except MemoryError:
@@ -88,7 +90,7 @@ def run_job(
 
 def _measure(
     job: Job, artifact: Artifact, result: Result, verify: bool, images: Path | None, answers: Path | None,
-    tell: Callable[[str], None],
+    turns: Connection | None, tell: Callable[[str], None],
 ) -> Result:  # fmt: skip
     if artifact.identity != job.artifact:
         raise BadFile(f"{artifact.path} is not the artifact of this job", "run it again")
@@ -122,10 +124,11 @@ def _measure(
         if scenario.perform:
             yardsticks = [yardstick.take()]
             peak.start_phase()
-            watch = ForeignLoad()
+            watch = None if turns else ForeignLoad()  # in turns, the others would count
             tell("measuring")
-            measured = scenario.perform(session, requests, job, tell)
-            foreign = watch.notice()
+            perform = performer(turns) if turns else scenario.perform
+            measured = perform(session, requests, job, tell)
+            foreign = watch.notice() if watch else None
         effective = session.effective
         memory = peak.composed(
             MemoryPeaks(
@@ -197,10 +200,7 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
         loop.loop(session.run, requests, job.warmup_s, job.max_iterations)
         connection.send_bytes(jsonio.dumps({"effective": session.effective}).encode())
         while True:
-            count = int(connection.recv_bytes(20))
-            lead_in = -(-count // 4)
-            loop.loop(session.run, requests, math.inf, lead_in)
-            samples, _, _ = loop.loop(session.run, requests, math.inf, count - lead_in)
+            samples, _ = burst(session, requests, int(connection.recv_bytes(20)))
             connection.send_bytes(samples.tobytes())
 
 
@@ -252,6 +252,7 @@ def main(arguments: list[str]) -> int:
     measuring.add_argument("--no-verify", action="store_true", help="an earlier launch of this job has verified it")
     measuring.add_argument("--images", type=Path, help="the test set to evaluate on")
     measuring.add_argument("--answers", type=Path, help="a file for the answers to it")
+    measuring.add_argument("--turns", type=int, help="file descriptor of a socket over which bursts are asked for")
     for name in ("job", "artifact", "result"):
         measuring.add_argument(name, type=Path)
     probing = verbs.add_parser("probe")
@@ -275,7 +276,10 @@ def main(arguments: list[str]) -> int:
         serve_bursts(job, artifact, Connection(given.connection), verify=not given.no_verify)
         return 0
 
-    result = run_job(job, artifact, verify=not given.no_verify, images=given.images, answers=given.answers, tell=tell)
+    turns = Connection(given.turns) if given.turns is not None else None
+    result = run_job(
+        job, artifact, verify=not given.no_verify, images=given.images, answers=given.answers, turns=turns, tell=tell
+    )
     jsonio.write(given.result, result)
     return 0
 

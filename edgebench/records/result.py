@@ -9,6 +9,7 @@ from edgebench.records.answers import Evaluation, Parity, Score
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Evidence, Job, Status, Stop
 from edgebench.records.notices import Notice
+from edgebench.records.race import Raced
 from edgebench.specs import SCHEMA, Artifact, Effective, Layers
 
 
@@ -200,7 +201,8 @@ class Summary:
 class Result:
     """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device.
 
-    `host`: the name of the board that measured it over ssh, without the user's name; empty for this machine.
+    `host`: the name of the board that measured it over ssh, without the user's name; empty for this machine. `race`:
+    its part in the race that it was measured in; None if it was measured alone.
     """
 
     job: Job
@@ -220,6 +222,7 @@ class Result:
     notices: tuple[Notice, ...] = ()
     log_tail: str = ""
     host: str = ""
+    race: Raced | None = field(default=None, metadata={"json": "unless default"})
     schema: int = SCHEMA
 
     @property

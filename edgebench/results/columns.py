@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgebench.results.races import Part, between
+
 if TYPE_CHECKING:
     from edgebench.records.result import Result
 
@@ -16,17 +18,23 @@ Read = Callable[["Result"], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of one figure of a row: a value and its 95 % interval, or None with the reason and the fix."""
+    """What is known of one figure of a row: a value and its 95 % interval, or None with the reason and the fix.
+
+    `part`: of a time, the row's part in a race.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
     reason: str = ""
     fix: str = ""
+    part: Part | None = None
 
     def overlaps(self, other: Known) -> bool:
         """Whether the two intervals overlap, so that neither value is known to be better. An exact value is its own
-        interval."""
+        interval. Two times of one race are known together: what counts is the interval of their ratio."""
+        if self.part and other.part and (found := between(self.part, other.part)):
+            return found[1] <= 1 <= found[2]
         low, high = self._interval()
         other_low, other_high = other._interval()
         return low <= other_high and other_low <= high
@@ -61,8 +69,8 @@ class Criterion:
 
     `missing(row)` gives the reason and the fix if the figure is None. `unsure`: how far a figure without an interval
     may be off, as a share. `axis`: its name on an axis of the page; without it, the figure has no plot. `tip`: its name
-    in the tip of a mark. `place`: figures are checked and shown in this order, those of equal place in the order of the
-    table.
+    in the tip of a mark. `raced`: a race compares it. `place`: figures are checked and shown in this order, those of
+    equal place in the order of the table.
     """
 
     name: str
@@ -77,6 +85,7 @@ class Criterion:
     title: str = ""
     axis: str = ""
     tip: str = ""
+    raced: bool = False
     column: Column | None = None  # set once the table is complete
 
     @property
@@ -94,12 +103,13 @@ class Criterion:
             reason, fix = self.missing(row)
             return Known(value=None, reason=reason, fix=fix)
         value *= self.factor
+        part = row.part if self.raced else None
         if (interval := self.column.interval_of(row)) is not None:
             low, high = (end * self.factor for end in interval)
-            return Known(value=value, low=low, high=high)
+            return Known(value=value, low=low, high=high, part=part)
         if self.unsure:
-            return Known(value=value, low=value / (1 + self.unsure), high=value * (1 + self.unsure))
-        return Known(value=value)
+            return Known(value=value, low=value / (1 + self.unsure), high=value * (1 + self.unsure), part=part)
+        return Known(value=value, part=part)
 
     def show(self, value: float) -> str:
         """A value with its unit: "12.3 ms", "94.1 %"."""

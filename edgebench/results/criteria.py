@@ -70,7 +70,7 @@ def not_counted(row: Any) -> tuple[str, str]:
 
 LATENCY = Criterion(
     name="latency", title="median latency", unit="ms", kind="speed", better="less", place=1, unsure=UNSURE,
-    axis="median latency", missing=_missing("the median was not measured", MEASURE),
+    axis="median latency", raced=True, missing=_missing("the median was not measured", MEASURE),
     limit=Limit(name="max_median_ms", help="Upper limit of the median latency.", unit="milliseconds", place=2),
 )  # fmt: skip
 P99 = Criterion(

@@ -24,6 +24,7 @@ from edgebench.results.criteria import (
     SIZE,
     THROUGHPUT,
 )
+from edgebench.results.races import Part
 from edgebench.results.readings import ms, watts
 
 # Why a measurement ended, as a table says it under "stopped".
@@ -45,6 +46,15 @@ def judged_by(row: Row) -> str:
     return f"the accuracy of {row.model} is that on {row.deployed_images:,} pictures of {row.dataset}"
 
 
+def beside_fastest(row: Row) -> str | None:
+    """Its time beside that of the fastest of its race: "1.12 (1.10–1.14)", and what is not certain."""
+    if row.to_fastest is None or row.standing == "fastest":
+        return row.standing or None
+    doubt = {"tie": " tie", "undecided": " ?"}.get(row.standing, "")
+    interval = "" if row.to_fastest_low is None else f" ({row.to_fastest_low:.2f}–{row.to_fastest_high:.2f})"
+    return f"{row.to_fastest:.2f}{interval}{doubt}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One line of the report, with its columns in order. None means not measured; it is never shown as 0.
@@ -56,6 +66,8 @@ class Row:
     launches, and Wilson's of the accuracy on `deployed_images` test images. Torch, or an adopted model's reference,
     puts the same class first on a share `deployed_agreement` of these. `test_sha256`: of the test images; accuracies
     on others are never compared.
+    `to_fastest`: its time as a multiple of that of the fastest setting of its `race`, with the 95 % interval;
+    `standing` says what is certain. `race_median_ms` is the median that follows from that and the fastest one's.
     `majority_share`: of the most frequent class of them. `balanced_accuracy` is the mean recall of the classes, and
     `lowest_recall` that of the class `lowest_class`; `class_counts` has each class with its test images and how many
     are right: all are the artifact's own. `beside_majority`: its accuracy, or else the checkpoint's, beside always
@@ -121,6 +133,18 @@ class Row:
     median_low_ms: float | None = column("", lambda r: readings.median_end_ms(r, 0))
     median_high_ms: float | None = column("", lambda r: readings.median_end_ms(r, 1))
     half_width: float | None = column("±", readings.half_width, percent=1, optional=True)
+    to_fastest: float | None = column(
+        "× fastest", lambda r: readings.beside_fastest(r, "ratio"), optional=True,
+        low="to_fastest_low", high="to_fastest_high", cell=beside_fastest,
+    )  # fmt: skip
+    to_fastest_low: float | None = column("", lambda r: readings.beside_fastest(r, "low"))
+    to_fastest_high: float | None = column("", lambda r: readings.beside_fastest(r, "high"))
+    standing: str = column("", lambda r: readings.beside_fastest(r, "standing") or "")
+    race: str = column("", lambda r: readings.raced(r, "race", ""))
+    race_median_ms: float | None = column("", lambda r: ms(readings.raced(r, "median_ns")), unit="ms")
+    race_effects: tuple[float | None, ...] = column("", lambda r: readings.raced(r, "effects", ()), written=False)
+    race_settings: int = column("", lambda r: readings.raced(r, "settings", 0), written=False)
+    race_scatter: float = column("", lambda r: readings.raced(r, "scatter", 0.0), written=False)
     p90_ms: float | None = column(
         "p90 ms", lambda r: readings.latency_ms(r, "p90_ns"), unit="ms", digits=3, percentile=0.9
     )  # fmt: skip
@@ -206,6 +230,11 @@ class Row:
         before="compute",
     )  # fmt: skip
     file: str = column("", store.file_name)
+
+    @property
+    def part(self) -> Part | None:
+        """Its part in a race."""
+        return Part(self.race, self.race_effects, self.race_settings, self.race_scatter) if self.race else None
 
     @property
     def precision_told(self) -> str:

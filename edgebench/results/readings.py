@@ -40,6 +40,20 @@ def half_width(result: Result) -> float | None:
     return result.summary and stats.half_width(result.summary)
 
 
+def raced(result: Result, name: str, default: Any = None) -> Any:
+    """What is known of its part in a race."""
+    return getattr(result.race, name) if result.race else default
+
+
+def beside_fastest(result: Result, name: str) -> Any:
+    """What is known of it beside the fastest setting of its race; the fastest is 1 × itself."""
+    if result.race is None:
+        return None
+    if result.race.fastest is None:
+        return {"ratio": 1.0, "standing": "fastest"}.get(name)
+    return getattr(result.race.fastest, name)
+
+
 def requests(result: Result) -> int:
     return int(figure(result, "n") or 0)
 

@@ -1,0 +1,64 @@
+"""Measures settings of this machine: those that can race in a race, the others one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from edgebench.machine import locks
+from edgebench.machine.shared_memory import voided
+from edgebench.measuring import running
+from edgebench.measuring.options import RunOptions
+from edgebench.measuring.running import Planned
+from edgebench.racing.race import RaceOptions, race
+from edgebench.records.jobs import LATENCY, MIN_LAUNCHES, Policy
+from edgebench.records.result import Result
+
+SHARE = 0.25  # of the time that measuring one by one may take; at least that of one setting
+
+
+def racers(planned: Sequence[Planned], options: RunOptions) -> list[Planned]:
+    """Those of the settings that race: latency on the CPU, where there are two. A GPU's memory cannot be bounded."""
+    found = [item for item in planned if item.job.scenario == LATENCY and item.job.compute == "cpu"]
+    return found if options.race and len(found) > 1 else []
+
+
+def run(
+    planned: Sequence[Planned], folder: Path, options: RunOptions, *,
+    on_start: Callable[[Planned], None] = lambda planned: None, on_phase: Callable[[str], None] = lambda phase: None,
+    on_wait: Callable[[], None] = lambda: None, around: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[tuple[Result, Path]]:  # fmt: skip
+    """As `running.run`, but settings that can race do so first. Their results are on disk after each launch."""
+    first = racers(planned, options)
+    alone = [item for item in planned if item not in first]
+    with locks.device_to_ourselves(on_wait), around():
+        if first:
+            profiles = {item.job.identity: item.profile for item in first}
+
+            def kept(result: Result) -> Result:
+                result = voided(result, profile=profiles[result.job.identity])
+                running.keep(result, folder)
+                return result
+
+            results, stop = race(
+                first, asked(options.policy, len(first), options.race_memory_mib),
+                keep=lambda results: [kept(result) for result in results], on_phase=on_phase,
+            )  # fmt: skip
+            for item, result in zip(first, results, strict=True):
+                if result is None:
+                    alone.append(item)
+                else:
+                    yield from running.with_power(kept(result), item, folder, options, on_phase)
+            if stop == "interrupted":
+                return
+        yield from running.one_by_one(alone, folder, options, on_start=on_start, on_phase=on_phase)
+
+
+def asked(policy: Policy, settings: int, memory_mib: int | None = None) -> RaceOptions:
+    """What the options of a run mean for a race of so many settings."""
+    exactly = policy.launches < MIN_LAUNCHES or not policy.precision_target
+    return RaceOptions(
+        max_seconds=policy.max_seconds * max(1.0, settings * SHARE), launches=policy.launches if exactly else None,
+        fewest=policy.launches, memory_mib=memory_mib,
+    )  # fmt: skip
