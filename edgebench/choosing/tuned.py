@@ -20,8 +20,10 @@ Goal = Literal["latency", "throughput"]
 class Trial:
     """One setting and its figures; None for what was not measured. `message`: why it was dropped.
 
-    `median_ns` and `throughput_per_s` (images a second) are the best of its launches. `accuracy_drop`: the share of the
-    validation images that it loses against torch; None for fp32, which is not judged.
+    Of a race, `ratio` to the best, with its 95 % interval `low` to `high`, is what was measured, `standing` what is
+    certain (records/race.py), and `median_ns` follows from it and the best one's median. Otherwise `median_ns` and
+    `throughput_per_s` (images a second) are the best of its launches. `rounds`: of the search, or launches in the race.
+    `accuracy_drop`: the share of the validation images that it loses against torch; None for fp32, which is not judged.
     """
 
     artifact: str
@@ -35,6 +37,10 @@ class Trial:
     rounds: int = 0
     median_ns: int | None = None
     throughput_per_s: float | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    standing: str = ""
     accuracy_drop: float | None = None
     message: str = ""
 

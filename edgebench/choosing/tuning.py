@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from edgebench.choosing.relatives import export_missing, judging_images
 from edgebench.choosing.tuned import Goal, Trial, Tuned
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import locks, registry
-from edgebench.machine.device import available_cores, detect, load_profile, place
+from edgebench.machine.device import Profile, available_cores, detect, load_profile, place
 from edgebench.measuring import process
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned, batch_of, plan
+from edgebench.racing.race import RaceOptions, race
 from edgebench.records import jsonio
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
@@ -27,6 +28,7 @@ from edgebench.training import halving
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8", "bf16")  # tried if none is named
 ROUNDS = (0.1, 0.3, 1.0)  # of the measuring time in each round
+RACE = (1 / 3, 20.0)  # of it, the bursts of a launch at least, and the whole race at most, for latency on the CPU
 BATCHES = (1, 4, 16)  # tried for throughput
 
 
@@ -97,6 +99,25 @@ class _Bench:
             return None
         return trial.median_ns if self.goal == "latency" else 1 / trial.throughput_per_s
 
+    def race(self, jobs: Iterable[Job], profile: Profile, on_phase: Callable[[str], None]) -> dict[str, float]:
+        """Race them for the fastest: by identity, the cost of each that did not fail."""
+        bursts_s, most_s = self.duration_s * RACE[0], self.duration_s * RACE[1]
+        planned = [
+            Planned(
+                job=replace(job, warmup_s=min(0.2, bursts_s), duration_s=bursts_s),
+                artifact=self.artifacts[job.artifact], profile=profile,
+            )
+            for job in jobs
+        ]  # fmt: skip
+        results, _ = race(planned, RaceOptions(max_seconds=most_s, best_only=True), on_phase=on_phase)
+        costs: dict[str, float] = {}
+        for job, item, result in zip(jobs, planned, results, strict=True):
+            trial = _raced(self.fresh(job), result or process.run_job(item.job, item.artifact))
+            self.seen[job.identity] = trial
+            if not trial.message:
+                costs[job.identity] = trial.median_ns
+        return costs
+
     def fresh(self, job: Job) -> Trial:
         found = self.artifacts[job.artifact]
         return Trial(
@@ -117,6 +138,18 @@ def _with(old: Trial, result: Result, rounds: int) -> Trial:
     )
 
 
+def _raced(old: Trial, result: Result) -> Trial:
+    trial = _with(old, result, len(result.launches))
+    if trial.message or result.race is None:
+        return trial
+    lag = result.race.fastest
+    return replace(
+        trial, median_ns=result.race.median_ns or trial.median_ns,
+        ratio=lag.ratio if lag else 1.0, low=lag and lag.low, high=lag and lag.high,
+        standing=lag.standing if lag else "fastest",
+    )  # fmt: skip
+
+
 def search(
     planned: Sequence[Planned],
     goal: Goal,
@@ -131,7 +164,8 @@ def search(
     Lower precisions whose accuracy is more than `accuracy_drop` below torch's are dropped before anything is timed; of
     an adopted model, those whose answers are not near the reference's, when they are timed first.
     `images`: returns the file of images to judge them by, as testset.py writes it; None if there is none.
-    `duration_s`: seconds of measuring in the last round, which only the best few reach. Raises EdgebenchError if
+    Latency on the CPU is found by a race; other figures by halving: `duration_s` are the seconds of measuring in the
+    last round, which only the best few reach. Raises EdgebenchError if
     nothing could be measured.
     """
     began = time.monotonic()
@@ -162,7 +196,10 @@ def search(
         on_phase(f"round {number + 1}, setting {next(done)}: {setting}")
         return bench.look(job, number)
 
-    costs = halving.halve(list(by_identity), look, always=defaults)
+    if goal == "latency" and len(by_identity) > 1 and all(job.compute == "cpu" for job in jobs):
+        costs = bench.race(by_identity.values(), planned[0].profile, lambda phase: on_phase(f"race, {phase}"))
+    else:
+        costs = halving.halve(list(by_identity), look, always=defaults)
     if not costs:
         reasons = {trial.message for trial in (*out, *bench.seen.values()) if trial.message}
         raise EdgebenchError(f"none of {len(jobs)} settings could be measured: {'; '.join(sorted(reasons))}")

@@ -45,7 +45,8 @@ Examples:
     runtimes={"help": "Only this runtime; may be given several times.  [default: all that work here]"},
     duration_s={
         "default": 3.0,
-        "help": "Seconds of measuring in the last round; the first, with all settings, takes a tenth of that.",
+        "help": "Seconds of measuring in the last round; the first, with all settings, takes a tenth of that. A race "
+        "(latency on the CPU) takes up to 20 times as long in all.",
     },
 )  # fmt: skip
 @click.option("--no-export", is_flag=True, help="Consider only what is exported already.")
@@ -67,8 +68,9 @@ def command(
     """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and requests
     in flight too.
 
-    Exports what is missing, drops what loses too much accuracy, then measures every setting briefly and the better
-    ones for longer. The best setting is kept in the workspace, and `edgebench run --tuned` measures it.
+    Exports what is missing, drops what loses too much accuracy, then races the settings; where they cannot race, it
+    measures every setting briefly and the better ones for longer. The best setting is kept in the workspace, and
+    `edgebench run --tuned` measures it.
     """
     from rich.console import Console
 
@@ -113,7 +115,7 @@ def _show(found: Tuned) -> None:
             str(trial.streams), f"{trial.median_ns / 1e6:.3f}" if trial.median_ns else MISSING,
             f"{trial.throughput_per_s:,.1f}" if trial.throughput_per_s else MISSING,
             MISSING if trial.accuracy_drop is None else f"{trial.accuracy_drop:.2%}",
-            trial.message or f"round {trial.rounds}",
+            trial.message or _known(trial),
         )  # fmt: skip
         table.add_row(*(escape(printable(cell)) for cell in cells))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
@@ -124,6 +126,13 @@ def _show(found: Tuned) -> None:
     ):
         if other:
             click.echo(f"  {found.speedup(other):.2f} × as fast as {name}: {_words(other)}")
+
+
+def _known(trial: Trial) -> str:
+    if trial.low is None:
+        return "the fastest" if trial.standing else f"round {trial.rounds}"
+    doubt = {"tie": ", a tie", "undecided": ", not told apart"}.get(trial.standing, "")
+    return f"{trial.ratio:.2f} × ({trial.low:.2f} to {trial.high:.2f}) as slow{doubt}"
 
 
 def _words(trial: Trial) -> str:
