@@ -31,7 +31,7 @@ def faulty_runtime_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def job(artifact: Artifact, fault: str, **changes) -> Job:
     made = Job(
         artifact=artifact.identity, runtime="faulty", device="cpu", compute="cpu", threads=1,
-        warmup_s=0.1, duration_s=1.0, time_limit_s=PATIENCE_S, options={"fault": fault},
+        warmup_s=0.1, duration_s=0.3, time_limit_s=PATIENCE_S, options={"fault": fault},
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -71,9 +71,9 @@ def test_a_hang_is_ended_by_the_time_limit(onnx_artifact: Artifact) -> None:
 
 
 def test_a_leak_is_ended_by_the_memory_limit(onnx_artifact: Artifact) -> None:
-    result = process.run_job(job(onnx_artifact, "leak", duration_s=50, memory_limit_mib=900), onnx_artifact)
+    result = process.run_job(job(onnx_artifact, "leak", duration_s=50, memory_limit_mib=400), onnx_artifact)
     assert result.status == "out_of_memory"
-    assert "limit of 900 MiB" in result.message
+    assert "limit of 400 MiB" in result.message
 
 
 def test_garbage_on_stdout_harms_nothing(onnx_artifact: Artifact) -> None:
