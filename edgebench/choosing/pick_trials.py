@@ -116,7 +116,8 @@ class Trials:
         """A probe or a short training, the export, and a brief measurement; again with smaller images if need be."""
         probed = self._steps.began_with(model).learned
         rest_s = self._asked.budget_s * (1 - pick_times.TRIALS_UNTIL)  # of the budget, which is not for trials
-        slot_s, over = self._budget.left_s - rest_s, rest_s if self.best else 0.0  # the first may take all the time
+        # Until there is an answer, a trial may take all the time, and as much again: a late answer is better than none.
+        slot_s, over = self._budget.left_s - rest_s, rest_s if self.best else -self._asked.budget_s
         expected_s = pick_times.PLANNED * max(self.trial_s.values(), default=0.0) if probed else 0.0
         late = bool(self.best) and slot_s < expected_s
         size = self._probe_size(model, slot_s * (1 if self.best else 0.5), late) if probed else None
@@ -124,7 +125,7 @@ class Trials:
         chain = self._steps.trial(trained)
         began = time.monotonic()
         if (late or self._budget.left_s < over) and not self._work.done(chain.steps):
-            self.left_out[model] = f"there was no time for its trial run in {self._asked.budget_s:g} s"
+            self.left_out[model] = "no time was left for its trial run"
             return None
         try:
             outcomes = self._work.do([trained], over)

@@ -10,9 +10,10 @@ from pathlib import Path
 from edgebench.choosing import candidates
 from edgebench.choosing.limits import Limits, Prefer, known_classes
 from edgebench.choosing.picked import Asked
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring import process
-from edgebench.records.account import Account
+from edgebench.records import account_text
+from edgebench.records.account import Account, Reason
 from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
@@ -25,6 +26,7 @@ from edgebench.training.data.decoding import usual_side
 BUDGET_S = 1800.0
 LEAST_IMAGE, MOST_IMAGE = 32, 224  # pixels
 FETCH_SHARE = 0.2  # of the budget, for fetching weights
+FAULTS: tuple[Reason, ...] = ("not_a_file", "link_broken", "needs_plugin", "broken")
 SAMPLED_IMAGES = 64  # how many files of a folder are looked at for the image size
 
 
@@ -53,25 +55,27 @@ def prepare(
     precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, init: str = "auto",
     inits: Mapping[str, str] | None = None, licence: Licence = "any", seed: int = 0, layout: str | None = None,
     labels: str | None = None, group_by: str | None = None, near_copies: bool = True, skip_conflicts: bool = False,
-    on_weights: Progress = lambda name, done, total: None,
+    skip_broken: bool = False, on_weights: Progress = lambda name, done, total: None,
 ) -> ReadyPick:  # fmt: skip
     """Look up all that a pick is asked for. The budget runs from here.
 
     `budget_s`: seconds for all of it. `runtimes`: measured on those of them that work here; `models`: by default
     those of candidates.LEARNED whose weights can be had, or candidates.RANDOM if there are none; `image_size`: pixels,
     by default the images' usual size, with learned weights as many as there is time for; `init`: what each candidate
-    begins with, unless `inits` says it by model; `layout`, `labels`: as in TrainConfig. Candidates whose weights
+    begins with, unless `inits` says it by model; `layout` to `skip_broken`: as in TrainConfig. Candidates whose weights
     `licence` does not allow are left out. `on_weights` (name, bytes done, bytes in all) is called while weights are
-    fetched. Raises UsageError for settings that cannot be used, EdgebenchError if no runtime works.
+    fetched. Raises UsageError for settings that cannot be used, BadFile for images that no training would take,
+    EdgebenchError if no runtime works.
     """
     began = time.monotonic()
     common = TrainConfig(
         dataset=dataset, image_size=image_size, seed=seed, licence=licence, layout=layout, labels=labels,
-        group_by=group_by, near_copies=near_copies, skip_conflicts=skip_conflicts,
+        group_by=group_by, near_copies=near_copies, skip_conflicts=skip_conflicts, skip_broken=skip_broken,
     )  # fmt: skip
     common.check()
     found, inits, limits = data.of(common), inits or {}, limits or Limits()
     known_classes(limits, found.classes)
+    account = _checked(found, common)
     ours = not models
     models = tuple(models) or _ours(init)
     if unknown := set(inits) - set(models):
@@ -97,6 +101,9 @@ def prepare(
         unavailable = {c.model: began_with[c.model].why for c in allowed if c.model not in learned | chosen}
         allowed = tuple(config for config in allowed if config.model in chosen)
     allowed = tuple(c if began_with[c.model].learned else replace(c, image_size=size) for c in allowed)
+    if ours:  # of those that have to learn everything the smallest first: where time is short there is an answer
+        order = {model: place for place, model in enumerate(candidates.RANDOM)}
+        allowed = tuple(sorted(allowed, key=lambda c: -1 if began_with[c.model].learned else order.get(c.model, 99)))
     if not allowed:
         raise UsageError("; ".join(left_out.values()), "other --models, or leave out --licence")
     asked = Asked(
@@ -105,8 +112,22 @@ def prepare(
     )  # fmt: skip
     return ReadyPick(
         asked=asked, known=known, site=here, images=images, began=began, left_out=left_out, unavailable=unavailable,
-        account=data.account(found, seed=seed),
+        account=account,
     )  # fmt: skip
+
+
+def _checked(dataset: data.Dataset, config: TrainConfig) -> Account:
+    """The account of the dataset. Raises BadFile now for what would end each training after minutes."""
+    data.check(dataset, config.subset)
+    account, known = data.account(dataset, seed=config.seed), dataset.read().left_out
+    before = {each.reason: each.count for each in known}  # what a listing of the files leaves out already
+    broken = [each for each in account.left_out if each.reason in FAULTS and each.count > before.get(each.reason, 0)]
+    if broken and not config.skip_broken:
+        raise BadFile(
+            f"images that cannot be read: {', '.join(map(account_text.left, broken))}",
+            "repair or delete them, or leave them out with --skip-broken",
+        )
+    return account
 
 
 def _ours(init: str) -> tuple[str, ...]:

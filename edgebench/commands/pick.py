@@ -58,7 +58,7 @@ Examples:
   python picked/infer.py photos/cat/001.jpg"""
 )
 @click.option("--data", required=True, metavar="FOLDER", help="Images, a folder a class; or a dataset's name.")
-@_options.settings(TrainConfig, only=("layout", "labels", "group_by", "near_copies", "skip_conflicts"))
+@_options.settings(TrainConfig, only=("layout", "labels", "group_by", "near_copies", "skip_conflicts", "skip_broken"))
 @click.option(
     "--device", metavar="PROFILE", shell_complete=_options.complete_devices,
     help="Device profile: `edgebench devices`.  [default: what this machine is]",
@@ -105,7 +105,7 @@ def command(
     data: str, device: str | None, limits: Limits, prefer: Prefer, budget_s: float, models: tuple[str, ...],
     runtimes: tuple[str, ...], precisions: tuple[Precision, ...], image_size: int | None, inits: dict[str, str],
     licence: Licence, seed: int, out: Path, workspace: Workspace, as_json: bool, layout: str | None,
-    labels: str | None, group_by: str | None, near_copies: bool, skip_conflicts: bool,
+    labels: str | None, group_by: str | None, near_copies: bool, skip_conflicts: bool, skip_broken: bool,
 ) -> None:  # fmt: skip
     """Find out what to deploy for these images on this device, inside a time budget.
 
@@ -129,7 +129,7 @@ def command(
             data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
             models=models, precisions=precisions, image_size=image_size, init=inits.pop("", "auto"), inits=inits,
             licence=licence, seed=seed, layout=layout, labels=labels, group_by=group_by, near_copies=near_copies,
-            skip_conflicts=skip_conflicts,
+            skip_conflicts=skip_conflicts, skip_broken=skip_broken,
             on_weights=lambda *told: status.update(_safe(fetching(*told))),
         )  # fmt: skip
     if ready.site.notice:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+
 from edgebench.choosing import pick_times
+from edgebench.choosing.budget import OutOfTime
 from edgebench.choosing.pick_times import Counted
+from edgebench.choosing.pick_trials import Trials
 from edgebench.records.sifted import Sifted
 
 COUNTED = Counted.of(2000)
@@ -35,3 +42,27 @@ def test_as_many_are_trained_as_get_their_least() -> None:
     assert pick_times.trainings([100, 400, 100], 500, most=3) == 1  # the second would take the time of all
     assert pick_times.trainings([100], 60, most=3) == 1  # it has fewer epochs
     assert pick_times.trainings([100], 30, most=3) == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "left_s", "until_s"),
+    [(0, 100.0, -100.0), (0, -20.0, -100.0), (0, -101.0, None), (1, 90.0, 50.0), (1, 40.0, None)],
+)
+def test_until_there_is_an_answer_a_trial_may_be_late(answers: int, left_s: float, until_s: float | None) -> None:
+    """A pick ends with its best so far. While it has none, a late answer is better than none at all."""
+    asked, until, told = SimpleNamespace(budget_s=100.0), [], []
+    ready = SimpleNamespace(asked=asked, site=SimpleNamespace(device="cpu"), images=60, left_out={})
+
+    def do(steps: list, until_s: float) -> dict:
+        until.append(until_s)
+        raise OutOfTime
+
+    steps, work = mock.Mock(), SimpleNamespace(do=do, done=lambda steps: False)
+    steps.began_with.return_value = SimpleNamespace(learned=False)
+    budget = SimpleNamespace(left_s=left_s)
+    trials = Trials(ready, steps, mock.Mock(), budget, work, told.append, mock.Mock())
+    trials.best = dict.fromkeys("ab"[:answers], (0.1, None))
+    trials._trial("net")
+    assert until == ([] if until_s is None else [until_s])
+    why = "no time was left for its trial run" if until_s is None else "was not finished after 0 s"
+    assert why in trials.left_out["net"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -268,9 +270,26 @@ def test_what_is_too_large_is_out_after_its_look(photos: Path, answer) -> None:
 
 
 def test_a_budget_that_is_too_small_says_what_became_of_each(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(EdgebenchError, match="there was no time for its trial run") as error:
+    with pytest.raises(EdgebenchError, match="no time was left for its trial run") as error:
         pick(photos, tmp_path, budget_s=0.001)
     assert all(name in error.value.message for name in FUNCTIONS) and "--budget" in error.value.fix
+
+
+@pytest.mark.parametrize("fault", ["cut off", "no picture"])
+def test_images_that_cannot_be_read_are_an_error_before_anything_else(
+    photos: Path, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    file = tmp_path / "photos" / "below" / "3.png"
+    file.write_bytes(file.read_bytes()[:900] if fault == "cut off" else b"<html>")
+    nothing = mock.Mock(side_effect=AssertionError("nothing else is done"))
+    for module, name in ((step_process, "ask"), (process, "probe_all"), (site, "here")):
+        monkeypatch.setattr(module, name, nothing)
+    asked = ("pick", "--data", str(tmp_path / "photos"), "--workspace", str(tmp_path / "runs"))
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 1 and "below/3.png" in done.stderr and "--skip-broken" in done.stderr
+    with pytest.raises(AssertionError, match="nothing else is done"):
+        ready_pick.prepare(str(tmp_path / "photos"), runtimes=["onnxruntime"], skip_broken=True)
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
