@@ -69,11 +69,13 @@ def train(
     of each step. Raises UsageError for a setting that makes no sense, BadFile for a dataset that cannot be read,
     Unsupported without torch.
     """
-    from edgebench.training import data
+    from edgebench.training import at_hand, data
     from edgebench.training.requirements import require_training_libraries
 
     config = absolute(with_values(config or TrainConfig(), settings, "setting"))
     config.check()
+    if not resume:
+        at_hand.check(config)
     dataset = data.of(config, download=download)
     require_training_libraries()
     from edgebench.training import listening, loop

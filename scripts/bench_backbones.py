@@ -24,8 +24,9 @@ import torch
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo
 from edgebench.training import listening, loop, models
+from edgebench.training.short_names import GROUPS
 
-SEVEN = list(models.GROUPS["the seven backbones"])
+SEVEN = list(GROUPS["the seven backbones"])
 HYBRIDS = ["coatnet", "caformer", "poolformer"]
 BATCH = 16
 

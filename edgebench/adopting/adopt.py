@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebench import artifact as folder
-from edgebench.adopting.asked import TIMM, Adoption, is_named
+from edgebench.adopting import named
+from edgebench.adopting.asked import Adoption
 from edgebench.adopting.linking import beside
+from edgebench.adopting.named import TIMM, is_named
 from edgebench.adopting.opener import LIMIT_S, Opener
 from edgebench.errors import BadFile, UsageError, positive
 from edgebench.machine import registry
@@ -70,6 +72,8 @@ def adopt(
             _, settings, target = identified.result()
             if found := _earlier(target, settings, file):
                 return found
+        if is_named(file):
+            named.check(file)
         folder.ensure_writable(out or workspace.artifacts / ".adopting")
         with opener or Opener() as asking, tempfile.TemporaryDirectory(
             dir=(out.parent if out else workspace.artifacts), prefix=".adopting-"

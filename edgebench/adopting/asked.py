@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from edgebench.specs import Artifact
 
-TIMM = "timm:"  # before the name of a network of timm's, with its own pretrained weights
-
 
 @dataclass(frozen=True, kw_only=True)
 class Adoption:
@@ -36,8 +34,3 @@ class AdoptionAnswer:
     error: str = ""
     fix: str = ""
     usage: bool = False
-
-
-def is_named(source: object) -> bool:
-    """Whether this is `timm:NAME`, and no file."""
-    return str(source).startswith(TIMM)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.adopting import inputs, linking, sizes
-from edgebench.adopting.asked import TIMM, is_named
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.adopting.named import TIMM, is_named, no_weights
+from edgebench.errors import UsageError
 from edgebench.records.weight_files import TRUST
 from edgebench.specs import Foreign, ModelInfo, Preprocessing, TensorSpec
 
@@ -99,11 +99,7 @@ def _pretrained(name: str, tell: Told) -> tuple[Path, str, TimmWeights]:
     known = models.timm_weights(resolved)
     began = beginnings.find(TrainConfig(model=name, init="auto"), on_bytes=on_bytes)
     if not began.learned:
-        which = known.name or name
-        raise EdgebenchError(
-            f"the weights of {which} cannot be had: {began.why}",
-            f"fetch them elsewhere, then `edgebench adopt WEIGHTS.safetensors --model {which}`",
-        )
+        raise no_weights(known.name or name, began.why)
     if not began.weights:  # a file whose name does not say which of timm's weights it holds
         return Path(began.path), resolved, models.TimmWeights()
     return Path(began.path), began.weights, models.timm_weights(began.weights)

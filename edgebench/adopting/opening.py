@@ -16,7 +16,8 @@ import numpy as np
 
 from edgebench import artifact as folder
 from edgebench.adopting import inputs, linking, networks, preprocessing, sizes
-from edgebench.adopting.asked import Adoption, AdoptionAnswer, is_named
+from edgebench.adopting.asked import Adoption, AdoptionAnswer
+from edgebench.adopting.named import is_named
 from edgebench.adopting.networks import ForeignModel
 from edgebench.adopting.opener import ANSWER, ASKED
 from edgebench.adopting.told import inputs_told

@@ -38,7 +38,8 @@ def command(pattern: str | None, show_all: bool, licence: Licence, as_json: bool
     from edgebench.errors import EdgebenchError
     from edgebench.machine import registry
     from edgebench.records import jsonio
-    from edgebench.training.models import GROUPS, SINCE, import_timm, is_timm, timm_weights
+    from edgebench.training.models import import_timm, is_timm, timm_weights
+    from edgebench.training.short_names import GROUPS, SINCE
 
     timm = import_timm()
     groups = {title: dict(group) for title, group in GROUPS.items()}

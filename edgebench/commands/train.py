@@ -55,12 +55,14 @@ def command(
     from edgebench.records import jsonio
     from edgebench.records.terminal import printable
     from edgebench.report import contexts, floors, searches
-    from edgebench.training import data
+    from edgebench.training import at_hand, data
     from edgebench.training.requirements import require_training_libraries
 
     began = time.monotonic() - (time.time() - psutil.Process().create_time())  # what --minutes counts from
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
+    if not resume:
+        at_hand.check(config)
     with _training.TrainingProgress() as progress:
         dataset = data.of(config, download=download, on_progress=partial(progress.preparing, "bytes"))
     require_training_libraries()

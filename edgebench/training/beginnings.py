@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -18,15 +17,10 @@ from edgebench.records.beginning import Beginning, is_permissive
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import ModelInfo
 from edgebench.training import hub, models
-from edgebench.training.data.catalogue import data_folder
+from edgebench.training.at_hand import no_weights
+from edgebench.training.folders import weights_folder
 
 Progress = Callable[[str, int, int], None]  # what is fetched, bytes that are here, bytes in all
-
-
-def weights_folder(data_dir: str | None = None) -> Path:
-    """Where `auto` looks for NAME.safetensors: EDGEBENCH_WEIGHTS, by default the folder `weights` of the datasets'."""
-    given = os.environ.get("EDGEBENCH_WEIGHTS")
-    return Path(given or Path(data_dir or data_folder()) / "weights").expanduser()
 
 
 def find(
@@ -80,10 +74,7 @@ def _found(config: TrainConfig, on_bytes: Progress, until: float) -> Beginning:
         except hub.HubError as error:
             why = error.message
     if init == "pretrained":
-        raise EdgebenchError(
-            f"the weights of {name} cannot be had: {why}",
-            f"name a file, --init FILE.safetensors, or put one into {folder} and leave out --init",
-        )
+        raise no_weights(name, why, folder)
     return Beginning(why=f"{why}, and there is no {places[-1].name} in {folder}")
 
 

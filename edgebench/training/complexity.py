@@ -67,7 +67,7 @@ def profile_all(
 ) -> list[Complexity]:  # fmt: skip
     """The cost of each network, by default of the seven. Raises Unsupported without torch."""
     require_training_libraries()
-    from edgebench.training.models import GROUPS
+    from edgebench.training.short_names import GROUPS
 
     found = []
     for name in models or next(iter(GROUPS.values())):

@@ -41,6 +41,14 @@ def cached(repository: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+def all_cached() -> list[tuple[str, str]]:
+    """The owner and the name of each repository whose weights are in the Hugging Face cache."""
+    from huggingface_hub import constants
+
+    kept = Path(constants.HF_HUB_CACHE).glob(f"models--*--*/snapshots/*/{FILE}")
+    return [tuple(path.parts[-4].split("--", 2)[1:]) for path in kept]
+
+
 def sha256(path: Path) -> str:
     """The sha256 of a file in the cache. Raises BadFile if it is not the one that the cache names the file by."""
     found, named = digests.of_file(path), path.resolve().name

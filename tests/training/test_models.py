@@ -12,6 +12,7 @@ import torch
 from edgebench.errors import UsageError
 from edgebench.specs import ModelInfo
 from edgebench.training import models
+from edgebench.training.short_names import GROUPS, SHORT_NAMES
 
 
 @cache
@@ -22,7 +23,7 @@ def sketched(name: str, image_size: int, classes: int = 1000) -> tuple[torch.nn.
 
 
 HYBRIDS = ("coatnet", "fastvit", "pvt")
-SEVEN = tuple(models.GROUPS["the seven backbones"])
+SEVEN = tuple(GROUPS["the seven backbones"])
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_a_backbone_is_adapted_to_small_images_and_learns_from_them(name: str, s
     # Numbers are faster than the meta device, which computes shapes in Python, but ViT-Base has too many of them.
     model, info = sketched(name, size, 10) if name == "vit_base" else models.build(name, 10, size, seed=0)
     assert not model.training
-    assert (info.name, info.timm_name) == (name, models.SHORT_NAMES[name])
+    assert (info.name, info.timm_name) == (name, SHORT_NAMES[name])
     assert info.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert info.macs > 0 and info.flops == 2 * info.macs and info.activations > 0
     assert f"{size} × {size}" in info.adapted[0]
@@ -54,7 +55,7 @@ def test_a_backbone_is_adapted_to_small_images_and_learns_from_them(name: str, s
 ALIKE = ("siglip", "siglip2", "caformer", "dinov3", "mobileclip", "mobileclip2")
 
 
-@pytest.mark.parametrize("name", [name for name in models.SHORT_NAMES if name not in (*SEVEN, *HYBRIDS, *ALIKE)])
+@pytest.mark.parametrize("name", [name for name in SHORT_NAMES if name not in (*SEVEN, *HYBRIDS, *ALIKE)])
 def test_the_other_short_names_are_adapted_too(name: str) -> None:
     model, info = models.build(name, 10, 32, seed=0)
     with torch.no_grad():
@@ -91,7 +92,7 @@ def test_the_adapted_resnet_is_the_one_that_is_commonly_trained_on_cifar() -> No
 
 def test_every_short_name_is_a_timm_model() -> None:
     timm = models.import_timm()
-    for short, name in models.SHORT_NAMES.items():
+    for short, name in SHORT_NAMES.items():
         assert models.resolve(short) == models.resolve(name) == name
         assert timm.is_model(name)
 

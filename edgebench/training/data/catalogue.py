@@ -16,6 +16,7 @@ from edgebench.errors import BadFile, Unsupported, UsageError, unknown_name
 from edgebench.records.recipe import NAMED_DATASETS, TrainConfig
 from edgebench.training.data import cifar, class_folders, download, idx, labelled_files, layouts
 from edgebench.training.data.sources import Arrays, Dataset, Raw, Rules
+from edgebench.training.folders import data_folder
 
 FASHION = (
     "T-shirt/top",
@@ -31,11 +32,6 @@ FASHION = (
 )  # fmt: skip (https://github.com/zalandoresearch/fashion-mnist, in the order of their numbers)
 NUMERALS = tuple("0123456789")
 IDX_FIRST = "train-images-idx3-ubyte"
-
-
-def data_folder() -> Path:
-    """Where named datasets are looked for: EDGEBENCH_DATA, by default ~/.cache/edgebench/data."""
-    return Path(os.environ.get("EDGEBENCH_DATA") or Path.home() / ".cache" / "edgebench" / "data").expanduser()
 
 
 def find(

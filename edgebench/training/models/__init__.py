@@ -22,9 +22,6 @@ from edgebench.training.models.finetune import (
     parameter_groups,
 )
 from edgebench.training.models.names import (
-    GROUPS,
-    SHORT_NAMES,
-    SINCE,
     TimmWeights,
     import_timm,
     timm_name_of,
@@ -39,9 +36,10 @@ from edgebench.training.models.weights import (
     input_statistics,
     load_weights,
 )
+from edgebench.training.short_names import SHORT_NAMES
 
 __all__ = [
-    "GROUPS", "SHORT_NAMES", "SINCE", "OtherNetwork", "TimmWeights", "WeightsReport", "build", "check_weights_file",
+    "OtherNetwork", "TimmWeights", "WeightsReport", "build", "check_weights_file",
     "classifier_names", "freeze", "hasten_statistics", "import_timm", "input_statistics", "is_timm", "keep_frozen",
     "linear_head", "load_weights", "named_outputs", "parameter_groups", "resolve", "restore", "timm_weights",
     "usual_size",

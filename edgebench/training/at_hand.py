@@ -1,0 +1,53 @@
+"""Whether pretrained weights may be had at all, found out before timm is imported, which takes seconds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from edgebench.errors import EdgebenchError
+from edgebench.machine import registry
+from edgebench.records.recipe import TrainConfig
+from edgebench.training.folders import weights_folder
+from edgebench.training.short_names import SHORT_NAMES
+
+
+def check(config: TrainConfig) -> None:
+    """Raise EdgebenchError if the recipe asks for pretrained weights that cannot be had."""
+    name = config.model
+    if config.init != "pretrained" or name.endswith((".py", ".toml")) or ".py:" in name:
+        return
+    if name not in registry.names("models") and (why := lacking(name)):
+        raise no_weights(name, why, weights_folder(config.data_dir))
+
+
+def no_weights(name: str, why: str, folder: Path) -> EdgebenchError:
+    """What is said to `--init pretrained`."""
+    return EdgebenchError(
+        f"the weights of {name} cannot be had: {why}",
+        f"name a file, --init FILE.safetensors, or put one into {folder} and leave out --init",
+    )
+
+
+def lacking(name: str, *folders: Path) -> str:
+    """Why there are no weights of a network of timm's; "" if the hub has them, or one of the folders or the Hugging
+    Face cache may: those of its family, and what others than timm have put there, may be its."""
+    family = _family(name)
+    if any(_family(path.stem) == family or path.stem.startswith(name) for f in folders for path in f.glob("*")):
+        return ""
+    try:
+        from edgebench.training import hub
+
+        kept = hub.all_cached()
+        if any(owner != "timm" or _family(repository) == family for owner, repository in kept):
+            return ""
+        why = hub.unreachable()
+    except ModuleNotFoundError:  # whoever imports timm tells what to install
+        return ""
+    elsewhere = "".join(f", and there is no {name}.safetensors in {folder}" for folder in folders)
+    return why and f"{why}{elsewhere}"
+
+
+def _family(name: str) -> str:
+    """What the name of a network of timm's begins with: "vit" of vit_base_patch16_224.augreg_in21k."""
+    return re.split(r"[_.]", SHORT_NAMES.get(name, name))[0]
