@@ -13,6 +13,7 @@ import numpy as np
 from edgebench.adopting import inputs, linking, sizes
 from edgebench.adopting.named import TIMM, is_named, no_weights
 from edgebench.errors import UsageError
+from edgebench.records import user_functions
 from edgebench.records.weight_files import TRUST
 from edgebench.specs import Foreign, ModelInfo, Preprocessing, TensorSpec
 
@@ -48,7 +49,7 @@ def found(
 
     Raises EdgebenchError, with the fix, if they cannot be had or do not fit.
     """
-    from edgebench.training.models import custom, foreign
+    from edgebench.training.models import foreign
 
     if is_named(source):
         path, network, known = _pretrained(source.removeprefix(TIMM), tell)
@@ -59,12 +60,12 @@ def found(
         network = known.name or network
     tell("reading the weights")
     example = inputs.arrays(given[0]) if given else None
-    if custom.is_function(network):
+    if user_functions.is_function(network):
         os.environ[TRUST] = network  # the user named it, so what opens the checkpoint may run it too
     sizes_of = {name: array.shape for name, array in example.items()} if example else dict(shapes)
     image = next((shape for shape in sizes_of.values() if len(shape) == 4), None)
     filled = foreign.fill(network, path, image_size=image[-1] if image else None)
-    ours = not custom.is_function(network)
+    ours = not user_functions.is_function(network)
     if ours and INPUT not in sizes_of:
         sizes_of[INPUT] = (1, *foreign.input_size(network))
     specs = _inputs([INPUT] if ours else foreign.inputs(filled.network), sizes_of, example)

@@ -5,20 +5,17 @@ The function is trusted since the user named it. What it prints goes where other
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import numbers
 import sys
 import tempfile
-import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from edgebench.errors import BadFile, EdgebenchError, UsageError, unknown_name
+from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine.children import Child, end_with_parent
 from edgebench.measuring import judging, testset
-from edgebench.records import digests, jsonio
+from edgebench.records import digests, jsonio, user_functions
 from edgebench.records.answers import Score
 from edgebench.records.result import Result
 
@@ -48,13 +45,9 @@ class Scored:
 
 def split(function: str) -> tuple[Path, str]:
     """The file and the name of FILE.py:NAME. Raises UsageError, or BadFile if there is no such file."""
-    file, _, name = function.rpartition(":")
-    if not file.endswith(".py") or not name.isidentifier():
-        start = function if function.endswith(".py") else "metric.py"
-        raise UsageError(f"--score {function!r} names no function in a Python file", f"for example {start}:score")
-    if not Path(file).is_file():
-        raise BadFile(f"{file} does not exist", "check the path: it is relative to the current folder")
-    return Path(file), name
+    file, name = user_functions.split(function, "metric.py:score")
+    user_functions.read(file)
+    return file, name
 
 
 def check(function: str) -> None:
@@ -98,14 +91,15 @@ def _asked(asked: ToScore) -> Scored:
 def scored(asked: ToScore) -> dict[str, float]:
     """Call the function. Raises UsageError, with the line of the user's file, for whatever goes wrong in it."""
     path, name = split(asked.function)
-    function = _function(path, name)
+    sys.path.insert(0, str(path.parent))  # what lies beside it can be imported
+    function = user_functions.load(path, name, user_functions.read(path))
     if not asked.answers:
         return {}
     answers = judging.answers_in(Path(asked.answers), asked.outputs, len(asked.pictures))
     try:
         found = function(answers, list(asked.pictures))
     except (Exception, SystemExit) as error:  # the user's function can raise anything
-        raise UsageError(f"{path}:{name} fails: {_told(error, path)}", "correct it") from None
+        raise UsageError(f"{path}:{name} fails: {user_functions.told(error, path)}", "correct it") from None
     figures = found if isinstance(found, dict) else {name: found}
     line = f"{path}, line {function.__code__.co_firstlineno}" if hasattr(function, "__code__") else str(path)
     if not figures or not all(isinstance(key, str) and key for key in figures):
@@ -117,31 +111,6 @@ def scored(asked: ToScore) -> dict[str, float]:
         if not math.isfinite(value):
             raise UsageError(f"{line}: {name} returns {float(value)} for {key!r}", "return a finite number")
     return {key: float(value) for key, value in figures.items()}
-
-
-def _function(path: Path, name: str) -> Any:
-    module_name = f"edgebench_score_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their module up
-    sys.path.insert(0, str(path.parent))  # what lies beside it can be imported
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the user's file can raise anything
-        raise UsageError(f"{path} fails when it is loaded: {_told(error, path)}", "correct the file") from None
-    found = getattr(module, name, None)
-    if not callable(found):
-        raise unknown_name(f"function in {path}:", name, [n for n, value in vars(module).items() if callable(value)])
-    return found
-
-
-def _told(error: BaseException, path: Path) -> str:
-    """The error in one line, with the innermost line of the user's file in its traceback."""
-    first = (str(error).strip() or "no message").splitlines()[0]
-    if isinstance(error, SyntaxError) and error.lineno:
-        return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{f'line {lines[-1]}: ' if lines else ''}{type(error).__name__}: {first}"
 
 
 def main(arguments: list[str]) -> None:

@@ -168,10 +168,9 @@ def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: T
 
 def _trust(model: str) -> None:
     """The user gave the recipe, so the Python file that it names may be run to rebuild what was trained with it."""
-    from edgebench.records import weight_files
-    from edgebench.training.models import custom
+    from edgebench.records import user_functions, weight_files
 
-    if custom.is_function(model):
+    if user_functions.is_function(model):
         os.environ.setdefault(weight_files.TRUST, model)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgebench.errors import EdgebenchError
 from edgebench.machine import registry
+from edgebench.records import user_functions
 from edgebench.records.recipe import TrainConfig
 from edgebench.training.folders import weights_folder
 from edgebench.training.short_names import SHORT_NAMES
@@ -15,7 +16,7 @@ from edgebench.training.short_names import SHORT_NAMES
 def check(config: TrainConfig) -> None:
     """Raise EdgebenchError if the recipe asks for pretrained weights that cannot be had."""
     name = config.model
-    if config.init != "pretrained" or name.endswith((".py", ".toml")) or ".py:" in name:
+    if config.init != "pretrained" or user_functions.is_function(name) or name.endswith(".toml"):
         return
     if name not in registry.names("models") and (why := lacking(name)):
         raise no_weights(name, why, weights_folder(config.data_dir))

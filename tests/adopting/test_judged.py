@@ -295,7 +295,7 @@ def test_what_cannot_be_judged_is_refused_with_a_fix(
         (model, {"images": tmp_path / "nowhere"}, "does not exist"),
         (model, {"images": tmp_path / "old.npz", "class_names": named}, "does not say which classes"),
         (model, {"images": root, "output": "x", "class_names": named}, "no output 'x'"),
-        (model, {"images": root, "score": "metric.py"}, "names no function"),
+        (model, {"images": root, "score": "metric.py"}, "does not name a function"),
         (model, {"images": root, "score": f"{metric}:scor"}, "unknown function"),
         (model, {"images": root, "score": f"{metric}:score", "output": "x"}, "needs no classes"),
         (model, {"images": written(tmp_path / "t.npz"), "score": f"{metric}:score"}, "needs the names of the pictures"),

@@ -104,7 +104,7 @@ def test_what_is_wrong_in_a_file_is_one_message_with_the_line(tmp_path: Path, wh
 def test_a_file_without_a_function_says_what_to_type(name: str) -> None:
     with pytest.raises(UsageError, match="does not name a function") as caught:
         models.resolve(name)
-    assert "FILE.py:function" in caught.value.fix
+    assert "FILE.py:FUNCTION" in caught.value.fix
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine import registry
+from edgebench.records import user_functions
 from edgebench.specs import Artifact, ModelInfo
 from edgebench.training.models import cost, custom, small_images
 from edgebench.training.models.finetune import (
@@ -54,7 +55,7 @@ def resolve(name: str) -> str:
 
     Raises UsageError, which offers the closest names, or BadFile if nothing has this name.
     """
-    if custom.is_function(name):
+    if user_functions.is_function(name):
         path, _ = custom.split(name)
         if not path.is_file():
             raise BadFile(f"{path} does not exist", "check the path: it is relative to the current folder")
@@ -66,7 +67,7 @@ def resolve(name: str) -> str:
 
 def is_timm(name: str) -> bool:
     """Whether a name, or the TOML that it names, means a network of timm's. An unknown name counts as timm's."""
-    return not custom.is_function(name) and not _is_plugin(name)
+    return not user_functions.is_function(name) and not _is_plugin(name)
 
 
 def usual_size(name: str) -> int | None:
@@ -97,7 +98,7 @@ def build(name: str, classes: int, image_size: int, seed: int, *, adapt: bool = 
         return _build_timm(name, target, extra, classes, image_size, seed, adapt)
     torch.manual_seed(seed)
     given = {"num_classes": classes, "image_size": image_size}
-    if custom.is_function(name):
+    if user_functions.is_function(name):
         (model, sha256), origin = custom.from_function(name, classes, image_size), "file"
     else:
         model, sha256, origin = custom.from_plugin(name, classes, image_size), "", "plugin"

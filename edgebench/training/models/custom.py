@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.abc
-import importlib.util
 import inspect
 import math
 import os
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,7 @@ from torch import nn
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError, unknown_name
 from edgebench.machine import registry
-from edgebench.records import digests, toml
+from edgebench.records import digests, toml, user_functions
 from edgebench.records.weight_files import TRUST
 
 # Arguments that edgebench sets itself, or that would make timm open files or download weights.
@@ -30,11 +26,6 @@ RESERVED = {
 KEYS = ("timm", "arguments")
 
 Factory = Callable[..., Any]
-
-
-def is_function(name: str) -> bool:
-    """Whether the name means a function in a file: `nets/mine.py:build`, and `mine.py`, which lacks the function."""
-    return ".py:" in name or name.endswith(".py")
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
@@ -73,6 +64,11 @@ def refuse_reserved(arguments: dict[str, Any], where: str) -> None:
         )
 
 
+def split(name: str) -> tuple[Path, str]:
+    """The file and the function of a network. Raises UsageError if one of them is missing."""
+    return user_functions.split(name, "my_model.py:build")
+
+
 def from_function(name: str, classes: int, image_size: int) -> tuple[nn.Module, str]:
     """The network that `FILE.py:function` returns, and the file's sha256. Executes the file.
 
@@ -86,8 +82,8 @@ def from_function(name: str, classes: int, image_size: int) -> tuple[nn.Module, 
 def loaded(name: str) -> tuple[Factory, str]:
     """The function of `FILE.py:function` and the file's sha256. Executes the file."""
     path, function = split(name)
-    source = _read(path)
-    return _function_in(path, function, source), digests.of_bytes(source)
+    source = user_functions.read(path)
+    return user_functions.load(path, function, source), digests.of_bytes(source)
 
 
 def from_plugin(name: str, classes: int, image_size: int) -> nn.Module:
@@ -112,7 +108,7 @@ def restore_function(name: str, sha256: str, classes: int, image_size: int) -> n
             f"if you trust the file: {how}",
         )
     path, function = split(trusted)
-    source = _read(path)
+    source = user_functions.read(path)
     if function != wanted:
         raise EdgebenchError(f"{TRUST} names the function {function!r}; the checkpoint was made with {wanted!r}", how)
     if (found := digests.of_bytes(source)) != sha256:
@@ -121,7 +117,7 @@ def restore_function(name: str, sha256: str, classes: int, image_size: int) -> n
             f"checkpoint's is {sha256[:12]}…",
             "restore the file as it was, or make the checkpoint again",
         )
-    return called(_function_in(path, function, source), trusted, (classes, image_size), least=0)
+    return called(user_functions.load(path, function, source), trusted, (classes, image_size), least=0)
 
 
 def check_output(model: nn.Module, name: str, classes: int, image_size: int) -> None:
@@ -130,9 +126,9 @@ def check_output(model: nn.Module, name: str, classes: int, image_size: int) -> 
         with torch.no_grad():
             out = model.eval()(torch.zeros(2, 3, image_size, image_size))
     except Exception as error:  # a user's network may fail in any way
-        path = split(name)[0] if is_function(name) else None
+        shape, why = (2, 3, image_size, image_size), _told(error, name)
         raise UsageError(
-            f"{name} cannot take images of shape (2, 3, {image_size}, {image_size}): {_told(error, path)}",
+            f"{name} cannot take images of shape {shape}: {why}",
             "correct the network, or give another --image-size",
         ) from None
     shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
@@ -141,61 +137,6 @@ def check_output(model: nn.Module, name: str, classes: int, image_size: int) -> 
             f"{name} answers two images with {shape}, not with logits of shape (2, {classes})",
             "end the network with a linear layer of num_classes outputs, and return only its output",
         )
-
-
-def split(name: str) -> tuple[Path, str]:
-    """The file and the function of `FILE.py:function`. Raises UsageError if one of them is missing."""
-    file, _, function = name.rpartition(":")
-    if not file.endswith(".py") or not function.isidentifier():
-        raise UsageError(
-            f"{name!r} does not name a function in a Python file",
-            f"type FILE.py:function, for example {name if name.endswith('.py') else 'my_model.py'}:build",
-        )
-    return Path(file), function
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BadFile(f"{path} does not exist", "check the path: it is relative to the current folder") from None
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from None
-
-
-class _Source(importlib.abc.ExecutionLoader):
-    """Runs exactly the bytes that were hashed, not a file changed since or a cached one."""
-
-    def __init__(self, path: Path, source: bytes) -> None:
-        self._path, self._source = path, source
-
-    def get_filename(self, fullname: str) -> str:
-        return str(self._path)
-
-    def get_source(self, fullname: str) -> str:
-        return importlib.util.decode_source(self._source)
-
-    def is_package(self, fullname: str) -> bool:
-        return False
-
-
-def _function_in(path: Path, function: str, source: bytes) -> Factory:
-    module_name = f"edgebench_model_{path.stem}"
-    spec = importlib.util.spec_from_loader(module_name, _Source(path, source))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their module up
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the user's file can raise anything
-        raise UsageError(f"{path} fails when it is loaded: {_told(error, path)}", "correct the file") from None
-    found = getattr(module, function, None)
-    if not callable(found):
-        known = [
-            n for n, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module_name
-        ]
-        raise unknown_name(f"function in {path}:", function, known)
-    return found
 
 
 def wanted(factory: Factory, name: str, most: int = 2, least: int = 1) -> int:
@@ -215,22 +156,16 @@ def wanted(factory: Factory, name: str, most: int = 2, least: int = 1) -> int:
 
 def called(factory: Factory, name: str, given: tuple[int, int], *, least: int = 1) -> nn.Module:
     """The network that the function makes, with as much of `given`, at least `least`, as it takes."""
-    path = split(name)[0] if is_function(name) else None
     count = wanted(factory, name, len(given), least)
     try:
         model = factory(*given[:count])
     except (Exception, SystemExit) as error:  # the user's function can raise anything
-        raise UsageError(f"{name} fails: {_told(error, path)}", "correct it") from None
+        raise UsageError(f"{name} fails: {_told(error, name)}", "correct it") from None
     if not isinstance(model, nn.Module):
         raise UsageError(f"{name} returns {type(model).__name__}, not a torch.nn.Module", "return the network itself")
     return model
 
 
-def _told(error: BaseException, path: Path | None) -> str:
-    """The error in one line, with the innermost line of the user's file in its traceback."""
-    first = (str(error).strip() or "no message").splitlines()[0]
-    text = f"{type(error).__name__}: {first}"
-    if isinstance(error, SyntaxError) and error.lineno:
-        return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"line {lines[-1]}: {text}" if lines else text
+def _told(error: BaseException, name: str) -> str:
+    """The error in one line, with that of the user's file, if the network is of one."""
+    return user_functions.told(error, split(name)[0] if user_functions.is_function(name) else None)

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgebench.errors import BadFile, UsageError
+from edgebench.records import user_functions
 from edgebench.records.weight_files import SAFE
 from edgebench.specs import ModelInfo, Preprocessing, TensorSpec
 from edgebench.training import models
@@ -69,7 +70,7 @@ def fill(name: str, path: Path, *, image_size: int | None) -> Filled:
 
 
 def _maker(name: str, image_size: int | None) -> Callable[[int], tuple[nn.Module, ModelInfo]]:
-    if not custom.is_function(name):
+    if not user_functions.is_function(name):
         size = image_size or models.usual_size(name) or USUAL_SIZE
         return lambda classes: models.build(name, classes, size, 0, adapt=False)
     factory, sha256 = custom.loaded(name)
