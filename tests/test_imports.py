@@ -82,7 +82,7 @@ API = {
 # What needs the libraries of a board with a GPU: cuda-python.
 BOARD = {"machine.cuda"}
 # Programs that are started, never imported: they know nothing of edgebench, and it nothing of their libraries.
-PROGRAMS = {"comparing.rivals.bare_onnxruntime", "comparing.rivals.bare_openvino"}
+PROGRAMS = {f"comparing.rivals.bare_{name}" for name in ("litert", "onnxruntime", "openvino")}
 
 
 @cache

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Examples:
   edgebench crosscheck runs/artifacts/NAME-onnx
   edgebench crosscheck runs/artifacts/NAME-openvino --rival benchmark_app --rounds 15
-  edgebench crosscheck ARTIFACT --runtime openvino --threads 1 --json"""
+  edgebench crosscheck model.onnx --runtime openvino --threads 1 --json"""
 )
 @click.argument("path", metavar="ARTIFACT", type=click.Path(path_type=Path))
 @click.option(
@@ -33,8 +33,8 @@ Examples:
     multiple=True,
     metavar="NAME",
     shell_complete=_options.complete_rivals,
-    help="onnxruntime-loop, openvino-loop, benchmark_app, benchmark_app-throughput, loadgen or trtexec; may be given "
-    "several times.  [default: those that run this runtime]",
+    help="onnxruntime-loop, openvino-loop, litert-loop, benchmark_app, benchmark_app-throughput, perf_test, "
+    "benchmark_litert_model, loadgen or trtexec; may be given several times.  [default: those that run this runtime]",
 )
 @_options.settings(
     RunOptions, only=("batch", "threads"),

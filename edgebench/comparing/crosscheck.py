@@ -16,7 +16,7 @@ import numpy as np
 
 from edgebench import artifact
 from edgebench.comparing import ab, ratio
-from edgebench.comparing.rivals import benchmark_app, trtexec
+from edgebench.comparing.rivals import benchmark_app, benchmark_litert, perf_test, trtexec
 from edgebench.errors import EdgebenchError, UsageError, positive, unknown_name
 from edgebench.machine import locks, registry
 from edgebench.machine.device import detect, place
@@ -26,6 +26,9 @@ from edgebench.records.jobs import Job
 from edgebench.results import stats
 from edgebench.specs import Artifact
 
+TRTEXEC_ABSENT = "trtexec is not installed here (JetPack has it in /usr/src/tensorrt/bin)"
+PERF_TEST_ABSENT = "onnxruntime_perf_test is not on PATH (no package has it: ONNX Runtime's build makes it)"
+LITERT_ABSENT = "this LiteRT has no benchmark_litert_model (pip install ai-edge-litert ml_dtypes)"
 SHARES = {"median_ns": 0.5, "p90_ns": 0.9}  # of the requests, what takes at most as long as the figure
 HERE = Path(__file__).parent / "rivals"
 
@@ -48,6 +51,7 @@ class Agreement:
 
 
 Told = Callable[[str], None]
+Check = Callable[..., Agreement]
 
 
 def crosscheck(
@@ -116,8 +120,8 @@ def fitting(job: Job) -> list[str]:
 def _bare_loop(
     rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
 ) -> Agreement:
-    if job.compute != "cpu" or job.precision != "fp32":
-        raise EdgebenchError(f"the bare loop runs fp32 on the CPU, not {job.precision} on {job.compute}")
+    if job.compute != "cpu" or job.precision not in ("fp32", "int8"):
+        raise EdgebenchError(f"the bare loop runs fp32 and int8 on the CPU, not {job.precision} on {job.compute}")
     suffix = registry.facts("runtimes", job.runtime).suffixes[found.format]
     path = artifact.model_file(found, suffix).resolve()
     names = [spec.name for spec in found.inputs]
@@ -196,20 +200,18 @@ def _benchmark_app(
     )
 
 
-def _trtexec(
-    rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
-) -> Agreement:
-    if trtexec.program() is None:
-        raise EdgebenchError("trtexec is not installed here (JetPack has it in /usr/src/tensorrt/bin)")
-    return _by_turns(
-        "median_ns",
-        partial(_ours, job, found, "median_ns"),
-        partial(trtexec.run, job, found),
-        rival,
-        rounds,
-        tell,
-        on_wait,
-    )
+def _program(tool: Any, absent: str) -> Check:
+    """What runs a tool of rivals/ that reports a median: whole runs, in turn with ours."""
+
+    def check(
+        rival: str, job: Job, found: Artifact, rounds: int, max_seconds: float, tell: Told, on_wait: Callable[[], None]
+    ) -> Agreement:
+        if tool.program() is None:
+            raise EdgebenchError(absent)
+        ours, theirs = partial(_ours, job, found, "median_ns"), partial(tool.run, job, found)
+        return _by_turns("median_ns", ours, theirs, rival, rounds, tell, on_wait)
+
+    return check
 
 
 def _loadgen(
@@ -235,7 +237,7 @@ class Rival:
     """A tool to compare with: the runtime that it runs (None: any), and the function that compares."""
 
     runtime: str | None
-    check: Callable[..., Agreement]
+    check: Check
 
 
 # A file rivals/bare_RUNTIME.py is the bare loop of that runtime; the other files there name their runtime.
@@ -244,6 +246,8 @@ RIVALS = {
     **{name: Rival(name.removesuffix("-loop"), _bare_loop) for name in LOOPS},
     "benchmark_app": Rival(benchmark_app.RUNTIME, _benchmark_app),
     "benchmark_app-throughput": Rival(benchmark_app.RUNTIME, _benchmark_app),
-    "trtexec": Rival(trtexec.RUNTIME, _trtexec),
+    "perf_test": Rival(perf_test.RUNTIME, _program(perf_test, PERF_TEST_ABSENT)),
+    "benchmark_litert_model": Rival(benchmark_litert.RUNTIME, _program(benchmark_litert, LITERT_ABSENT)),
+    "trtexec": Rival(trtexec.RUNTIME, _program(trtexec, TRTEXEC_ABSENT)),
     "loadgen": Rival(None, _loadgen),
 }

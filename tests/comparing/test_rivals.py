@@ -8,15 +8,21 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import foreign
+import numpy as np
+import onnx
 import pytest
+from adoption import adopted
 from factories import make_artifact, make_job, make_result, make_samples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgebench import artifact as folder
 from edgebench.commands import _progress
 from edgebench.comparing import crosscheck
-from edgebench.comparing.rivals import benchmark_app, trtexec
+from edgebench.comparing.rivals import benchmark_app, benchmark_litert, perf_test, trtexec
 from edgebench.errors import EdgebenchError
+from edgebench.specs import Artifact
 
 REPORT = {
     "execution_results": {
@@ -50,16 +56,26 @@ def test_trtexecs_summary() -> None:
     assert "device_median_ns" not in trtexec.parse(without)
 
 
+def test_perf_tests_statistics_are_in_seconds() -> None:
+    told = "Runs:53\nMin Latency: 8.05e-05 s\nMax Latency: 0.0458328 s\nP50 Latency: 0.0163829 s\nP90 Latency: 0.03 s\n"
+    assert perf_test.parse(told) == pytest.approx({"median_ns": 16_382_900, "min_ns": 80_500})
+
+
+def test_benchmark_litert_models_report() -> None:
+    told = json.dumps({"latency": {"avg_ms": 2.2, "median_ms": 2.01, "min_ms": 1.9}})
+    assert benchmark_litert.parse(told) == pytest.approx({"median_ns": 2.01e6, "min_ns": 1.9e6})
+
+
 @given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
 def test_anything_else_is_one_clear_error(text: str) -> None:
-    for parse in (benchmark_app.parse, trtexec.parse):
+    for parse in (benchmark_app.parse, trtexec.parse, perf_test.parse, benchmark_litert.parse):
         with pytest.raises(EdgebenchError):
             parse(text)
 
 
-def _pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """A trtexec on PATH that is this Python script."""
-    program = folder / "trtexec"
+def _pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, name: str = "trtexec") -> None:
+    """A program on PATH that is this Python script."""
+    program = folder / name
     program.write_text(f"#!{sys.executable}\n{script}")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
@@ -88,7 +104,47 @@ def test_a_failing_trtexec_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         trtexec.run(make_job(found, runtime="tensorrt"), found, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["bare_onnxruntime", "bare_openvino"])
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """Adopted, with three inputs: open sizes, another type, a scalar."""
+    root = tmp_path_factory.mktemp("voice")
+    return adopted(foreign.voice(root / "voice.onnx"), root / "made")
+
+
+def test_perf_test_gets_the_requests_of_an_adopted_model(
+    voice: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the program looks for them: `test_data_set_N/input_M.pb` beside the model."""
+    script = "import sys\nprint('P50 Latency: 0.002 s\\nMin Latency: 0.001 s')"
+    _pretend(tmp_path, monkeypatch, script, perf_test.NAME)
+    job = make_job(voice, runtime="onnxruntime")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert perf_test.run(job, voice, scratch)["median_ns"] == 2e6
+    (requests,) = {len(folder.requests(voice, 1))}
+    assert len(list(scratch.glob("perf_test/test_data_set_*"))) == requests
+    for spec, file in zip(voice.inputs, sorted(scratch.glob("perf_test/test_data_set_0/*.pb")), strict=True):
+        tensor = onnx.load_tensor(str(file))
+        assert tensor.name == spec.name and tuple(tensor.dims) == spec.sizes
+        assert (onnx.numpy_helper.to_array(tensor) == folder.requests(voice, 1)[0][spec.name]).all()
+    assert onnx.load(str(scratch / "perf_test" / "voice.onnx")).graph.node
+    assert perf_test.run(job, voice, scratch), "the next round finds them"
+
+
+def test_benchmark_app_gets_the_requests_in_the_types_of_the_model(voice: Artifact, tmp_path: Path) -> None:
+    given = folder.requests(voice, 1)
+    option, types = benchmark_app._types(given[0])
+    assert option == "-iop" and set(types.split(",")) == {
+        f"{spec.name}:{'f32' if spec.dtype == 'float32' else 'i64'}" for spec in voice.inputs
+    }
+    option, files = benchmark_app._inputs(given, tmp_path)
+    assert option == "-i" and all(f"{spec.name}:{tmp_path}" in files for spec in voice.inputs)
+    assert (np.load(tmp_path / "input-0-0.npy") == given[0][voice.inputs[0].name]).all()
+    odd = [{"a b": given[0][voice.inputs[0].name], "gpu_0/data": given[0][voice.inputs[0].name]}]
+    assert benchmark_app._inputs(odd, tmp_path) == [], "it cannot be told their names"
+
+
+@pytest.mark.parametrize("name", ["bare_onnxruntime", "bare_openvino", "bare_litert"])
 def test_the_bare_loops_know_nothing_of_edgebench(name: str) -> None:
     import edgebench.comparing.rivals
 
