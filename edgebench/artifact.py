@@ -110,7 +110,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
     if manifest is None:
         raise BadFile(
             f"{path} is not an artifact folder: it holds neither artifact.json nor checkpoint.json",
-            "name the folder that `edgebench train` or `edgebench export` printed",
+            "name the folder that `edgebench train`, `adopt` or `export` printed; or a model file, which is adopted",
         )
     artifact = replace(jsonio.read(Artifact, manifest), path=path)
     if manifest.name != manifest_name(artifact.format):
