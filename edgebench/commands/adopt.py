@@ -98,7 +98,7 @@ def _told(made: Artifact) -> list[str]:
     lines = [
         f"{made.model.name}: {made.path} ({made.size_bytes / 2**20:.1f} MiB)",
         f"  {made.model.parameters / 1e6:.3g} M parameters, {made.precision}"
-        + (f", quantized ({known.quantized})" if known.quantized else "")
+        + (f", {known.quantized_told}" if known.quantized else "")
         + "".join(f", {name} {value}" for name, value in made.tools.items() if value),
         f"  inputs, {known.inputs}: {inputs_told(made)}",
         *_pictures(made),

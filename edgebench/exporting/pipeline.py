@@ -17,7 +17,7 @@ from edgebench.exporting.calibrating import CalibrationInputs, Request
 from edgebench.machine import registry
 from edgebench.measuring import agreement, process
 from edgebench.records import adopted
-from edgebench.records.adopted import plain
+from edgebench.records.adopted import STORED, plain
 from edgebench.records.answers import Parity
 from edgebench.records.jobs import Job
 from edgebench.records.workspace import Workspace, now
@@ -121,9 +121,11 @@ def _check_adopted(source: Artifact, precision: Precision, input: InputType) -> 
     if (known := source.adopted) is None:
         return
     if known.quantized and precision != source.precision:
+        quantized = f"is quantized already ({known.quantized}, {source.precision})"
+        how = f"has its {STORED[known.quantized]} already" if known.quantized in STORED else quantized
         raise Unsupported(
-            f"{source.path} is quantized already ({known.quantized}, {source.precision}): it is not made {precision}",
-            f"adopt the file that it was quantized from; or leave out --precision, to keep {source.precision}",
+            f"{source.path} {how}: it is not made {precision}",
+            f"adopt the file that it was made from; or leave out --precision, to keep {source.precision}",
         )
     if input != source.input_type:
         raise Unsupported(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+# How weights are stored where the model computes in floats all the same.
+STORED = {"weights": "weights stored in few bits", "fp16 weights": "weights stored in fp16"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Adopted:
@@ -15,9 +18,10 @@ class Adopted:
     ("given") or pictures ("images"); there are `requests` of them, each of `batch` rows (1 if no dimension is a batch).
     `values`: by input, in words, what was generated, or that it is pictures.
 
-    `quantized`: how the file is quantized ("QDQ", "QOperator", "dynamic", "weights"); empty if it is not. `steered_by`:
-    operators whose work depends on the values of the inputs. `unrepeatable`: outputs that the reference itself does not
-    repeat; they are not compared. `settings`: a digest of what was asked for, by which an earlier adoption is found.
+    `quantized`: how the file is quantized ("QDQ", "QOperator", "dynamic"), or only its weights (STORED); else empty.
+    `steered_by`: operators whose work depends on the values of the inputs. `unrepeatable`: outputs that the reference
+    itself does not repeat; they are not compared. `settings`: a digest of what was asked for, by which an earlier
+    adoption is found.
 
     `classes`: what the numbers of a classifier's last axis mean, in words, in their order; empty if it is not known.
     `licence`: of the weights; empty if it is not known. `network`: of weights, what they were said to belong to: a name
@@ -48,6 +52,11 @@ class Adopted:
     def told(self) -> str:
         """In a cell of a table: "synthetic inputs, reference: onnxruntime 1.32.0"."""
         return f"{self.inputs_told}, reference: {self.reference}"
+
+    @property
+    def quantized_told(self) -> str:
+        """In words: "quantized (QDQ)", or that only the weights are stored in few bits; empty if it is neither."""
+        return {"": "", **STORED}.get(self.quantized, f"quantized ({self.quantized})")
 
     @property
     def inputs_told(self) -> str:

@@ -95,6 +95,9 @@ def test_what_cannot_be_made_is_told(voice: tuple[Artifact, Workspace]) -> None:
     quantized = replace(source, precision="int8", adopted=replace(source.adopted, quantized="QDQ"))
     with pytest.raises(Unsupported, match=r"quantized already \(QDQ, int8\): it is not made fp16"):
         pipeline.export(quantized, "onnx", workspace, precision="fp16")
+    stored = replace(source, adopted=replace(source.adopted, quantized="fp16 weights"))
+    with pytest.raises(Unsupported, match="has its weights stored in fp16 already: it is not made fp16"):
+        pipeline.export(stored, "onnx", workspace, precision="fp16")
     alone = replace(source, format="openvino")
     with pytest.raises(Unsupported, match="is openvino, from which edgebench makes no other format"):
         pipeline.export(alone, "onnx", Workspace(workspace.root / "elsewhere"))

@@ -80,7 +80,7 @@ def _adopted(found: Artifact) -> dict[str, Any]:
     return {
         "adopted from": made.file, "inputs": f"{made.inputs}: {inputs_told(found)}",
         "pictures": preprocessing.told(found.preprocessing) if found.preprocessing else None,
-        "reference": made.reference, "quantized": made.quantized or None,
+        "reference": made.reference, "weights": made.quantized_told or None,
         "its work depends on values": ", ".join(made.steered_by) or None,
         "not compared": ", ".join(made.unrepeatable) or None,
     }  # fmt: skip
