@@ -10,7 +10,7 @@ Schema history
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -159,6 +159,13 @@ class Artifact:
     @property
     def input_type(self) -> InputType:
         return "uint8" if self.inputs and self.inputs[0].dtype == "uint8" else "float32"
+
+    @property
+    def for_result(self) -> Artifact:
+        """As a result holds it: without the names of a classifier's classes, which the folder of the model has."""
+        if not (self.adopted and self.adopted.classes):
+            return self
+        return replace(self, adopted=replace(self.adopted, classes=()))
 
     @property
     def identity(self) -> str:

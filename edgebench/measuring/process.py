@@ -47,11 +47,11 @@ def result_of(job: Job, artifact: Artifact, result_file: Path, ending: Ending, c
     try:
         result = jsonio.read(Result, result_file)
         # A worker that wrote its result and then crashed in a library's clean-up has still measured.
-        return replace(result, artifact=artifact, log_tail=result.log_tail or ending.log)
+        return replace(result, artifact=artifact.for_result, log_tail=result.log_tail or ending.log)
     except BadFile as error:
         status, message = _classify(ending, job, error)
     return Result(
-        job=job, artifact=artifact, status=status, evidence=job.evidence, created=created, message=message,
+        job=job, artifact=artifact.for_result, status=status, evidence=job.evidence, created=created, message=message,
         log_tail=ending.log,
     )  # fmt: skip
 

@@ -72,7 +72,7 @@ def run_job(
     """
     if job.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
-    result = Result(job=job, artifact=artifact, status="failed", evidence=job.evidence, created=now())
+    result = Result(job=job, artifact=artifact.for_result, status="failed", evidence=job.evidence, created=now())
     try:
         return _measure(job, artifact, result, verify, images, answers, turns, tell)
     except Unsupported as error:

@@ -94,6 +94,7 @@ def test_a_pretrained_classifier_is_taken_as_it_is(network: torch.nn.Module, tmp
     job = Job(artifact=made.identity, runtime="torch", device="cpu", compute="cpu", scenario="verify", precision="fp32")
     result = worker.run_job(job, made)
     assert result.status == "ok" and result.parity.passed, result.message
+    assert result.artifact.adopted.classes == () and result.artifact.identity == made.identity, "its folder has them"
     assert reproduce.commands(result).startswith(f"edgebench adopt timm:{TAGGED} --name it --shape input=1x3x64x64")
 
 
