@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.errors import BadFile, NewerFile
+from edgebench.machine import locks
 from edgebench.records import jsonio
 from edgebench.records.jsonio import check_schema
 from edgebench.records.preprocessing import Preprocessing
@@ -99,9 +101,19 @@ def add_first(path: Path, first: np.ndarray) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, of this process alone, which takes its place once it is whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
-    os.close(handle)
+    """A new file beside `path`, of this process alone, which takes its place once it is whole.
+
+    It is locked while its process lives, so those of processes that were killed are known, and deleted first.
+    """
+    for left in path.parent.glob(".*.partial"):
+        with contextlib.suppress(FileNotFoundError), left.open("rb") as file:  # its process may just have finished it
+            if locks.taken(file):
+                left.unlink()
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
+        if locks.taken(handle) and os.path.exists(name):
+            break
+        os.close(handle)  # another process took it for one that was left, before it was locked
     partial = Path(name)
     try:
         yield partial
@@ -109,6 +121,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def kept(path: Path, artifact: Artifact) -> bool:

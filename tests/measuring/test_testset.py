@@ -11,6 +11,7 @@ from factories import StubSession, make_artifact, network
 
 from edgebench import artifact
 from edgebench.errors import BadFile, NewerFile
+from edgebench.machine import locks
 from edgebench.measuring import judging, testset
 from edgebench.specs import Artifact
 
@@ -100,6 +101,16 @@ def test_two_may_write_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest
     with testset.opened(path, found) as test:
         assert (test.first == test.labels).all()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_deleted_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    left, live = tmp_path / ".aa.1.partial", tmp_path / ".bb.2.partial"
+    left.write_bytes(b"half")
+    live.write_bytes(b"half")
+    with live.open("rb") as held:
+        assert locks.taken(held)
+        testset.write(tmp_path / "cc.npz", np.zeros((1, 8, 8, 3), np.uint8), np.zeros(1), None, "3" * 64)
+    assert {path.name for path in tmp_path.iterdir()} == {live.name, "cc.npz"}
 
 
 @pytest.mark.parametrize("action", ["write", "add_first"])
