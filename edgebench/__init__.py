@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgebench import results
     from edgebench.api import evaluate, export, run, select, train
-    from edgebench.api_search import adopt, compare, data, history, pick, probe, study, sweep, tune
+    from edgebench.api_search import adopt, compare, data, estimate, history, pick, probe, study, sweep, tune
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "adopt", "compare", "data", "evaluate", "export", "history", "pick", "probe", "results", "run",
-    "select", "study", "sweep", "train", "tune",
+    "__version__", "adopt", "compare", "data", "estimate", "evaluate", "export", "history", "pick", "probe", "results",
+    "run", "select", "study", "sweep", "train", "tune",
 ]  # fmt: skip
 # those of api_search.py; the other functions are in api.py
-SEARCHES = ("adopt", "compare", "data", "history", "pick", "probe", "study", "sweep", "tune")
+SEARCHES = ("adopt", "compare", "data", "estimate", "history", "pick", "probe", "study", "sweep", "tune")
 
 
 if not TYPE_CHECKING:  # to a type checker every other name is an error

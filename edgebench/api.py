@@ -146,7 +146,7 @@ def evaluate(
     asked = RunOptions(**given, scenario="evaluate")
     asked.check()
     check_names(None if host else device)
-    found = _found(artifacts, where, host, asked.runtimes, preprocess)
+    found = read_sources(artifacts, where, host, asked.runtimes, preprocess)
     if host is not None:
         evaluating.need_one_checkpoint(found, "host")
         if score:
@@ -191,7 +191,7 @@ def run(
     asked = run_options.asked(given)
     if host is not None:
         asked.check()
-        found = _found(artifacts, where, host, asked.runtimes)
+        found = read_sources(artifacts, where, host, asked.runtimes)
         return _on_board(host, ssh_config, ["run", "--require-device"], device, given, found, where)
     planned = _planned(artifacts, where, device, require_device, asked)
     return [result for result, _ in together.run(planned, where.results, asked)]
@@ -239,7 +239,7 @@ def with_values(options: Options, given: dict[str, Any], what: str) -> Options:
     return replace(options, **given)  # type: ignore[type-var]
 
 
-def _found(
+def read_sources(
     artifacts: Sources, where: Workspace, host: str | None = None, eager: Sequence[str] = (), preprocess: str = ""
 ) -> list[Artifact]:  # fmt: skip
     """The given artifacts, or the newest; for a board, those to send. Raises UsageError for an empty list."""
@@ -257,7 +257,7 @@ def _planned(
 ) -> list[Planned]:  # fmt: skip
     asked.check()
     profile = load_profile(device) if device else detect()
-    found = _found(artifacts, workspace)
+    found = read_sources(artifacts, workspace)
     placement = place(profile, require_device=require_device, environ=os.environ)
     warn([placement.notice] if placement.notice else [])
     return running.plan(found, profile, placement, asked)

@@ -1,4 +1,4 @@
-"""More of the commands, as functions: adopt, compare, data, history, pick, probe, study, sweep and tune."""
+"""More of the commands, as functions: adopt, compare, data, estimate, history, pick, probe, study, sweep and tune."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebench.adopting import adopt as adopting
 from edgebench.adopting.opener import LIMIT_S
-from edgebench.api import AnyPath, Results, Source, read_results, read_source, several, warn, with_values
+from edgebench.api import AnyPath, Results, Source, read_results, read_source, read_sources, several, warn, with_values
 from edgebench.choosing import picking, probes, ready_pick, tuning
 from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.choosing.picked import Picked
@@ -37,6 +37,8 @@ from edgebench.training import studying
 from edgebench.training.studying import Study, StudyKind
 
 if TYPE_CHECKING:
+    from edgebench.api import Sources
+    from edgebench.estimating.model_floor import ModelFloor
     from edgebench.training.listening import Listener
     from edgebench.training.probing import Told
 
@@ -93,6 +95,26 @@ def adopt(
         shapes={key: tuple(sizes) for key, sizes in (shapes or {}).items()},
         inputs=[Path(path) for path in given], preprocess=preprocess, seed=seed,
         time_limit_s=time_limit_s, out=Path(out) if out else None, tell=tell,
+    )  # fmt: skip
+
+
+def estimate(
+    artifacts: Sources = None, *, workspace: AnyPath = "runs", device: str | None = None, batch: int = 1,
+    here: bool = True,
+) -> list[ModelFloor]:  # fmt: skip
+    """How long artifacts take at least on a device: a floor from its peaks, by layers: `estimate("net.onnx")`.
+
+    `device` (of a profile) and `here` (of this machine, which a benchmark measures) of each have `floor.floor_ms`,
+    milliseconds a request of `batch` images, and `measured`, with its `ratio`. Layers are read from ONNX: another
+    artifact stands for the ONNX one beside it. Raises UsageError without one, Unsupported where no peaks are known.
+    """
+    from edgebench.estimating import model_floor
+
+    check_names(device)
+    where = Workspace(Path(workspace))
+    return model_floor.estimate(
+        read_sources(artifacts, where), where, device=device, batch=batch, here=here, named=artifacts is not None,
+        on_left_out=lambda sentence: warn([sentence]),
     )  # fmt: skip
 
 

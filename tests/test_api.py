@@ -21,7 +21,9 @@ from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring.options import RunOptions
 from edgebench.results import store
 
-FUNCTIONS = ("train", "export", "evaluate", "run", "compare", "select", "tune", "pick", "probe", "sweep", "study")
+FUNCTIONS = (
+    "train", "export", "evaluate", "run", "compare", "select", "estimate", "tune", "pick", "probe", "sweep", "study"
+)  # fmt: skip
 
 
 def test_importing_the_package_loads_nothing_else_and_its_names_stay_functions() -> None:
@@ -108,7 +110,7 @@ def test_a_mistyped_setting_is_named() -> None:
 
 
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
-    for call in (edgebench.export, edgebench.run, edgebench.evaluate, edgebench.tune):
+    for call in (edgebench.export, edgebench.run, edgebench.evaluate, edgebench.tune, edgebench.estimate):
         with pytest.raises(EdgebenchError, match="edgebench train"):
             call(workspace=tmp_path)
     with pytest.raises(EdgebenchError, match="no results"):
