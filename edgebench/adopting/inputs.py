@@ -13,12 +13,14 @@ from edgebench.adopting.preprocessing import picture
 from edgebench.adopting.sizes import STATE
 from edgebench.artifact import REQUESTS, read_examples
 from edgebench.errors import BadFile, UsageError
+from edgebench.records import digests
 from edgebench.records.preprocessing import Preprocessing, preprocess
 from edgebench.specs import Artifact, TensorSpec
 
 LARGEST, FEWEST = 32 << 20, 2  # bytes of all requests together; there are at least so many
 HEAVY = 64 << 20  # bytes of weights that all requests together may read
 MOST_FILE_BYTES = 4 << 30
+CALIBRATION = "name files.npz, pictures, or a folder of them"
 MASK = re.compile(r"mask|valid|enabled")
 SIZE = re.compile(r"(image|im|img|orig|target).*(size|shape)|^size$|^im_shape$")
 SCALE = re.compile(r"scale|ratio")
@@ -94,7 +96,7 @@ def calibration(paths: Sequence[Path], artifact: Artifact, most: int) -> list[di
         return []
     for path in paths:
         if not path.exists():
-            raise BadFile(f"{path} does not exist", "name files.npz, pictures, or a folder of them")
+            raise BadFile(f"{path} does not exist", CALIBRATION)
     each_file = [inner for path in paths for inner in (sorted(path.glob("*.npz")) if path.is_dir() else [path])]
     if files := [path for path in each_file if path.suffix.lower() == ".npz"]:
         return given(pictures.spread(files, most), artifact.inputs, option="--calibration")
@@ -117,6 +119,17 @@ def calibration(paths: Sequence[Path], artifact: Artifact, most: int) -> list[di
         }
         for i, some in enumerate(rows)
     ]
+
+
+def digests_of(paths: Sequence[str]) -> dict[str, str]:
+    """By the absolute path of each file or folder of inputs, a digest of what it holds. Raises BadFile."""
+    found = {}
+    for path in (Path(each).expanduser().resolve() for each in paths):
+        if not path.exists():
+            raise BadFile(f"{path} does not exist", CALIBRATION)
+        inside = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+        found[str(path)] = digests.of_data([[str(each.relative_to(path)), digests.of_file(each)] for each in inside])
+    return found
 
 
 def most_requests(model_bytes: int) -> int:

@@ -9,7 +9,11 @@ from edgebench.records.options import option
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """How an artifact is made, beside its format and precision."""
+    """How an artifact is made, beside its format and precision.
+
+    `calibration`: files and folders of inputs to an adopted model, for int8; `edgebench export` has an option of its
+    own for them.
+    """
 
     accuracy_drop: float | None = option(
         None,
@@ -20,3 +24,4 @@ class ExportSettings:
         300, "int8: training images, of all classes in proportion, that tell the ranges of the activations.", least=1
     )
     max_batch: int = option(32, "Largest batch a TensorRT engine is built for.", least=1)
+    calibration: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebench import artifact
-from edgebench.adopting import adopt, networks
+from edgebench.adopting import adopt, named
 from edgebench.errors import UsageError, unknown_name
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
@@ -33,7 +33,7 @@ def _find(name: str, workspace: Workspace) -> Artifact:
         )
     if found:
         return artifact.read(found[0].path)
-    if name and (Path(name).is_file() or networks.is_named(Path(name))):
+    if name and (Path(name).is_file() or named.is_named(Path(name))):
         return adopt.read(Path(name), workspace)
     error = unknown_name("adopted model", name, [one.model.name for one in known])
     raise UsageError(error.message, f"{error.fix + '; or ' if error.fix else ''}give the path of a model file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from edgebench.machine import registry, scenario_registry
@@ -36,13 +37,14 @@ def adopt(found: Artifact) -> Adopt:
 def export(
     trained: Train | Adopt, target: str, precision: Precision, known: Facts, *, device: str = "",
     accuracy_drop: float | None = None, calibration_images: int = 300, max_batch: int = 32,
-    extra: dict[str, str] | None = None, head: Artifact | None = None,
+    extra: dict[str, str] | None = None, head: Artifact | None = None, calibration: Mapping[str, str] | None = None,
 ) -> list[Export]:  # fmt: skip
     """The exports that lead from a training, or the adopted model `head`, to a target, in order: each starts from what
     the one before makes.
 
     Empty for the target "checkpoint", which the training makes. `device`: the profile on which the artifact will run,
-    for targets that are made there. Raises UsageError if the target cannot be made in that precision.
+    for targets that are made there; `calibration`: as in Export. Raises UsageError if the target cannot be made in that
+    precision.
     """
     source: Step = trained
     made: list[Export] = []
@@ -53,6 +55,7 @@ def export(
         given = {"extra": extra or {}} if number == len(links) else {}
         if kind == "int8":
             given |= {"accuracy_drop": accuracy_drop, "calibration_images": calibration_images}
+            given |= {"calibration": dict(calibration or {})}
         how = known.exporting[format]
         on_device = device if how.on_device else ""
         step = Export(

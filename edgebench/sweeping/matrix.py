@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgebench.adopting import inputs
 from edgebench.errors import UsageError
 from edgebench.machine import registry
 from edgebench.specs import Artifact
@@ -108,6 +109,7 @@ def matrix(
     cells: list[Cell] = []
     left_out: dict[str, None] = {}
     unused = set(made.runtimes)
+    calibration = inputs.digests_of(made.export.calibration)
     for start in _starts(made, known, adopted or {}):
         for target in made.targets:
             for precision in made.precisions:
@@ -116,7 +118,7 @@ def matrix(
                     continue
                 for where in sites:
                     try:
-                        exported = _exported(start, target, precision, made, known, where)
+                        exported = _exported(start, target, precision, made, known, where, calibration)
                     except UsageError as error:
                         left_out[f"{target} in {precision}: {error.message}"] = None
                         continue
@@ -145,13 +147,17 @@ def matrix(
     return Matrix(tuple(cells), tuple(left_out))
 
 
-def _exported(start: _Start, target: str, precision: str, made: SweepPlan, known: Facts, where: Site) -> list[Step]:
+def _exported(
+    start: _Start, target: str, precision: str, made: SweepPlan, known: Facts, where: Site,
+    calibration: Mapping[str, str],
+) -> list[Step]:  # fmt: skip
     settings = made.export
     return [
         start.step,
         *build.export(
             start.step, target, precision, known, device=where.device, accuracy_drop=settings.accuracy_drop,
             calibration_images=settings.calibration_images, max_batch=settings.max_batch, head=start.head,
+            calibration=calibration if start.head else None,
         ),
     ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from edgebench import artifact
+from edgebench.adopting import inputs
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.exporting import pipeline
 from edgebench.machine.device import load_profile, place
@@ -158,9 +159,13 @@ def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: T
 
     if source.format == "checkpoint":
         _trust(source.adopted.network if source.adopted else kept.read(step.source).step.config.model)
+    given = [Path(path) for path in step.calibration]
     done = pipeline.export(
         source, step.target, workspace, precision=step.precision, accuracy_drop=step.accuracy_drop,
-        calibration=partial(pipeline.calibration, source, workspace, step.calibration_images),
+        calibration=partial(
+            pipeline.calibration, source, workspace, step.calibration_images,
+            partial(inputs.calibration, given, source, step.calibration_images),
+        ),
         max_batch=step.max_batch, extra=step.extra, out=out, tell=tell,
     )  # fmt: skip
     return done.artifact

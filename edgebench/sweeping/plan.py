@@ -101,6 +101,10 @@ def make(told: Mapping[str, Any], where: str = "the plan") -> SweepPlan:
         config.check()
     if plan.export.calibration_images < 1 or plan.export.max_batch < 1:
         raise UsageError(f"{where}: [export] holds a count below 1", "give at least 1")
+    if plan.export.calibration and not any(map(is_adopted, plan.models)):
+        raise UsageError(
+            f"{where}: [export] calibration is for adopted models, and there is none", "int8 takes training images"
+        )
     return plan
 
 

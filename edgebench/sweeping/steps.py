@@ -75,7 +75,10 @@ class Adopt:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Export what the step `source` makes. `device`: the profile on which it has to be done; "" for any machine."""
+    """Export what the step `source` makes. `device`: the profile on which it has to be done; "" for any machine.
+
+    `calibration`: of an adopted model, by file or folder of inputs for int8, the digest of what it holds.
+    """
 
     source: str
     target: str
@@ -86,6 +89,7 @@ class Export:
     extra: dict[str, str] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
     device: str = ""
+    calibration: dict[str, str] = field(default_factory=dict)
 
     kind: ClassVar[StepKind] = "export"
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgebench.cli import cli
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import jsonio
 from edgebench.records.adopted import Adopted
 from edgebench.records.recipe import TrainConfig
@@ -23,7 +23,7 @@ from edgebench.specs import Artifact, ModelInfo, Probe
 from edgebench.sweeping import adopted_models, matrix, plan
 from edgebench.sweeping.facts import Facts, exporting, key
 from edgebench.sweeping.site import Site
-from edgebench.sweeping.steps import StepOutcome
+from edgebench.sweeping.steps import Export, StepOutcome
 
 WRONG = [
     ({"modles": ["resnet50"]}, "did you mean models?"),
@@ -118,25 +118,54 @@ def test_the_cells_are_the_product_and_share_their_steps() -> None:
         done.add(step.identity)
 
 
-def test_an_adopted_model_is_exported_and_measured_without_a_training(tmp_path: Path) -> None:
+def head(root: Path) -> Artifact:
+    """An adopted model."""
     known = Adopted(file="net.onnx", reference="onnxruntime 1", inputs="synthetic", seed=0, requests=2)
     info = ModelInfo(name="net", timm_name="", arguments={}, parameters=1, macs=None, origin="adopted")
-    head = Artifact(
+    return Artifact(
         format="onnx", precision="fp32", inputs=(), outputs=(), model=info, files={"net.onnx": "a"}, tools={},
-        created="", adopted=known, path=tmp_path / "net-1-onnx",
+        created="", adopted=known, path=root / "net-1-onnx",
     )  # fmt: skip
+
+
+def test_an_adopted_model_is_exported_and_measured_without_a_training(tmp_path: Path) -> None:
+    net = head(tmp_path)
     wanted = plan.make({"models": ["adopted:net"], "precisions": ["fp32", "fp16"], "seeds": [0, 1]})
     assert wanted.configs() == [] and matrix.question(wanted).configs == ()
     facts = Facts(contents={}, datasets={}, networks={}, exporting=KNOWN_EXPORTS)
-    found = matrix.matrix(wanted, facts, [SITE], {"adopted:net": head})
+    found = matrix.matrix(wanted, facts, [SITE], {"adopted:net": net})
     kinds = {(c.target, c.precision): [step.kind for step in c.steps] for c in found.cells}
     assert kinds.pop(("onnx", "fp32")) == ["adopt", "measure"]  # it is that
     assert list(kinds.values()) == [["adopt", "export", "measure"]] * 3
-    assert {c.whose for c in found.cells} == {"adopted:net"} and found.steps[0].artifact == head.identity
+    assert {c.whose for c in found.cells} == {"adopted:net"} and found.steps[0].artifact == net.identity
     outcome = StepOutcome(step=found.steps[0], status="ok", since="", began="")
     assert jsonio.decode(StepOutcome, jsonio.encode(outcome), "here") == outcome
-    left = matrix.matrix(wanted, facts, [SITE], {"adopted:net": replace(head, precision="fp16")}).left_out
+
+    left = matrix.matrix(wanted, facts, [SITE], {"adopted:net": replace(net, precision="fp16")}).left_out
     assert any("openvino in fp32: it is not made from onnx in fp16, as net was adopted" in one for one in left)
+
+
+def test_the_inputs_for_int8_of_an_adopted_model_belong_to_its_export(tmp_path: Path) -> None:
+    asked = {"models": ["adopted:net"], "precisions": ["int8"], "targets": ["openvino"]}
+    facts = Facts(contents={}, datasets={}, networks={}, exporting=KNOWN_EXPORTS)
+
+    def exported(*paths: Path) -> Export:
+        wanted = plan.make(asked | {"export": {"calibration": list(map(str, paths))}})
+        found = matrix.matrix(wanted, facts, [SITE], {"adopted:net": head(tmp_path)})
+        return next(step for step in found.steps if step.kind == "export" and step.precision == "int8")
+
+    (tmp_path / "in").mkdir()
+    steps = []
+    for content in (b"0", b"0", b"1"):
+        (tmp_path / "in" / "a.npz").write_bytes(content)
+        steps.append(exported(tmp_path / "in"))
+    assert [list(step.calibration) for step in steps] == [[str(tmp_path / "in")]] * 3
+    first, same, other = (step.identity for step in steps)
+    assert first == same != other and exported().identity not in (first, other)
+    with pytest.raises(BadFile, match="does not exist"):
+        exported(tmp_path / "no")
+    with pytest.raises(UsageError, match="calibration is for adopted models"):
+        plan.make({"models": ["resnet18"], "export": {"calibration": ["no"]}})
 
 
 def test_adopted_models_are_found_by_name_folder_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
