@@ -11,7 +11,7 @@ from edgebench.estimating import foreign_layers, host_peaks, roofline
 from edgebench.estimating.host_peaks import HostPeaks
 from edgebench.estimating.onnx_layers import CountedLayers, layers
 from edgebench.estimating.roofline import Held, Roof, TimeFloor
-from edgebench.machine import locks
+from edgebench.machine import locks, registry
 from edgebench.machine.device import available_cores, load_profile
 from edgebench.machine.fingerprint import cpu_model
 from edgebench.machine.foreign_load import ForeignLoad
@@ -123,7 +123,10 @@ def _as_onnx(found: Artifact, workspace: Workspace, named: bool) -> Artifact | N
             return one
     if not named:
         return None
+    makes = registry.facts("exporters", "onnx")
     fix = "`edgebench export --target onnx`, or name the ONNX artifact that it was made from"
+    if found.adopted and found.format not in {*(format for format, _ in makes.accepts.values()), *makes.also.values()}:
+        fix = "edgebench estimate FILE.onnx, the file that it was converted from"
     raise UsageError(f"{found.path.name} is {found.format}: its layers are read from an ONNX of {found.precision}", fix)
 
 
