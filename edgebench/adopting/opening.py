@@ -34,8 +34,6 @@ from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Foreign, ModelInfo, SessionOptions, TensorSpec
 
 RESERVED = {*folder.MANIFESTS, *folder.RECORDS}  # names of files that edgebench writes
-
-
 OTHER_INPUTS = "give sizes that it takes with --shape INPUT=SIZES, or real inputs with --inputs"
 
 
