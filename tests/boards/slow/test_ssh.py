@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import foreign
 import pytest
 import sshd
 from conftest import Command, clean_environment
 from factories import make_artifact
+from PIL import Image
 from sshd import Board, wait_until
 
 import edgebench
@@ -84,6 +86,31 @@ def test_an_artifact_is_evaluated_there(board: Board, desk: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)
     assert told["evaluation"]["images"] == len(held_out.images) and told["evaluation"]["torch_agreement"] == 1
+    assert not board.jobs()
+
+
+def test_a_model_file_is_adopted_here_and_measured_and_judged_there(
+    board: Board, tmp_path: Path, in_process: Command
+) -> None:
+    """With its inputs, its reference and the pictures, which become its input on the board."""
+    net, there = foreign.colours(tmp_path / "colours.onnx"), ["--host", "board", "--ssh-config", board.client]
+    for place, name in enumerate(("red", "green", "blue")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(4):
+            shade = [30 * number] * 3
+            shade[place] += 120
+            Image.new("RGB", (8, 8), tuple(shade)).save(tmp_path / "photos" / name / f"{number}.png")
+    (tmp_path / "names.txt").write_text("red\ngreen\nblue\n")
+    asked = ["--images", tmp_path / "photos", "--preprocess", "unit", "--class-names", tmp_path / "names.txt"]
+    place = ["--runtime", "onnxruntime", "--workspace", tmp_path, "--json"]
+    done = in_process("evaluate", net, *asked, *there, *place)
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)
+    assert (told["evaluation"]["images"], told["evaluation"]["accuracy"]) == (12, 1)
+    done = in_process("run", net, *there, *SHORT[2:], *place)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert (row["status"], row["evidence"], row["host"]) == ("ok", "measured", "board") and row["adopted"]
     assert not board.jobs()
 
 
