@@ -3,12 +3,15 @@
 .venv/bin/python scripts/bench_race.py simulate
 .venv/bin/python scripts/bench_race.py copies ARTIFACT --count 100
 .venv/bin/python scripts/bench_race.py planted ARTIFACT --count 100
+.venv/bin/python scripts/bench_race.py against ARTIFACT... --threads 2
 
 simulate: the rule of racing/standing.py on drawn effects. By the number of settings and by how they scatter, the share
 of races of equal settings that called any two different, and the launches until one that is 3 % slower was known to be
 slower than all others. copies: one ONNX artifact, ten times, on ONNX Runtime; planted: one of the ten is 3 % slower.
 Both race while a busy process comes and goes. Prints a line a race, and the tally; with --log FILE each race is
-appended to that file, and the tally is over all that it holds.
+appended to that file, and the tally is over all that it holds. against: the artifacts, on each runtime that opens them,
+as `edgebench run` and as `edgebench run --no-race` measure them, by turns: the seconds, and of each pair of neighbours
+in the order the ratio with its interval.
 """
 
 import argparse
@@ -17,10 +20,12 @@ import math
 import os
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +34,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_verdicts import come_and_go  # (it puts the runtime `slowed` on the path)
 
 from edgebench import artifact
+from edgebench.comparing import ratio
 from edgebench.machine.device import detect, place
 from edgebench.measuring import running
+from edgebench.racing import together
 from edgebench.racing.race import RaceOptions, race
 from edgebench.racing.standing import FEWEST, Standing
 
@@ -115,7 +122,7 @@ def _known(seen: np.ndarray) -> float:
 
 
 def real(given: argparse.Namespace) -> None:
-    found, profile = artifact.read(given.artifact), detect()
+    found, profile = artifact.read(given.artifact[0]), detect()
     asked = running.RunOptions(runtimes=("slowed",), threads=1, duration_s=given.duration)
     (one,) = running.plan([found], profile, place(profile, require_device=True, environ={}), asked)
     share = f"{PLANTED - 1:.2f}" if given.what == "planted" else "0"
@@ -163,6 +170,40 @@ def real(given: argparse.Namespace) -> None:
                 print(f"known to be slower than all others: {caught} of {len(rows)}")
 
 
+def against(given: argparse.Namespace) -> None:
+    profile = detect()
+    placement = place(profile, require_device=True, environ={})
+    for turn in range(given.count):
+        for racing in (True, False) if turn % 2 == 0 else (False, True):
+            asked = running.RunOptions(threads=given.threads, race=racing)
+            planned = running.plan([artifact.read(path) for path in given.artifact], profile, placement, asked)
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory() as folder:
+                found = [one for one, _ in together.run(planned, Path(folder), asked) if one.status == "ok"]
+            print(f"{'race' if racing else 'one by one'}: {time.monotonic() - began:.0f} s, {len(found)} settings")
+            found.sort(key=lambda one: one.race.median_ns if one.race else one.summary.median_ns)
+            widths, settled = [], 0
+            for base, new in pairwise(found):
+                if racing:
+                    lag = new.race.next
+                    known, standing = ratio.Ratio(lag.ratio, lag.low, lag.high), lag.standing
+                else:
+                    sides = [[launch.samples.latency_ns for launch in one.launches] for one in (base, new)]
+                    known = ratio.of_launches(*sides)
+                    tie = known.verdict() == "equivalent"
+                    standing = "tie" if tie else "slower" if known.low > 1 else "undecided"
+                widths.append((known.high - known.low) / 2 / known.ratio)
+                settled += standing != "undecided"
+                print(
+                    f"  {new.artifact.model.name} on {new.job.runtime} ({new.summary.median_ns / 1e6:.2f} ms, "
+                    f"{len(new.launches)} launches): {known.ratio:.3f} ({known.low:.3f} to {known.high:.3f}) "
+                    f"{base.artifact.model.name} on {base.job.runtime}: {standing}"
+                )
+            print(
+                f"  settled {settled} of {len(widths)}; half widths: median {statistics.median(widths):.1%}", flush=True
+            )
+
+
 def _first(effects: np.ndarray, new: int, base: int) -> str:
     """What the first look that decided this pair said."""
     looks = (Standing(effects[:n]).decide(new, base) for n in range(FEWEST, len(effects) + 1))
@@ -171,19 +212,22 @@ def _first(effects: np.ndarray, new: int, base: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["simulate", "copies", "planted"])
-    parser.add_argument("artifact", type=Path, nargs="?")
+    parser.add_argument("what", choices=["simulate", "copies", "planted", "against"])
+    parser.add_argument("artifact", type=Path, nargs="*")
     parser.add_argument("--count", type=int, default=100, help="races")
     parser.add_argument("--settings", type=int, default=10)
     parser.add_argument("--max-seconds", type=float, default=60.0)
     parser.add_argument("--duration", type=float, default=2.0, help="seconds of bursts in a launch, at least")
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, help="append to this file of JSON lines, and count what it holds already")
     given = parser.parse_args()
     if given.what == "simulate":
         simulate(given.count)
-    elif given.artifact is None:
-        parser.error("name an ONNX artifact")
+    elif not given.artifact:
+        parser.error("name an artifact")
+    elif given.what == "against":
+        against(given)
     else:
         real(given)
 

@@ -124,10 +124,14 @@ class Worker:
         except psutil.Error:
             return 0
 
-    def finish(self, limit_s: float, memory_limit_mib: int | None) -> Ending:
-        """Tell it that the turns are over, and wait until it has written its result and ended."""
+    def release(self) -> None:
+        """Tell it that the turns are over: it writes its result and ends. May be called twice."""
         self._connection.close()
         self._child.signal(signal.SIGCONT)
+
+    def finish(self, limit_s: float, memory_limit_mib: int | None) -> Ending:
+        """Release it, and wait until it has ended."""
+        self.release()
         return self._child.wait(time_limit_s=limit_s, memory_limit_mib=memory_limit_mib)
 
     def said(self) -> str:

@@ -24,7 +24,7 @@ from edgebench.records.result import Result
 from edgebench.records.workspace import now
 from edgebench.results import stats
 
-TOGETHER = 2  # processes that load at the same time: starting takes longer than all of the bursts
+TOGETHER = 2  # processes that start, or end, at the same time: that takes as long as all of the bursts
 BLOCK_S = 0.25  # rounds taken together: the kernel counts processor time in steps of 10 ms
 DISTURBED_CORES = 0.25  # a block from which others took so much more than from the median block does not count
 MOST = 5  # times the duration asked for that bursts go on, where loading took as long
@@ -44,7 +44,7 @@ class Heat:
 
     `results`: of each, with one launch; also of those that failed. `waiting`: those for which there was no memory.
     `blocks`: the logs of the median times of bursts, (rounds, all settings of the race) each; `taken`: the cores that
-    others took during each.
+    others took during each. `verified_s`: how long the answers took to be compared, and the processes to end with it.
     """
 
     settings: int
@@ -52,6 +52,7 @@ class Heat:
     waiting: list[int] = field(default_factory=list)
     blocks: list[np.ndarray] = field(default_factory=list)
     taken: list[float | None] = field(default_factory=list)
+    verified_s: float = 0.0
 
     def counted(self) -> list[np.ndarray]:
         """The blocks that others did not disturb: see DISTURBED_CORES. All of them, where that cannot be told."""
@@ -104,9 +105,14 @@ def race(
             cores.since(processes)
             heat.blocks.append(field.block(order))
             heat.taken.append(cores.since(processes))
-        for number, entry in field.running.items():
-            on_phase(f"{'verifying' if verify else 'ending'} {_name(planned[number])}")
-            heat.results[number] = entry.ended()
+        numbers, ending = list(field.running), time.monotonic()
+        for together in (numbers[i : i + TOGETHER] for i in range(0, len(numbers), TOGETHER)):
+            for number in together:
+                field.running[number].worker.release()
+            for number in together:
+                on_phase(f"{'verifying' if verify else 'ending'} {_name(planned[number])}")
+                heat.results[number] = field.running[number].ended()
+        heat.verified_s = time.monotonic() - ending if verify else 0.0
     return heat
 
 

@@ -33,9 +33,10 @@ HOPELESS = 1.5  # times the fastest, in both of the first launches: never the be
 
 @dataclass(frozen=True, kw_only=True)
 class RaceOptions:
-    """`max_seconds`: no launch begins that would end later. `launches`: so many, and nobody leaves before; None: until
-    all is settled, but at least `fewest`. `best_only`: find the fastest, not the whole ranking. `memory_mib`: what all
-    processes of a heat may hold together; None: MEMORY_SHARE of what is free."""
+    """`max_seconds`: no launch begins that would end later; comparing the answers, in the first launch, does not count.
+    `launches`: so many, and nobody leaves before; None: until all is settled, but at least `fewest`. `best_only`: find
+    the fastest, not the whole ranking. `memory_mib`: what all processes of a heat may hold together; None: MEMORY_SHARE
+    of what is free."""
 
     max_seconds: float
     launches: int | None = None
@@ -52,8 +53,8 @@ class RaceSoFar:
 
     `effects`: by launch, of each setting (standing.py). `results`: by setting, of all its launches so far. `decided`:
     by pair (new, base), once it is. `resting`: the settings whose place is certain; if the order changes, they may be
-    needed again. `hopeless`: those that are certainly not the best. `unfit`: those that no heat has room for. `rounds`,
-    `disturbed`: of each launch.
+    needed again. `hopeless`: those that are certainly not the best. `unfit`: those that no heat has room for.
+    `verified_s`: how long the answers took to be compared. `rounds`, `disturbed`: of each launch.
     """
 
     planned: Sequence[Planned]
@@ -65,6 +66,7 @@ class RaceSoFar:
     resting: set[int] = field(default_factory=set)
     hopeless: set[int] = field(default_factory=set)
     unfit: set[int] = field(default_factory=set)
+    verified_s: float = 0.0
     rounds: list[int] = field(default_factory=list)
     disturbed: list[int] = field(default_factory=list)
 
@@ -157,9 +159,8 @@ def race(
     )
     order = random.Random(options.seed)
     room = options.memory_mib * 2**20 if options.memory_mib else psutil.virtual_memory().available * MEMORY_SHARE
-    began, watch, stop = time.monotonic(), ForeignLoad(), None
+    began, watch, stop, spent_s = time.monotonic(), ForeignLoad(), None, 0.0
     while stop is None:
-        launch_began = time.monotonic()
         try:
             _launch(course, room, order, on_phase)
         except KeyboardInterrupt:
@@ -168,8 +169,8 @@ def race(
             stop = "interrupted"
         else:
             course.settle()
-            moment = time.monotonic()
-            stop = _reason_to_stop(course, moment - began + (moment - launch_began))
+            before_s, spent_s = spent_s, time.monotonic() - began - course.verified_s
+            stop = _reason_to_stop(course, spent_s + (spent_s - before_s))
         notice = None if stop in (None, "interrupted") else watch.notice()
         results = course.told(stop, [notice] if notice else [])
         keep([result for result in results if result])
@@ -193,6 +194,7 @@ def _launch(course: RaceSoFar, room: float, order: random.Random, on_phase: Call
                 verify=not course.effects, room_bytes=room, on_phase=tell,
             )  # fmt: skip
             heats += [one] if one.blocks else []
+            course.verified_s += one.verified_s
             results |= {i: found for i, found in one.results.items() if i not in results or found.status != "ok"}
             if one.waiting and len(one.results) < 2:  # a single one has run: there is no room for the next beside it
                 course.unfit.add(one.waiting.pop(0))

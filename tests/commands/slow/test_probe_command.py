@@ -72,7 +72,7 @@ def test_the_latency_is_that_of_the_fastest_runtime(checkpoint: Artifact, monkey
     measured = [(result, Path()) for result in (slow, failed, fast)]
     monkeypatch.setattr(probes.pipeline, "export", lambda *given: SimpleNamespace(artifact=checkpoint))
     monkeypatch.setattr(probes.running, "plan", lambda *given: [])
-    monkeypatch.setattr(probes.running, "run", lambda *given: measured)
+    monkeypatch.setattr(probes.together, "run", lambda *given: measured)
     frozen = FrozenFeatures(width=8, mirrored=False, runtime="r", version="1", heads=(), computed=0, seconds=0.0)
     kept = replace(checkpoint, training=replace(checkpoint.training, frozen=frozen))
     row = probes._measured(probes._row(kept), kept, Workspace(Path()))
