@@ -121,7 +121,7 @@ def test_kill_minus_nine_keeps_every_finished_result(onnx_artifact: Artifact, tm
     """The parent is killed in the middle: what was finished is readable, nothing is half-written, no worker stays."""
     command = [
         sys.executable, "-m", "edgebench", "run", *[str(onnx_artifact.path)] * 30, "--runtime", "onnxruntime",
-        "--duration", "0.2", "--warmup", "0", "--launches", "2", "--workspace", str(tmp_path),
+        "--duration", "0.2", "--warmup", "0", "--launches", "2", "--no-race", "--workspace", str(tmp_path),
     ]  # fmt: skip
     with subprocess.Popen(
         command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
