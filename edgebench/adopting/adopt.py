@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edgebench import artifact as folder
@@ -17,7 +18,7 @@ from edgebench.adopting.linking import beside
 from edgebench.adopting.named import TIMM, is_named
 from edgebench.adopting.opener import LIMIT_S, Opener
 from edgebench.errors import BadFile, UsageError, positive
-from edgebench.machine import registry
+from edgebench.machine import locks, registry
 from edgebench.records import digests
 from edgebench.records.adopted import folder_name
 from edgebench.records.missing import missing
@@ -25,6 +26,7 @@ from edgebench.records.weight_files import PICKLED, SAFE
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 
+UNFINISHED = ".adopting-"  # how the name of a folder begins that is being filled
 MOST_PICTURES = 64  # of a folder that is given as inputs
 NO_NAMES = {"model", "network", "net", "model_quantized", "model_fp16", "best", "last"}  # say nothing of the model
 
@@ -74,15 +76,15 @@ def adopt(
                 return found
         if is_named(file):
             named.check(file)
-        folder.ensure_writable(out or workspace.artifacts / ".adopting")
-        with opener or Opener() as asking, tempfile.TemporaryDirectory(
-            dir=(out.parent if out else workspace.artifacts), prefix=".adopting-"
-        ) as place:  # fmt: skip
-            made = asking.made(asked, Path(place), time_limit_s=time_limit_s, tell=tell)
+        folder.ensure_writable(out or workspace.artifacts / UNFINISHED)
+        where = out.parent if out else workspace.artifacts
+        make = partial(tempfile.mkdtemp, dir=where, prefix=UNFINISHED)
+        with opener or Opener() as asking, locks.unfinished(where, UNFINISHED, make) as place:
+            made = asking.made(asked, place, time_limit_s=time_limit_s, tell=tell)
             known, settings, target = identified.result()
             made = replace(made, adopted=replace(made.adopted, settings=settings))
             with folder.staged(target) as scratch:
-                for path in Path(place).iterdir():
+                for path in place.iterdir():
                     path.rename(scratch / path.name)
                 written = folder.write_manifest(scratch, made, known)
     return replace(written, path=target)

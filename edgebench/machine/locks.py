@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,42 @@ def taken(file: Any, *, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def unfinished(folder: Path, prefix: str, make: Callable[[], str]) -> Iterator[Path]:
+    """What `make` creates in the folder, a file or a folder whose name has this prefix, locked while its process lives.
+
+    What lies there without a lock was left by a process that was killed, and is deleted first. Afterwards, what is left
+    of our own is deleted too.
+    """
+    for left in folder.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):  # its process may just have finished it
+            handle = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if taken(handle):
+                    _delete(left)
+            finally:
+                os.close(handle)
+    while True:
+        path = Path(make())
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY)
+            if taken(handle) and path.exists():
+                break
+            os.close(handle)  # another process took it for one that was left, before it was locked
+    try:
+        yield path
+    finally:
+        _delete(path)
+        os.close(handle)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

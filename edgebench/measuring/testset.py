@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 2  # of this file; 1 has no facts, and the first files had no number
 CHUNK = 512  # images in memory at once
+UNFINISHED = ".unfinished-"  # how the name of a file begins that is being written
 FACTS_BYTES = 256 << 20
 MAKE_AGAIN = "make one where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
 
@@ -101,27 +101,17 @@ def add_first(path: Path, first: np.ndarray) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, of this process alone, which takes its place once it is whole.
+    """A new file beside `path`, of this process alone, which takes its place once it is whole."""
 
-    It is locked while its process lives, so those of processes that were killed are known, and deleted first.
-    """
-    for left in path.parent.glob(".*.partial"):
-        with contextlib.suppress(FileNotFoundError), left.open("rb") as file:  # its process may just have finished it
-            if locks.taken(file):
-                left.unlink()
-    while True:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
-        if locks.taken(handle) and os.path.exists(name):
-            break
-        os.close(handle)  # another process took it for one that was left, before it was locked
-    partial = Path(name)
-    try:
+    def make() -> str:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
+        os.close(handle)
+        return name
+
+    with locks.unfinished(path.parent, UNFINISHED, make) as partial:
         yield partial
         partial.chmod(0o644)
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-        os.close(handle)
 
 
 def kept(path: Path, artifact: Artifact) -> bool:

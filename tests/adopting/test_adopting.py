@@ -23,7 +23,7 @@ from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
 from edgebench.adopting import inputs, linking, opener, sizes
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
-from edgebench.machine import registry
+from edgebench.machine import locks, registry
 from edgebench.machine.children import Ending
 from edgebench.measuring import agreement, worker
 from edgebench.records.workspace import Workspace
@@ -375,6 +375,22 @@ def test_a_library_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(Unsupported, match="the process that opened it was killed by SIGSEGV"):
         adopting.adopt(file, Workspace(tmp_path / "runs"))
     assert not list((tmp_path / "runs" / "artifacts").iterdir())
+
+
+def test_what_a_killed_process_left_is_deleted_and_what_another_makes_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    left, live = (workspace.artifacts / f"{adopting.UNFINISHED}{name}" for name in "ab")
+    for path in (left, live):
+        path.mkdir(parents=True)
+        (path / "model.onnx").write_bytes(b"half")
+    held = os.open(live, os.O_RDONLY)
+    assert locks.taken(held)
+    monkeypatch.setattr(adopting, "Opener", OpenerHere)
+    made = adopting.adopt(foreign.plain(tmp_path / "plain.onnx"), workspace)
+    assert {path.name for path in workspace.artifacts.iterdir()} == {live.name, made.path.name}
+    os.close(held)
 
 
 def test_a_model_that_does_not_answer_in_time_is_told_with_the_option(

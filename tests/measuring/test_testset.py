@@ -104,7 +104,7 @@ def test_two_may_write_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_a_killed_process_left_is_deleted_and_what_another_writes_is_not(tmp_path: Path) -> None:
-    left, live = tmp_path / ".aa.1.partial", tmp_path / ".bb.2.partial"
+    left, live = (tmp_path / f"{testset.UNFINISHED}{name}" for name in "ab")
     left.write_bytes(b"half")
     live.write_bytes(b"half")
     with live.open("rb") as held:
