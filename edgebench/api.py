@@ -100,9 +100,10 @@ def export(
     The artifact takes float32 (batch, 3, h, w), or with `input="uint8"` a camera's (batch, h, w, 3), and returns logits
     (batch, classes). `precision` is that of weights and activations, by default the source's. int8 is calibrated on
     `calibration_images` training images, of an adopted model on `calibration`: `.npz` files, pictures, or folders of
-    them, by default the inputs that it was adopted with; with `accuracy_drop` (a share) it keeps the worst layers in
-    floating point. Raises VerificationFailed, and keeps nothing, if the answers differ from torch's, or from the
-    adopted model's, by more than the precision allows; Unsupported if a library is missing.
+    them, by default the inputs that it was adopted with. It may lose 0.01 of the validation images (`judged`); with
+    `accuracy_drop` (a share) that share, and the worst layers stay in floating point. Raises VerificationFailed, and
+    keeps nothing, if the answers differ from torch's, or from the adopted model's, by more than the precision allows,
+    or int8 loses more; Unsupported if a library is missing.
     """
     from edgebench.adopting import inputs as adopting_inputs
     from edgebench.exporting import pipeline

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from edgebench.records import digests
 from edgebench.records.account import Account
 from edgebench.records.adopted import Adopted
-from edgebench.records.answers import ClassAccuracy
+from edgebench.records.answers import ClassAccuracy, Judgement
 from edgebench.records.beginning import Beginning
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
@@ -134,8 +134,8 @@ class Artifact:
     `files` maps each file's name in the folder to its sha256. `size_bytes` is the size of those that a device needs to
     run the model. `source` is the identity of the artifact that this one was exported from; `origin` that of the
     checkpoint at the head of the chain (empty for the checkpoint itself). `in_float` names the layers that
-    `--accuracy-drop` left in floating point. A model from elsewhere has `adopted` instead of `training` and
-    `preprocessing`.
+    `--accuracy-drop` left in floating point; `judged` is what its precision costs in accuracy, where that was counted.
+    A model from elsewhere has `adopted` instead of `training` and `preprocessing`.
     """
 
     format: str
@@ -153,6 +153,7 @@ class Artifact:
     origin: str = ""
     in_float: tuple[str, ...] = ()
     adopted: Adopted | None = field(default=None, metadata={"json": "unless default"})
+    judged: Judgement | None = field(default=None, metadata={"json": "unless default"})
     schema: int = SCHEMA
     path: Path = field(default=Path(), metadata={"json": False}, compare=False)
 

@@ -1,4 +1,4 @@
-"""Before a tuning: exports the artifacts that are missing, and finds the images that lower precisions are judged by."""
+"""Before a tuning: exports the artifacts that are missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from edgebench.adopting import inputs
 from edgebench.errors import EdgebenchError, Unsupported
 from edgebench.exporting import pipeline
 from edgebench.machine import registry
-from edgebench.measuring import testset
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact, Precision
 
@@ -61,29 +60,3 @@ def export_missing(
 def _is_quantized(head: Artifact, precision: Precision) -> bool:
     """Whether the model came quantized, and so cannot be had in this precision."""
     return bool(head.adopted and head.adopted.quantized and precision != head.precision)
-
-
-def judging_images(given: Path | None, start: Artifact, workspace: Workspace) -> Callable[[], Path] | None:
-    """A function that returns the file of images by which lower precisions are judged. Its first call makes the file.
-
-    The images are those of `given`, else the validation split of the artifact's checkpoint. None if the checkpoint is
-    not here, as on a board, and for an adopted model: how close its answers are to the reference's says what is lost.
-    """
-    if start.adopted:
-        return None
-    where = workspace.validation_set(start)
-    if given or testset.kept(where, start):
-        return lambda: given or where
-    try:
-        checkpoint = workspace.checkpoint_of(start) if start.format != "checkpoint" else start
-    except EdgebenchError:
-        return None
-
-    def made() -> Path:
-        if not testset.kept(where, start):
-            from edgebench.training.checkpoint import write_split
-
-            write_split(checkpoint, where, lambda done, total: None, "validation")
-        return where
-
-    return made

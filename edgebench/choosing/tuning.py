@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgebench.choosing.relatives import export_missing, judging_images
+from edgebench.choosing.relatives import export_missing
 from edgebench.choosing.tuned import Goal, Trial, Tuned
 from edgebench.errors import EdgebenchError, UsageError
+from edgebench.exporting.deployable import judging_images
 from edgebench.machine import locks, registry
 from edgebench.machine.device import Profile, available_cores, detect, load_profile, place
 from edgebench.measuring import process

@@ -77,14 +77,15 @@ def command(
 
     Each artifact is opened by its own runtime and compared with torch on held-out images, at batch sizes 1, 3 and 8.
     One that differs by more than its precision allows is an error, and is not kept. Exports chain: openvino and trt
-    are made from the ONNX artifact. int8 is calibrated on training images, so it needs the dataset.
+    are made from the ONNX artifact. int8 is calibrated on training images, so it needs the dataset. It is refused if it
+    loses more than --accuracy-drop of the validation images against torch.
     """
     from rich.console import Console
 
     from edgebench import artifact
     from edgebench.adopting import inputs
     from edgebench.errors import UsageError
-    from edgebench.exporting import pipeline
+    from edgebench.exporting import deployable, pipeline
     from edgebench.machine import registry
     from edgebench.measuring import agreement
     from edgebench.records import jsonio
@@ -112,6 +113,10 @@ def command(
             size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
             click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
             click.echo(f"  verified: {printable(agreement.explain(done.parity))}")
+            if judged := done.artifact.judged:
+                click.echo(f"  judged: it {printable(deployable.explain(judged))}")
+            elif done.artifact.precision == "int8":
+                click.echo("  not judged: no labelled pictures are here; `edgebench evaluate --images` counts them")
             if known := done.artifact.adopted and done.artifact.adopted.calibrated:
                 apart = (
                     "others"

@@ -12,18 +12,20 @@ from typing import Any
 
 from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
-from edgebench.exporting import building, calibrating
+from edgebench.exporting import building, calibrating, deployable
 from edgebench.exporting.calibrating import CalibrationInputs, Request
 from edgebench.machine import registry
 from edgebench.measuring import agreement, process
 from edgebench.records import adopted
 from edgebench.records.adopted import STORED, plain
-from edgebench.records.answers import Parity
+from edgebench.records.answers import Judgement, Parity
 from edgebench.records.jobs import Job
+from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
 from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
 from edgebench.training.requirements import require_training_libraries
 
+JUDGING_LIMIT_S = 3600.0
 LARGEST = 8  # artifacts are verified at batch 1, 3 and this one; every TensorRT plan takes it
 
 Told = Callable[[str], None]
@@ -113,7 +115,19 @@ def export(
         extra=extra or {},
     )
     out = out or workspace.artifacts / folder_name(source, target, precision, input)
-    return _make(exporter, source, target, out, options, tell, requests)
+    images = _images(source, workspace, tell) if precision == "int8" else None
+    return _make(exporter, source, target, out, options, tell, requests, images)
+
+
+def _images(source: Artifact, workspace: Workspace, tell: Told) -> Path | None:
+    """The file of images by which int8 is judged; None where the checkpoint or its dataset is not."""
+    found = deployable.judging_images(
+        None, source, workspace, lambda done, total: tell(f"torch answers the validation pictures: {done}/{total}")
+    )
+    try:
+        return found() if found else None
+    except (EdgebenchError, OSError):  # the dataset is gone or has changed
+        return None
 
 
 def _check_adopted(source: Artifact, precision: Precision, input: InputType) -> None:
@@ -150,7 +164,7 @@ def calibration(
 
 def _make(
     exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told,
-    requests: CalibrationInputs | None,
+    requests: CalibrationInputs | None, images: Path | None,
 ) -> PlannedExport:  # fmt: skip
     tell(f"exporting to {target}")
     with folder.staged(out) as scratch:
@@ -172,22 +186,38 @@ def _make(
             source=source.identity,
             origin=source.origin or source.identity,
             in_float=made.in_float or source.in_float,
+            judged=None,
         )
         artifact = folder.write_manifest(scratch, calibrating.adopted(artifact, requests) if requests else artifact)
         tell(f"verifying {target} on {exporter.verify_with}")
-        parity = _verify(artifact, exporter)
-    return PlannedExport(folder.read(out), parity)
+        result = _verify(artifact, exporter, images, tell)
+        if judged := _judged(artifact, result, options.accuracy_drop):
+            folder.write_manifest(scratch, replace(artifact, judged=judged), artifact.files)
+    return PlannedExport(folder.read(out), result.parity)
 
 
-def _verify(artifact: Artifact, exporter: Any) -> Parity:
+def _judged(artifact: Artifact, result: Result, bound: float | None) -> Judgement | None:
+    """What the precision costs, if that was counted. Raises VerificationFailed if it is too much."""
+    if result.evaluation is None:
+        return None
+    try:
+        return deployable.judge(result.evaluation, result.job.runtime, deployable.BOUND if bound is None else bound)
+    except VerificationFailed as error:
+        what = f"the {artifact.format} artifact was not kept: in {artifact.precision} {error.message}"
+        raise VerificationFailed(what, error.fix) from None
+
+
+def _verify(artifact: Artifact, exporter: Any, images: Path | None, tell: Told) -> Result:
+    """Open it and compare its answers with the reference's and, given `images`, with their labels."""
     job = Job(
         artifact=artifact.identity, runtime=exporter.verify_with, device="", compute=exporter.verify_on,
         scenario="verify", precision=artifact.precision,
         batch=artifact.adopted.batch if artifact.adopted else LARGEST,
+        time_limit_s=JUDGING_LIMIT_S if images else Job.time_limit_s,
     )  # fmt: skip
-    result = process.run_job(job, artifact)
+    result = process.run_job(job, artifact, images=images, on_phase=lambda phase: tell(f"{artifact.format}: {phase}"))
     if result.status == "ok" and result.parity is not None:
-        return result.parity
+        return result
     what = f"the {artifact.format} artifact was not kept: {exporter.verify_with}"
     if result.parity is not None:
         known = artifact.adopted

@@ -58,7 +58,8 @@ def judge(
             np.save(file, answers)
     right = meaning[answers] == test.labels
     known = test.first is not None
-    accuracy = float((meaning[test.first] == test.labels).mean()) if known else None
+    theirs = meaning[test.first] == test.labels if known else None
+    accuracy = float(theirs.mean()) if known else None
     agreement = float((test.first == answers).mean()) if known else None
     ours = artifact.training is not None
     return Evaluation(
@@ -68,6 +69,8 @@ def judge(
         classes=_by_class(answers, meaning, test, names), given_again=0 if keep else len(first[0]), changed=changed,
         reference_accuracy=None if ours else accuracy, reference_agreement=None if ours else agreement,
         test=None if ours else pictures(test.facts),
+        only_reference=int((theirs & ~right).sum()) if known else None,
+        only_artifact=int((right & ~theirs).sum()) if known else None,
     )  # fmt: skip
 
 

@@ -101,8 +101,9 @@ class Evaluation:
     `accuracy_ci95` is Wilson's interval. `torch_accuracy` is the checkpoint's on the same images, in fp32;
     `torch_agreement` is the share of images for which artifact and torch put the same class first. Of an adopted model
     both are None; `reference_accuracy` and `reference_agreement` are the same of its reference runtime, if that is
-    here, and `test` has the pictures. The same session got the first `given_again` images once more, and gave another
-    class for `changed` of them.
+    here, and `test` has the pictures. `only_reference` and `only_artifact` count the images that one of the two alone
+    has right; None where the reference's answers are not known. The same session got the first `given_again` images
+    once more, and gave another class for `changed` of them.
     """
 
     images: int
@@ -117,8 +118,31 @@ class Evaluation:
     reference_accuracy: float | None = field(default=None, metadata={"json": "unless default"})
     reference_agreement: float | None = field(default=None, metadata={"json": "unless default"})
     test: TestPictures | None = field(default=None, metadata={"json": "unless default"})
+    only_reference: int | None = field(default=None, metadata={"json": "unless default"})
+    only_artifact: int | None = field(default=None, metadata={"json": "unless default"})
 
     @property
     def agreement(self) -> float | None:
         """With torch, or of an adopted model with its reference; None where the reference's answers are not known."""
         return self.torch_agreement if self.test is None else self.reference_agreement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What an artifact of lower precision costs in accuracy: its answers beside torch's, picture by picture.
+
+    On `images` pictures of the validation split, `torch_accuracy` and `accuracy` are the shares answered right by torch
+    and, on `runtime`, by the artifact. `drop` is what it loses, with its 95 % interval from `low` to `high`; negative
+    is a gain. It is `proven` that it loses at most `bound` if the whole interval says so; else so few pictures leave
+    that open.
+    """
+
+    images: int
+    runtime: str
+    torch_accuracy: float
+    accuracy: float
+    drop: float
+    low: float
+    high: float
+    bound: float
+    proven: bool

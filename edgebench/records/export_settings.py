@@ -17,7 +17,8 @@ class ExportSettings:
 
     accuracy_drop: float | None = option(
         None,
-        "int8: leave the worst layers in floating point until at most this share of the validation images is lost.",
+        "int8: the share of the validation images that it may lose. If given, the worst layers stay in floating point "
+        "until it is kept.  [default: 0.01]",
         metavar="SHARE",
     )
     calibration_images: int = option(

@@ -127,14 +127,15 @@ def mean_of_shares(parts: Sequence[tuple[int, int]]) -> tuple[float, float, floa
     return mean, max(0.0, mean - below / len(shares)), min(1.0, mean + above / len(shares))
 
 
-def paired_difference(only_first: int, only_second: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of the difference of two shares that are of the same n cases.
+def paired_difference(only_first: int, only_second: int, n: int, z: float = Z_975) -> tuple[float, float]:
+    """The interval, by default of 95 %, of the difference of two shares that are of the same n cases.
 
-    only_first, only_second: cases that one alone has right. Bonett and Price's adjusted Wald interval (Journal of
-    Educational and Behavioral Statistics 37, 2012). It has a width even where both have the same cases right.
+    only_first, only_second: cases that one alone has right. `z`: the quantile of the normal distribution. Bonett and
+    Price's adjusted Wald interval (Journal of Educational and Behavioral Statistics 37, 2012). It has a width even
+    where both have the same cases right.
     """
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
-    reach = Z_975 * math.sqrt((first + second - (first - second) ** 2) / (n + 2))
+    reach = z * math.sqrt((first + second - (first - second) ** 2) / (n + 2))
     return max(-1.0, first - second - reach), min(1.0, first - second + reach)
 
 

@@ -86,25 +86,29 @@ def write(
 
 def write_split(
     checkpoint: Artifact, path: Path, on_image: Callable[[int, int], None],
-    split: Literal["test", "validation"] = "test",
+    split: Literal["test", "validation"] = "test", most: int | None = None,
 ) -> None:  # fmt: skip
     """Write one split of the checkpoint's dataset and torch's answers to it, in the format that testset.py reads.
 
-    `on_image(done, total)` counts the images read, then the images answered. Raises BadFile if the dataset has changed
-    since the checkpoint was trained.
+    `most`: only the first of them, which are of all classes in proportion. `on_image(done, total)` counts the images
+    read, then the images answered. Raises BadFile if the dataset has changed since the checkpoint was trained.
     """
     model, splits = models.restore(checkpoint), _splits(checkpoint, on_image)
     held_out = getattr(splits, split)
+    count = min(len(held_out), most or len(held_out))
     logits = []
-    for start in range(0, len(held_out), REFERENCE_IMAGES):
-        logits.append(_logits(model, held_out.images[start : start + REFERENCE_IMAGES], checkpoint.preprocessing))
-        on_image(min(start + REFERENCE_IMAGES, len(held_out)), len(held_out))
+    for start in range(0, count, REFERENCE_IMAGES):
+        end = min(start + REFERENCE_IMAGES, count)
+        logits.append(_logits(model, held_out.images[start:end], checkpoint.preprocessing))
+        on_image(end, count)
     data = checkpoint.training.data
     facts = SetFacts(
         dataset=data.dataset if split == "test" else f"{data.dataset}, {split}", classes=data.classes,
         sha256=splits.info.test_sha256 if split == "test" else "",
     )  # fmt: skip
-    testset.write(path, held_out.images, held_out.labels, np.concatenate(logits), checkpoint.identity, facts)
+    testset.write(
+        path, held_out.images[:count], held_out.labels[:count], np.concatenate(logits), checkpoint.identity, facts
+    )
 
 
 def calibration(checkpoint: Artifact, count: int, on_image: Callable[[int, int], None]) -> Calibration:

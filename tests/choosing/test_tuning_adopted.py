@@ -12,6 +12,7 @@ from conftest import needed
 
 from edgebench.choosing import relatives, tuning
 from edgebench.errors import EdgebenchError
+from edgebench.exporting import deployable
 from edgebench.records.jobs import Job
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
@@ -47,7 +48,7 @@ def test_missing_exports_are_made_of_the_adopted_model(
     asked.clear()
     relatives.export_missing([quantized], ("fp32", "int8"), workspace)
     assert {(target, precision) for _, target, precision in asked} <= {("openvino", "int8"), ("tensorrt", "int8")}
-    assert relatives.judging_images(None, source, workspace) is None
+    assert deployable.judging_images(None, source, workspace) is None
 
 
 def test_an_adopted_model_keeps_its_batch_and_its_precision_is_compared_with(

@@ -24,8 +24,9 @@ from edgebench.cli import cli
 from edgebench.errors import Unsupported, UsageError
 from edgebench.exporting import quantize
 from edgebench.machine import registry
-from edgebench.measuring import process
+from edgebench.measuring import process, testset
 from edgebench.records.jobs import Job
+from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact, Calibration, ExportOptions
 
 pytestmark = pytest.mark.xdist_group("precision")  # what is quantized is quantized once
@@ -71,6 +72,42 @@ def test_int8_is_int8_inside(quantized: tuple[Artifact, Artifact], copied: Path,
     whole = artifact.file_in(quantized[1], "model.bin").stat().st_size
     (plain,) = (copied / "artifacts").glob("*-openvino")
     assert whole < 0.6 * (plain / "model.bin").stat().st_size, "weights of one byte"
+
+
+def test_int8_is_judged_by_the_validation_pictures_beside_torch(
+    quantized: tuple[Artifact, Artifact], copied: Path
+) -> None:
+    for made, bound in zip(quantized, (0.01, 0.2), strict=True):
+        judged = made.judged
+        assert judged.images == made.training.data.validation and judged.bound == bound
+        assert judged.low <= judged.drop <= judged.high
+        assert judged.drop == pytest.approx(judged.torch_accuracy - judged.accuracy)
+
+
+def test_int8_that_agrees_on_four_of_five_pictures_is_refused_and_told_what_it_loses(
+    quantized: tuple[Artifact, Artifact], copied: Path, tmp_path: Path
+) -> None:
+    """The gate of 64 pictures accepts 75 %, so it passed. The labels are made so that torch has all of them right."""
+    again = shutil.copytree(copied, tmp_path / "runs")
+    path = Workspace(again).validation_set(quantized[0])
+    images, answers = pictures_and_answers(path, quantized[0])
+    classes = len(quantized[0].training.data.classes)
+    theirs = np.where(np.arange(len(answers)) % 5 == 0, (answers + 1) % classes, answers)
+    testset.write(path, images, theirs, np.eye(classes)[theirs], quantized[0].origin)
+    before = sorted((again / "artifacts").iterdir())
+    done = invoke("export", "--target", "onnx", *INT8, "--workspace", again, "--out", tmp_path / "out")
+    assert done.exit_code == 1 and "loses 20." in done.stderr and "torch 100.0%" in done.stderr, done.output
+    assert "it may lose 1" in done.stderr and "--accuracy-drop 0.01" in done.stderr
+    assert not (tmp_path / "out").exists() and sorted((again / "artifacts").iterdir()) == before
+
+
+def pictures_and_answers(path: Path, made: Artifact) -> tuple[np.ndarray, np.ndarray]:
+    """The images of a test set, and the classes that an ONNX artifact puts first."""
+    with testset.opened(path, made) as test:
+        images = np.concatenate(list(test.images))
+    session = onnxruntime.InferenceSession(artifact.model_file(made, ".onnx"))
+    (logits,) = session.run(None, {made.inputs[0].name: artifact.prepared(images, made)})
+    return images, logits.argmax(axis=1)
 
 
 SMALL = """
