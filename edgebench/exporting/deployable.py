@@ -66,7 +66,7 @@ def judge(found: Evaluation, runtime: str, bound: float) -> Judgement:
     )  # fmt: skip
     if least > bound and low > 0:
         raise VerificationFailed(
-            f"it {explain(replace(made, proven=True))}; it may lose {100 * bound:g}",
+            f"it {explain(replace(made, proven=True))}; it may lose {_points(bound)}",
             f"--accuracy-drop {bound:g} leaves the worst layers in floating point; more --calibration-images; or "
             "--precision fp16",
         )
@@ -81,4 +81,8 @@ def explain(made: Judgement) -> str:
         f"{'gains' if sign < 0 else 'loses'} {size:.2f} points of accuracy ({low:.2f} to {high:.2f}) on "
         f"{made.images:,} validation pictures: {made.accuracy:.1%} on {made.runtime}, torch {made.torch_accuracy:.1%}"
     )
-    return told if made.proven else f"{told}; so few do not show that it loses at most {100 * made.bound:g}"
+    return told if made.proven else f"{told}; so few pictures do not show that it loses at most {_points(made.bound)}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:g} point{'s' * (share != 0.01)}"
