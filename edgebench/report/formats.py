@@ -82,7 +82,7 @@ def terminal(rows: Sequence[Row], width: int) -> Table:
     widths = _widths({columns[i].name: [headings[i], *(line[i] for line in told)] for i in apart}, width)
     hidden = [headings[i] for i in apart if columns[i].name not in widths]
     lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common))]
-    lines += _origins(rows) if "adopted" in headings and "adopted" not in widths else []
+    lines += _origins(rows) if "adopted" in hidden else []
     lines += [*_accuracies(rows), *_failures(rows)]
     if hidden:
         lines.insert(0, f"too narrow for: {', '.join(hidden)}; edgebench report --out FILE.md has them")
