@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,47 +17,9 @@ from edgebench.report import choice
 from edgebench.specs import Artifact
 from edgebench.training.data.formats import FORMATS
 
-# The same for every runtime except for `load`, which the runtime states. It reads names from JSON, so no name is code.
-INFER = '''"""Classifies images: python infer.py IMAGE... Needs numpy, Pillow and {runtime}."""
-import json, sys
-from pathlib import Path
-import numpy as np
-from PIL import Image, ImageOps
-
-HERE = Path(__file__).resolve().parent
-SETTINGS = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))
-{load}
-
-Image.init()
-FORMATS = [name for name in SETTINGS["formats"] if name in Image.OPEN]  # none that starts a program
-
-def in_8_bits(image):  # of more bits: the values "low" and "high" of training become black and white
-    values, levels = np.asarray(image, np.float64), SETTINGS["levels"]
-    if not levels and (image.mode == "F" or values.min() < 0 or values.max() > 65535):
-        raise ValueError("32 bits or floats: no training image had such, so the range is unknown")
-    low, high = (levels["low"], levels["high"]) if levels else (0, 65535)
-    grey = np.clip(np.nan_to_num(values, nan=low), low, high)
-    grey = np.rint((grey - low) * 255 / (high - low)).astype(np.uint8)
-    if isinstance(image.info.get("transparency"), int): grey[values == image.info["transparency"]] = 255
-    return Image.fromarray(grey)
-
-def pixels(path):
-    image = ImageOps.exif_transpose(Image.open(path, formats=FORMATS))  # as a viewer shows it: turned, on white, in RGB
-    if image.mode == "F" or image.mode.startswith("I"): image = in_8_bits(image)
-    if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image.convert("RGB").resize((SETTINGS["width"], SETTINGS["height"]), Image.Resampling.BILINEAR)
-
-def logits(path):
-    mean, std = np.float32(SETTINGS["mean"]), np.float32(SETTINGS["std"])
-    scaled = (np.asarray(pixels(path), np.float32) / np.float32(255) - mean) / std
-    return run(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]))[0]
-
-for path in sys.argv[1:] if __name__ == "__main__" else []:
-    scores = logits(path)
-    shares = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
-    print(f"{{path}}: {{SETTINGS['classes'][shares.argmax()]}} ({{shares.max():.1%}})")
-'''
+# infer.py, the same for every runtime except for the lines that load the model, which the runtime states. It reads
+# names from JSON, so no name is code.
+INFER = Path(__file__).with_name("infer.txt")
 NOT_NEEDED = {folder.REFERENCE, "history.jsonl", "config.toml"}
 OURS = "decision.json"  # marks a folder that may be replaced
 
@@ -129,4 +92,10 @@ def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> None:
         "classes": chosen.training.data.classes, "levels": prepared.levels, "formats": tuple(FORMATS),
     }  # fmt: skip
     jsonio.write_text(scratch / "preprocessing.json", jsonio.dumps(settings, indent=1) + "\n")
-    jsonio.write_text(scratch / "infer.py", INFER.format(runtime=row.runtime, load=load))
+    jsonio.write_text(scratch / "infer.py", infer_py(row.runtime, load))
+
+
+def infer_py(runtime: str, load: str) -> str:
+    """The program of a folder whose model this runtime opens with the lines `load`."""
+    text = INFER.read_text(encoding="utf-8").replace("@RUNTIME@", runtime)
+    return text.replace("@LOAD@", textwrap.indent(load, "    "))

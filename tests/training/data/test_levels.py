@@ -15,7 +15,7 @@ from PIL import Image
 
 from edgebench.errors import BadFile
 from edgebench.records.levels import Levels
-from edgebench.report.deploy import INFER
+from edgebench.report import deploy
 from edgebench.training import data
 from edgebench.training.data import contrast, decoding, formats, levels
 
@@ -254,7 +254,7 @@ def infer(folder: Path, found: Levels | None) -> dict:
     }  # fmt: skip
     (folder / "preprocessing.json").write_text(jsonio.dumps(settings))
     names = {"__name__": "infer", "__file__": str(folder / "infer.py")}
-    exec(compile(INFER.format(runtime="a runtime", load="run = None"), "infer.py", "exec"), names)
+    exec(compile(deploy.infer_py("a runtime", "run = None"), "infer.py", "exec"), names)
     return names
 
 
