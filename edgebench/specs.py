@@ -127,7 +127,7 @@ class Training:
     search: Search | None = field(default=None, metadata={"json": "unless default"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Artifact:
     """A model in a folder of its own, in one format: "checkpoint", "pt2", "onnx", "openvino" or "tensorrt".
 
@@ -156,6 +156,10 @@ class Artifact:
     judged: Judgement | None = field(default=None, metadata={"json": "unless default"})
     schema: int = SCHEMA
     path: Path = field(default=Path(), metadata={"json": False}, compare=False)
+
+    def __repr__(self) -> str:
+        told = f"{self.format}, {self.precision}, {self.size_bytes / 2**20:.1f} MiB"
+        return f"<Artifact {self.model.name} ({told}) in {self.path}>"  # in a line: the manifest has all
 
     @property
     def input_type(self) -> InputType:

@@ -16,13 +16,21 @@ from edgebench.results.figures import Row, split_of
 EVIDENCE = ("measured", "emulated", "scripted")  # only the best available is ranked
 
 
-def of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[list[Row], str]:
+def of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[list[Row], str, list[str]]:
+    """The rows of the device and scenario, the device's name, and notes. Without a name it is the only one of which
+    there is the best evidence: emulated results beside those of a measured device are no reason to ask."""
     devices = sorted({row.device for row in rows})
     if not rows:
         raise EdgebenchError("there are no results to choose from", "make some: `edgebench run`, `edgebench evaluate`")
-    if device is None and len(devices) > 1:
-        raise UsageError(f"there are results of several devices: {', '.join(devices)}", "say which: --device NAME")
-    device = device or devices[0]
+    notes = []
+    if device is None:
+        usable = [row for row in rows if not _unusable(row)] or rows
+        best = min(EVIDENCE.index(row.evidence) for row in usable)
+        meant = sorted({row.device for row in usable if row.evidence == EVIDENCE[best]})
+        if len(meant) > 1:
+            raise UsageError(f"there are results of several devices: {', '.join(meant)}", "say which: --device NAME")
+        (device,) = meant
+        notes = [f"{other} has no {EVIDENCE[best]} results: --device {other}" for other in devices if other != device]
     if device not in devices:
         raise unknown_name("device in the results", device, devices)
     scenarios = sorted({row.scenario for row in rows if row.device == device})
@@ -31,7 +39,7 @@ def of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[l
             f"there are no results of the scenario {scenario} on {device}, but of {', '.join(scenarios)}",
             f"`edgebench run --device {device} --scenario {scenario}`, or choose by another --scenario",
         )
-    return [row for row in rows if row.device == device and row.scenario == scenario], device
+    return [row for row in rows if row.device == device and row.scenario == scenario], device, notes
 
 
 def together(rows: Sequence[Row], batch: int | None) -> tuple[list[Row], list[Aside]]:

@@ -48,7 +48,7 @@ def select(
     limits.check()
     if prefer not in typing.get_args(Prefer):
         raise unknown_name("preference", prefer, typing.get_args(Prefer))
-    rows, device = comparables.of_device(comparables.of_dataset(rows, dataset), device, scenario)
+    rows, device, beside = comparables.of_device(comparables.of_dataset(rows, dataset), device, scenario)
     rows, aside = comparables.together(rows, 1 if batch is None and scenario == LATENCY else batch)
     split, doubts = comparables.one_test_split(rows)
     if classes := {name: None for row in rows for name, *_ in row.class_counts}:
@@ -63,7 +63,7 @@ def select(
     return Decision(
         device=device, scenario=scenario, limits=limits, prefer=prefer, evidence=evidence, machine=machine,
         candidates=tuple(sorted(made, key=_place)), aside=tuple(aside), pareto_over=over, power_scope=scope,
-        power_modelled=modelled, notes=(*notes, *_units(made), *doubts), judged_on=split.told if split else "",
+        power_modelled=modelled, notes=(*notes, *_units(made), *doubts, *beside), judged_on=split.told if split else "",
         changes=tuple(_changes(judged, made, figures, limits, prefer)),
     )  # fmt: skip
 

@@ -59,7 +59,7 @@ def told(result: Result, path: Path) -> str:
     from edgebench.report.headline import headline
     from edgebench.results.stats import min_samples
 
-    what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
+    what = result.title
     if result.status != "ok":
         text = printable(f"{what}: {result.status}: {result.message}")
         return f"{text}\n  the end of its log is in {path}" if result.log_tail else text

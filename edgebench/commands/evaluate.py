@@ -128,7 +128,7 @@ def _say_what_is_wrong(done: list[Result]) -> None:
     from edgebench.results import context
 
     for result in done:
-        what = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
+        what = result.title
         if result.status != "ok":
             click.echo(f"{result.status}: {what}: {result.message}", err=True)
         for notice in result.notices:

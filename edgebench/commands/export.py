@@ -82,7 +82,6 @@ def command(
     """
     from rich.console import Console
 
-    from edgebench import artifact
     from edgebench.adopting import inputs
     from edgebench.errors import UsageError
     from edgebench.exporting import deployable, pipeline
@@ -110,8 +109,7 @@ def command(
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
         if not as_json:
-            size_mib = sum(artifact.file_in(done.artifact, f).stat().st_size for f in done.artifact.files) / 2**20
-            click.echo(f"{name}: {done.artifact.path} ({size_mib:.1f} MiB)")
+            click.echo(f"{name}: {done.artifact.path} ({done.artifact.size_bytes / 2**20:.1f} MiB)")
             click.echo(f"  verified: {printable(agreement.explain(done.parity))}")
             if judged := done.artifact.judged:
                 click.echo(f"  judged: it {printable(deployable.explain(judged))}")

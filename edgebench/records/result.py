@@ -197,7 +197,12 @@ class Summary:
     extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless default"})
 
 
-@dataclass(frozen=True, kw_only=True)
+def titled(model: str, format: str, precision: str, runtime: str) -> str:
+    """A model on a runtime, in words. What is in fp32 is not told so."""
+    return f"{model} ({format}{'' if precision == 'fp32' else f', {precision}'}) on {runtime}"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """The outcome of one job: self-contained, so that a report needs neither the artifact nor the device.
 
@@ -224,6 +229,17 @@ class Result:
     host: str = ""
     race: Raced | None = field(default=None, metadata={"json": "unless default"})
     schema: int = SCHEMA
+
+    def __repr__(self) -> str:
+        """In a line: all launches with their samples would be a wall. `edgebench.records.jsonio.dumps` shows all."""
+        median = self.summary and self.summary.median_ns
+        told = f", median {median / 1e6:.3f} ms" if median else ""
+        return f"<Result {self.title}: {self.job.scenario}, {self.status}, {self.evidence}{told}>"
+
+    @property
+    def title(self) -> str:
+        """What was run by what, as one line of several names it: "resnet18 (onnx, int8) on onnxruntime"."""
+        return titled(self.artifact.model.name, self.artifact.format, self.artifact.precision, self.job.runtime)
 
     @property
     def effective(self) -> Effective | None:

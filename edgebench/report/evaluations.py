@@ -108,9 +108,8 @@ def class_table(result: Result) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    title = f"{result.artifact.model.name} ({result.artifact.format}) on {result.job.runtime}"
     headings = ("class", "images", "right", "recall", "95 %", "most often taken for")
-    made = Table(*headings, title=escape(printable(title)), title_justify="left")
+    made = Table(*headings, title=escape(printable(result.title)), title_justify="left")
     for row in result.evaluation.classes:
         cells = [row.name, str(row.images), str(row.correct), MISSING, MISSING, MISSING]
         if row.images:

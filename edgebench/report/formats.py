@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebench.records import jsonio
+from edgebench.records.result import titled
 from edgebench.records.terminal import printable
 from edgebench.report.written import MISSING, WRITTEN, cells, record
 from edgebench.results import context
@@ -50,7 +51,7 @@ def _shown(rows: Sequence[Row]) -> tuple[list[Column], list[list[str]]]:
 def _failures(rows: Sequence[Row]) -> list[str]:
     """What failed or is not to be trusted, such as a run that LoadGen calls INVALID, with the reason."""
     return [
-        f"{row.verdict or row.status}: {row.model} ({row.format}) on {row.runtime}: {row.message}"
+        f"{row.verdict or row.status}: {titled(row.model, row.format, row.precision, row.runtime)}: {row.message}"
         for row in rows
         if row.status != "ok" or row.message
     ]

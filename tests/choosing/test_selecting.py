@@ -174,6 +174,18 @@ def test_measured_is_never_ranked_with_emulated_or_scripted() -> None:
     assert "EMULATED, not measured on cpu" in markdown(decision)
 
 
+def test_an_emulated_device_beside_the_measured_one_is_no_reason_to_ask() -> None:
+    mine, other = row("mine", 5, 0.8), row("other", 4, 0.9, device="raspberry_pi_4", evidence="emulated")
+    decision = select([other, mine])
+    assert (decision.device, decision.chosen.row.model) == (mine.device, "mine")
+    assert decision.notes[-1] == "raspberry_pi_4 has no measured results: --device raspberry_pi_4"
+    assert select([other, mine], device="raspberry_pi_4").chosen.row.model == "other"
+    failed = replace(mine, status="failed", message="it crashed")
+    assert select([failed, other]).device == "raspberry_pi_4", "what failed is no evidence"
+    with pytest.raises(UsageError, match=f"several devices: {mine.device}, jetson_orin"):
+        select([mine, other, row("third", 3, 0.9, device="jetson_orin")])
+
+
 def test_power_of_different_scopes_is_never_compared() -> None:
     watts = {"mean_power_w": 5.0, "energy_mj": 20.0, "power_source": "rapl"}
     found = [
