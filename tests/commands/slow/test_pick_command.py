@@ -138,7 +138,7 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(picking, "MOST_EPOCHS", 4)
         patch.setattr(picking, "FINALISTS", 1)
-        patch.setattr(pick_steps, "FINAL_S", 1.0)
+        patch.setattr(pick_steps, "FINAL_S", 0.3)
         patch.setenv(weight_files.TRUST, "")  # put back at the end, whatever the steps make of it
         yield
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.records import toml
@@ -16,8 +17,10 @@ from edgebench.specs import Artifact
 from edgebench.training import data, loop, search_space, searching
 from edgebench.training.listening import Listener, TrainingStep
 
+# A network of a few hundred weights: what is tested is the search.
+NET = f"{REPOSITORY / 'tests' / 'plugins' / 'nets' / 'plugged_nets.py'}:build"
 RECIPE = TrainConfig(
-    model="test_resnet", subset="100", image_size=16, batch_size=16, epochs=4, init="random", floor=False, search=4
+    model=NET, subset="100", image_size=16, batch_size=16, epochs=4, init="random", floor=False, search=4
 )
 
 
@@ -75,7 +78,7 @@ def test_each_setting_is_recorded_with_where_it_ended(searched: tuple[Artifact, 
     assert search.validation_images == searched[0].training.data.validation
     assert search.best.accuracies[1] == max(t.accuracies[1] for t in search.trials if len(t.accuracies) == 2)
     assert search.seconds >= sum(trial.seconds for trial in search.trials) > 0
-    assert search.given.settings["lr"] == 0.005 and search.given.settings["batch_size"] == 16
+    assert search.given.settings["lr"] == 0.001 and search.given.settings["batch_size"] == 16
 
 
 def test_the_recipe_that_was_found_gives_the_same_checkpoint_without_a_search(
