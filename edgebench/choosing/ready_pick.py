@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from edgebench.choosing import candidates
 from edgebench.choosing.limits import Limits, Prefer, known_classes
@@ -20,14 +19,11 @@ from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process
 from edgebench.sweeping.facts import Facts, Progress, Question, key
 from edgebench.sweeping.site import Site
-from edgebench.training import data
-from edgebench.training.data.decoding import usual_side
+from edgebench.training import data, sizing
 
 BUDGET_S = 1800.0
-LEAST_IMAGE, MOST_IMAGE = 32, 224  # pixels
 FETCH_SHARE = 0.2  # of the budget, for fetching weights
 FAULTS: tuple[Reason, ...] = ("not_a_file", "link_broken", "needs_plugin", "broken")
-SAMPLED_IMAGES = 64  # how many files of a folder are looked at for the image size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +77,7 @@ def prepare(
     if unknown := set(inits) - set(models):
         raise UsageError(f"--init is for {min(unknown)}, which is not a candidate", f"of {', '.join(models)}")
     images = len(found.read().source.labels)
-    size = image_size or _image_size(found, dataset)  # of the networks that begin with random weights
+    size = image_size or sizing.usual(found)  # of the networks that begin with random weights
     configs = tuple(replace(common, model=model, init=inits.get(model, init)) for model in models)
     for config in configs:
         config.check()
@@ -133,16 +129,6 @@ def _checked(dataset: data.Dataset, config: TrainConfig) -> Account:
 def _ours(init: str) -> tuple[str, ...]:
     """The candidates where the user names none."""
     return candidates.RANDOM if init == "random" else tuple(dict.fromkeys((*candidates.LEARNED, *candidates.RANDOM)))
-
-
-def _image_size(dataset: data.Dataset, name: str) -> int:
-    """In pixels: the dataset's own; for a folder of images their usual size, a multiple of 8."""
-    files = getattr(dataset.read().source, "files", None)
-    if not files:
-        return dataset.image_size
-    step = max(1, len(files) // SAMPLED_IMAGES)
-    side = usual_side([Path(name).expanduser() / file.name for file in files[::step]]) or MOST_IMAGE
-    return min(MOST_IMAGE, max(LEAST_IMAGE, side // 8 * 8))
 
 
 def _working(wanted: Sequence[str], here: Site) -> tuple[str, ...]:

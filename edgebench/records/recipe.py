@@ -36,7 +36,7 @@ class TrainConfig:
         None, "A CSV or JSON file of labels.  [default: the folders' names are the labels]", metavar="FILE", later=True
     )
     subset: str = option("full", "Labelled images to use, stratified: full, a number (5000) or a share (0.1).")
-    image_size: int | None = option(None, "Pixels of the square images.  [default: the dataset's]", least=8)
+    image_size: int | None = option(None, "Pixels of the square images.  [default: the images' usual size]", least=8)
     group_by: str | None = option(
         None,
         "What no split may part, such as scenes or days: a pattern whose (…) names the group in each path, or a CSV or "

@@ -84,7 +84,8 @@ def prepare(
     with world.leader_first():
         began = resumed or beginnings.check(beginnings.find(config, planned=planned, on_bytes=on_weights), config)
     enlarge = began.learned and left_s is not None and config.image_size is None
-    config = replace(config, image_size=config.image_size or dataset.image_size, flip=flip)
+    size, why = _image_size(config, dataset, began)
+    config = replace(config, image_size=size, flip=flip)
     decoding = Decoding(skip_broken=config.skip_broken, stream=config.stream, on_progress=on_image)
 
     def read(size: int, depths: Depths | None = None) -> data.Splits:
@@ -98,6 +99,7 @@ def prepare(
     if splits.info.account:
         for line in account_text.short(splits.info.account):
             say(line)
+    say(f"images: {size} pixels a side, {why}")
     if enlarge and config.image_size < sizing.SIZES[-1]:
         size = int(world.told(_enlarged(config, splits, left_s)))
         say(f"{config.image_size} → {size} pixels: for learned weights, the largest that fits into the time")
@@ -164,6 +166,15 @@ def _batches(config: TrainConfig, images: int, world: World) -> dict[str, int]:
     step_size = min(batch_size * world.size * config.accumulate, images)
     # The rest is dropped: batch normalisation fails on a batch of one.
     return {"batch_size": batch_size, "step_size": step_size, "steps": images // step_size}
+
+
+def _image_size(config: TrainConfig, dataset: data.Dataset, began: Beginning) -> tuple[int, str]:
+    """Pixels a side, and why: one rule for `train` and `pick`."""
+    if config.image_size:
+        return config.image_size, "as asked"
+    if began.learned:
+        return dataset.image_size, "for learned weights; --image-size says otherwise"
+    return sizing.usual(dataset), "their usual size, at most 224; --image-size says otherwise"
 
 
 def _enlarged(config: TrainConfig, splits: data.Splits, left_s: float) -> int:

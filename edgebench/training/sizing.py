@@ -1,4 +1,4 @@
-"""Chooses the size of small images for learned weights: the largest at which a few epochs fit into the time."""
+"""Chooses the size of images: for random weights their own, for learned ones the largest that fits into the time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,31 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from edgebench.training.data.decoding import usual_side
+
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgebench.training.data import Dataset
+
+LEAST, MOST = 32, 224  # pixels of images whose usual size decides
+SAMPLED = 64  # how many files of a folder are looked at
 SIZES = (224, 192, 160, 128, 96)  # learned weights know objects of many pixels: a larger copy of a small image helps
 EPOCHS = 5  # that have to fit: larger images bring more than more epochs
 TRIED = 128  # pixels at which a step is timed: the time goes with the pixels
 IMAGES = 16
 KEPT_S = 15.0  # for all else
+
+
+def usual(dataset: Dataset) -> int:
+    """In pixels, for a network that begins with random weights: the dataset's own size; for a folder of image files the
+    median of their shorter sides, a multiple of 8 from LEAST to MOST."""
+    source = dataset.read().source
+    if not (files := getattr(source, "files", None)):
+        return dataset.image_size
+    some = files[:: max(1, len(files) // SAMPLED)]
+    side = usual_side([source.root / file.name for file in some]) or MOST
+    return min(MOST, max(LEAST, side // 8 * 8))
 
 
 def enlarged(
