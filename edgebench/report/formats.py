@@ -23,9 +23,9 @@ MOST = 60  # rows in a terminal: nobody would read thousands, and drawing them t
 WORD = 24  # characters of a longer word go on in the next line
 # What a terminal shows if it is too narrow for all: these columns first, then the others in the table's order.
 FIRST = (
-    "model", "median_ms", "evidence", "runtime", "status", "deployed_accuracy", "test_accuracy", "precision", "format",
-    "scenario", "verdict", "score", "throughput_per_s", "batch", "streams", "device", "energy_mj", "mean_power_w",
-    "power_source", "p99_ms", "p90_ms", "half_width", "warnings", "peak_memory_mib",
+    "model", "median_ms", "to_fastest", "evidence", "runtime", "status", "deployed_accuracy", "test_accuracy",
+    "precision", "format", "scenario", "verdict", "score", "throughput_per_s", "batch", "streams", "device",
+    "energy_mj", "mean_power_w", "power_source", "p99_ms", "p90_ms", "half_width", "warnings", "peak_memory_mib",
 )  # fmt: skip
 # Markdown needs no escaping in such a cell.
 PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
