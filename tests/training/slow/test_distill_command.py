@@ -18,7 +18,7 @@ from edgebench.training import fitting, models
 
 ENCODER = "test_resnet"
 QUICK = (
-    "--epochs", "2", "--subset", "40", "--batch-size", "16", "--image-size", "32", "--model", ENCODER, "--no-floor",
+    "--epochs", "2", "--subset", "20", "--batch-size", "8", "--image-size", "16", "--model", ENCODER, "--no-floor",
 )  # fmt: skip
 
 
