@@ -53,6 +53,7 @@ def free(result: Result) -> dict[str, Any]:
         **{f"option {name}": value for name, value in job.options.items()},
         **{name: launch.before.get(name) for name in ("os", "python", "nvidia_driver", "l4t")},
         "warmup_s": job.warmup_s, "duration_s": job.duration_s, **points,
+        "measured": "by turns, in a race" if result.race else "alone",
     }  # fmt: skip
 
 
