@@ -78,7 +78,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") ->
     if close:
         fix = f"did you mean {' or '.join(close)}?"
     else:
-        fix = f"choose one of {', '.join(known)}" if len(known) <= 20 else ""
+        fix = f"choose one of {', '.join(known)}" if 0 < len(known) <= 20 else ""
     if where:
         fix = f"{fix} {where} lists all" if fix else f"{where} lists all"
     return UsageError(f"unknown {kind} {name!r}", fix)

@@ -176,6 +176,9 @@ def test_adopted_models_are_found_by_name_folder_or_file(tmp_path: Path, monkeyp
     found = adopted_models.find(names, workspace)
     assert [found[names[0]].identity, found[names[1]].identity] == [made.identity] * 2
     assert found[names[2]] == (tmp_path / "plain.onnx", workspace) and len(found) == 3
+    with pytest.raises(UsageError) as error:
+        adopted_models.find(["adopted:plain"], type(workspace)(tmp_path / "empty"))
+    assert error.value.fix == "give the path of a model file", "there is none to choose from"
     with pytest.raises(UsageError, match="unknown adopted model 'plan'") as error:
         adopted_models.find(["adopted:plan"], workspace)
     assert "plain" in error.value.fix and "model file" in error.value.fix
