@@ -14,7 +14,7 @@ from edgebench.specs import Artifact
 
 pytestmark = pytest.mark.xdist_group("compare")  # the runs that are compared are made once, not by each of xdist's
 
-SHORT = ("--duration", "0.2", "--warmup", "0", "--launches", "3", "--precision-target", "0")
+SHORT = ("--duration", "0.2", "--warmup", "0", "--launches", "5", "--precision-target", "0")
 
 
 def invoke(*arguments: str | Path) -> Result:
