@@ -133,8 +133,9 @@ def run(
 
     A result is also saved after each of its launches: one that is cut short keeps what it has, and is marked. A result
     that is ok is saved before its power pass. `around` is entered once this process has the machine to itself, and left
-    before it is released.
+    before it is released. Raises OSError, before anything is measured, for a folder that cannot be made.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     with locks.device_to_ourselves(on_wait), around():
         yield from one_by_one(planned, folder, options, on_start=on_start, on_phase=on_phase)
 
@@ -191,8 +192,7 @@ def with_power(
 
 
 def keep(result: Result, folder: Path) -> Path:
-    """Write a result into the folder, made if it is missing; an artifact's path means nothing elsewhere."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a result into the folder; an artifact's path means nothing elsewhere."""
     return store.save(replace(result, artifact=replace(result.artifact, path=Path())), folder)
 
 
@@ -204,6 +204,7 @@ def evaluate(
 
     `score` gets the result, the test set and the file of the answers to it, and returns the result with more.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     with locks.device_to_ourselves(on_wait), tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
         answers = Path(scratch, "answers.zip") if score else None
         result = process.run_job(item.job, item.artifact, images=images.resolve(), answers=answers, on_phase=on_phase)

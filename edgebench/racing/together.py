@@ -30,6 +30,7 @@ def run(
     on_wait: Callable[[], None] = lambda: None, around: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[tuple[Result, Path]]:  # fmt: skip
     """As `running.run`, but settings that can race do so first. Their results are on disk after each launch."""
+    folder.mkdir(parents=True, exist_ok=True)
     first = racers(planned, options)
     alone = [item for item in planned if item not in first]
     with locks.device_to_ourselves(on_wait), around():

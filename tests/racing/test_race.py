@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +180,13 @@ class Stub:
     def resident_bytes(self) -> int:
         self.bytes += self.growth
         return self.bytes
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    for options in (RunOptions(), RunOptions(race=False)):
+        with pytest.raises(OSError, match="results"):
+            next(together.run(settings(2), tmp_path / "results", options))
 
 
 def test_a_heat_holds_its_room_and_each_process_its_limit() -> None:
