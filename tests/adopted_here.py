@@ -16,6 +16,8 @@ from edgebench.exporting import building, pipeline
 from edgebench.measuring import worker
 from edgebench.records import jsonio
 from edgebench.records.adopted import folder_name
+from edgebench.records.jobs import Job
+from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 
@@ -41,4 +43,8 @@ def exports_here(monkeypatch: pytest.MonkeyPatch) -> None:
         return building.perform(jsonio.read(building.Build, exchange / "asked.json"), out)
 
     monkeypatch.setattr(building, "_in_child", run)
-    monkeypatch.setattr(pipeline.process, "run_job", worker.run_job)
+
+    def verified(job: Job, artifact: Artifact, *, on_phase: Any, **given: Any) -> Result:
+        return worker.run_job(job, artifact, tell=on_phase, **given)
+
+    monkeypatch.setattr(pipeline.process, "run_job", verified)

@@ -202,7 +202,7 @@ def test_the_core_needs_no_heavy_library() -> None:
 
 def loaded_by(code: str) -> set[str]:
     script = f"{code}\nimport sys, json; sys.stderr.write(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=True)
     return {name.split(".")[0] for name in json.loads(done.stderr.splitlines()[-1])}
 
 

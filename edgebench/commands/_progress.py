@@ -89,6 +89,6 @@ def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
             console = Console(width=None if sys.stdout.isatty() else 200)
             console.print(terminal(rows(done), console.width))
             click.echo("".join(f"{line}\n" for line in ranking.lines(done)), nl=False)
-        click.echo(f"results: {workspace.results}")
-        click.echo("next: edgebench report")
+            click.echo(f"results: {workspace.results}")
+            click.echo("next: edgebench report")
     return all(result.status == "ok" and not objections(result) for result in done)

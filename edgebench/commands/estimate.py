@@ -51,6 +51,7 @@ def command(
     from edgebench.records import jsonio
 
     check_names(device)
+    model_floor.check_places(device, here=here)
     given = _adopting.read(paths, workspace, Console(stderr=True)) or workspace.newest_artifacts()
     found = model_floor.estimate(
         given, workspace, device=device, batch=batch, here=here, named=bool(paths),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgebench.commands import _options
-from edgebench.errors import UsageError, unknown_name
+from edgebench.errors import EdgebenchError, unknown_name
 
 if TYPE_CHECKING:
     from edgebench.records.result import Result
@@ -72,8 +72,7 @@ def command(
     found = [r for r in found if device in (None, r.job.device) and model in (None, r.artifact.model.name)]
     made = history.history(found, band=band, since=since)
     if not made.cells:
-        when = f" since {since:%Y-%m-%d}" if since else ""
-        raise UsageError(f"no result{when} has an undisturbed launch", "measure some: `edgebench run`")
+        raise EdgebenchError(*history.nothing(found, since))
     form = "json" if as_json else form
     if form == "table":
         Console(width=None if sys.stdout.isatty() else 120).print(shown.terminal(made))

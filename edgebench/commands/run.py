@@ -125,11 +125,10 @@ def command(
     interrupted = interrupted or any(result.stop == "interrupted" for result in done)
     if interrupted:
         whole = sum(result.stop != "interrupted" for result in done)
-        click.echo(
-            f"Interrupted: {whole} of {len(planned)} measurements are complete; one that is marked interrupted has the "
-            "launches that were finished.",
-            err=True,
-        )
+        kept = "one that is marked interrupted has the launches that were finished"
+        if not done:
+            kept = "no launch was finished, so nothing is kept"
+        click.echo(f"Interrupted: {whole} of {len(planned)} measurements are complete; {kept}.", err=True)
     well = conclude(done, workspace, as_json)
     if interrupted:
         sys.exit(130)  # as shells do after SIGINT

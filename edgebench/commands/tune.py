@@ -77,9 +77,13 @@ def command(
     from edgebench.choosing import tuning
     from edgebench.machine.device import check_names
     from edgebench.records import jsonio
+    from edgebench.records.missing import missing
 
     console = Console(stderr=True)
     check_names(device, runtimes)
+    for given in calibration:
+        if not given.exists():
+            raise missing(given)
     start = _adopting.read([path], workspace, console)[0] if path else workspace.newest_checkpoint()
     with console.status("") as status:
         found = tuning.tune(
@@ -119,6 +123,8 @@ def _show(found: Tuned) -> None:
         )  # fmt: skip
         table.add_row(*(escape(printable(cell)) for cell in cells))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+    if any(trial.standing == "undecided" for trial in found.trials):
+        click.echo("the time was up before every setting's place was certain: raise --duration to be surer")
     click.echo(f"best for {found.goal} on {found.device} ({found.evidence}): {_words(found.best)}")
     for name, other in (
         ("PyTorch eager fp32", found.eager),
@@ -129,9 +135,11 @@ def _show(found: Tuned) -> None:
 
 
 def _known(trial: Trial) -> str:
-    if trial.low is None:
+    if trial.standing in ("", "fastest"):
         return "the fastest" if trial.standing else f"round {trial.rounds}"
-    doubt = {"tie": ", a tie", "undecided": ", not told apart"}.get(trial.standing, "")
+    if trial.low is None:
+        return f"{trial.ratio:.2f} × as slow, by a single launch"
+    doubt = {"tie": ", a tie", "undecided": ", not certain"}.get(trial.standing, "")
     return f"{trial.ratio:.2f} × ({trial.low:.2f} to {trial.high:.2f}) as slow{doubt}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -138,6 +139,20 @@ def history(results: Sequence[Result], *, band: float = BAND, since: datetime | 
     return Histories(band, tuple(sorted(cells, key=lambda cell: cell.name)))
 
 
+def nothing(results: Sequence[Result], since: datetime | None) -> tuple[str, str]:
+    """Why these results give no history, and what to do."""
+    start = None if since is None else _aware(since)
+    found = [r for r in results if start is None or _aware(datetime.fromisoformat(r.created)) >= start]
+    launches = [launch for result in found for launch in measured.timed(result)]
+    if not launches:
+        when = f" since {start:%Y-%m-%d %H:%M}" if start else ""
+        return f"there is no timed result{when}", "an earlier --since" if start else "`edgebench run`"
+    codes = Counter(code for result in found for code in measured.seen(result))
+    told = ", ".join(f"{code} ({n})" for code, n in codes.most_common())
+    what = f"{len(found)} results, and each of their {len(launches)} launches was disturbed: {told}"
+    return what, "stop what else runs on the machine, and measure again; `edgebench report` shows the results"
+
+
 def same_series(result: Result) -> str:
     """A key that is equal for the results of one history. A failure is in a history of its own: nothing ran."""
     return jsonio.dumps([measurement(result, "exactly"), pairing.ran(result)])
@@ -165,7 +180,7 @@ def of_series(results: Sequence[Result], *, band: float = BAND) -> CellHistory |
 
 def _dated(result: Result) -> _Dated | None:
     """None for a result without a figure."""
-    clean = [launch for launch in measured.timed(result) if not measured.disturbances(launch)]
+    clean = measured.clean(result)
     if result.status != "ok" or not clean:
         return None
     median_ns = stats.Pool([measured.times(launch, result) for launch in clean]).percentile(0.5)

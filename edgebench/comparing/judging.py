@@ -201,7 +201,7 @@ def _energies(base: Result, new: Result) -> EnergyRatio | None:
 
 def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCell, ratio.Witnesses | None]:
     sides = [measured.timed(r) for r in (base, new)]
-    clean = [[launch for launch in side if not measured.disturbances(launch)] for side in sides]
+    clean = [measured.clean(r) for r in (base, new)]
     made, kept = [len(side) for side in sides], [len(side) for side in clean]
     cell = replace(cell, launches=tuple(kept), disturbed=tuple(m - k for m, k in zip(made, kept, strict=True)))
     if min(made) == 0:
@@ -218,14 +218,16 @@ def _weighed(cell: ComparedCell, base: Result, new: Result) -> tuple[ComparedCel
         fix = "edgebench run --launches 9" if repeated else "compare the scenario latency"
         return replace(cell, reason=why, remedy=fix), None
     if not enough:
-        return replace(cell, reason=_why_disturbed(sides, clean), remedy=f"stop the load, or: {ALTERNATE}"), None
+        return replace(
+            cell, reason=_why_disturbed([base, new], sides, clean), remedy=f"stop the load, or: {ALTERNATE}"
+        ), None
     requests = [[measured.requests(launch, r) for launch in side] for side, r in zip(clean, (base, new), strict=True)]
     machine = measured.machine_changes({base.job.compute, new.job.compute}, *clean)
     return cell, ratio.weigh(*times, *requests, machine)
 
 
-def _why_disturbed(sides: list[list[Launch]], clean: list[list[Launch]]) -> str:
-    codes = Counter(code for side in sides for launch in side for code in measured.disturbances(launch))
+def _why_disturbed(results: list[Result], sides: list[list[Launch]], clean: list[list[Launch]]) -> str:
+    codes = Counter(code for result in results for code in measured.seen(result))
     left = " and ".join(f"{len(k)} of {len(s)} in {n}" for k, s, n in zip(clean, sides, ("base", "new"), strict=True))
     seen = ", ".join(f"{code} ({n})" for code, n in codes.most_common())
     return f"launches were disturbed: {seen}; {left} were not; each side needs {MIN_LAUNCHES}"

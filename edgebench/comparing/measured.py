@@ -38,6 +38,19 @@ def disturbances(launch: Launch) -> set[str]:
     return DISTURBING_LATENCY & {notice.code for notice in launch.notices}
 
 
+def clean(result: Result) -> list[Launch]:
+    """Its launches that nothing disturbed. What a race noticed is of all its launches."""
+    if result.race and DISTURBING_LATENCY & {notice.code for notice in result.notices}:
+        return []
+    return [launch for launch in timed(result) if not disturbances(launch)]
+
+
+def seen(result: Result) -> list[str]:
+    """The codes of what disturbed it, once for each launch."""
+    whole = [notice.code for notice in result.notices if result.race and notice.code in DISTURBING_LATENCY]
+    return [code for launch in timed(result) for code in {*whole, *disturbances(launch)}]
+
+
 def times(launch: Launch, result: Result) -> list[int]:
     """A launch's times in ns for the scenario's figure: per request or, for throughput, per image."""
     if find(result.job.scenario).compared_by == "request":

@@ -60,8 +60,7 @@ def estimate(
     that has none is an error if it was `named`, else passed over. `on_left_out` hears of results that cannot be read.
     Raises UsageError where nothing is to be estimated, and Unsupported where no device has a floor.
     """
-    if not (device or here):
-        raise UsageError("--no-here leaves no device to estimate for", "--device PROFILE")
+    check_places(device, here=here)
     profile = load_profile(device) if device else None
     found = [one for given in artifacts if (one := _as_onnx(given, workspace, named))]
     models = list({one.identity: one for one in found}.values())
@@ -84,6 +83,12 @@ def estimate(
     if not any(one.floor for one in found):
         raise Unsupported(found[0].reason, found[0].fix)
     return made
+
+
+def check_places(device: str | None, *, here: bool) -> None:
+    """Raise UsageError if there is nothing to estimate for."""
+    if not (device or here):
+        raise UsageError("--no-here leaves no device to estimate for", "--device PROFILE")
 
 
 def _held(

@@ -19,6 +19,8 @@ from edgebench.comparing.history import CellHistory, history
 from edgebench.comparing.judging import compare
 from edgebench.errors import BadFile, UsageError
 from edgebench.machine.yardstick import Yardstick
+from edgebench.records.notices import Notice
+from edgebench.records.race import Raced
 from edgebench.records.result import Result
 from edgebench.report import history as shown
 from edgebench.results import store
@@ -119,6 +121,23 @@ def test_disturbed_launches_do_not_count() -> None:
     assert len(cell.points) == 9 and cell.left_out == 3 and max(p.median_ns for p in cell.points) < 1.1e6
 
 
+def test_a_race_beside_other_load_does_not_count_and_nothing_left_is_told_with_the_reason(tmp_path: Path) -> None:
+    found = results([1.0] * 9)
+    part = Raced(
+        race="r", effects=(0.0,), settings=2, scatter=0.0, fastest=None, next=None, median_ns=None, rounds=9,
+        disturbed=0,
+    )  # fmt: skip
+    loaded = [replace(r, race=part, notices=(Notice("foreign_load", "seen", "stop it"),)) for r in found]
+    assert history(loaded).cells == () and len(only([replace(r, race=part) for r in found]).points) == 9
+    for one in loaded:
+        store.save(one, tmp_path / "results")
+    told = CliRunner().invoke(cli, ["history", str(tmp_path)])
+    assert (
+        told.exit_code == 1
+        and "9 results, and each of their 18 launches was disturbed: foreign_load (18)" in told.output
+    )
+
+
 def test_a_clock_that_stood_still_does_no_harm() -> None:
     rise = results(np.linspace(1, 1.1, 12))
     zones = [START.astimezone(timezone(timedelta(hours=i))).isoformat() for i in range(12)]  # one moment
@@ -158,7 +177,7 @@ def test_the_commands_gate_and_say_what_is_wrong(tmp_path: Path) -> None:
     for words, fix in (
         (("history", str(tmp_path / "none")), "does not exist"),
         (("history", str(folder), "--model", "resnet5"), "model in the results"),
-        (("history", str(folder), "--since", "2030-01-01"), "no result since 2030-01-01"),
+        (("history", str(folder), "--since", "2030-01-01"), "no timed result since 2030-01-01"),
         (("history", str(folder), "--band", "2"), "--band is 2"),
         (("compare", str(folder), str(tmp_path / "new"), "--since", "2026-01-01"), "add --history"),
     ):

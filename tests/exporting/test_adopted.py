@@ -136,10 +136,10 @@ def test_the_fix_of_other_answers_is_what_a_user_can_do(
     """Who has only the file cannot change the model."""
     monkeypatch.setattr(pipeline.agreement, "explain", lambda parity: "far off")
     wrong = SimpleNamespace(status="failed", parity=object())
-    monkeypatch.setattr(pipeline.process, "run_job", lambda job, artifact: wrong)
+    monkeypatch.setattr(pipeline.process, "run_job", lambda job, artifact, **given: wrong)
     exporter = SimpleNamespace(verify_with="openvino", verify_on="cpu")
     with pytest.raises(VerificationFailed, match="far off") as refused:
-        pipeline._verify(replace(voice[0], precision=precision), exporter)
+        pipeline._verify(replace(voice[0], precision=precision), exporter, None, lambda stage: None)
     assert refused.value.fix.startswith(fix)
 
 

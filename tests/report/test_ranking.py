@@ -55,6 +55,12 @@ def test_the_table_and_the_lines_say_what_is_certain(standing: str, cell: str, l
     assert ranking.lines([replace(one, race=None) for one in found]) == []
 
 
+def test_a_race_that_ended_before_anything_could_be_certain_says_what_it_takes() -> None:
+    _, second = ranking.lines(pair(SLOWER[:4], "undecided"))
+    assert "1.12 × (1.10 to 1.14) as slow as" in second and "4 of the 5 launches" in second
+    assert "raise --max-seconds" in second and "not told apart" not in second
+
+
 def test_rows_stand_in_the_order_of_the_race_and_carry_its_identity() -> None:
     first, second = rows(pair(SLOWER, "slower"))
     assert (first.standing, second.standing) == ("fastest", "slower") and first.race == second.race == "one"
