@@ -104,6 +104,6 @@ def command(
             click.echo(f"comparison: {out} ({shown.summary(made)})")
     if made.failing(fail_on):
         sys.exit(1)
-    if not any(min(cell.launches, default=0) or cell.outcome in ("failed", "slower") for cell in made.cells):
-        click.echo("nothing could be compared: every pair was refused, or a side has no undisturbed launch", err=True)
+    if not any(cell.launches or cell.outcome == "failed" for cell in made.cells):
+        click.echo("nothing could be compared: every pair was refused", err=True)
         sys.exit(1)
