@@ -206,29 +206,29 @@ def _changes(parts: Sequence[_Part]) -> Iterator[Change]:
     for before, part in zip([None, *parts], parts, strict=False):
         if before:
             ratio = change_points.step(before.at_end, part.at_start)
-            yield Change(
-                kind="step",
-                created=part.seen[0].result.created,
-                until=part.seen[-1].result.created,
-                ratio=ratio.ratio,
-                low=ratio.low,
-                high=ratio.high,
-                machine=_machine(before.late, part.early, ratio),
-                differs=_differs(before.seen[-1], part.seen[0]),
-            )
+            yield _change("step", part, ratio, (before.late, part.early), (before.seen[-1], part.seen[0]))
         if part.creeps:
-            ratio, weeks = _creep(part), (part.seen[-1].at - part.seen[0].at) / WEEK_S
-            yield Change(
-                kind="creep",
-                created=part.seen[0].result.created,
-                until=part.seen[-1].result.created,
-                ratio=ratio.ratio,
-                low=ratio.low,
-                high=ratio.high,
-                per_week=ratio.ratio ** (1 / weeks) - 1 if weeks >= 1 else None,
-                machine=_machine(part.early, part.late, ratio),
-                differs=_differs(part.seen[0], part.seen[-1]),
-            )
+            yield _change("creep", part, _creep(part), (part.early, part.late), (part.seen[0], part.seen[-1]))
+
+
+def _change(
+    kind: Literal["step", "creep"], part: _Part, ratio: Ratio, sides: tuple[list[_Dated], list[_Dated]],
+    neighbours: tuple[_Dated, _Dated],
+) -> Change:  # fmt: skip
+    """`sides`: the results before and after, for the machine's own change; `neighbours`: those whose facts are held
+    against each other."""
+    weeks = (part.seen[-1].at - part.seen[0].at) / WEEK_S
+    return Change(
+        kind=kind,
+        created=part.seen[0].result.created,
+        until=part.seen[-1].result.created,
+        ratio=ratio.ratio,
+        low=ratio.low,
+        high=ratio.high,
+        per_week=ratio.ratio ** (1 / weeks) - 1 if kind == "creep" and weeks >= 1 else None,
+        machine=_machine(*sides, ratio),
+        differs=tuple(pairing.differences(*(pairing.free(one.result) for one in neighbours))),
+    )
 
 
 def _creep(part: _Part) -> Ratio:
@@ -239,10 +239,6 @@ def _times(seen: Sequence[_Dated]) -> np.ndarray:
     """In seconds; where a clock stood still, their order."""
     at = np.array([one.at for one in seen])
     return at if at[-1] > at[0] else np.arange(len(at), dtype=float)
-
-
-def _differs(before: _Dated, after: _Dated) -> tuple[str, ...]:
-    return tuple(pairing.differences(pairing.free(before.result), pairing.free(after.result)))
 
 
 def _machine(before: Sequence[_Dated], after: Sequence[_Dated], ratio: Ratio) -> float | None:
