@@ -30,6 +30,7 @@ from edgebench.training import halving
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8", "bf16")  # tried if none is named
 ROUNDS = (0.1, 0.3, 1.0)  # of the measuring time in each round
 RACE = (1 / 3, 20.0)  # of it, the bursts of a launch at least, and the whole race at most, for latency on the CPU
+PATIENCE = 2.0  # times that, as long as too few launches are made to decide anything
 BATCHES = (1, 4, 16)  # tried for throughput
 
 
@@ -110,7 +111,8 @@ class _Bench:
             )
             for job in jobs
         ]  # fmt: skip
-        results, _ = race(planned, RaceOptions(max_seconds=most_s, best_only=True), on_phase=on_phase)
+        options = RaceOptions(max_seconds=most_s, patience_s=PATIENCE * most_s, best_only=True)
+        results, _ = race(planned, options, on_phase=on_phase)
         costs: dict[str, float] = {}
         for job, item, result in zip(jobs, planned, results, strict=True):
             trial = _raced(self.fresh(job), result or process.run_job(item.job, item.artifact))

@@ -46,7 +46,7 @@ Examples:
     duration_s={
         "default": 3.0,
         "help": "Seconds of measuring in the last round; the first, with all settings, takes a tenth of that. A race "
-        "(latency on the CPU) takes up to 20 times as long in all.",
+        "(latency on the CPU) takes up to 20 times as long in all, twice that until it can decide.",
     },
 )  # fmt: skip
 @click.option("--no-export", is_flag=True, help="Consider only what is exported already.")

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,14 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
         "l4t": (read(root / "etc/nv_tegra_release") or "").partition("\n")[0] or None,
         "nvidia_driver": driver[1] if driver else None,
         "nvidia_cards": nvidia_cards(root) or None,
-        "libraries": registry.versions(("edgebench", "numpy", *registry.runtime_libraries())),
+        "libraries": dict(_libraries()),
     }
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    """What is installed; looking it up takes a process as long as loading a small runtime, so each does it once."""
+    return registry.versions(("edgebench", "numpy", *registry.runtime_libraries()))
 
 
 def power_mode(root: Path = ROOT) -> str | None:

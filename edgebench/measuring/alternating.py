@@ -187,7 +187,7 @@ def interrupted_after() -> Iterator[None]:
 
 def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[list[int], list[int]]:
     """Run bursts in turn, swapping the order each time, until `until()`. Returns the medians of base and of new."""
-    counts = [count(worker) for worker in (base, new)]
+    counts = [count(fastest_ns(worker)) for worker in (base, new)]
     medians: tuple[list[int], list[int]] = ([], [])
     while len(medians[0]) < FEWEST or not until():
         for side in (0, 1) if len(medians[0]) % 2 == 0 else (1, 0):
@@ -195,9 +195,12 @@ def alternate(base: Worker, new: Worker, *, until: Callable[[], bool]) -> tuple[
     return medians
 
 
-def count(worker: Worker) -> int:
+def fastest_ns(worker: Worker) -> int:
+    """About how long an inference takes: the median, taken beside other programs, would make bursts of two or three."""
+    fastest = min(worker.burst(4))
+    return max(1, fastest if fastest >= BURST_NS / 16 else min(worker.burst(32)))
+
+
+def count(fastest_ns: float, burst_ns: float = BURST_NS) -> int:
     """How many inferences make a burst: at least two, one that warms the caches and one that is timed."""
-    fastest = min(worker.burst(4))  # the median, taken beside other programs, would make bursts of two or three
-    if fastest < BURST_NS / 16:
-        fastest = min(worker.burst(32))
-    return max(2, round(BURST_NS / max(1, fastest)))
+    return max(2, round(burst_ns / fastest_ns))

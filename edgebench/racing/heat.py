@@ -7,7 +7,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ TOGETHER = 2  # processes that start, or end, at the same time: that takes as lo
 BLOCK_S = 0.25  # rounds taken together: the kernel counts processor time in steps of 10 ms
 DISTURBED_CORES = 0.25  # a block from which others took so much more than from the median block does not count
 MOST = 5  # times the duration asked for that bursts go on, where loading took as long
+SHORTEST = 0.25  # of the mean burst of a round: a fast setting's burst beside slow ones takes so long at least
 
 
 class NoRoom(EdgebenchError):
@@ -72,13 +73,14 @@ class Heat:
 
 
 def race(
-    planned: Mapping[int, Planned], settings: int, order: random.Random, scratch: Path, *, verify: bool,
+    planned: Mapping[int, Planned], settings: int, order: random.Random, scratch: Path, *, verify: Collection[int],
     room_bytes: float = math.inf, on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Heat:  # fmt: skip
     """Load the settings, in the order given, while `room_bytes` hold them; run them by turns; take their results.
 
     The first two are loaded in any case. A setting that fails leaves with its status, one for which there is no room
-    has to wait; the others go on. `settings`: how many there are in the whole race.
+    has to wait; the others go on. `settings`: how many there are in the whole race; `verify`: whose answers are
+    compared.
     """
     heat = Heat(settings=settings)
     with contextlib.ExitStack() as stack:
@@ -89,12 +91,12 @@ def race(
             together, left = left[:TOGETHER], left[TOGETHER:]
             for number in together:
                 on_phase(f"loading {_name(planned[number])}")
-                field.enter(number, _Entry(planned[number], number, scratch, stack, verify=verify), together)
+                entry = _Entry(planned[number], number, scratch, stack, verify=number in verify)
+                field.enter(number, entry, together)
             for number in together:
                 field.attempt(number, _Entry.ready)
         heat.waiting += left
-        for number in list(field.running):
-            field.attempt(number, _Entry.sized)
+        field.size()
         on_phase(f"{len(field.running)} settings by turns")
         moment = time.monotonic()
         duration_s = max(item.job.duration_s for item in planned.values())
@@ -110,9 +112,9 @@ def race(
             for number in together:
                 field.running[number].worker.release()
             for number in together:
-                on_phase(f"{'verifying' if verify else 'ending'} {_name(planned[number])}")
+                on_phase(f"{'verifying' if number in verify else 'ending'} {_name(planned[number])}")
                 heat.results[number] = field.running[number].ended()
-        heat.verified_s = time.monotonic() - ending if verify else 0.0
+        heat.verified_s = time.monotonic() - ending if {*numbers}.intersection(verify) else 0.0
     return heat
 
 
@@ -155,6 +157,15 @@ class _Field:
         del self.running[number]
         return math.nan
 
+    def size(self) -> None:
+        """Find out how many inferences make a burst of each. Fast ones get more where slow ones make the rounds long:
+        it costs little, and they are known better."""
+        fastest = {number: self.attempt(number, _Entry.timed) for number in list(self.running)}
+        counts = {number: alternating.count(fastest[number]) for number in self.running}
+        mean_ns = sum(counts[i] * fastest[i] for i in counts) / max(1, len(counts))
+        for number, entry in self.running.items():
+            entry.count = alternating.count(fastest[number], max(alternating.BURST_NS, SHORTEST * mean_ns))
+
     def block(self, order: random.Random) -> np.ndarray:
         """Rounds of one burst of each setting, for at least BLOCK_S."""
         rounds, began = [], time.monotonic()
@@ -181,7 +192,7 @@ class _Entry:
         self, item: Planned, number: int, scratch: Path, stack: contextlib.ExitStack, *, verify: bool
     ) -> None:  # fmt: skip
         self._job, self._artifact, self._began = item.job, item.artifact, now()
-        self._file, self._count = scratch / f"{number}-result.json", 0
+        self._file, self.count = scratch / f"{number}-result.json", 2  # inferences in a burst
         self._file.unlink(missing_ok=True)
         contestant = alternating.racer(item.job, item.artifact, scratch, self._file, verify=verify)
         with alternating.interrupted_after():
@@ -198,14 +209,13 @@ class _Entry:
         self.worker.ready()
         return 0.0
 
-    def sized(self) -> float:
-        """Find out how many inferences make a burst."""
-        self._count = alternating.count(self.worker)
-        return self._count
+    def timed(self) -> float:
+        """About how long an inference takes, in nanoseconds."""
+        return alternating.fastest_ns(self.worker)
 
     def burst(self) -> float:
         """The log of the median time of one burst, in nanoseconds."""
-        return math.log(max(1, stats.median(self.worker.burst(self._count))))
+        return math.log(max(1, stats.median(self.worker.burst(self.count))))
 
     def ended(self) -> Result:
         """Its result, for which it is let run to its end."""

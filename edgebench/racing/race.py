@@ -33,12 +33,13 @@ HOPELESS = 1.5  # times the fastest, in both of the first launches: never the be
 
 @dataclass(frozen=True, kw_only=True)
 class RaceOptions:
-    """`max_seconds`: no launch begins that would end later; comparing the answers, in the first launch, does not count.
-    `launches`: so many, and nobody leaves before; None: until all is settled, but at least `fewest`. `best_only`: find
-    the fastest, not the whole ranking. `memory_mib`: what all processes of a heat may hold together; None: MEMORY_SHARE
-    of what is free."""
+    """`max_seconds`: no launch begins that would end later; comparing the answers does not count. `patience_s`: the
+    same for the launches up to `fewest`, without which nothing can be decided. `launches`: so many, and nobody leaves
+    before; None: until all is settled, but at least `fewest`. `best_only`: find the fastest, not the whole ranking.
+    `memory_mib`: what all processes of a heat may hold together; None: MEMORY_SHARE of what is free."""
 
     max_seconds: float
+    patience_s: float = 0.0
     launches: int | None = None
     fewest: int = FEWEST
     best_only: bool = False
@@ -54,7 +55,8 @@ class RaceSoFar:
     `effects`: by launch, of each setting (standing.py). `results`: by setting, of all its launches so far. `decided`:
     by pair (new, base), once it is. `resting`: the settings whose place is certain; if the order changes, they may be
     needed again. `hopeless`: those that are certainly not the best. `unfit`: those that no heat has room for.
-    `verified_s`: how long the answers took to be compared. `rounds`, `disturbed`: of each launch.
+    `verified`: by `_alike`, whose answers are right; `verified_s`: how long it took to compare them. `rounds`,
+    `disturbed`: of each launch.
     """
 
     planned: Sequence[Planned]
@@ -66,6 +68,7 @@ class RaceSoFar:
     resting: set[int] = field(default_factory=set)
     hopeless: set[int] = field(default_factory=set)
     unfit: set[int] = field(default_factory=set)
+    verified: set[str] = field(default_factory=set)
     verified_s: float = 0.0
     rounds: list[int] = field(default_factory=list)
     disturbed: list[int] = field(default_factory=list)
@@ -77,6 +80,11 @@ class RaceSoFar:
     def alive(self) -> list[int]:
         """The settings that race on."""
         return [i for i in range(len(self.planned)) if i not in self.out() | self.resting | self.hopeless]
+
+    def to_verify(self) -> set[int]:
+        """One setting of each artifact and runtime whose answers nobody has compared yet."""
+        first = {_alike(self.planned[i]): i for i in reversed(self.alive())}
+        return {i for alike, i in first.items() if alike not in self.verified}
 
     def standing(self) -> Standing:
         """The standing of those that are not out."""
@@ -101,9 +109,10 @@ class RaceSoFar:
 
     def told(self, stop: Stop | None, notices: Sequence[Notice]) -> list[Result | None]:
         """The result of each setting, with its part in the race. None if it has to be measured alone: no heat has room
-        for it, or all others failed."""
+        for it, all others failed, or so did the one whose answers were to speak for its own."""
         standing = self.standing()
         alone = self.unfit | (set(self.alive()) if stop == "failed" else set())
+        alone |= {i for i in standing.raced if _alike(self.planned[i]) not in self.verified}
         return [
             None if i in alone else self._result(i, standing, stop or "interrupted", notices)
             for i in range(len(self.planned))
@@ -142,6 +151,11 @@ class RaceSoFar:
         )  # fmt: skip
 
 
+def _alike(item: Planned) -> str:
+    """What settings have in common whose answers are right or wrong together: all but the number of threads."""
+    return replace(item.job, threads=None).identity
+
+
 def race(
     planned: Sequence[Planned], options: RaceOptions, *,
     keep: Callable[[Sequence[Result]], None] = lambda results: None,
@@ -151,8 +165,8 @@ def race(
 
     `keep` gets those that there are after each launch, to write them to disk. A setting that fails leaves with its
     status, and the others go on. None stands for a setting that has to be measured alone: memory does not hold it
-    beside another, or all others failed. Answers are compared with the reference in the first launch. Ctrl-C after the
-    first launch ends the race with what is known.
+    beside another, or all others failed. Answers are compared with the reference in the first launch, once for settings
+    that differ in their threads alone. Ctrl-C after the first launch ends the race with what is known.
     """
     course = RaceSoFar(
         planned=planned, options=options, identity=digests.of_data([now(), [item.job.identity for item in planned]])
@@ -182,7 +196,10 @@ def _launch(course: RaceSoFar, room: float, order: random.Random, on_phase: Call
     heats: list[heat.Heat] = []
     results: dict[int, Result] = {}
     left = order.sample(alive := course.alive(), len(alive))
-    number = len(course.effects) + 1
+    runtimes = [course.planned[i].job.runtime for i in left]
+    # Those of one runtime take about as long to load, and so are ready together.
+    left.sort(key=lambda i: runtimes.index(course.planned[i].job.runtime))
+    number, verify = len(course.effects) + 1, course.to_verify()
 
     def tell(phase: str) -> None:
         on_phase(f"launch {number}: {phase}")
@@ -191,10 +208,13 @@ def _launch(course: RaceSoFar, room: float, order: random.Random, on_phase: Call
         while left:
             one = heat.race(
                 {i: course.planned[i] for i in left}, len(course.planned), order, Path(scratch),
-                verify=not course.effects, room_bytes=room, on_phase=tell,
+                verify=verify, room_bytes=room, on_phase=tell,
             )  # fmt: skip
             heats += [one] if one.blocks else []
             course.verified_s += one.verified_s
+            compared = {i for i in verify & set(one.results) if one.results[i].status == "ok"}
+            course.verified |= {_alike(course.planned[i]) for i in compared}
+            verify -= set(one.results)
             results |= {i: found for i, found in one.results.items() if i not in results or found.status != "ok"}
             if one.waiting and len(one.results) < 2:  # a single one has run: there is no room for the next beside it
                 course.unfit.add(one.waiting.pop(0))
@@ -214,4 +234,5 @@ def _reason_to_stop(course: RaceSoFar, next_end_s: float) -> Stop | None:
         return "precision" if course.resting or course.hopeless else "failed"
     if course.options.launches is not None and len(course.effects) >= course.options.launches:
         return "launches"
-    return "max_seconds" if next_end_s > course.options.max_seconds else None
+    patience_s = course.options.patience_s if len(course.effects) < course.options.fewest else 0.0
+    return "max_seconds" if next_end_s > max(course.options.max_seconds, patience_s) else None

@@ -15,7 +15,7 @@ from edgebench.racing.race import RaceOptions, race
 from edgebench.records.jobs import LATENCY, MIN_LAUNCHES, Policy
 from edgebench.records.result import Result
 
-SHARE = 0.25  # of the time that measuring one by one may take; at least that of one setting
+SHARE = 0.25  # of the time that measuring one by one may take, unless fewer launches than a verdict needs are made
 
 
 def racers(planned: Sequence[Planned], options: RunOptions) -> list[Planned]:
@@ -60,6 +60,6 @@ def asked(policy: Policy, settings: int, memory_mib: int | None = None) -> RaceO
     """What the options of a run mean for a race of so many settings."""
     exactly = policy.launches < MIN_LAUNCHES or not policy.precision_target
     return RaceOptions(
-        max_seconds=policy.max_seconds * max(1.0, settings * SHARE), launches=policy.launches if exactly else None,
-        fewest=policy.launches, memory_mib=memory_mib,
+        max_seconds=policy.max_seconds * max(1.0, settings * SHARE), patience_s=policy.max_seconds * settings,
+        launches=policy.launches if exactly else None, fewest=policy.launches, memory_mib=memory_mib,
     )  # fmt: skip

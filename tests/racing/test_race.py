@@ -33,13 +33,14 @@ class Scripted:
 
     def __init__(self, logs: list[float], deviation: float = 0.002) -> None:
         self.logs, self.noise = logs, random.Random(0)
-        self.deviation, self.raced = deviation, []
+        self.deviation, self.raced, self.verified = deviation, [], []
         self.fails: dict[tuple[int, int], str] = {}  # (launch, setting) → status
         self.stops_at: int | None = None
         self.room = math.inf  # how many settings fit
 
-    def race(self, planned: dict[int, Planned], count: int, order: random.Random, *rest, **options) -> heat.Heat:
+    def race(self, planned: dict[int, Planned], count: int, *rest, verify: set[int], **options) -> heat.Heat:
         launch = len(self.raced) + 1
+        self.verified.append(set(verify))
         if launch == self.stops_at:
             raise KeyboardInterrupt
         here = list(planned)[: 2 if self.room == 2 else None] if self.room > 1 else list(planned)[:1]
@@ -153,6 +154,27 @@ def test_the_options_of_a_run_say_when_it_ends(scripted) -> None:
     nine = together.asked(Policy(), 9)
     assert nine.launches is None and nine.max_seconds == 60 * 9 / 4
     assert together.asked(Policy(), 2).max_seconds == 60, "no less than one of them alone"
+    assert nine.patience_s == 9 * 60, "until there are launches enough to decide"
+
+
+def test_it_has_the_time_for_as_many_launches_as_a_verdict_needs(scripted) -> None:
+    results, stop = ran(scripted(0.0, 0.001, deviation=0.02), max_seconds=-1, patience_s=1000)
+    assert stop == "max_seconds" and len(results[0].launches) == 5
+    assert results[1].race.next.standing in ("undecided", "tie")
+
+
+def test_answers_are_compared_once_for_settings_that_differ_in_threads_alone(scripted) -> None:
+    made = scripted(0.0, 0.5, 1.0)
+    ran(made)
+    assert [len(numbers) for numbers in made.verified] == [1, 0, 0, 0, 0]
+    made = scripted(0.0, 0.5, 1.0)
+    made.fails = {(1, 0): "failed"}
+    results, _ = ran(made)
+    assert made.verified[:3] == [{0}, {1}, set()] and results[0].status == "failed", "another one speaks for them then"
+    made = scripted(0.0, 0.5, 1.0)
+    made.fails = {(1, 0): "failed"}
+    results, _ = ran(made, launches=1)
+    assert results[1:] == [None, None], "nobody's answers were compared: they are measured alone, which does it"
 
 
 def test_the_search_for_the_best_drops_the_hopeless_after_two_launches(scripted) -> None:
