@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgebench import results
-    from edgebench.api import evaluate, export, run, select, train
+    from edgebench.api import evaluate, export, lint, run, select, train
     from edgebench.api_search import adopt, compare, data, estimate, history, pick, probe, study, sweep, tune
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "adopt", "compare", "data", "estimate", "evaluate", "export", "history", "pick", "probe", "results",
-    "run", "select", "study", "sweep", "train", "tune",
+    "__version__", "adopt", "compare", "data", "estimate", "evaluate", "export", "history", "lint", "pick", "probe",
+    "results", "run", "select", "study", "sweep", "train", "tune",
 ]  # fmt: skip
 # those of api_search.py; the other functions are in api.py
 SEARCHES = ("adopt", "compare", "data", "estimate", "history", "pick", "probe", "study", "sweep", "tune")

@@ -27,6 +27,7 @@ from edgebench.choosing.decision import Decision
 from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.comparing import judging
 from edgebench.errors import UsageError, unknown_name
+from edgebench.linting import lint as linting
 from edgebench.machine import registry
 from edgebench.machine.device import check_names, detect, load_profile, place
 from edgebench.measuring import options as run_options
@@ -35,6 +36,7 @@ from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
 from edgebench.racing import together
 from edgebench.records.jobs import LATENCY, Policy
+from edgebench.records.linted import Linted
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.result import Result
 from edgebench.records.terminal import printable
@@ -91,8 +93,7 @@ def export(
     source: Source | None = None, target: str = "onnx", *, workspace: AnyPath = "runs", out: AnyPath | None = None,
     precision: Precision | None = None, input: InputType | None = None, accuracy_drop: float | None = None,
     calibration_images: int = 300, calibration: AnyPath | Sequence[AnyPath] = (), max_batch: int = 32,
-    options: dict[str, str] | None = None,
-    tell: Callable[[str], None] = lambda stage: None,
+    options: dict[str, str] | None = None, tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Export a checkpoint, an artifact, or a model file from elsewhere, to "onnx", "openvino" or "tensorrt", and verify
     its answers.
@@ -109,8 +110,7 @@ def export(
     from edgebench.exporting import pipeline
 
     given = [calibration] if isinstance(calibration, (str, os.PathLike)) else calibration
-    where = Workspace(Path(workspace))
-    registry.canonical("exporters", target)
+    where, target = Workspace(Path(workspace)), registry.canonical("exporters", target)
     start = where.newest_checkpoint() if source is None else read_source(source, where)
     done = pipeline.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
@@ -121,6 +121,16 @@ def export(
         out=Path(out) if out else None, max_batch=max_batch, extra=options, tell=tell,
     )  # fmt: skip
     return done.artifact
+
+
+def lint(
+    source: Source, target: str | Sequence[str] = (), *, workspace: AnyPath = "runs", time_limit_s: float = 120.0
+) -> list[Linted]:  # fmt: skip
+    """What each target's own parser says of an artifact or a model file, by default all that are here: one verdict for
+    each, with `ok`, `status` and `findings`. Raises UsageError for an unknown target, BadFile for no model file."""
+    file = not isinstance(source, Artifact) and Path(source).is_file()
+    found = Path(source) if file else read_source(source, Workspace(Path(workspace)))
+    return linting.lint(found, several(target), time_limit_s=time_limit_s)
 
 
 def evaluate(

@@ -70,7 +70,7 @@ class TensorRtSession:
 
     def __init__(self, path: Path, artifact: Artifact, options: SessionOptions) -> None:
         import tensorrt as trt
-        from edgebench.runtimes.tensorrt_log import Log
+        from edgebench.runtimes.tensorrt_log import log
 
         from edgebench.machine import cuda
 
@@ -78,7 +78,7 @@ class TensorRtSession:
         self._owned = ExitStack()  # what CUDA gave us, released last in, first out
         self._inputs: dict[str, _Tensor] = {}
         self._outputs: dict[str, _Tensor] = {}
-        self._logger, self._context = Log(), None
+        self._logger, self._context = log(trt), None
         self._runtime, dla = trt.Runtime(self._logger), artifact.tools.get("dla")
         if dla is not None:
             self._runtime.DLA_core = int(dla)

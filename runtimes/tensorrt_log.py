@@ -1,19 +1,23 @@
-"""TensorRT's last complaints, for both of its adapters. Needs TensorRT."""
+"""TensorRT's last complaints, for all that use one of its libraries."""
 
 from __future__ import annotations
 
 from collections import deque
+from types import ModuleType
+from typing import Any
 
-import tensorrt as trt
 
+def log(trt: ModuleType) -> Any:
+    """A logger for this library, TensorRT or TensorRT-RTX. Its `lines` are the last warnings and errors, which say why
+    something came back as None or False."""
 
-class Log(trt.ILogger):
-    """Keeps TensorRT's last warnings and errors, which say why something came back as None or False."""
+    class Log(trt.ILogger):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lines: deque[str] = deque(maxlen=12)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: deque[str] = deque(maxlen=12)
+        def log(self, severity: Any, msg: str) -> None:
+            if severity <= trt.ILogger.Severity.WARNING:
+                self.lines.append(f"  [{severity.name}] {msg}")
 
-    def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
-        if severity <= trt.ILogger.Severity.WARNING:
-            self.lines.append(f"  [{severity.name}] {msg}")
+    return Log()

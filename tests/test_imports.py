@@ -32,6 +32,7 @@ ROOMS = (
     ("adopting",),
     ("estimating",),
     ("exporting",),
+    ("linting",),
     ("training",),
     ("measuring",),
     ("results",),
@@ -44,7 +45,7 @@ DOORS = {"__init__", "results"}
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {
     "specs", "protocols", "errors", "artifact", "training.models", "machine.cuda", "exporting.quantize",
-    "exporting.onnx_weights", "records.onnx_file", "records.onnx_graph",
+    "exporting.onnx_weights", "linting.onnx_nodes", "records.linted", "records.onnx_file", "records.onnx_graph",
 }  # fmt: skip
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
@@ -52,8 +53,8 @@ HEAVY = (
 )  # fmt: skip
 # The files that may import what a base install lacks; no other file of the core may, not even inside a function.
 HEAVY_FILES = {
-    "training.*", "exporting.quantize", "exporting.onnx_weights", "estimating.onnx_layers", "measuring.correctness",
-    "report.plots",
+    "training.*", "exporting.quantize", "exporting.onnx_weights", "linting.onnx_nodes", "estimating.onnx_layers",
+    "measuring.correctness", "report.plots",
 }  # fmt: skip
 # Those of them that import one at their top, since nothing reaches them without it.
 TORCH_AT_TOP = {
@@ -78,6 +79,7 @@ API = {
     "sweep",
     "study",
     "adopt",
+    "lint",
 }
 # What needs the libraries of a board with a GPU: cuda-python.
 BOARD = {"machine.cuda"}

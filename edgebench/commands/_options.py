@@ -83,6 +83,12 @@ def complete_targets(ctx: click.Context, parameter: click.Parameter, incomplete:
     return [CompletionItem(name) for name in names("exporters") if name.startswith(incomplete)]
 
 
+def complete_linters(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from edgebench.machine.registry import names
+
+    return [CompletionItem(name) for name in names("linters") if name.startswith(incomplete)]
+
+
 def settings(
     kind: type, without: Sequence[str] = (), only: Sequence[str] = (), **changed: dict[str, Any]
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

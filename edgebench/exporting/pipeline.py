@@ -14,12 +14,14 @@ from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
 from edgebench.exporting import building, calibrating, deployable
 from edgebench.exporting.calibrating import CalibrationInputs, Request
+from edgebench.linting import lint
 from edgebench.machine import registry
 from edgebench.measuring import agreement, process
 from edgebench.records import adopted
 from edgebench.records.adopted import STORED, plain
 from edgebench.records.answers import Judgement, Parity
 from edgebench.records.jobs import Job
+from edgebench.records.linted import Linted
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
 from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
@@ -40,16 +42,18 @@ class PlannedExport:
 
 
 class UnfinishedExport(Unsupported):
-    """This machine cannot build the target; `portable` is the artifact from which the right machine can build it."""
+    """This machine cannot build the target; `portable` is the artifact from which the right machine can build it, and
+    `linted` what the target's parser says of it, if it has one."""
 
-    def __init__(self, cause: Unsupported, target: str, portable: Artifact) -> None:
+    def __init__(self, cause: Unsupported, target: str, portable: Artifact, linted: Linted | None = None) -> None:
         super().__init__(
             f"the {target} artifact cannot be built here: {cause.message}. The portable part is ready and verified: "
             f"{portable.path}. Copy that folder to the board that will run it, and finish there with "
-            f"`edgebench export {portable.path.name} --target {target}`, which needs nothing else of this machine",
+            f"`edgebench export {portable.path.name} --target {target}`, which needs nothing else of this machine."
+            + (f" {lint.explain(linted)}" if linted else ""),
             cause.fix,
         )
-        self.portable = portable
+        self.portable, self.linted = portable, linted
 
 
 def export(
@@ -92,7 +96,10 @@ def export(
         start, kind = accepts[precision]
         if start in ("checkpoint", target) or kind != precision:  # nothing that another machine could finish from
             raise
-        raise UnfinishedExport(cause, target, obtain(start, kind, input)) from None
+        portable = obtain(start, kind, input)
+        tell(f"asking the parser of {target}")
+        linted = lint.lint(portable, [target])[0] if target in registry.names("linters") else None
+        raise UnfinishedExport(cause, target, portable, linted) from None
     if (source.format, source.precision, source.input_type) == (target, precision, input):
         other = "--precision" if source.adopted else "the checkpoint"
         raise EdgebenchError(f"{source.path} is already {target}", f"name another --target, or {other}")

@@ -10,16 +10,20 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 from typing import Any, Literal
 
 from edgebench.errors import EdgebenchError, Unsupported, unknown_name
+from edgebench.machine.linters import LinterFacts
 from edgebench.protocols import ExporterFacts, MeterFacts, RuntimeFacts
 
-AdapterKind = Literal["runtimes", "exporters", "meters", "scenarios", "models"]
+AdapterKind = Literal["runtimes", "exporters", "linters", "meters", "scenarios", "models"]
 
 # What a user calls one of each kind. Its entry points are in the group "edgebench.KIND".
 WORDS: dict[AdapterKind, str] = {
-    "runtimes": "runtime", "exporters": "target", "meters": "meter", "scenarios": "scenario", "models": "model",
+    "runtimes": "runtime", "exporters": "target", "linters": "target", "meters": "meter", "scenarios": "scenario",
+    "models": "model",
 }  # fmt: skip
 # What adapters of a kind state about themselves. Those of the other kinds state nothing.
-FACTS: dict[AdapterKind, type] = {"runtimes": RuntimeFacts, "exporters": ExporterFacts, "meters": MeterFacts}
+FACTS: dict[AdapterKind, type] = {
+    "runtimes": RuntimeFacts, "exporters": ExporterFacts, "linters": LinterFacts, "meters": MeterFacts,
+}  # fmt: skip
 
 
 def _entries(kind: AdapterKind) -> dict[str, EntryPoint]:

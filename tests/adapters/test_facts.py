@@ -31,6 +31,7 @@ ALLOWED = {
     "choosing/picked.py": "the same default",
     "choosing/probes.py": "the format that the latency is measured in: the same default",
     "commands/export.py": "the placeholder that --help shows",
+    "commands/lint.py": "the placeholders that --help shows",
 }
 # Words of the language that happen to name a meter.
 WORDS = {"model", "battery"}
