@@ -16,10 +16,15 @@ from edgebench.sweeping.this_machine import Local, slots
 from edgebench.sweeping.work import Engine, SweepState, settled, work
 
 SAVE_EVERY_S = 5.0
+LATE = (0.25, 30.0)  # of the budget, and seconds at least: how late a pick may end that would else have no answer
 
 
 class OutOfTime(Exception):
-    """The time for a step is over. The choice is made among what is done by now."""
+    """The time for a step is over. The choice is made among what is done by now: `done`, outcomes by identity."""
+
+    def __init__(self, done: dict[str, StepOutcome] | None = None) -> None:
+        super().__init__()
+        self.done = done or {}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Budget:
     @property
     def left_s(self) -> float:
         return self.seconds - self.spent_s
+
+    @property
+    def late_s(self) -> float:
+        """How late it may end, in seconds, if it would else have no answer."""
+        return max(LATE[0] * self.seconds, LATE[1])
 
     def decided(self, name: str, decide: Callable[[], float], *, keep: bool = True) -> float:
         """The number called `name`. `decide` is asked once; with `keep` its answer stays."""
@@ -100,8 +110,9 @@ class StepsInTime:
     def do(self, steps: Sequence[Step], until_s: float) -> dict[str, StepOutcome]:
         """Do the steps while more than `until_s` seconds of the budget are left; their outcomes by identity.
 
-        Raises OutOfTime if a step is still under way then. What is done is kept.
+        Raises OutOfTime if a step is not done then. What is done is kept.
         """
+        until_s = max(until_s, -self._budget.late_s)
 
         def on_change(state: SweepState) -> None:
             running = [o for o in state.outcomes.values() if o.status == "running"]
@@ -112,4 +123,9 @@ class StepsInTime:
             if running and self._budget.left_s < until_s:
                 raise OutOfTime
 
-        return work(steps, self._kept, self._engine(self._kept, steps), on_change)
+        try:
+            if self._budget.left_s < until_s and not self.done(steps):
+                raise OutOfTime
+            return work(steps, self._kept, self._engine(self._kept, steps), on_change)
+        except OutOfTime:
+            raise OutOfTime(settled(steps, self._kept)) from None

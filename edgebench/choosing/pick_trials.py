@@ -116,14 +116,14 @@ class Trials:
         """A probe or a short training, the export, and a brief measurement; again with smaller images if need be."""
         probed = self._steps.began_with(model).learned
         rest_s = self._asked.budget_s * (1 - pick_times.TRIALS_UNTIL)  # of the budget, which is not for trials
-        # Until there is an answer, a trial may take all the time, and as much again: a late answer is better than none.
-        slot_s, over = self._budget.left_s - rest_s, rest_s if self.best else -self._asked.budget_s
+        # Until there is an answer, a trial may take all the time and be late: a late answer is better than none.
+        slot_s, over = self._budget.left_s - rest_s, rest_s if self.best else -self._budget.late_s
         expected_s = pick_times.PLANNED * max(self.trial_s.values(), default=0.0) if probed else 0.0
         late = bool(self.best) and slot_s < expected_s
         size = self._probe_size(model, slot_s * (1 if self.best else 0.5), late) if probed else None
         trained = self._steps.probe(model, size) if probed else self._short_training(model)
         chain = self._steps.trial(trained)
-        began = time.monotonic()
+        began = half = time.monotonic()
         if (late or self._budget.left_s < over) and not self._work.done(chain.steps):
             self.left_out[model] = "no time was left for its trial run"
             return None
@@ -131,15 +131,17 @@ class Trials:
             outcomes = self._work.do([trained], over)
             half = time.monotonic()
             outcomes |= self._work.do(chain.steps, over)
-        except OutOfTime:
-            return self._drop(model, f"its trial run was not finished after {time.monotonic() - began:.0f} s")
-        made = [outcomes[m.identity] for m in chain.measurements]
+        except OutOfTime as over_time:
+            outcomes = over_time.done
+            if not any(m.identity in outcomes for m in chain.measurements):
+                return self._drop(model, f"its trial run was not finished after {time.monotonic() - began:.0f} s")
+        made = [outcomes[m.identity] for m in chain.measurements if m.identity in outcomes]
         failed = next((o for o in outcomes.values() if o.status != "ok"), outcomes[trained.identity])
         if outcomes[trained.identity].status != "ok" or all(o.status != "ok" for o in made):
             return self._drop(model, f"{failed.status}: {failed.message}")
         self.measured[model] = [o for o in made if o.status == "ok"]
         self.trial_s[model] = time.monotonic() - began
-        taken_s = [outcomes[step.identity].seconds or 0.0 for step in chain.steps[1:]]
+        taken_s = [outcomes[s.identity].seconds or 0.0 for s in chain.steps[1:] if s.identity in outcomes]
         self.deploy_s[model] = max(time.monotonic() - half, sum(taken_s))
         why, used = self._far_off(model)
         made_by = outcomes[trained.identity]

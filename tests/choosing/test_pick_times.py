@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 
 from edgebench.choosing import pick_times
-from edgebench.choosing.budget import OutOfTime
+from edgebench.choosing.budget import Budget, OutOfTime, StepsInTime
 from edgebench.choosing.pick_times import Counted
 from edgebench.choosing.pick_trials import Trials
 from edgebench.records.sifted import Sifted
+from edgebench.records.workspace import Workspace
+from edgebench.sweeping.records import Records
+from edgebench.sweeping.steps import Adopt, StepOutcome
 
 COUNTED = Counted.of(2000)
 SEEN = Sifted(model="net", accuracy=0.8, images=64, pixels=96, image_s=0.01, usual_size=224, rounds=1)
@@ -46,7 +50,7 @@ def test_as_many_are_trained_as_get_their_least() -> None:
 
 @pytest.mark.parametrize(
     ("answers", "left_s", "until_s"),
-    [(0, 100.0, -100.0), (0, -20.0, -100.0), (0, -101.0, None), (1, 90.0, 50.0), (1, 40.0, None)],
+    [(0, 100.0, -30.0), (0, -20.0, -30.0), (0, -31.0, None), (1, 90.0, 50.0), (1, 40.0, None)],
 )
 def test_until_there_is_an_answer_a_trial_may_be_late(answers: int, left_s: float, until_s: float | None) -> None:
     """A pick ends with its best so far. While it has none, a late answer is better than none at all."""
@@ -59,10 +63,43 @@ def test_until_there_is_an_answer_a_trial_may_be_late(answers: int, left_s: floa
 
     steps, work = mock.Mock(), SimpleNamespace(do=do, done=lambda steps: False)
     steps.began_with.return_value = SimpleNamespace(learned=False)
-    budget = SimpleNamespace(left_s=left_s)
+    steps.trial.return_value = SimpleNamespace(steps=[], measurements=[])
+    budget = SimpleNamespace(left_s=left_s, late_s=30.0)
     trials = Trials(ready, steps, mock.Mock(), budget, work, told.append, mock.Mock())
     trials.best = dict.fromkeys("ab"[:answers], (0.1, None))
     trials._trial("net")
     assert until == ([] if until_s is None else [until_s])
     why = "no time was left for its trial run" if until_s is None else "was not finished after 0 s"
     assert why in trials.left_out["net"]
+
+
+def test_steps_end_within_the_budget_and_its_margin_whoever_asks_for_more(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    class Slow:
+        """An engine whose steps never end."""
+
+        def has_room(self, step: object) -> bool:
+            return True
+
+        def start(self, step: Adopt) -> StepOutcome:
+            return StepOutcome(step=step, status="running", since="", began="")
+
+        def ended(self, timeout_s: float) -> list[StepOutcome]:
+            now_s[0] += 10.0
+            return []
+
+        def close(self) -> None:
+            ended.append("closed")
+
+    now_s, step = [0.0], Adopt(artifact="a", folder="f", model="m")
+    with mock.patch("edgebench.choosing.budget.time.monotonic", lambda: now_s[0]):
+        kept, budget = Records(Workspace(tmp_path)), Budget(100.0, tmp_path / "pick.json", began=0.0)
+        work = StepsInTime(kept, budget, lambda what, left_s: None, lambda kept, steps: Slow())
+        with pytest.raises(OutOfTime):
+            work.do([step], -1000.0)
+        assert budget.late_s == 30.0 and now_s[0] == 140.0 and ended == ["closed"]
+        with pytest.raises(OutOfTime):
+            work.do([step], -1000.0)
+    assert ended == ["closed"], "and none is begun after that"
+    assert Budget(1800.0, tmp_path / "pick.json").late_s == 450.0
