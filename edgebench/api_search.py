@@ -122,8 +122,7 @@ def tune(
     source: Source | None = None, *, workspace: AnyPath = "runs", device: str | None = None, goal: Goal = "latency",
     precisions: Sequence[Precision] = (), accuracy_drop: float = 0.01, runtime: str | Sequence[str] = (),
     compute: str | None = None, duration_s: float = 3.0, export: bool = True, images: AnyPath | None = None,
-    calibration: AnyPath | Sequence[AnyPath] = (),
-    tell: Callable[[str], None] = lambda phase: None,
+    calibration: AnyPath | Sequence[AnyPath] = (), tell: Callable[[str], None] = lambda phase: None,
 ) -> Tuned:  # fmt: skip
     """Find the fastest setting of a network on a device: runtime, precision, threads; for throughput batch and streams.
 
@@ -143,7 +142,8 @@ def tune(
         runtimes=several(runtime), compute=compute, duration_s=duration_s, export=export,
         images=Path(images) if images else None,
         calibration=[Path(p) for p in ([calibration] if isinstance(calibration, (str, os.PathLike)) else calibration)],
-        on_phase=tell, on_left_out=lambda said: warn([said]),
+        on_phase=tell, on_wait=lambda: tell("waiting: another edgebench is measuring on this machine"),
+        on_left_out=lambda said: warn([said]),
     )  # fmt: skip
 
 

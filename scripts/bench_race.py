@@ -138,7 +138,8 @@ def real(given: argparse.Namespace) -> None:
     try:
         for number in range(given.count):
             began = time.monotonic()
-            options = RaceOptions(max_seconds=given.max_seconds, seed=given.seed + number)
+            most_s = given.max_seconds
+            options = RaceOptions(max_seconds=most_s, patience_s=5 * most_s, seed=given.seed + number)
             results, ended = race(settings, options)
             if ended == "interrupted":
                 raise KeyboardInterrupt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgebench.errors import BadFile, UsageError
@@ -50,7 +50,8 @@ class Tuned:
     """The best setting found on a device for a checkpoint's artifacts, and those to compare it with.
 
     `eager`: PyTorch fp32 on as many threads as the device has cores; `default`: the best of the runtimes with their
-    default settings, on the fp32 artifact that each prefers. None if there was none to measure.
+    default settings, on the fp32 artifact that each prefers. None if there was none to measure. `interrupted`: by
+    Ctrl-C, so it is the best of what was measured by then.
     """
 
     goal: Goal
@@ -65,6 +66,7 @@ class Tuned:
     accuracy_bound: float
     seconds: float
     created: str
+    interrupted: bool = field(default=False, metadata={"json": "unless default"})
     schema: int = SCHEMA
 
     def speedup(self, other: Trial | None) -> float | None:

@@ -39,7 +39,8 @@ def tune(
     precisions: Sequence[Precision] = (), accuracy_drop: float = 0.01, runtimes: tuple[str, ...] = (),
     compute: str | None = None, duration_s: float = 3.0, export: bool = True, images: Path | None = None,
     calibration: Sequence[Path] = (),
-    on_phase: Callable[[str], None] = lambda phase: None, on_left_out: Callable[[str], None] = lambda sentence: None,
+    on_phase: Callable[[str], None] = lambda phase: None, on_wait: Callable[[], None] = lambda: None,
+    on_left_out: Callable[[str], None] = lambda sentence: None,
 ) -> Tuned:  # fmt: skip
     """Find the fastest setting of a network on a device, and keep it in the workspace for `edgebench run --tuned`.
 
@@ -47,7 +48,8 @@ def tune(
     exported first, in `precisions` (by default fp32, int8 and bf16); fp32, or what an adopted model came in, is
     measured in any case, to compare with. `accuracy_drop`: the share of the validation images that a lower precision
     may lose; of an adopted model it has to keep the bounds of its answers, and int8 needs inputs for `calibration`.
-    Raises UsageError for settings that cannot be used, EdgebenchError if nothing could be measured.
+    Ctrl-C ends it with the best of what was measured by then. Raises UsageError for settings that cannot be used,
+    EdgebenchError if nothing could be measured, KeyboardInterrupt if nothing was yet.
     """
     if not 0 <= accuracy_drop < 1:
         raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
@@ -55,7 +57,7 @@ def tune(
     asked.check()
     profile = load_profile(device) if device else detect()
     placement = place(profile, require_device=False, environ=os.environ)
-    with locks.device_to_ourselves(lambda: on_phase("waiting: another edgebench is measuring on this machine")):
+    with locks.device_to_ourselves(on_wait):
         considered = tuple(precisions) or PRECISIONS
         family = workspace.family(start)
         base = _base(family)
@@ -87,6 +89,7 @@ class _Bench:
     drops: dict[tuple[str, str], float] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     seen: dict[str, Trial] = field(default_factory=dict)
+    interrupted: bool = False
 
     def look(self, job: Job, number: int) -> float | None:
         """Measure a job for as long as this round takes. Its cost, lower is better; None drops it."""
@@ -97,6 +100,22 @@ class _Bench:
             self.artifacts[job.artifact], verify=number == 0,
         )  # fmt: skip
         self.seen[job.identity] = trial = _with(old, result, number + 1)
+        return self._cost(trial)
+
+    def halve(
+        self, jobs: Sequence[str], look: Callable[[str, int], float | None], always: Sequence[str]
+    ) -> dict[str, float]:
+        """Halve them for the best: by identity, the cost of each that did not fail."""
+        try:
+            return halving.halve(jobs, look, always=always)
+        except KeyboardInterrupt:
+            costs = {identity: cost for identity, trial in self.seen.items() if (cost := self._cost(trial)) is not None}
+            if not costs:
+                raise
+            self.interrupted = True
+            return costs
+
+    def _cost(self, trial: Trial) -> float | None:
         if trial.message:
             return None
         return trial.median_ns if self.goal == "latency" else 1 / trial.throughput_per_s
@@ -112,9 +131,12 @@ class _Bench:
             for job in jobs
         ]  # fmt: skip
         options = RaceOptions(max_seconds=most_s, patience_s=PATIENCE * most_s, best_only=True)
-        results, _ = race(planned, options, on_phase=on_phase)
+        results, stop = race(planned, options, on_phase=on_phase)
+        self.interrupted = stop == "interrupted"
         costs: dict[str, float] = {}
         for job, item, result in zip(jobs, planned, results, strict=True):
+            if result is None and self.interrupted:
+                continue
             trial = _raced(self.fresh(job), result or process.run_job(item.job, item.artifact))
             self.seen[job.identity] = trial
             if not trial.message:
@@ -202,7 +224,7 @@ def search(
     if goal == "latency" and len(by_identity) > 1 and all(job.compute == "cpu" for job in jobs):
         costs = bench.race(by_identity.values(), planned[0].profile, lambda phase: on_phase(f"race, {phase}"))
     else:
-        costs = halving.halve(list(by_identity), look, always=defaults)
+        costs = bench.halve(list(by_identity), look, defaults)
     if not costs:
         reasons = {trial.message for trial in (*out, *bench.seen.values()) if trial.message}
         raise EdgebenchError(f"none of {len(jobs)} settings could be measured: {'; '.join(sorted(reasons))}")
@@ -217,6 +239,7 @@ def search(
         origin=found.origin or found.identity, best=bench.seen[order[0]], eager=bench.seen.get(eager),
         default=bench.seen.get(default), trials=(*(bench.seen[i] for i in order), *out),
         accuracy_bound=accuracy_drop, seconds=round(time.monotonic() - began, 1), created=now(),
+        interrupted=bench.interrupted,
     )  # fmt: skip
 
 

@@ -1,9 +1,11 @@
-"""The progress of `edgebench run`, on a terminal or in a file that another program follows (`--progress`)."""
+"""What a command is doing right now: on a terminal, in a log, or in a file that another program follows."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,40 @@ if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
 
 
+WAITING = "waiting: another edgebench is measuring on this machine"
+EVERY_S = 10.0  # a line in a log, at most
+
+
+class Phases:
+    """Shows the present phase; a context manager. Where stderr is no terminal it becomes a line in the log now and
+    then, and at once if it is told to be `now`."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._status = console.status("") if console.is_terminal else None
+        self._said_at = clock()
+
+    def __enter__(self) -> Phases:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def update(self, text: str, *, now: bool = False) -> None:
+        from rich.markup import escape
+
+        from edgebench.records.terminal import printable
+
+        if self._status:
+            self._status.update(escape(printable(text)))
+        elif now or self._clock() - self._said_at >= EVERY_S:
+            self._said_at = self._clock()
+            self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
+
+
 class RunProgress:
     """Shows what is being done right now, and each result that is done; a context manager.
 
@@ -24,25 +60,23 @@ class RunProgress:
     """
 
     def __init__(self, console: Console, file: Path | None) -> None:
-        self._console, self._status = console, console.status("")
+        self._console, self._phases = console, Phases(console)
         self._file = file.open("a", encoding="utf-8", buffering=1) if file else None
 
     def __enter__(self) -> RunProgress:
-        self._status.start()
+        self._phases.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._status.stop()
+        self._phases.__exit__(*exc)
         if self._file:
             self._file.close()
 
-    def update(self, text: str) -> None:
-        from rich.markup import escape
-
+    def update(self, text: str, *, now: bool = False) -> None:
         if self._file:
             self._file.write(json.dumps({"status": text}) + "\n")
         else:
-            self._status.update(escape(text))
+            self._phases.update(text, now=now)
 
     def finished(self, result: Result, path: Path) -> None:
         """`result` is final, and in the file at `path`."""

@@ -73,7 +73,7 @@ def command(
 
     from rich.console import Console
 
-    from edgebench.commands._progress import RunProgress, conclude
+    from edgebench.commands._progress import WAITING, RunProgress, conclude
     from edgebench.machine.device import detect, load_profile, place
     from edgebench.measuring import options, running
     from edgebench.racing import together
@@ -112,7 +112,7 @@ def command(
             asked,
             on_start=started,
             on_phase=lambda phase: status.update(f"{current['name']}: {phase}"),
-            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
+            on_wait=lambda: status.update(WAITING, now=True),
             around=lambda: _settings.held(power_mode, lock_clocks, console),
         )
         try:

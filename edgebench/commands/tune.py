@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,7 @@ def command(
     from rich.console import Console
 
     from edgebench.choosing import tuning
+    from edgebench.commands._progress import WAITING, Phases
     from edgebench.machine.device import check_names
     from edgebench.records import jsonio
     from edgebench.records.missing import missing
@@ -85,25 +87,31 @@ def command(
         if not given.exists():
             raise missing(given)
     start = _adopting.read([path], workspace, console)[0] if path else workspace.newest_checkpoint()
-    with console.status("") as status:
-        found = tuning.tune(
-            start, workspace, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
-            runtimes=runtimes, compute=compute, duration_s=duration_s, export=not no_export, images=images,
-            calibration=calibration,
-            on_phase=status.update,
-            on_left_out=lambda said: console.print(said, highlight=False, markup=False, soft_wrap=True),
-        )  # fmt: skip
+    try:
+        with Phases(console) as status:
+            found = tuning.tune(
+                start, workspace, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
+                runtimes=runtimes, compute=compute, duration_s=duration_s, export=not no_export, images=images,
+                calibration=calibration,
+                on_phase=status.update,
+                on_wait=lambda: status.update(WAITING, now=True),
+                on_left_out=lambda said: console.print(said, highlight=False, markup=False, soft_wrap=True),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        click.echo("Interrupted: nothing was measured yet, so nothing is kept.", err=True)
+        sys.exit(130)  # as shells do after SIGINT
     if as_json:
         click.echo(jsonio.dumps(found, indent=1))
-        return
-    _show(found)
-    click.echo(f"kept: {workspace.tuned(start, found.device, goal)}")
-    click.echo("next: edgebench run --tuned" + (" --scenario throughput" if goal == "throughput" else ""))
+    else:
+        _show(found)
+        click.echo(f"kept: {workspace.tuned(start, found.device, goal)}")
+        click.echo("next: edgebench run --tuned" + (" --scenario throughput" if goal == "throughput" else ""))
+    if found.interrupted:
+        click.echo("Interrupted: the best of what was measured so far is kept.", err=True)
+        sys.exit(130)
 
 
 def _show(found: Tuned) -> None:
-    import sys
-
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

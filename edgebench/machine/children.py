@@ -39,7 +39,7 @@ class Ending:
     """How a child ended: by itself, with an exit code; by a signal, whose name is kept; or at one of our limits.
 
     "out_of_memory": it reached our memory limit, or the kernel ran out of memory. `log` is the end of what the child
-    printed.
+    printed, `phase` the last one that it told.
     """
 
     cause: Literal["exit", "signal", "timeout", "out_of_memory"]
@@ -47,6 +47,7 @@ class Ending:
     signal: str = ""
     peak_rss_mib: int = 0
     log: str = ""
+    phase: str = ""
 
     @property
     def how(self) -> str:
@@ -82,7 +83,7 @@ class Child:
         self._phases, phases = os.pipe()
         self._log = log.open("w+b") if log else tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
         self._oom_kills = _oom_kills()
-        self._peak_mib, self._last = 0, ""
+        self._peak_mib, self._last, self._phase = 0, "", ""
         told = {LIFELINE: str(lifeline), PHASES: str(phases)}
         try:
             self._process = subprocess.Popen(
@@ -118,9 +119,9 @@ class Child:
         try:
             while self._process.poll() is None and not limit:
                 if listening and select.select([self._phases], [], [], POLL_S)[0]:
-                    data = os.read(self._phases, 4096)
-                    listening = bool(data)
-                    for phase in data.decode(errors="replace").splitlines():
+                    heard = self._heard()
+                    listening = bool(heard)
+                    for phase in heard:
                         since = clock()
                         on_phase(phase)
                 elif not listening:  # it is about to end
@@ -142,6 +143,19 @@ class Child:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def phase(self) -> str:
+        """The last phase that it told; "" if it told none."""
+        while select.select([self._phases], [], [], 0)[0] and self._heard():
+            pass
+        return self._phase
+
+    def _heard(self) -> list[str]:
+        """The phases that it told since the last time; none once it is about to end."""
+        told = os.read(self._phases, 4096).decode(errors="replace").splitlines()
+        self._phase = told[-1] if told else self._phase
+        return told
 
     def running(self) -> bool:
         return self._process.poll() is None
@@ -171,7 +185,8 @@ class Child:
 
     def _ending(self, limit: Literal["", "timeout", "out_of_memory"]) -> Ending:
         self.stop()
-        code, seen = self._process.returncode, {"peak_rss_mib": self._peak_mib, "log": self._last}
+        code = self._process.returncode
+        seen = {"peak_rss_mib": self._peak_mib, "log": self._last, "phase": self._phase}
         if limit:
             return Ending(cause=limit, **seen)
         if code >= 0:

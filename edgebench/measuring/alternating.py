@@ -134,6 +134,11 @@ class Worker:
         self.release()
         return self._child.wait(time_limit_s=limit_s, memory_limit_mib=memory_limit_mib)
 
+    @property
+    def phase(self) -> str:
+        """The last phase that it told, before it is closed."""
+        return self._child.phase
+
     def said(self) -> str:
         """The end of what it printed so far; empty once it is closed."""
         return self._child.said()

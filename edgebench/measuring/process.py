@@ -19,6 +19,7 @@ from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Probe
 
 PROBE_LIMIT_S = 60.0
+DOING = ("loading", "measuring", "verifying", "evaluating")  # phases of worker.py that a message can name
 
 
 def run_job(
@@ -58,7 +59,8 @@ def result_of(job: Job, artifact: Artifact, result_file: Path, ending: Ending, c
 
 def _classify(ending: Ending, job: Job, error: BadFile) -> tuple[Status, str]:
     if ending.cause == "timeout":
-        return "timeout", f"stopped after the time limit of {job.time_limit_s:g} s (raise it with --time-limit)"
+        doing = f" while {ending.phase}" if ending.phase in DOING else ""
+        return "timeout", f"stopped after the time limit of {job.time_limit_s:g} s{doing} (raise it with --time-limit)"
     if ending.cause == "out_of_memory":
         limit = f"the limit of {job.memory_limit_mib} MiB" if job.memory_limit_mib else "the machine's memory"
         return "out_of_memory", f"stopped at {ending.peak_rss_mib} MiB of resident memory, beyond {limit}"

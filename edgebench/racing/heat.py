@@ -225,10 +225,10 @@ class _Entry:
         """Its result after an error: it has ended, or it is ended because it hangs or is too large."""
         if not isinstance(error, (Silent, TooLarge)):
             return self.ended()
-        mib, said = self.worker.resident_bytes() // 2**20, self.worker.said()
+        mib, said, phase = self.worker.resident_bytes() // 2**20, self.worker.said(), self.worker.phase
         self.worker.close()
         cause = "timeout" if isinstance(error, Silent) else "out_of_memory"
-        return self._of(Ending(cause=cause, peak_rss_mib=mib, log=said))
+        return self._of(Ending(cause=cause, peak_rss_mib=mib, log=said, phase=phase))
 
     def _of(self, ending: Ending) -> Result:
         return process.result_of(self._job, self._artifact, self._file, ending, self._began)

@@ -1,0 +1,27 @@
+"""What a command says of its phases where its output is a log."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from edgebench.commands._progress import EVERY_S, WAITING, Phases
+
+
+def test_a_log_gets_a_line_now_and_then_and_a_wait_at_once() -> None:
+    now_s, log = [0.0], io.StringIO()
+    with Phases(Console(file=log), clock=lambda: now_s[0]) as phases:
+        phases.update("soon over")
+        phases.update(WAITING, now=True)
+        for second in range(1, 26):
+            now_s[0] = float(second)
+            phases.update(f"launch {second}: [b]\x1b")
+    assert log.getvalue().splitlines() == [WAITING, *(f"launch {second}: [b]\ufffd" for second in (10, 20))], EVERY_S
+
+
+def test_a_terminal_shows_the_phase_in_place_and_keeps_no_line() -> None:
+    shown = io.StringIO()
+    with Phases(Console(file=shown, force_terminal=True, width=80), clock=lambda: 1e9) as phases:
+        phases.update("[b] launch 1", now=True)
+    assert "[b] launch 1" in shown.getvalue() and shown.getvalue().endswith("\x1b[2K"), "it is erased in the end"
