@@ -154,16 +154,16 @@ def pick(
     runtime: str | Sequence[str] = (), precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None,
     init: str | dict[str, str] = "auto", licence: Licence = "any", seed: int = 0, layout: str | None = None,
     labels: str | None = None, group_by: str | None = None, near_copies: bool = True, skip_conflicts: bool = False,
-    skip_broken: bool = False, tell: Callable[[str], None] = lambda sentence: None, **limits: float,
+    skip_broken: bool = False, race: bool = True, tell: Callable[[str], None] = lambda sentence: None, **limits: float,
 ) -> Picked:  # fmt: skip
     """Find out what to deploy for images on a device, in about `budget_s` seconds: `pick("photos/", max_p99_ms=20)`.
 
     `dataset`: a folder of images, or a dataset's name; `layout`, `labels`, `group_by`, `near_copies`, `skip_conflicts`
-    and `skip_broken` as in `TrainConfig`, and `init` too, for all candidates or by model. `limits` are those of
-    `select`. The folder `out` gets the model, infer.py and the evidence. `picked.artifact` is the model, or None if
-    nothing keeps the limits; `picked.decision` says why, as `select` does; `picked.left_out` lists what became of the
-    other candidates. A pick that was killed resumes. Raises UsageError for options that make no sense, EdgebenchError
-    if no candidate could be trained, exported and measured.
+    and `skip_broken` as in `TrainConfig`, and `init` too, for all candidates or by model; `race` as in `run`. `limits`
+    are those of `select`. The folder `out` gets the model, infer.py and the evidence. `picked.artifact` is the model,
+    or None if nothing keeps the limits; `picked.decision` says why, as `select` does; `picked.left_out` lists what
+    became of the other candidates. A pick that was killed resumes. Raises UsageError for options that make no sense,
+    EdgebenchError if no candidate could be trained, exported and measured.
     """
     folder, asked = Path(out), with_values(Limits(), limits, "limit")
     asked.check()
@@ -173,7 +173,7 @@ def pick(
         budget_s=budget_s, models=models, precisions=precisions, image_size=image_size,
         init=init if isinstance(init, str) else "auto", inits=None if isinstance(init, str) else init,
         licence=licence, seed=seed, layout=layout, labels=labels, group_by=group_by, near_copies=near_copies,
-        skip_conflicts=skip_conflicts, skip_broken=skip_broken,
+        skip_conflicts=skip_conflicts, skip_broken=skip_broken, race=race,
     )  # fmt: skip
     warn([ready.site.notice] if ready.site.notice else [])
     picked = picking.pick(ready, Workspace(Path(workspace)), tell=tell)

@@ -175,7 +175,8 @@ def against(given: argparse.Namespace) -> None:
     profile = detect()
     placement = place(profile, require_device=True, environ={})
     for turn in range(given.count):
-        for racing in (True, False) if turn % 2 == 0 else (False, True):
+        turns = (True, False) if turn % 2 == 0 else (False, True)
+        for racing in turns if given.side == "both" else (given.side == "race",):
             asked = running.RunOptions(threads=given.threads, race=racing)
             planned = running.plan([artifact.read(path) for path in given.artifact], profile, placement, asked)
             began = time.monotonic()
@@ -220,6 +221,7 @@ def main() -> None:
     parser.add_argument("--max-seconds", type=float, default=60.0)
     parser.add_argument("--duration", type=float, default=2.0, help="seconds of bursts in a launch, at least")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--side", choices=["both", "race", "alone"], default="both", help="of `against`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, help="append to this file of JSON lines, and count what it holds already")
     given = parser.parse_args()

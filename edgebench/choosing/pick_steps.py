@@ -88,7 +88,8 @@ class Steps:
     def trial(self, trained: Train) -> Chain:
         """The export of a short training or a probe, measured briefly on each runtime."""
         exports = self._exports(trained, "fp32")
-        measured = [build.measure(exports[-1], runtime, self._site, QUICK) for runtime in self._asked.runtimes]
+        options = replace(QUICK, race=self._asked.race)
+        measured = [build.measure(exports[-1], runtime, self._site, options) for runtime in self._asked.runtimes]
         return Chain(trained=trained, exports=exports, measurements=tuple(measured))
 
     @property
@@ -104,7 +105,7 @@ class Steps:
         enough_s = 1.15 * stats.min_samples(share) * max(medians_s.values()) / 2
         policy = Policy(precision_target=0.02, max_seconds=self.final_s)
         duration_s = round(min(max(0.5, enough_s), self.final_s / 2), 1)
-        options = RunOptions(duration_s=duration_s, warmup_s=0.3, policy=policy)
+        options = RunOptions(duration_s=duration_s, warmup_s=0.3, policy=policy, race=self._asked.race)
         return Chain(
             trained=trained, exports=exports,
             evaluations=tuple(build.evaluate(exports[-1], runtime, self._site, options) for runtime in runtimes),

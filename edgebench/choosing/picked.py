@@ -14,7 +14,8 @@ from edgebench.specs import Artifact, Precision
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """All that the answer depends on. `configs`: a recipe for each candidate; the pick itself decides the epochs."""
+    """All that the answer depends on. `configs`: a recipe for each candidate; the pick itself decides the epochs.
+    `race`: the runtimes of a candidate are measured by turns."""
 
     configs: tuple[TrainConfig, ...]
     device: str
@@ -24,6 +25,7 @@ class Asked:
     prefer: Prefer
     budget_s: float
     target: str = "onnx"
+    race: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

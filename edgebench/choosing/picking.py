@@ -38,6 +38,7 @@ from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.sweeping.work import Engine
 
 MOST_EPOCHS = 100
+AMPLE = 1.5  # times what final measurements are expected to take: they are made together, in a race
 LATE = 1.1  # a training that takes so many times its slot is ended
 
 
@@ -86,9 +87,9 @@ class Pick:
         trials.run()
         self._train_best()
         finished = self._finish()
-        # A candidate without a final measurement counts with its trial run: it breaks a limit, or its accuracy is
-        # unknown.
-        seen = [o for model, found in trials.measured.items() if model not in finished for o in found]
+        # A candidate without a final measurement counts with that of its trial run.
+        whole = {model for model, found in finished.items() if any(o.step.kind == "measure" for o in found)}
+        seen = [o for model, found in trials.measured.items() if model not in whole for o in found]
         outcomes = [*(o for found in finished.values() for o in found), *seen]
         pairs = [(self._kept.result(o), self._kept.workspace.root / o.path) for o in outcomes if o.path]
         if not any(result.status == "ok" for result, _ in pairs):
@@ -193,8 +194,9 @@ class Pick:
                     self._trials.left_out[model] = f"there was no time for its final measurement ({needed_s:.0f} s)"
                     continue
                 try:
-                    self._measure(chain, done, late_s=0.0 if finished or done else 2 * needed_s)
-                except OutOfTime:
+                    self._measure(chain, done, needed_s, late_s=0.0 if finished or done else 2 * needed_s)
+                except OutOfTime as over:
+                    done |= over.done
                     self._trials.left_out[model] = "there was not enough time to finish its final measurement"
             kept = [o for o in done.values() if o.step.kind in ("measure", "evaluate")]
             if failed := [o for o in done.values() if o.status != "ok"]:
@@ -203,12 +205,13 @@ class Pick:
                 finished[model] = kept
         return finished
 
-    def _measure(self, chain: Chain, done: dict[str, StepOutcome], *, late_s: float) -> None:
-        """Do the final steps of a chain, the faster runtime first, into `done`: an answer that is `late_s` late is
-        better than none, but one runtime is enough for that. Raises OutOfTime."""
-        for number, runtime in enumerate(chain.runtimes):
+    def _measure(self, chain: Chain, done: dict[str, StepOutcome], needed_s: float, *, late_s: float) -> None:
+        """Do the final steps of a chain into `done`: of all runtimes together where there is ample time, else the
+        faster runtime first. An answer that is `late_s` late is better than none, but one runtime is enough for that.
+        Raises OutOfTime."""
+        ample = self._budget.left_s > AMPLE * needed_s
+        for number, part in enumerate([chain] if ample else [chain.on(runtime) for runtime in chain.runtimes]):
             until_s = 0.0 if number else -late_s
-            part = chain.on(runtime)
             done |= self._work.do(part.steps, until_s)
             measured = {step.identity: done[step.identity] for step in part.measurements}
             results = {i: self._kept.result(o) for i, o in measured.items() if o.status == "ok"}

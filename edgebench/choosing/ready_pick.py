@@ -51,17 +51,17 @@ def prepare(
     precisions: Sequence[Precision] = ("fp32",), image_size: int | None = None, init: str = "auto",
     inits: Mapping[str, str] | None = None, licence: Licence = "any", seed: int = 0, layout: str | None = None,
     labels: str | None = None, group_by: str | None = None, near_copies: bool = True, skip_conflicts: bool = False,
-    skip_broken: bool = False, on_weights: Progress = lambda name, done, total: None,
+    skip_broken: bool = False, race: bool = True, on_weights: Progress = lambda name, done, total: None,
 ) -> ReadyPick:  # fmt: skip
     """Look up all that a pick is asked for. The budget runs from here.
 
-    `budget_s`: seconds for all of it. `runtimes`: measured on those of them that work here; `models`: by default
-    those of candidates.LEARNED whose weights can be had, or candidates.RANDOM if there are none; `image_size`: pixels,
-    by default the images' usual size, with learned weights as many as there is time for; `init`: what each candidate
-    begins with, unless `inits` says it by model; `layout` to `skip_broken`: as in TrainConfig. Candidates whose weights
-    `licence` does not allow are left out. `on_weights` (name, bytes done, bytes in all) is called while weights are
-    fetched. Raises UsageError for settings that cannot be used, BadFile for images that no training would take,
-    EdgebenchError if no runtime works.
+    `budget_s`: seconds for all of it. `runtimes`: measured on those of them that work here; `models`: by default those
+    of candidates.LEARNED whose weights can be had, or candidates.RANDOM if there are none; `image_size`: pixels, by
+    default the images' usual size, with learned weights as many as there is time for; `init`: what each candidate
+    begins with, unless `inits` says it by model; `layout` to `skip_broken`: as in TrainConfig. `race`: as in Asked.
+    Candidates whose weights `licence` does not allow are left out. `on_weights` (name, bytes done, bytes in all) is
+    called while weights are fetched. Raises UsageError for settings that cannot be used, BadFile for images that no
+    training would take, EdgebenchError if no runtime works.
     """
     began = time.monotonic()
     common = TrainConfig(
@@ -104,7 +104,7 @@ def prepare(
         raise UsageError("; ".join(left_out.values()), "other --models, or leave out --licence")
     asked = Asked(
         configs=allowed, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
-        limits=limits, prefer=prefer, budget_s=budget_s,
+        limits=limits, prefer=prefer, budget_s=budget_s, race=race,
     )  # fmt: skip
     return ReadyPick(
         asked=asked, known=known, site=here, images=images, began=began, left_out=left_out, unavailable=unavailable,

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ class RunProgress:
 
     def __init__(self, console: Console, file: Path | None) -> None:
         self._console, self._phases = console, Phases(console)
+        self._warned: set[tuple[str, str]] = set()  # by race
         self._file = file.open("a", encoding="utf-8", buffering=1) if file else None
 
     def __enter__(self) -> RunProgress:
@@ -78,12 +80,21 @@ class RunProgress:
         else:
             self._phases.update(text, now=now)
 
+    def say(self, sentence: str) -> None:
+        """A sentence that stays."""
+        if self._file:
+            self.update(sentence)
+        else:
+            self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
     def finished(self, result: Result, path: Path) -> None:
-        """`result` is final, and in the file at `path`."""
+        """`result` is final, and in the file at `path`. A warning of a whole race is shown with its first result."""
         if self._file:
             self._file.write(json.dumps({"result": path.name}) + "\n")
-        else:
-            self._console.print(told(result, path), highlight=False, markup=False, soft_wrap=True)
+            return
+        new = [n for n in result.notices if (result.race and result.race.race, n.message) not in self._warned]
+        self._warned |= {(result.race.race, n.message) for n in new} if result.race else set()
+        self.say(told(replace(result, notices=tuple(new)), path))
 
 
 def told(result: Result, path: Path) -> str:

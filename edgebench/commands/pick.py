@@ -13,6 +13,7 @@ import click
 from edgebench.choosing.limits import Prefer
 from edgebench.commands import _options
 from edgebench.errors import UsageError
+from edgebench.measuring.options import RunOptions
 from edgebench.records.beginning import Beginning, Licence
 from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
@@ -94,6 +95,7 @@ Examples:
     "--licence", type=click.Choice(typing.get_args(Licence)), default="any", show_default=True,
     help="permissive: leave out candidates whose weights not everybody may use.",
 )  # fmt: skip
+@_options.settings(RunOptions, only=("race",))
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and the trainings.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="picked", show_default=True,
@@ -106,6 +108,7 @@ def command(
     runtimes: tuple[str, ...], precisions: tuple[Precision, ...], image_size: int | None, inits: dict[str, str],
     licence: Licence, seed: int, out: Path, workspace: Workspace, as_json: bool, layout: str | None,
     labels: str | None, group_by: str | None, near_copies: bool, skip_conflicts: bool, skip_broken: bool,
+    race: bool,
 ) -> None:  # fmt: skip
     """Find out what to deploy for these images on this device, inside a time budget.
 
@@ -129,7 +132,7 @@ def command(
             data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
             models=models, precisions=precisions, image_size=image_size, init=inits.pop("", "auto"), inits=inits,
             licence=licence, seed=seed, layout=layout, labels=labels, group_by=group_by, near_copies=near_copies,
-            skip_conflicts=skip_conflicts, skip_broken=skip_broken,
+            skip_conflicts=skip_conflicts, skip_broken=skip_broken, race=race,
             on_weights=lambda *told: status.update(_safe(fetching(*told))),
         )  # fmt: skip
     if ready.site.notice:

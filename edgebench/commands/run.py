@@ -97,8 +97,7 @@ def command(
         planned = running.plan(artifacts, profile, placement, asked)
     done: list[Result] = []
     interrupted = False
-    racing = len(together.racers(planned, asked))
-    current = {"name": f"race of {racing} settings"}
+    current = {"name": "race of " + " and ".join(f"{len(some)} settings" for some in together.races(planned, asked))}
     with RunProgress(console, progress) as status:
 
         def started(item: running.Planned) -> None:
@@ -114,6 +113,7 @@ def command(
             on_phase=lambda phase: status.update(f"{current['name']}: {phase}"),
             on_wait=lambda: status.update(WAITING, now=True),
             around=lambda: _settings.held(power_mode, lock_clocks, console),
+            say=status.say,
         )
         try:
             with contextlib.closing(measuring):  # puts back what it has set

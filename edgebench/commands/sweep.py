@@ -53,6 +53,10 @@ Examples:
     "--evaluate/--no-evaluate", default=None, help="Evaluate each artifact on the whole test split.  [default: yes]"
 )
 @click.option(
+    "--race/--no-race", default=None,
+    help="Measure what can race by turns, or one after another, as in `edgebench run`.  [default: race]",
+)  # fmt: skip
+@click.option(
     "--parallel", type=click.IntRange(1), metavar="N",
     help="How many trainings and exports at once.  [default: one a GPU; without a GPU, one a core, if memory allows]",
 )  # fmt: skip
@@ -140,6 +144,8 @@ def _told(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
             settings[key.strip()] = _value(value.strip())
         if settings:
             flags[table] = settings
+    if given["race"] is not None:
+        flags["run"] = {"race": given["race"]} | flags.get("run", {})
     if given["evaluate"] is not None:
         flags["evaluate"] = given["evaluate"]
     return plan.overlay(plan.read(path) if path else {}, flags)

@@ -93,9 +93,11 @@ class OnRay:
     def has_room(self, step: Step) -> bool:
         return True  # Ray keeps the queue
 
-    def start(self, step: Step) -> StepOutcome:
-        begun = self._kept.begin(step)
-        self._tasks[step.identity] = Task(begun, self._submit(step))
+    def start(self, steps: Sequence[Step]) -> list[StepOutcome]:
+        """Each as a task of its own: measurements do not race on a cluster."""
+        begun = [self._kept.begin(step) for step in steps]
+        for one in begun:
+            self._tasks[one.step.identity] = Task(one, self._submit(one.step))
         return begun
 
     def _submit(self, step: Step) -> Any:
@@ -181,21 +183,21 @@ def perform_here(root: str, identity: str, share: int) -> None:
     if begun is None:
         raise EdgebenchError(f"on this node, {root} is not the sweep's workspace: share that folder")
     if alone(begun.step):
-        _wait(StepProcess(begun, kept))
+        _wait(StepProcess([begun], kept))
         return
     usage = psutil.cpu_percent(interval=0.1, percpu=True)
     calm = sorted(os.sched_getaffinity(0), key=lambda core: usage[core] if core < len(usage) else 0.0)
     while True:
         with locks.machine_shared() as held:
             if held:
-                _wait(StepProcess(begun, kept, cores=calm[:share]))
+                _wait(StepProcess([begun], kept, cores=calm[:share]))
                 return
         time.sleep(POLL_S)
 
 
 def _wait(child: StepProcess) -> None:
     try:
-        while child.outcome() is None:
+        while child.outcomes() is None:
             time.sleep(POLL_S)
     finally:
         child.stop()

@@ -1,11 +1,11 @@
-"""Does one step: trains, exports, evaluates or measures. It goes on with what a killed attempt left."""
+"""Does a step: trains, exports, evaluates or measures. It goes on with what a killed attempt left."""
 
 from __future__ import annotations
 
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,12 @@ from edgebench import artifact
 from edgebench.adopting import inputs
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported
 from edgebench.exporting import pipeline
-from edgebench.machine.device import load_profile, place
-from edgebench.measuring import running, testset
+from edgebench.measuring import testset
 from edgebench.records.result import Result
-from edgebench.results import store
 from edgebench.specs import Artifact
+from edgebench.sweeping.measured import Measurement, Told, race
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Adopt, Export, Measure, StepOutcome, Train
-
-Told = Callable[[str], None]
+from edgebench.sweeping.steps import Adopt, Export, StepOutcome, Train
 
 
 def perform(begun: StepOutcome, kept: Records, tell: Told = lambda phase: None) -> StepOutcome:
@@ -31,19 +28,55 @@ def perform(begun: StepOutcome, kept: Records, tell: Told = lambda phase: None) 
     Raises nothing for what goes wrong in the step: the outcome's status and message say it.
     """
     started = time.monotonic()
+    done = _caught(begun, lambda: _do(begun, kept, tell, started))
+    return replace(done, seconds=round(time.monotonic() - started, 3))
+
+
+def perform_race(
+    begun: Sequence[StepOutcome], kept: Records, tell: Told = lambda phase: None
+) -> list[StepOutcome]:  # fmt: skip
+    """As `perform`, for several measurements that may race (`steps.race_together`). Each took its share of the time."""
+    started, failed = time.monotonic(), None
+    ready: dict[str, Measurement] = {}
+    results: dict[str, Result] = {}
+
+    def prepare(one: StepOutcome) -> StepOutcome:
+        ready[one.step.identity] = Measurement.of(one, kept)
+        return one
+
+    def ended(one: Measurement) -> StepOutcome:
+        if (found := results.get(one.item.job.identity)) is not None:
+            return _with_result(one, *one.ended(found))
+        if (complete := one.complete()) is None:
+            raise failed or EdgebenchError("the race ended without it", "sweep again")
+        return _with_result(one, *complete)
+
+    outcomes = [_caught(one, partial(prepare, one)) for one in begun]
     try:
-        done = _do(begun, kept, tell, started)
+        results = race([one for one in ready.values() if one.complete() is None], kept, tell)
+    except Exception as error:  # each of them says so
+        failed = error
+    outcomes = [
+        _caught(one, partial(ended, ready[one.step.identity])) if one.step.identity in ready else one
+        for one in outcomes
+    ]
+    return [replace(one, seconds=round((time.monotonic() - started) / len(begun), 3)) for one in outcomes]
+
+
+def _caught(begun: StepOutcome, act: Callable[[], StepOutcome]) -> StepOutcome:
+    """The outcome that `act` gives, or the one that its error stands for."""
+    try:
+        return act()
     except Unsupported as error:
-        done = replace(begun, status="unsupported", message=str(error))
+        return replace(begun, status="unsupported", message=str(error))
     except (MemoryError, OutOfMemory) as error:
-        done = replace(begun, status="out_of_memory", message=str(error) or "an allocation failed (MemoryError)")
+        return replace(begun, status="out_of_memory", message=str(error) or "an allocation failed (MemoryError)")
     except EdgebenchError as error:
-        done = replace(begun, status="failed", message=str(error))
+        return replace(begun, status="failed", message=str(error))
     except Exception as error:  # a library may fail in any way; the traceback is kept
         status = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "failed"  # torch's, on a GPU
         message = f"{type(error).__name__}: {error}"
-        done = replace(begun, status=status, message=message, log_tail=traceback.format_exc()[-4000:])
-    return replace(done, seconds=round(time.monotonic() - started, 3))
+        return replace(begun, status=status, message=message, log_tail=traceback.format_exc()[-4000:])
 
 
 def _do(begun: StepOutcome, kept: Records, tell: Told, started: float) -> StepOutcome:
@@ -56,19 +89,19 @@ def _do(begun: StepOutcome, kept: Records, tell: Told, started: float) -> StepOu
         if found.identity != step.artifact:
             raise EdgebenchError(f"{found.path} was adopted again since", "sweep again")
         return replace(begun, status="ok", path=_relative(found.path, kept), product=found.identity)
-    before = kept.read(step.source)
-    if before is None or before.status != "ok":
-        raise EdgebenchError("the step that it depends on is not done", "sweep again")
-    source = kept.artifact(before)
     if isinstance(step, Export):
+        source = kept.source(step)
         found = _exported(step, source, begun.since, kept, tell)
         path = _relative(found.path, kept)
         return replace(begun, status="ok", path=path, product=found.identity, made_from=source.identity)
-    result, path = _measured(step, source, begun.since, kept, tell)
-    status = "ok" if result.status == "ok" else result.status
+    one = Measurement.of(begun, kept)
+    return _with_result(one, *(one.complete() or one.made(tell)))
+
+
+def _with_result(one: Measurement, result: Result, path: Path) -> StepOutcome:
     return replace(
-        begun, status=status, message=result.message, path=_relative(path, kept), made_from=source.identity,
-        log_tail=result.log_tail[-4000:],
+        one.begun, status=result.status, message=result.message, path=_relative(path, one.kept),
+        made_from=one.source.identity, log_tail=result.log_tail[-4000:],
     )  # fmt: skip
 
 
@@ -177,37 +210,6 @@ def _trust(model: str) -> None:
 
     if user_functions.is_function(model):
         os.environ.setdefault(weight_files.TRUST, model)
-
-
-def _measured(step: Measure, source: Artifact, since: str, kept: Records, tell: Told) -> tuple[Result, Path]:
-    workspace = kept.workspace
-    profile = load_profile(step.device)
-    placement = place(profile, require_device=False, environ=os.environ)
-    (item,) = running.plan([source], profile, placement, step.options)
-
-    def same() -> list[tuple[Path, Result]]:
-        """The results of this very job, oldest first."""
-        paths = sorted(workspace.results.glob(f"*-{item.job.runtime}-{item.job.identity[:12]}.json"))
-        return [(path, store.read(path, samples=False)) for path in paths]
-
-    for path, result in same():
-        if result.created >= since and result.status == "ok" and result.stop != "interrupted":
-            return result, path  # complete, but it was killed before it was recorded
-    wait = lambda: tell("waiting: another edgebench is at work on this machine")  # noqa: E731
-    if step.kind == "evaluate":
-        images = workspace.test_set(source)
-        if not images.is_file():
-            raise EdgebenchError(f"there are no test images in {images}", "delete the checkpoint, and sweep again")
-        result = running.evaluate(item, images, workspace.results, on_phase=tell, on_wait=wait)
-    else:
-        ((result, _),) = running.run([item], workspace.results, step.options, on_phase=tell, on_wait=wait)
-    made = Path()
-    for path, other in same():
-        if other.created == result.created:
-            made = path
-        elif other.created >= since and other.stop == "interrupted":
-            path.unlink(missing_ok=True)  # launches of a killed attempt; the complete measurement replaces them
-    return result, made
 
 
 def _whole(folder: Path) -> Artifact | None:

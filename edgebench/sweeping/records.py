@@ -112,6 +112,13 @@ class Records:
         """The checkpoint or artifact that a step made."""
         return artifact.read(self.workspace.root / outcome.path, verify)
 
+    def source(self, step: Step) -> Artifact:
+        """What a step starts from. Raises EdgebenchError if the step before it is not done."""
+        before = self.read(step.source)
+        if before is None or before.status != "ok":
+            raise EdgebenchError("the step that it depends on is not done", "sweep again")
+        return self.artifact(before)
+
     def result(self, outcome: StepOutcome) -> Result:
         """The result that a step made."""
         return store.read(self.workspace.root / outcome.path, samples=False)

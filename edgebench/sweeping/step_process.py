@@ -1,6 +1,7 @@
-"""`python -m edgebench.sweeping.step_process`: does one step, or looks up facts, in a process of its own.
+"""`python -m edgebench.sweeping.step_process`: does a step, or looks up facts, in a process of its own.
 
     python -m edgebench.sweeping.step_process perform WORKSPACE HASH [--cores 0,1]
+    python -m edgebench.sweeping.step_process perform WORKSPACE HASH HASH...    measurements that race
     python -m edgebench.sweeping.step_process facts QUESTION.json ANSWER.json
 
 A step may crash or use up all memory: that becomes its outcome, and the sweep goes on. If the sweep is killed, its
@@ -23,7 +24,7 @@ from edgebench.machine.children import Child, Ending, end_with_parent, teller
 from edgebench.records import jsonio
 from edgebench.records.workspace import Workspace
 from edgebench.sweeping import facts
-from edgebench.sweeping.perform import perform
+from edgebench.sweeping.perform import perform, perform_race
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import StepOutcome
 
@@ -31,35 +32,37 @@ TELL_EVERY_S = 0.5
 
 
 class StepProcess:
-    """A process that does the step of a record that was just begun. `stop` ends it without an outcome."""
+    """A process that does the step of a record that was just begun, or a race of several measurements. `stop` ends it
+    without an outcome."""
 
     def __init__(
-        self, begun: StepOutcome, kept: Records, *, cores: Sequence[int] = (), environment: dict[str, str] | None = None
-    ) -> None:
-        self.begun, self._kept = begun, kept
-        identity = begun.step.identity
+        self, begun: Sequence[StepOutcome], kept: Records, *, cores: Sequence[int] = (),
+        environment: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._begun, self._kept = begun, kept
+        identities = [one.step.identity for one in begun]
         chosen = ["--cores", ",".join(map(str, cores))] if cores else []
         self._child = Child(
-            _command("perform", str(kept.workspace.root.absolute()), identity, *chosen),
+            _command("perform", str(kept.workspace.root.absolute()), *identities, *chosen),
             environment=environment,
-            log=kept.log_file(identity),
+            log=kept.log_file(identities[0]),
             held=()
             if kept.lock is None
             else (kept.lock,),  # it holds the sweep's lock too: the next sweep waits until it is gone
         )
 
-    def outcome(self) -> StepOutcome | None:
-        """The outcome of the step, which is kept; None while it is under way."""
+    def outcomes(self) -> list[StepOutcome] | None:
+        """The outcome of each step, which is kept; None while it is under way."""
         ending = self._child.ended()
-        if ending is None:
-            return None
-        identity = self.begun.step.identity
-        found = self._kept.read(identity)
+        return None if ending is None else [self._outcome(one, ending) for one in self._begun]
+
+    def _outcome(self, begun: StepOutcome, ending: Ending) -> StepOutcome:
+        found = self._kept.read(begun.step.identity)
         if found is not None and found.status != "running":
             return found
         status = "out_of_memory" if _killed(ending) else "crashed"
         return self._kept.end(
-            replace(self.begun, status=status, message=_message(ending), log_tail=ending.log, seconds=None)
+            replace(begun, status=status, message=_message(ending), log_tail=ending.log, seconds=None)
         )
 
     def stop(self) -> None:
@@ -122,7 +125,7 @@ def main(arguments: list[str]) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     performing = verbs.add_parser("perform")
     performing.add_argument("workspace", type=Path)
-    performing.add_argument("identity")
+    performing.add_argument("identities", nargs="+", metavar="HASH")
     performing.add_argument("--cores", default="", help="the only ones to run on")
     asking = verbs.add_parser("facts")
     asking.add_argument("question", type=Path)
@@ -142,9 +145,9 @@ def main(arguments: list[str]) -> None:
     if given.cores:
         os.sched_setaffinity(0, set(map(int, given.cores.split(","))))
     kept = Records(Workspace(given.workspace))
-    begun = kept.read(given.identity)
-    if begun is None:
-        raise SystemExit(f"there is no record of the step {given.identity}")
+    begun = [kept.read(identity) for identity in given.identities]
+    if None in begun:
+        raise SystemExit(f"there is no record of the step {given.identities[begun.index(None)]}")
     told_at, told = 0.0, ""
 
     def tell(phase: str) -> None:
@@ -152,9 +155,11 @@ def main(arguments: list[str]) -> None:
         kind = phase.partition(" ")[0]  # a training reports each of its steps: that is too often to write down
         if kind != told or time.monotonic() - told_at > TELL_EVERY_S:
             told_at, told = time.monotonic(), kind
-            kept.tell(given.identity, phase)
+            for identity in given.identities:
+                kept.tell(identity, phase)
 
-    kept.end(perform(begun, kept, tell))
+    for outcome in perform_race(begun, kept, tell) if len(begun) > 1 else [perform(begun[0], kept, tell)]:
+        kept.end(outcome)
 
 
 def _answer(question: facts.Question, on_weights: facts.Progress) -> Answer:

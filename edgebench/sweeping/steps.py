@@ -166,6 +166,14 @@ class StepOutcome:
     schema: int = SCHEMA
 
 
+def race_together(one: Step, other: Step) -> bool:
+    """Whether two measurements may be made together, in a race: of one device, and alike but for what they measure."""
+    if not (isinstance(one, Measure) and isinstance(other, Measure) and one.options.race and one.kind == "measure"):
+        return False
+    asked = [dataclasses.replace(step.options, runtimes=()) for step in (one, other)]
+    return asked[0] == asked[1] and (one.device, one.machine) == (other.device, other.machine)
+
+
 def alone(step: Step) -> bool:
     """Whether nothing else may run on its machine: it measures there, or an export tries out what is fastest."""
     return bool(step.device)

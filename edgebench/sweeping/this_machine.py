@@ -56,9 +56,9 @@ class Local:
             return self._machine.enter_context(locks.machine_shared())
         return True
 
-    def start(self, step: Step) -> StepOutcome:
-        begun = self._kept.begin(step)
-        if alone(step):
+    def start(self, steps: Sequence[Step]) -> list[StepOutcome]:
+        begun = [self._kept.begin(step) for step in steps]
+        if alone(steps[0]):
             self._children[-1] = StepProcess(begun, self._kept)
             return begun
         slot = self._free.pop(0)
@@ -69,7 +69,7 @@ class Local:
     def ended(self, timeout_s: float) -> list[StepOutcome]:
         deadline = time.monotonic() + timeout_s
         while True:
-            over = {slot: outcome for slot, child in self._children.items() if (outcome := child.outcome())}
+            over = {slot: outcomes for slot, child in self._children.items() if (outcomes := child.outcomes())}
             if over or time.monotonic() > deadline:
                 break
             time.sleep(POLL_S)
@@ -79,7 +79,7 @@ class Local:
                 self._free = sorted([*self._free, slot])
         if not self._children:
             self._machine.close()
-        return list(over.values())
+        return [outcome for outcomes in over.values() for outcome in outcomes]
 
     def close(self) -> None:
         for child in self._children.values():

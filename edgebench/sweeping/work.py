@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edgebench.records.workspace import now
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Step, StepOutcome, alone
+from edgebench.sweeping.steps import Step, StepOutcome, alone, race_together
 
 TICK_S = 0.2
+MOST_TOGETHER = 24  # measurements that race: what a killed race has not finished begins anew
 
 
 class Engine(Protocol):
@@ -20,8 +21,8 @@ class Engine(Protocol):
     def has_room(self, step: Step) -> bool:
         """Whether the step may be started now."""
 
-    def start(self, step: Step) -> StepOutcome:
-        """Begin the step, and return its record."""
+    def start(self, steps: Sequence[Step]) -> list[StepOutcome]:
+        """Begin a step, or several measurements that may be made together, and return their records."""
 
     def ended(self, timeout_s: float) -> list[StepOutcome]:
         """The outcomes of steps that have ended; waits up to `timeout_s` for the first."""
@@ -78,13 +79,15 @@ def work(
                 if failed := [o for o in before if o is not None and o.status not in ("ok", "running")]:
                     waiting.remove(step)
                     outcomes[step.identity] = _given_up(step, failed[0], by_identity)
-            # Steps that can share the machine come first: a measurement would make all of them wait.
-            for step in sorted(waiting, key=alone):
-                ready = all(need in outcomes and outcomes[need].status == "ok" for need in step.needs)
-                if ready and engine.has_room(step):
-                    waiting.remove(step)
-                    outcomes[step.identity] = engine.start(step)
-                    running.add(step.identity)
+            # Steps that can share the machine come first: a measurement would make all of them wait. Measurements
+            # come last, when all that can race are ready.
+            for step in sorted(waiting, key=lambda step: (alone(step), step.kind == "measure")):
+                if step in waiting and _ready(step, outcomes) and engine.has_room(step):
+                    mates = [o for o in waiting if o is not step and race_together(step, o) and _ready(o, outcomes)]
+                    for begun in engine.start([step, *mates[: MOST_TOGETHER - 1]]):
+                        waiting.remove(begun.step)
+                        outcomes[begun.step.identity] = begun
+                        running.add(begun.step.identity)
             on_change(SweepState(tuple(todo), outcomes))
             if not running and waiting:
                 # Another edgebench has the machine, or the next turn gives up what needs a failed step.
@@ -97,6 +100,11 @@ def work(
         engine.close()
     on_change(SweepState(tuple(todo), outcomes))
     return outcomes
+
+
+def _ready(step: Step, outcomes: Mapping[str, StepOutcome]) -> bool:
+    """Whether all that it needs is done."""
+    return all(need in outcomes and outcomes[need].status == "ok" for need in step.needs)
 
 
 def _given_up(step: Step, cause: StepOutcome, by_identity: dict[str, Step]) -> StepOutcome:

@@ -82,8 +82,8 @@ def test_steps_end_within_the_budget_and_its_margin_whoever_asks_for_more(tmp_pa
         def has_room(self, step: object) -> bool:
             return True
 
-        def start(self, step: Adopt) -> StepOutcome:
-            return StepOutcome(step=step, status="running", since="", began="")
+        def start(self, steps: list[Adopt]) -> list[StepOutcome]:
+            return [StepOutcome(step=step, status="running", since="", began="") for step in steps]
 
         def ended(self, timeout_s: float) -> list[StepOutcome]:
             now_s[0] += 10.0

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from factories import make_artifact, make_job, make_result
 
 from edgebench.errors import OutOfMemory
 from edgebench.machine.device import detect
+from edgebench.measuring import running
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
 from edgebench.racing import heat, race, together
 from edgebench.racing.race import RaceOptions
 from edgebench.records.jobs import Policy
 from edgebench.records.result import Result
+from edgebench.specs import TensorSpec
 
 ARTIFACT = make_artifact()
 
@@ -186,11 +189,35 @@ def test_the_search_for_the_best_drops_the_hopeless_after_two_launches(scripted)
 
 def test_latency_on_the_cpu_races_and_nothing_else() -> None:
     two = settings(2)
-    assert together.racers(two, RunOptions()) == two
-    assert together.racers(two, RunOptions(race=False)) == [] and together.racers(two[:1], RunOptions()) == []
+    assert together.races(two, RunOptions()) == [two]
+    assert together.races(two, RunOptions(race=False)) == [] and together.races(two[:1], RunOptions()) == []
     for changes in ({"compute": "cuda"}, {"scenario": "throughput"}):
         others = [replace(item, job=replace(item.job, **changes)) for item in two]
-        assert together.racers(others, RunOptions()) == []
+        assert together.races(others, RunOptions()) == []
+
+
+def test_adopted_models_of_unlike_tasks_do_not_race_each_other() -> None:
+    def adopted(*outputs: int) -> Planned:
+        ends = tuple(TensorSpec(name=str(n), dtype="float32", shape=(1,) * n) for n in outputs)
+        artifact = replace(ARTIFACT, adopted=mock.Mock(), outputs=ends)
+        return replace(settings(1)[0], artifact=artifact)
+
+    detectors, classifiers = [adopted(3, 2) for _ in range(2)], [adopted(2) for _ in range(3)]
+    trained = settings(2)
+    assert together.races([*detectors, *classifiers, *trained, adopted(4)], RunOptions()) == [
+        detectors, classifiers, trained,
+    ]  # fmt: skip
+
+
+def test_a_memory_that_holds_no_two_is_told(scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, said = scripted(0.0, 0.1, 0.2), []
+    made.room = 1
+    monkeypatch.setattr(running, "one_by_one", lambda planned, *rest, **told: iter([(len(planned), tmp_path)]))
+    options = RunOptions(race_memory_mib=10)
+    alone = list(together.run(settings(3), tmp_path, options, say=said.append))
+    assert alone == [(3, tmp_path)] and said == [
+        "--race-memory 10 MiB does not hold 3 of 3 settings beside another: they are measured alone"
+    ]
 
 
 class Stub:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from edgebench.sweeping import records, sweep
 from edgebench.sweeping.estimate import Durations
 from edgebench.sweeping.matrix import Cell, Matrix
 from edgebench.sweeping.records import Records
-from edgebench.sweeping.steps import Export, Measure, Step, StepOutcome, Train, alone
+from edgebench.sweeping.steps import Export, Measure, Step, StepOutcome, Train, alone, race_together
 from edgebench.sweeping.sweep import ReadySweep
 from edgebench.sweeping.work import SweepState, settled, work
 
@@ -44,6 +45,7 @@ class Stub:
     def __init__(self, kept: Records, failing: dict[str, str] | None = None, at_once: int = 2) -> None:
         self.kept, self.failing, self.at_once = kept, failing or {}, at_once
         self.started: list[Step] = []
+        self.together: list[int] = []
         self.running: list[StepOutcome] = []
         self.closed = 0
 
@@ -52,10 +54,11 @@ class Stub:
             return not self.running
         return len(self.running) < self.at_once and not any(alone(each.step) for each in self.running)
 
-    def start(self, step: Step) -> StepOutcome:
-        self.started.append(step)
-        begun = self.kept.begin(step)
-        self.running.append(begun)
+    def start(self, steps: Sequence[Step]) -> list[StepOutcome]:
+        self.started += steps
+        self.together.append(len(steps))
+        begun = [self.kept.begin(step) for step in steps]
+        self.running += begun
         return begun
 
     def ended(self, timeout_s: float) -> list[StepOutcome]:
@@ -95,6 +98,19 @@ def test_every_step_is_done_once_and_then_never_again(kept: Records) -> None:
     assert [s.kind for s in engine.started[:4]] == ["train", "train", "export", "export"], "what shares comes first"
     again = Stub(kept)
     assert work(steps, kept, again) == outcomes and not again.started and again.closed
+
+
+def test_measurements_that_may_race_begin_together_once_all_are_ready(kept: Records) -> None:
+    steps = [*chain(0), *chain(1)]
+    engine = Stub(kept)
+    work(steps, kept, engine)
+    assert engine.together == [1, 1, 1, 1, 2, 2], "those of one batch size"
+    alike, other_batch = steps[2], steps[3]
+    assert race_together(alike, steps[6]) and not race_together(alike, other_batch)
+    for changes in ({"race": False}, {"scenario": "evaluate"}, {"threads": 2}):
+        other = replace(steps[6], options=replace(steps[6].options, **changes))
+        assert not race_together(other, alike)
+    assert not race_together(replace(steps[6], device="raspberry_pi_4"), alike)
 
 
 def test_what_a_failed_step_leads_to_is_given_up_and_the_rest_goes_on(kept: Records) -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from unittest import mock
@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from edgebench import artifact
-from edgebench.choosing import candidates, pick_steps, picking, ready_pick
+from edgebench.choosing import budget, candidates, pick_steps, picking, ready_pick
 from edgebench.choosing.limits import Limits
 from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.ready_pick import ReadyPick
@@ -37,7 +37,7 @@ from edgebench.report import deploy
 from edgebench.results import store
 from edgebench.specs import Artifact, Probe
 from edgebench.sweeping import facts, site, step_process
-from edgebench.sweeping.perform import perform
+from edgebench.sweeping.perform import perform, perform_race
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.training import checkpoint, data, models
@@ -68,11 +68,12 @@ class Here:
     def has_room(self, step: Step) -> bool:
         return True
 
-    def start(self, step: Step) -> StepOutcome:
-        self.log.append(step.title)
+    def start(self, steps: Sequence[Step]) -> list[StepOutcome]:
+        self.log += [step.title for step in steps]
         os.environ.pop(weight_files.TRUST, None)  # a step's own process begins without
-        begun = self.kept.begin(step)
-        self.done.append(self.kept.end(perform(begun, self.kept)))
+        begun = [self.kept.begin(step) for step in steps]
+        made = perform_race(begun, self.kept) if len(begun) > 1 else [perform(begun[0], self.kept)]
+        self.done += [self.kept.end(outcome) for outcome in made]
         return begun
 
     def ended(self, timeout_s: float) -> list[StepOutcome]:
@@ -269,7 +270,10 @@ def test_what_is_too_large_is_out_after_its_look(photos: Path, answer) -> None:
     assert sorted(path.name for path in (root / "nothing").iterdir()) == ["decision.json", "decision.md", "evidence"]
 
 
-def test_a_budget_that_is_too_small_says_what_became_of_each(photos: Path, tmp_path: Path) -> None:
+def test_a_budget_that_is_too_small_says_what_became_of_each(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "LATE", (0.25, 0.0))
     with pytest.raises(EdgebenchError, match="no time was left for its trial run") as error:
         pick(photos, tmp_path, budget_s=0.001)
     assert all(name in error.value.message for name in FUNCTIONS) and "--budget" in error.value.fix
