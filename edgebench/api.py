@@ -118,7 +118,7 @@ def export(
             pipeline.calibration, start, where, calibration_images,
             partial(adopting_inputs.calibration, [Path(path) for path in given], start, calibration_images),
         ),
-        out=Path(out) if out else None, max_batch=max_batch, extra=options, tell=tell,
+        out=Path(out) if out else None, max_batch=max_batch, extra=options, compare=True, tell=tell,
     )  # fmt: skip
     return done.artifact
 

@@ -19,6 +19,7 @@ from edgebench.records.account import Account
 from edgebench.records.adopted import Adopted
 from edgebench.records.answers import ClassAccuracy, Judgement
 from edgebench.records.beginning import Beginning
+from edgebench.records.beside import BesideFp32
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
 from edgebench.records.floor import Floor
@@ -107,7 +108,7 @@ class Training:
     if it alone was. `course`: the stages, None for a training that an edgebench without them made. `floor`: what
     methods without a network reach on the same splits; None with --no-floor, more than 20,000 training images, or an
     interrupted training. `test_classes`: the test accuracy by class, empty if an edgebench without it trained.
-    interrupted training. `search`: the settings that were compared before, of which `config` has the best.
+    `search`: the settings that were compared before, of which `config` has the best.
     """
 
     config: TrainConfig
@@ -131,11 +132,11 @@ class Training:
 class Artifact:
     """A model in a folder of its own, in one format: "checkpoint", "pt2", "onnx", "openvino" or "tensorrt".
 
-    `files` maps each file's name in the folder to its sha256. `size_bytes` is the size of those that a device needs to
-    run the model. `source` is the identity of the artifact that this one was exported from; `origin` that of the
-    checkpoint at the head of the chain (empty for the checkpoint itself). `in_float` names the layers that
-    `--accuracy-drop` left in floating point; `judged` is what its precision costs in accuracy, where that was counted.
-    A model from elsewhere has `adopted` instead of `training` and `preprocessing`.
+    `files` maps each file's name in the folder to its sha256; those that a device needs have `size_bytes`. `source` is
+    the identity of the artifact that this one was exported from; `origin` that of the checkpoint at the head of the
+    chain (empty for the checkpoint itself). `in_float` names the layers that int8 left in floating point; `judged` is
+    what its precision costs in accuracy, `beside_fp32` how fast it is, where that was counted or measured. A model
+    from elsewhere has `adopted` instead of `training` and `preprocessing`.
     """
 
     format: str
@@ -154,6 +155,7 @@ class Artifact:
     in_float: tuple[str, ...] = ()
     adopted: Adopted | None = field(default=None, metadata={"json": "unless default"})
     judged: Judgement | None = field(default=None, metadata={"json": "unless default"})
+    beside_fp32: tuple[BesideFp32, ...] = field(default=(), metadata={"json": "unless default"})
     schema: int = SCHEMA
     path: Path = field(default=Path(), metadata={"json": False}, compare=False)
 
@@ -204,10 +206,7 @@ class Foreign:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an exporter made in the folder it was given; edgebench adds the hashes, the reference and the manifest.
-
-    `in_float`: the layers that `--accuracy-drop` left in floating point.
-    """
+    """What an exporter made in the folder it was given; edgebench adds the hashes, the reference and the manifest."""
 
     files: tuple[str, ...]
     inputs: tuple[TensorSpec, ...]

@@ -8,7 +8,7 @@ from typing import Literal
 from edgebench.choosing.limits import Limits, Prefer
 from edgebench.results.figures import Row
 
-CandidateOutcome = Literal["chosen", "tie", "fits", "unknown", "no better", "broken"]
+CandidateOutcome = Literal["chosen", "tie", "fits", "unknown", "no better", "slower", "broken"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,9 @@ class Candidate:
 
     `chosen`; `tie`: no measurement distinguishes it from the chosen one; `fits`: it keeps all limits, but another is
     better; `unknown`: it breaks no limit, but one could not be checked; `no better`: it breaks no limit, but is no
-    better than always answering the most frequent class; `broken`: it breaks a limit. `pareto`: no other is better in
-    one criterion and as good in all; None where a figure for that is missing.
+    better than always answering the most frequent class; `slower`: it breaks no limit, but the same network in fp32 is
+    faster; `broken`: it breaks a limit. `pareto`: no other is better in one criterion and as good in all; None where a
+    figure for that is missing.
     """
 
     row: Row

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebench.choosing import comparables
+from edgebench.choosing import comparables, slower
 from edgebench.choosing.decision import Candidate, CandidateOutcome, Check, Decision
 from edgebench.choosing.limits import ORDER, Bound, Limits, Prefer, known_classes
 from edgebench.errors import unknown_name
@@ -59,6 +59,8 @@ def select(
     scope, modelled = comparables.one_scope(rows, figures)
     over = tuple(m for m in wanted if any(found[m].value is not None for found in figures))
     judged = list(map(_judged, rows, figures, _pareto(figures, over), [limits.bounds()] * len(rows)))
+    if prefer != "size" and not {"max_size_mb", "max_memory_mb"} & {*limits.given()}:  # who asks for small gets it
+        judged = slower.passed_over(judged, figures)
     made, notes = _ranked(judged, figures, prefer)
     return Decision(
         device=device, scenario=scenario, limits=limits, prefer=prefer, evidence=evidence, machine=machine,
@@ -155,13 +157,15 @@ def _ranked(
 
 
 def _doubts(row: Row) -> list[str]:
-    """What speaks against the accuracy of the chosen one."""
+    """What speaks against the accuracy of the chosen one, and what is known of the loss by its precision."""
     told = []
     if row.beside_majority in ("unclear", "below"):
         share = f"{100 * row.majority_share:.1f} %"
         told.append(f"its accuracy is not clearly above the {share} of always answering the most frequent class")
     if never := [name for name, images, right in row.class_counts if images and not right]:
         told.append(f"it never finds {listed(never)}")
+    if row.judged:
+        told.append(f"{row.precision}: {row.judged}")
     return told
 
 

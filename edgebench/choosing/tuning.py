@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edgebench.choosing.relatives import export_missing
 from edgebench.choosing.tuned import Goal, Trial, Tuned
-from edgebench.errors import EdgebenchError, UsageError
-from edgebench.exporting.deployable import judging_images
+from edgebench.errors import EdgebenchError, UsageError, VerificationFailed
+from edgebench.exporting.deployable import judge, judging_images
 from edgebench.machine import locks, registry
 from edgebench.machine.device import Profile, available_cores, detect, load_profile, place
 from edgebench.measuring import process
@@ -256,9 +256,13 @@ def _judge(bench: _Bench, item: Planned, images: Callable[[], Path] | None, boun
     result = process.run_job(job, item.artifact, verify=False, images=images())
     if result.status != "ok" or result.evaluation is None:
         return result.message or result.status
-    drop = result.evaluation.torch_accuracy - result.evaluation.accuracy
-    bench.drops[item.job.artifact, item.job.runtime] = drop
-    return f"it loses {drop:.2%} of the images, the bound is {bound:.2%}" if drop > bound + 1e-9 else ""
+    found = result.evaluation
+    bench.drops[item.job.artifact, item.job.runtime] = found.torch_accuracy - found.accuracy
+    try:
+        judge(found, item.job.runtime, bound, item.artifact.precision)
+    except VerificationFailed as error:
+        return error.message
+    return ""
 
 
 def _is_baseline(job: Job) -> bool:

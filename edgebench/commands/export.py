@@ -105,7 +105,7 @@ def command(
                     pipeline.calibration, start, workspace, calibration_images,
                     partial(inputs.calibration, calibration, start, calibration_images),
                 ), out=out,
-                max_batch=max_batch, extra=extra, tell=lambda s: status.update(s),
+                max_batch=max_batch, extra=extra, compare=True, tell=lambda s: status.update(s),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
         if not as_json:
@@ -113,8 +113,10 @@ def command(
             click.echo(f"  verified: {printable(agreement.explain(done.parity))}")
             if judged := done.artifact.judged:
                 click.echo(f"  judged: it {printable(deployable.explain(judged))}")
-            elif done.artifact.precision == "int8":
+            elif done.artifact.precision != "fp32":
                 click.echo("  not judged: no labelled pictures are here; `edgebench evaluate --images` counts them")
+            for beside in done.artifact.beside_fp32:
+                click.echo(f"  {'SLOWER: ' * beside.slower}{beside.told}")
             if known := done.artifact.adopted and done.artifact.adopted.calibrated:
                 apart = (
                     "others"

@@ -11,11 +11,15 @@ from edgebench.measuring import testset
 from edgebench.records.answers import Evaluation, Judgement
 from edgebench.records.workspace import Workspace
 from edgebench.results import stats
-from edgebench.specs import Artifact
+from edgebench.specs import Artifact, Precision
 
 BOUND = 0.01  # the share of the pictures that an artifact may lose, if nothing else is asked for
 MOST = 2000  # pictures; with 5 % that one of the two alone has right, the drop is then known within ± 1 point
 Z_80 = 0.841621  # the 80 % quantile of the normal distribution
+FIXES = {
+    "int8": "--accuracy-drop {bound:g} leaves the worst layers in floating point; more --calibration-images; or "
+    "--precision fp16"
+}
 
 
 def judging_images(
@@ -49,7 +53,7 @@ def judging_images(
     return made
 
 
-def judge(found: Evaluation, runtime: str, bound: float) -> Judgement:
+def judge(found: Evaluation, runtime: str, bound: float, precision: Precision = "int8") -> Judgement:
     """What the artifact loses against torch on the same pictures. Raises VerificationFailed if that is too much.
 
     Too much is: more than `bound` with a confidence of 80 %, and more than nothing with one of 97.5 %. On 1,500
@@ -67,8 +71,7 @@ def judge(found: Evaluation, runtime: str, bound: float) -> Judgement:
     if least > bound and low > 0:
         raise VerificationFailed(
             f"it {explain(replace(made, proven=True))}; it may lose {_points(bound)}",
-            f"--accuracy-drop {bound:g} leaves the worst layers in floating point; more --calibration-images; or "
-            "--precision fp16",
+            FIXES.get(precision, "--precision fp32; or --accuracy-drop, if it may lose more").format(bound=bound),
         )
     return made
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
-from edgebench.exporting import building, calibrating, deployable
+from edgebench.exporting import beside, building, calibrating, deployable
 from edgebench.exporting.calibrating import CalibrationInputs, Request
 from edgebench.linting import lint
 from edgebench.machine import registry
@@ -68,17 +68,18 @@ def export(
     out: Path | None = None,
     max_batch: int = 32,
     extra: dict[str, str] | None = None,
+    compare: bool = False,
     tell: Told = lambda stage: None,
 ) -> PlannedExport:
     """Export `source` to `target`, through the formats between, and verify each artifact on its own runtime.
 
     `precision` and `input` default to the source's; int8 asks `calibration` for its images or, of an adopted model,
     its requests.
-    `max_batch` and `extra` go to the target's exporter. The artifact is written to `out`, by default to the workspace
-    under a name made of model, dataset, checkpoint, target and precision; of an adopted model, of its name and the
-    settings it was adopted with. Raises VerificationFailed, and leaves nothing behind, if an answer differs by more
-    than the precision may cost; UnfinishedExport if only another machine can build the target; Unsupported if a library
-    is missing.
+    `max_batch` and `extra` go to the target's exporter. With `compare`, a lower precision is timed beside fp32. The
+    artifact is written to `out`, by default to the workspace under a name made of model, dataset, checkpoint, target
+    and precision; of an adopted model, of its name and the settings it was adopted with. Raises VerificationFailed, and
+    leaves nothing behind, if an answer differs by more than the precision may cost; UnfinishedExport if only another
+    machine can build the target; Unsupported if a library is missing.
     """
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
@@ -122,12 +123,12 @@ def export(
         extra=extra or {},
     )
     out = out or workspace.artifacts / folder_name(source, target, precision, input)
-    images = _images(source, workspace, tell) if precision == "int8" else None
-    return _make(exporter, source, target, out, options, tell, requests, images)
+    images = _images(source, workspace, tell) if precision != "fp32" else None
+    return _make(exporter, source, target, out, options, tell, requests, images, compare and precision != "fp32")
 
 
 def _images(source: Artifact, workspace: Workspace, tell: Told) -> Path | None:
-    """The file of images by which int8 is judged; None where the checkpoint or its dataset is not."""
+    """The file of images by which a lower precision is judged; None where the checkpoint or its dataset is not."""
     found = deployable.judging_images(
         None, source, workspace, lambda done, total: tell(f"torch answers the validation pictures: {done}/{total}")
     )
@@ -171,7 +172,7 @@ def calibration(
 
 def _make(
     exporter: Any, source: Artifact, target: str, out: Path, options: ExportOptions, tell: Told,
-    requests: CalibrationInputs | None, images: Path | None,
+    requests: CalibrationInputs | None, images: Path | None, compare: bool,
 ) -> PlannedExport:  # fmt: skip
     tell(f"exporting to {target}")
     with folder.staged(out) as scratch:
@@ -194,12 +195,15 @@ def _make(
             origin=source.origin or source.identity,
             in_float=made.in_float or source.in_float,
             judged=None,
+            beside_fp32=source.beside_fp32 if source.precision == made.precision else (),
         )
         artifact = folder.write_manifest(scratch, calibrating.adopted(artifact, requests) if requests else artifact)
         tell(f"verifying {target} on {exporter.verify_with}")
         result = _verify(artifact, exporter, images, tell)
-        if judged := _judged(artifact, result, options.accuracy_drop):
-            folder.write_manifest(scratch, replace(artifact, judged=judged), artifact.files)
+        artifact = replace(artifact, judged=_judged(artifact, result, options.accuracy_drop))
+        if compare and source.precision == "fp32":
+            artifact = replace(artifact, beside_fp32=beside.measure(artifact, source, tell))
+        folder.write_manifest(scratch, artifact, artifact.files)
     return PlannedExport(folder.read(out), result.parity)
 
 
@@ -208,7 +212,8 @@ def _judged(artifact: Artifact, result: Result, bound: float | None) -> Judgemen
     if result.evaluation is None:
         return None
     try:
-        return deployable.judge(result.evaluation, result.job.runtime, deployable.BOUND if bound is None else bound)
+        bound = deployable.BOUND if bound is None else bound
+        return deployable.judge(result.evaluation, result.job.runtime, bound, artifact.precision)
     except VerificationFailed as error:
         what = f"the {artifact.format} artifact was not kept: in {artifact.precision} {error.message}"
         raise VerificationFailed(what, error.fix) from None

@@ -33,6 +33,7 @@ from edgebench.measuring.turns import burst, performer
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
 from edgebench.records.batches import batch_refused
+from edgebench.records.beside import cpu_kind
 from edgebench.records.jobs import Evidence, Job
 from edgebench.records.notices import Notice, notice
 from edgebench.records.result import Launch, Measured, MemoryPeaks, Result
@@ -166,6 +167,7 @@ def _measure(
         message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
         return replace(result, launches=(launch,), message=message)
     own = _own_notices(job, effective, wrong, _fallback(layers, effective), result.evaluation)
+    own += _slower(job, artifact, cpu_kind(before))
     own += agreement.notices(artifact, parity)
     seen = (*measured.notices, foreign, *notices(before, after), *own)
     launch = replace(
@@ -243,6 +245,12 @@ def _own_notices(
     if evaluation and evaluation.changed:
         found.append(notice("unrepeatable", given_again=evaluation.given_again, changed=evaluation.changed))
     return found
+
+
+def _slower(job: Job, artifact: Artifact, cpu: str) -> list[Notice]:
+    """That the export found this artifact slower than fp32, on this runtime and such a processor."""
+    known = [one for one in artifact.beside_fp32 if (one.runtime, one.cpu) == (job.runtime, cpu) and one.slower]
+    return [notice("slower_than_fp32", precision=artifact.precision, told=one.told) for one in known]
 
 
 def main(arguments: list[str]) -> int:

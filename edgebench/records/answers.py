@@ -146,3 +146,8 @@ class Judgement:
     high: float
     bound: float
     proven: bool
+
+    @property
+    def told(self) -> str:
+        """In a few words: "loses at most 1.1 points"."""
+        return f"loses at most {100 * max(0.0, self.high):.1f} points"

@@ -88,6 +88,10 @@ KINDS = {
         "{changed} of {given_again} images got another answer when they were given again",
         "another runtime or precision; one thread answers alike where threads race: --threads 1",
     ),
+    "slower_than_fp32": NoticeKind(
+        "in {precision} it is slower than in fp32 on this runtime and processor: {told}",
+        "deploy the fp32 artifact; or another --runtime: `edgebench tune` tries them all",
+    ),
     # An adopted model and its inputs.
     "values_steer": NoticeKind(
         "the times are those of generated inputs, and how much it computes depends on their values ({operators})",

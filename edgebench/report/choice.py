@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 
 SHOWN = 40  # candidates shown in a terminal
 FLOOR = "the best method without a network"
-STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow", "no better": "red", "broken": "red"}
+STYLES = {"chosen": "bold green", "tie": "green", "unknown": "yellow"} | dict.fromkeys(
+    ("no better", "slower", "broken"), "red"
+)
 NOTE = (
     "tie: not distinguishable from the chosen one; unknown: a limit could not be checked, so it is not known to be "
-    "kept; {majority}broken: beyond a limit. * is in the Pareto set over {over}. Accuracy is the artifact's own, on "
+    "kept; {others}broken: beyond a limit. * is in the Pareto set over {over}. Accuracy is the artifact's own, on "
     "its runtime."
 )
 REMEDY = KINDS["no_better_than_majority"].remedy
-MAJORITY = "no better: than always answering the most frequent class; "  # if there is one
+OTHERS = {  # where there is one
+    "no better": "no better: than always answering the most frequent class; ",
+    "slower": "slower: than the same network in fp32; ",
+}
 
 
 def _value(criterion: Criterion) -> Callable[[Candidate], str]:
@@ -155,6 +160,7 @@ def headline(decision: Decision) -> list[str]:
         useless = [c for c in decision.candidates if c.outcome == "no better"]
         lines += [f"  not chosen: {c.name}: {c.reason}" for c in useless[:3]]
         lines += [f"  to find the other classes: {REMEDY}"] * bool(useless)
+        lines += [f"  not chosen: {c.name}: {c.reason}" for c in decision.candidates if c.outcome == "slower"][:3]
     lines.append(f"asked: {asked}; preferring {decision.prefer}; {', '.join(f'{n} {o}' for o, n in counts.items())}")
     lines += [f"note: {note}" for note in decision.notes]
     lines += [f"another answer with {change}" for change in decision.changes]
@@ -169,8 +175,9 @@ def _below(decision: Decision, left_out: int) -> list[str]:
     lines += [f"accuracy is of: {decision.judged_on}"] if decision.judged_on else []
     lines += [f"power and energy cover: {scope(decision)}"] if decision.power_scope else []
     lines += [f"measured on: {joined(decision.machine)}"] if decision.machine else []
-    useless = any(candidate.outcome == "no better" for candidate in decision.candidates)
-    return [*lines, NOTE.format(over=", ".join(decision.pareto_over), majority=MAJORITY * useless)]
+    outcomes = {candidate.outcome for candidate in decision.candidates}
+    others = "".join(told for outcome, told in OTHERS.items() if outcome in outcomes)
+    return [*lines, NOTE.format(over=", ".join(decision.pareto_over), others=others)]
 
 
 def terminal(decision: Decision) -> Table:

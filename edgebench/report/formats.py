@@ -24,7 +24,7 @@ WORD = 24  # characters of a longer word go on in the next line
 # What a terminal shows if it is too narrow for all: these columns first, then the others in the table's order.
 FIRST = (
     "model", "median_ms", "to_fastest", "evidence", "runtime", "status", "deployed_accuracy", "test_accuracy",
-    "precision", "format", "scenario", "verdict", "score", "throughput_per_s", "batch", "streams", "device",
+    "precision", "judged", "format", "scenario", "verdict", "score", "throughput_per_s", "batch", "streams", "device",
     "energy_mj", "mean_power_w", "power_source", "p99_ms", "p90_ms", "half_width", "warnings", "peak_memory_mib",
 )  # fmt: skip
 # Markdown needs no escaping in such a cell.
@@ -34,7 +34,8 @@ PLAIN = re.compile(r"[A-Za-z0-9.,%+–±-]*(?: [A-Za-z0-9.,%+–±-]+)*")
 NOTE = (
     "GFLOPs = 2 × GMACs, for one image. Test accuracy is the checkpoint's in torch, on its test split; each artifact's "
     "answers were compared with it on a part of that. Deployed accuracy is the artifact's own, on its runtime, and "
-    "balanced accuracy the mean recall of its classes; accuracies on different test splits do not compare. Latency "
+    "balanced accuracy the mean recall of its classes; accuracies on different test splits do not compare. "
+    "Judged: what a lower precision loses on validation pictures against torch, with a confidence of 97.5 %. Latency "
     "is the host time of one request, device ms the computing alone as the runtime reports it; ± is half the 95 % "
     "interval of the median over launches; images/s is the throughput of the same measurement. W and mJ/inf. (per "
     "request) are everything that the meter covers, idle power included. – means not measured."

@@ -66,6 +66,8 @@ class Row:
     launches, and Wilson's of the accuracy on `deployed_images` test images. Torch, or an adopted model's reference,
     puts the same class first on a share `deployed_agreement` of these. `test_sha256`: of the test images; accuracies
     on others are never compared.
+    `judged`: what its precision costs in accuracy at most, on validation pictures; `lost` is that share, with its 95 %
+    interval. `network`: the checkpoint or adopted model that its artifact was made from.
     `to_fastest`: its time as a multiple of that of the fastest setting of its `race`, with the 95 % interval;
     `standing` says what is certain. `race_median_ms` is the median that follows from that and the fastest one's.
     `majority_share`: of the most frequent class of them. `balanced_accuracy` is the mean recall of the classes, and
@@ -124,6 +126,10 @@ class Row:
     )  # fmt: skip
     lowest_class: str = column("", lambda r: readings.lowest(r, "name") or "", shared=True)
     class_counts: tuple[tuple[str, int, int], ...] = column("", readings.class_counts, shared=True, written=False)
+    judged: str = column("judged", readings.judged, optional=True)
+    lost: float | None = column("", lambda r: readings.loss(r, "drop"))
+    lost_low: float | None = column("", lambda r: readings.loss(r, "low"))
+    lost_high: float | None = column("", lambda r: readings.loss(r, "high"))
     score: str = column("score", readings.score, optional=True)
     scenario: str = column("scenario", lambda r: r.job.scenario, once=True)
     median_ms: float | None = column(
@@ -223,6 +229,7 @@ class Row:
     message: str = column("", readings.message)
     created: str = column("", lambda r: r.created)
     artifact: str = column("", lambda r: r.job.artifact)
+    network: str = column("", lambda r: r.artifact.origin or r.job.artifact, written=False)
     host: str = column("board", lambda r: r.host, optional=True, once=True, before="compute")
     machine: tuple[str, ...] = column("", readings.machine)
     power_mode: str = column(

@@ -117,6 +117,22 @@ def split(result: Result) -> context.TestSplit:
     return context.no_split(result.artifact.model.name)
 
 
+def loss(result: Result, name: str) -> float | None:
+    """What is known of the accuracy that the precision of its artifact costs."""
+    return getattr(result.artifact.judged, name) if result.artifact.judged else None
+
+
+def judged(result: Result) -> str:
+    """What the precision costs in accuracy at most, with the runtime if it is another; empty for fp32."""
+    artifact = result.artifact
+    if artifact.precision == "fp32" or not artifact.source:
+        return ""
+    if artifact.judged is None:
+        return "not judged"
+    elsewhere = f" ({artifact.judged.runtime})" if artifact.judged.runtime != result.job.runtime else ""
+    return f"{artifact.judged.told}{elsewhere}"
+
+
 def score(result: Result) -> str:
     """What a user's function made of the answers: "f1 0.912, recall 0.87 on 40 pictures of photos"."""
     found = result.score if result.status == "ok" else None

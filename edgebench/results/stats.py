@@ -112,6 +112,20 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
+def median_ratio(base: Sequence[int], new: Sequence[int]) -> tuple[float, float, float]:
+    """The median of new ÷ base, pair by pair, with its 95 % interval, of order statistics: (median, low, high).
+
+    Of fewer than six pairs it is all that was seen.
+    """
+    ratios = np.sort(np.asarray(new, dtype=float) / np.maximum(1, np.asarray(base)))
+    n = len(ratios)
+    outside, below = 0.0, 0  # how many may be left out on each side
+    while below < n // 2 and (outside := outside + math.comb(n, below) / 2**n) <= 0.025:
+        below += 1
+    below = max(0, below - 1)
+    return float(np.median(ratios)), float(ratios[below]), float(ratios[n - 1 - below])
+
+
 def mean_of_shares(parts: Sequence[tuple[int, int]]) -> tuple[float, float, float]:
     """The mean of the shares right of n, each of other cases, with its 95 % interval: (mean, low, high).
 

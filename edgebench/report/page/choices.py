@@ -46,7 +46,7 @@ def _card(decision: Decision, numbers: dict[Row, int], *, several: bool) -> Html
     if not chosen:
         unknown = [c for c in decision.candidates if c.outcome == "unknown"][:3]
         close += [el("li", "Might fit: ", _link(c, numbers), f": {_open(c)}") for c in unknown]
-        useless = [c for c in decision.candidates if c.outcome == "no better"][:3]
+        useless = [c for c in decision.candidates if c.outcome in ("no better", "slower")][:3]
         close += [el("li", "Not chosen: ", _link(c, numbers), f": {c.reason}") for c in useless]
     close += [el("li", f"Another answer with {change}") for change in decision.changes]
     close += [el("li", note) for note in decision.notes]

@@ -1,0 +1,37 @@
+"""How fast an artifact of lower precision is beside the fp32 artifact that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class BesideFp32:
+    """Its time as a multiple of fp32's, `ratio`, with the 95 % interval from `low` to `high`: both ran by turns on
+    `runtime`, one request at a time, on the machine that made the artifact, whose processor is `cpu`."""
+
+    runtime: str
+    cpu: str
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def slower(self) -> bool:
+        """Whether it is slower than fp32 for certain."""
+        return self.low > 1
+
+    @property
+    def told(self) -> str:
+        """As in "2.1 × as fast as fp32 on onnxruntime (2.0 to 2.2)"."""
+        ratio, low, high = (1 / value for value in (self.ratio, self.high, self.low))
+        doubt = "" if self.slower or self.high < 1 else ", which is not distinguishable"
+        return f"{ratio:.2f} × as fast as fp32 on {self.runtime} ({low:.2f} to {high:.2f}{doubt})"
+
+
+def cpu_kind(fingerprint: Mapping[str, Any]) -> str:
+    """The processor of a fingerprint, with the instruction sets by which runtimes choose their kernels."""
+    cpu = fingerprint.get("cpu") or {}
+    return " ".join(str(part) for part in (cpu.get("model"), *(cpu.get("isa") or ())) if part)
