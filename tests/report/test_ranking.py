@@ -11,6 +11,7 @@ from edgebench.choosing.selecting import select
 from edgebench.records.race import Lag, Raced
 from edgebench.records.result import Result
 from edgebench.report import formats, ranking
+from edgebench.report.page import latency, pareto
 from edgebench.results.rows import rows
 
 ARTIFACT = make_artifact()
@@ -53,6 +54,14 @@ def test_the_table_and_the_lines_say_what_is_certain(standing: str, cell: str, l
     assert head.startswith("race of 2 settings; the fastest is") and "1 thr." in head
     assert line in second and "2 thr." in second.partition(":")[0]
     assert ranking.lines([replace(one, race=None) for one in found]) == []
+
+
+def test_the_plots_of_the_page_order_by_the_race_and_tell_the_ratio() -> None:
+    slower, first = rows(pair(SLOWER, "slower"))[::-1]
+    assert "1.12 (1.10–1.14) × the fastest of its race" in pareto.tip(slower) and "fastest" not in pareto.tip(first)
+    spread = latency.Distribution(1.0, 2.0, (1.0,), 10)
+    told = str(latency.distributions([(0, slower, spread), (1, replace(first, median_ms=99.0), spread)]))
+    assert told.index("#row-1") < told.index("#row-0"), "its own median does not count"
 
 
 def test_a_race_that_ended_before_anything_could_be_certain_says_what_it_takes() -> None:

@@ -51,7 +51,7 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
     """A table with one strip per measurement, on one axis, fastest first; what does another task is below."""
     tasks = grouped([row for _, row, _ in found], split_of).values()
     place = {row: n for n, task in enumerate(tasks) for row in task}
-    ordered = sorted(found, key=lambda one: (place[one[1]], one[1].median_ms or math.inf))
+    ordered = sorted(found, key=lambda one: (place[one[1]], one[1].race_median_ms or one[1].median_ms or math.inf))
     if not ordered:
         return None
     shown = ordered[:DISTRIBUTIONS]

@@ -14,7 +14,7 @@ from edgebench.report.written import joined
 from edgebench.results import context
 from edgebench.results.columns import Criterion
 from edgebench.results.context import TestSplit
-from edgebench.results.figures import CRITERIA, Row, split_of
+from edgebench.results.figures import CRITERIA, Row, beside_fastest, split_of
 
 SHAPES = ("circle", "square", "triangle", "diamond")
 EXPLAINED = (
@@ -168,6 +168,8 @@ def tip(row: Row) -> str:
         f"accuracy {accuracy(row):.1%}" + ("" if row.deployed_accuracy is not None else " (the checkpoint's)"),
         f"median {row.median_ms:.3g} ms" + (f" ± {row.half_width:.1%}" if row.half_width is not None else ""),
     ]  # fmt: skip
+    if row.to_fastest is not None and row.standing != "fastest":
+        lines.append(f"{beside_fastest(row)} × the fastest of its race")
     for criterion in CRITERIA.values():
         if criterion.tip and (value := getattr(row, criterion.column.name)) is not None:
             lines.append(f"{criterion.tip} {value:.3g} {criterion.column.unit}")

@@ -77,6 +77,17 @@ def test_a_run_comes_home_as_if_made_here(board: Board, desk: Path, in_process: 
     wait_until(lambda: not board.processes(), f"left behind: {board.processes()}")
 
 
+def test_two_settings_race_on_the_board(board: Board, tmp_path: Path, in_process: Command) -> None:
+    paths = [tmp_path / "artifacts" / name for name in ("one", "two")]
+    for version, path in enumerate(paths):
+        make_artifact(path, content=bytes([8, 8 + version]))
+    done = in_process(*there(board, tmp_path, *paths, *SHORT, "--json"))
+    assert done.returncode == 0, done.stderr
+    one, two = json.loads(done.stdout)
+    assert one["race"] == two["race"] != "" and {one["standing"], two["standing"]} == {"fastest", "undecided"}
+    assert {one["host"], two["host"]} == {"board"} and not board.jobs()
+
+
 def test_an_artifact_is_evaluated_there(board: Board, desk: Path, tmp_path: Path, in_process: Command) -> None:
     made, images = artifact.read(desk / "artifacts" / "net-onnx"), tmp_path / "test.npz"
     held_out = artifact.read_reference(made)

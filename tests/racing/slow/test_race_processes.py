@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,7 +16,8 @@ from conftest import PLUGINS, SCRIPTED_CLOCK, Command, clean_environment, eventu
 from edgebench.machine.device import detect
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
-from edgebench.racing import together
+from edgebench.racing import heat, race, together
+from edgebench.racing.race import RaceOptions
 from edgebench.records.jobs import Job, Policy
 from edgebench.results import store
 from edgebench.specs import Artifact
@@ -99,3 +101,25 @@ def test_a_killed_race_leaves_no_process_and_keeps_its_results(onnx_artifact: Ar
     on_disk, _ = store.read_all(tmp_path / "results")
     assert len(on_disk) >= 2 and {result.stop for result in on_disk} == {"interrupted"}
     assert all(result.race for result in on_disk)
+
+
+def test_the_processes_of_a_heat_hold_no_more_than_its_room(
+    onnx_artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three fit, of 70 to 95 MiB each: they race in two heats, which never hold more."""
+    seen: list[int] = []
+    ours = psutil.Process()
+
+    def look(self: heat._Field, numbers: object, before=heat._Field._look) -> None:
+        sizes = []
+        for child in ours.children():
+            with contextlib.suppress(psutil.Error):
+                sizes.append(child.memory_info().rss)
+        seen.append(sum(sizes))
+        before(self, numbers)
+
+    monkeypatch.setattr(heat._Field, "_look", look)
+    settings = [planned(onnx_artifact, "fake", f"latency_ms={n}") for n in (1, 2, 3)]
+    results, _ = race.race(settings, RaceOptions(max_seconds=1000, launches=1, memory_mib=200))
+    assert [result.race.settings for result in results] == [3] * 3
+    assert 100 << 20 < max(seen) <= 200 << 20
