@@ -93,7 +93,7 @@ def export(
     source: Source | None = None, target: str = "onnx", *, workspace: AnyPath = "runs", out: AnyPath | None = None,
     precision: Precision | None = None, input: InputType | None = None, accuracy_drop: float | None = None,
     calibration_images: int = 300, calibration: AnyPath | Sequence[AnyPath] = (), max_batch: int = 32,
-    options: dict[str, str] | None = None, tell: Callable[[str], None] = lambda stage: None,
+    options: dict[str, str] | None = None, device: str | None = None, tell: Callable[[str], None] = lambda stage: None,
 ) -> Artifact:  # fmt: skip
     """Export a checkpoint, an artifact, or a model file from elsewhere, to "onnx", "openvino" or "tensorrt", and verify
     its answers.
@@ -118,7 +118,7 @@ def export(
             pipeline.calibration, start, where, calibration_images,
             partial(adopting_inputs.calibration, [Path(path) for path in given], start, calibration_images),
         ),
-        out=Path(out) if out else None, max_batch=max_batch, extra=options, compare=True, tell=tell,
+        out=Path(out) if out else None, max_batch=max_batch, device=device, extra=options, compare=True, tell=tell,
     )  # fmt: skip
     return done.artifact
 

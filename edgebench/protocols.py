@@ -29,7 +29,8 @@ class RuntimeFacts:
     """What a runtime states about itself; only `accepts` is required.
 
     aliases: other names that a user may type.
-    installs: by Python module, what pip installs if it is missing; install_note: what else helps.
+    installs: by Python module, what pip installs if it is missing; install_note: what else helps. shared: by shared
+        library, what helps if the system lacks it.
     libraries: the distributions whose versions change its answers or its speed. Each result records them, and a sweep
         measures again when one of them changes.
     native: the formats for which it is the default runtime.
@@ -48,6 +49,7 @@ class RuntimeFacts:
     aliases: tuple[str, ...] = ()
     installs: Mapping[str, str] = field(default_factory=dict)
     install_note: str = ""
+    shared: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
     native: tuple[str, ...] = ()
     adopts: tuple[str, ...] = ()
@@ -64,7 +66,7 @@ class RuntimeFacts:
 class ExporterFacts:
     """What an exporter states about itself; `Exporter` explains the attributes that this list leaves out.
 
-    aliases, installs, install_note: as a runtime's.
+    aliases, installs, install_note, shared: as a runtime's.
     also: by a format in `accepts`, the format of an adopted model that it starts from as well.
     libraries: the distributions whose versions change its product; libraries_for: those that one precision adds. A
         sweep exports again when one of them changes.
@@ -76,6 +78,7 @@ class ExporterFacts:
     aliases: tuple[str, ...] = ()
     installs: Mapping[str, str] = field(default_factory=dict)
     install_note: str = ""
+    shared: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
     libraries_for: Mapping[Precision, tuple[str, ...]] = field(default_factory=dict)
 

@@ -104,11 +104,9 @@ class Training:
     """How a checkpoint was trained and how accurate it is. Accuracies are shares in [0, 1] of the named split.
 
     `part_size`: images in memory at once, fewer than a batch if memory ran out. `beginning`: the weights before the
-    first step. `distilled`: the teacher, if there was one. `frozen`: how the classifier was fitted to frozen features,
-    if it alone was. `course`: the stages, None for a training that an edgebench without them made. `floor`: what
-    methods without a network reach on the same splits; None with --no-floor, more than 20,000 training images, or an
-    interrupted training. `test_classes`: the test accuracy by class, empty if an edgebench without it trained.
-    `search`: the settings that were compared before, of which `config` has the best.
+    first step. `distilled`: the teacher. `frozen`: how the classifier was fitted to frozen features. `course`: the
+    stages. `floor`: what methods without a network reach on the same splits; None with --no-floor, of more than 20,000
+    images, or if interrupted. `test_classes`: its accuracy by class. `search`: what was compared; `config` is the best.
     """
 
     config: TrainConfig
@@ -156,6 +154,7 @@ class Artifact:
     adopted: Adopted | None = field(default=None, metadata={"json": "unless default"})
     judged: Judgement | None = field(default=None, metadata={"json": "unless default"})
     beside_fp32: tuple[BesideFp32, ...] = field(default=(), metadata={"json": "unless default"})
+    unrun: str = field(default="", metadata={"json": "unless default"})  # why: its answers are then not verified
     schema: int = SCHEMA
     path: Path = field(default=Path(), metadata={"json": False}, compare=False)
 
@@ -256,6 +255,7 @@ class ExportOptions:
     calibration: Calibration | None = None
     requests: tuple[Mapping[str, np.ndarray], ...] = ()
     accuracy_drop: float | None = None
+    architecture: str = ""  # of the device's GPU, as "8.9"
     extra: dict[str, str] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from edgebench.exporters import tensorrt_plan
+from edgebench.runtimes import tensorrt_missing
 
 from edgebench.errors import Unsupported, UsageError, refuse_unknown_options
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision
@@ -36,6 +37,7 @@ class TensorRtExporter:
     aliases = ("trt",)
     installs = dict.fromkeys(("tensorrt", "cuda"), "edgebench[tensorrt]")
     install_note = "a Jetson has TensorRT from JetPack: make the environment with --system-site-packages there"
+    shared = tensorrt_missing.SHARED
     libraries = ("tensorrt",)
     libraries_for = {"int8": ("onnx",)}  # which rewrites the zero points
 
@@ -52,7 +54,7 @@ class TensorRtExporter:
     @staticmethod
     def handed(source: Artifact, out: Path) -> Path:
         """The ONNX file as the parser gets it; it is written into `out` if it is not the artifact's own."""
-        return tensorrt_plan.handed(source, out)
+        return tensorrt_plan.handed(source, source.precision, out)
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         if options.precision != source.precision:

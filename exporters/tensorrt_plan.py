@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebench.artifact import model_file
 from edgebench.errors import EdgebenchError, Unsupported
-from edgebench.specs import Artifact, TensorSpec
+from edgebench.specs import Artifact, Precision, TensorSpec
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -20,16 +20,20 @@ FILE = "model.engine"
 MAX_BATCH = 8
 
 
-def handed(source: Artifact, out: Path) -> Path:
+def handed(source: Artifact, precision: Precision, out: Path) -> Path:
     """The ONNX file as the parser gets it; it is written into `out` if it is not the artifact's own."""
     path = model_file(source, ".onnx")
-    if source.precision != "int8":
+    if precision not in ("int8", "bf16"):
         return path  # by path, not by content: weights kept outside the ONNX file are found beside it
     try:
-        from edgebench.exporters import tensorrt_symmetric
+        if precision == "bf16":
+            from edgebench.exporters import tensorrt_bf16 as changed
+        else:
+            from edgebench.exporters import tensorrt_symmetric as changed
     except ImportError as error:
-        raise Unsupported(f"a plan in int8 needs onnx, which does not load: {error}", "pip install onnx") from None
-    (out / path.name).write_bytes(tensorrt_symmetric.read(path).SerializeToString())
+        what = f"a plan in {precision} needs onnx, which does not load: {error}"
+        raise Unsupported(what, "pip install onnx") from None
+    (out / path.name).write_bytes(changed.read(path).SerializeToString())
     return out / path.name
 
 

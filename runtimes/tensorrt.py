@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from edgebench.runtimes import tensorrt_layers
+from edgebench.runtimes import tensorrt_layers, tensorrt_missing
 
 from edgebench.artifact import model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
@@ -18,8 +17,6 @@ from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
 if TYPE_CHECKING:
     import tensorrt as trt
-
-ANEW = "a plan runs only on the TensorRT and the GPU it was built with: on this board, `edgebench export --target trt`"
 
 
 class TensorRt:
@@ -31,6 +28,7 @@ class TensorRt:
     suffixes = {"tensorrt": ".engine"}
     installs = dict.fromkeys(("tensorrt", "cuda"), "edgebench[tensorrt]")
     install_note = "a Jetson has TensorRT from JetPack: make the environment with --system-site-packages there"
+    shared = tensorrt_missing.SHARED
     # TensorRT itself comes with JetPack, and is not on PyPI for boards; beside it goes the cuda-python of JetPack's own
     # CUDA: 12 on JetPack 6, 13 on JetPack 7.
     requirements = ("cuda-python=={cuda}.*",)
@@ -38,12 +36,27 @@ class TensorRt:
     libraries = ("tensorrt",)
     suits = ("cuda",)
 
-    def __init__(self) -> None:
-        import tensorrt
+    product = "TensorRT"
+    anew = (
+        "a plan runs only on the TensorRT and the GPU it was built with: on this board, `edgebench export --target trt`"
+    )
 
+    def __init__(self) -> None:
         from edgebench.machine import cuda
 
-        self._library, self._cuda = tensorrt, cuda
+        self._library, self._cuda = self._load(), cuda
+
+    def _load(self) -> ModuleType:
+        import tensorrt
+
+        return tensorrt
+
+    def _unfit(self, tools: dict[str, str]) -> str:
+        """What here is other than what a plan of these tools was built with; empty if nothing is."""
+        for tool, value in {"tensorrt": self.version(), **self._cuda.gpu()}.items():
+            if (built := tools.get(tool, value)) != value:
+                return f"the plan was built with {tool} {built}; here it is {value}"
+        return ""
 
     def version(self) -> str:
         return self._library.__version__
@@ -53,28 +66,26 @@ class TensorRt:
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> TensorRtSession:
         if compute != "cuda":
-            raise Unsupported(f"TensorRT does not run on {compute!r}", "--compute cuda")
+            raise Unsupported(f"{self.product} does not run on {compute!r}", "--compute cuda")
         if options.precision != artifact.precision:
             message = f"this plan was built in {artifact.precision} and cannot run in {options.precision}"
             raise Unsupported(message, f"export from an ONNX artifact in {options.precision}")
-        refuse_unknown_options("TensorRT", options.extra)
+        refuse_unknown_options(self.product, options.extra)
         self._cuda.require_gpu()
-        for tool, value in {"tensorrt": self.version(), **self._cuda.gpu()}.items():
-            if (built := artifact.tools.get(tool, value)) != value:
-                raise Unsupported(f"the plan was built with {tool} {built}; here it is {value}", ANEW)
-        return TensorRtSession(model_file(artifact, self.suffixes[artifact.format]), artifact, options)
+        if other := self._unfit(artifact.tools):
+            raise Unsupported(other, self.anew)
+        return TensorRtSession(self, self._library, artifact, options)
 
 
 class TensorRtSession:
     """One execution context on a stream of its own; `run` includes the copies to and from the GPU."""
 
-    def __init__(self, path: Path, artifact: Artifact, options: SessionOptions) -> None:
-        import tensorrt as trt
+    def __init__(self, runtime: TensorRt, trt: ModuleType, artifact: Artifact, options: SessionOptions) -> None:
         from edgebench.runtimes.tensorrt_log import log
 
         from edgebench.machine import cuda
 
-        self._library, self._cuda = trt, cuda
+        self._product, self._library, self._cuda = runtime.product, trt, cuda
         self._owned = ExitStack()  # what CUDA gave us, released last in, first out
         self._inputs: dict[str, _Tensor] = {}
         self._outputs: dict[str, _Tensor] = {}
@@ -82,9 +93,10 @@ class TensorRtSession:
         self._runtime, dla = trt.Runtime(self._logger), artifact.tools.get("dla")
         if dla is not None:
             self._runtime.DLA_core = int(dla)
+        path = model_file(artifact, runtime.suffixes[artifact.format])
         self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if self._engine is None:
-            raise self._error(f"cannot load {path}", ANEW, BadFile)
+            raise self._error(f"cannot load {path}", runtime.anew, BadFile)
         try:
             self._context = self._engine.create_execution_context()
             if self._context is None:
@@ -99,12 +111,12 @@ class TensorRtSession:
         except BaseException:
             self.close()
             raise
-        where = "TensorRT" if dla is None else f"TensorRT (DLA {dla}, GPU fallback)"
+        where = runtime.product + ("" if dla is None else f" (DLA {dla}, GPU fallback)")
         self.effective = Effective(provider=where, precision=artifact.precision, threads=None, version=trt.__version__)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._context is None:
-            raise EdgebenchError("the TensorRT session is closed", "open the artifact again")
+            raise EdgebenchError(f"the {self._product} session is closed", "open the artifact again")
         shapes = {name: array.shape for name, array in inputs.items()}
         if shapes != self._fitted:
             self._fit(shapes)
@@ -151,7 +163,7 @@ class TensorRtSession:
         self._fitted = shapes
 
     def _error(self, what: str, fix: str, kind: type[EdgebenchError] = EdgebenchError) -> EdgebenchError:
-        return kind("\n".join([f"TensorRT {self._library.__version__} {what}", *self._logger.lines]), fix)
+        return kind("\n".join([f"{self._product} {self._library.__version__} {what}", *self._logger.lines]), fix)
 
     def close(self) -> None:
         self._context = self._engine = self._runtime = None  # in this order: each before the one that it was made from

@@ -60,8 +60,12 @@ def look(root: Path, modules: list[str]) -> dict[str, Any]:
         cuda = json.loads(Path("/usr/local/cuda/version.json").read_text())["cuda"]["version"]
     except (OSError, ValueError, KeyError, TypeError):
         cuda = None
+    try:
+        l4t = Path("/etc/nv_tegra_release").read_text().partition("\n")[0]
+    except OSError:
+        l4t = ""
     return {
-        "cuda": cuda,
+        "cuda": cuda, "l4t": l4t,
         "python": platform.python_version(), "machine": platform.machine(), "device_tree": tree, "before": before,
         "modules": [name for name in modules if importlib.util.find_spec(name)],
         "free_bytes": shutil.disk_usage(root).free,

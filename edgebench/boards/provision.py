@@ -13,7 +13,7 @@ from typing import Any
 
 from edgebench.boards.ssh import Connection, Host
 from edgebench.errors import EdgebenchError, UsageError
-from edgebench.machine import packing, registry
+from edgebench.machine import jetpack, packing, registry
 from edgebench.machine.device import Profile, load_profile, profile_names
 from edgebench.protocols import RuntimeFacts
 
@@ -65,7 +65,8 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> SetupPlan:
         useful = [name for name in fit if not stated[name].system_module and stated[name].accepts & exported]
         chosen = (*there, *useful[:1])
     cuda = re.match(r"\d{1,3}", str(seen["cuda"]))
-    major = cuda[0] if cuda else USUAL_CUDA
+    known = jetpack.of(str(seen.get("l4t", "")))
+    major = cuda[0] if cuda else known.cuda if known else USUAL_CUDA
     made = SetupPlan(
         python=str(seen["python"]),
         machine=str(seen["machine"]),

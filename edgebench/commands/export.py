@@ -27,7 +27,7 @@ Examples:
 )
 @click.argument("source", metavar="[CHECKPOINT]", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--target", "targets", multiple=True, required=True, metavar="onnx|openvino|trt",
+    "--target", "targets", multiple=True, required=True, metavar="onnx|openvino|trt|rtx",
     shell_complete=_options.complete_targets, help="Format to export to; may be given several times.",
 )  # fmt: skip
 @click.option(
@@ -45,6 +45,10 @@ Examples:
     "--calibration", multiple=True, metavar="FILE.npz|FOLDER", type=click.Path(path_type=Path),
     help="int8 of an adopted model: inputs of your own, .npz files or pictures, that tell the ranges; may be given "
     "several times.  [default: those that it was adopted with]",
+)  # fmt: skip
+@click.option(
+    "--device", metavar="NAME|FILE.toml", shell_complete=_options.complete_devices,
+    help="Whose GPU a target is built for that can be built elsewhere.  [default: this machine]",
 )  # fmt: skip
 @click.option(
     "--exporter-option",
@@ -68,6 +72,7 @@ def command(
     calibration_images: int,
     calibration: tuple[Path, ...],
     max_batch: int,
+    device: str | None,
     extra: dict[str, str],
     out: Path | None,
     workspace: Workspace,
@@ -105,15 +110,18 @@ def command(
                     pipeline.calibration, start, workspace, calibration_images,
                     partial(inputs.calibration, calibration, start, calibration_images),
                 ), out=out,
-                max_batch=max_batch, extra=extra, compare=True, tell=lambda s: status.update(s),
+                max_batch=max_batch, device=device, extra=extra, compare=True, tell=lambda s: status.update(s),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
         if not as_json:
             click.echo(f"{name}: {done.artifact.path} ({done.artifact.size_bytes / 2**20:.1f} MiB)")
-            click.echo(f"  verified: {printable(agreement.explain(done.parity))}")
+            if why := done.artifact.unrun:
+                click.echo(printable(f"  built, not run: {why}. `edgebench run` on the device compares its answers"))
+            else:
+                click.echo(f"  verified: {printable(agreement.explain(done.parity))}")
             if judged := done.artifact.judged:
                 click.echo(f"  judged: it {printable(deployable.explain(judged))}")
-            elif done.artifact.precision != "fp32":
+            elif done.artifact.precision != "fp32" and not done.artifact.unrun:
                 click.echo("  not judged: no labelled pictures are here; `edgebench evaluate --images` counts them")
             for beside in done.artifact.beside_fp32:
                 click.echo(f"  {'SLOWER: ' * beside.slower}{beside.told}")

@@ -39,6 +39,7 @@ class Build:
     source: str
     precision: Precision
     max_batch: int
+    architecture: str = ""
     extra: dict[str, str] = field(default_factory=dict)
     calibration: str = ""
     held_out: str = ""
@@ -65,7 +66,7 @@ def build(
         return exporter.export(source, out, options)
     asked = Build(
         target=target, source=str(source.path.resolve()), precision=options.precision, max_batch=options.max_batch,
-        extra=options.extra,
+        architecture=options.architecture, extra=options.extra,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
         if calibration:
@@ -101,8 +102,8 @@ def perform(asked: Build, out: Path) -> BuildAnswer:
         source = folder.read(Path(asked.source))
         requests = calibrating.read(Path(asked.calibration), source) if asked.calibration else ()
         options = ExportOptions(
-            precision=asked.precision, input=source.input_type, max_batch=asked.max_batch, extra=asked.extra,
-            requests=requests,
+            precision=asked.precision, input=source.input_type, max_batch=asked.max_batch,
+            architecture=asked.architecture, extra=asked.extra, requests=requests,
         )  # fmt: skip
         exported = registry.load("exporters", asked.target).export(source, out, options)
         if asked.held_out:

@@ -14,14 +14,16 @@ from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
 from edgebench.exporting import beside, building, calibrating, deployable
 from edgebench.exporting.calibrating import CalibrationInputs, Request
+from edgebench.exporting.unfinished import UnfinishedExport
 from edgebench.linting import lint
 from edgebench.machine import registry
+from edgebench.machine.device import detect
+from edgebench.machine.profiles import load_profile
 from edgebench.measuring import agreement, process
 from edgebench.records import adopted
 from edgebench.records.adopted import STORED, plain
 from edgebench.records.answers import Judgement, Parity
 from edgebench.records.jobs import Job
-from edgebench.records.linted import Linted
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
 from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Precision
@@ -35,25 +37,11 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PlannedExport:
-    """A verified artifact, and how closely it agrees with torch, or of an adopted model with its reference."""
+    """A verified artifact, and how closely it agrees with torch, or of an adopted model with its reference. An artifact
+    that was built and not run (`unrun`) has no parity."""
 
     artifact: Artifact
-    parity: Parity
-
-
-class UnfinishedExport(Unsupported):
-    """This machine cannot build the target; `portable` is the artifact from which the right machine can build it, and
-    `linted` what the target's parser says of it, if it has one."""
-
-    def __init__(self, cause: Unsupported, target: str, portable: Artifact, linted: Linted | None = None) -> None:
-        super().__init__(
-            f"the {target} artifact cannot be built here: {cause.message}. The portable part is ready and verified: "
-            f"{portable.path}. Copy that folder to the board that will run it, and finish there with "
-            f"`edgebench export {portable.path.name} --target {target}`, which needs nothing else of this machine."
-            + (f" {lint.explain(linted)}" if linted else ""),
-            cause.fix,
-        )
-        self.portable, self.linted = portable, linted
+    parity: Parity | None
 
 
 def export(
@@ -67,6 +55,7 @@ def export(
     calibration: Callable[[], Calibration | CalibrationInputs] | None = None,
     out: Path | None = None,
     max_batch: int = 32,
+    device: str | None = None,
     extra: dict[str, str] | None = None,
     compare: bool = False,
     tell: Told = lambda stage: None,
@@ -75,11 +64,12 @@ def export(
 
     `precision` and `input` default to the source's; int8 asks `calibration` for its images or, of an adopted model,
     its requests.
-    `max_batch` and `extra` go to the target's exporter. With `compare`, a lower precision is timed beside fp32. The
-    artifact is written to `out`, by default to the workspace under a name made of model, dataset, checkpoint, target
-    and precision; of an adopted model, of its name and the settings it was adopted with. Raises VerificationFailed, and
-    leaves nothing behind, if an answer differs by more than the precision may cost; UnfinishedExport if only another
-    machine can build the target; Unsupported if a library is missing.
+    `max_batch` and `extra` go to the target's exporter, as the architecture of the `device`'s GPU, by default of this
+    machine's profile. With `compare`, a lower precision is timed beside fp32. The artifact is written to `out`, by
+    default to the workspace under a name made of model, dataset, checkpoint, target and precision; of an adopted model,
+    of its name and the settings it was adopted with. Raises VerificationFailed, and leaves nothing behind, if an answer
+    differs by more than the precision may cost; UnfinishedExport if only another machine can build the target;
+    Unsupported if a library is missing.
     """
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
@@ -120,6 +110,7 @@ def export(
         max_batch=max_batch,
         calibration=None if requests else found,
         accuracy_drop=accuracy_drop,
+        architecture=(load_profile(device) if device else detect()).gpu.compute_capability or "",
         extra=extra or {},
     )
     out = out or workspace.artifacts / folder_name(source, target, precision, input)
@@ -196,15 +187,19 @@ def _make(
             in_float=made.in_float or source.in_float,
             judged=None,
             beside_fp32=source.beside_fp32 if source.precision == made.precision else (),
+            unrun=exporter.unrun() if hasattr(exporter, "unrun") else "",
         )
         artifact = folder.write_manifest(scratch, calibrating.adopted(artifact, requests) if requests else artifact)
-        tell(f"verifying {target} on {exporter.verify_with}")
-        result = _verify(artifact, exporter, images, tell)
-        artifact = replace(artifact, judged=_judged(artifact, result, options.accuracy_drop))
-        if compare and source.precision == "fp32":
-            artifact = replace(artifact, beside_fp32=beside.measure(artifact, source, tell))
-        folder.write_manifest(scratch, artifact, artifact.files)
-    return PlannedExport(folder.read(out), result.parity)
+        if artifact.unrun:
+            parity = None
+        else:
+            tell(f"verifying {target} on {exporter.verify_with}")
+            result = _verify(artifact, exporter, images, tell)
+            artifact, parity = replace(artifact, judged=_judged(artifact, result, options.accuracy_drop)), result.parity
+            if compare and source.precision == "fp32":
+                artifact = replace(artifact, beside_fp32=beside.measure(artifact, source, tell))
+            folder.write_manifest(scratch, artifact, artifact.files)
+    return PlannedExport(folder.read(out), parity)
 
 
 def _judged(artifact: Artifact, result: Result, bound: float | None) -> Judgement | None:

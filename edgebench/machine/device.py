@@ -114,12 +114,19 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
 
     Raises EdgebenchError with `require_device`, and in CI, where an emulated figure would be taken for a measured one.
     """
+    if matches(profile, root) and (other := _not_itself(profile, root)):
+        found = f"this board is recognised as {profile.title}, but it is not as that is: {other}"
+        fix = "edgebench devices detect --write NAME, on the board: a profile of its own, as which it is measured"
+        if require_device or _in_ci(environ):
+            raise EdgebenchError(found, fix)
+        notice = f"NOT MEASURED AS {profile.name}: {found}. Its results are labelled emulated. For measured ones: {fix}"
+        return Placement(evidence="emulated", compute=profile.compute, notice=notice)
     if matches(profile, root):
         return Placement(evidence="measured", compute=profile.compute, notice=_other_variant(profile, root))
     found = f"--device is {profile.name} ({profile.title}), but this machine is {describe_machine(root)}"
     if profile.cpu.cores is None and profile.memory.total_mib is None:
         raise EdgebenchError(found, "run where that hardware is, or use --device cpu: there is nothing to emulate")
-    in_ci = environ.get("CI", "").lower() not in ("", "0", "false")
+    in_ci = _in_ci(environ)
     if require_device or in_ci:
         drop = " and ".join(["drop --require-device"] * require_device + ["unset CI"] * in_ci)
         board = "the board itself (in a container: docker run --security-opt systempaths=unconfined)"
@@ -137,6 +144,27 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
         "no power is reported, and these results are never ranked or gated with measured ones."
     )
     return Placement(evidence="emulated", compute="cpu", cores=cores, memory_limit_mib=limit, notice=notice)
+
+
+def _in_ci(environ: Mapping[str, str]) -> bool:
+    return environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def _not_itself(profile: Profile, root: Path) -> str:
+    """How this board differs from the device that it is recognised as; empty if it does not, or does not tell.
+
+    A Jetson can be set up as a smaller module, and its device tree stays the larger one's. The cores are those that are
+    present: power modes switch some of them off. nvpmodel's table names the module that it was made for.
+    """
+    found = []
+    last = re.fullmatch(r"0-(\d{1,4})", (read(root / "sys/devices/system/cpu/present") or "").strip())
+    if last and profile.cpu.cores and int(last[1]) + 1 != profile.cpu.cores:
+        found.append(f"it has {int(last[1]) + 1} cores instead of {profile.cpu.cores}")
+    module = re.search(r"\bT\d000\b", profile.title)
+    told = set(re.findall(r"(?<![A-Za-z0-9])T\d000(?![0-9])", read(root / "etc/nvpmodel.conf") or ""))
+    if module and told and module[0] not in told:
+        found.append(f"its power model is that of the {' and '.join(sorted(told))}")
+    return "; ".join(found)
 
 
 def _other_variant(profile: Profile, root: Path) -> str:

@@ -115,7 +115,7 @@ def _works(probe: Probe, compute: str) -> bool:
 
 def _nothing(artifacts: Sequence[Artifact], probes: Sequence[Probe], compute: str) -> str:
     formats = ", ".join(sorted({artifact.format for artifact in artifacts}))
-    have = ", ".join(f"{p.name} ({', '.join(p.accepts)} on {', '.join(p.computes)})" for p in probes if not p.error)
+    have = ", ".join(f"{p.name} ({', '.join(p.accepts)} on {', '.join(p.computes)})" for p in probes if p.computes)
     return f"no runtime here opens {formats} on {compute}; what works: {have or 'none'}"
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, lacking
+from conftest import REPOSITORY, lacking, needed
 
 ROOT = REPOSITORY
 CASES = Path(__file__).parent / "trt"
@@ -32,7 +33,16 @@ def test_adapters(version: str) -> None:
         "EDGEBENCH_TRT_BINDINGS": str(bindings),
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
     }
-    cases = sorted(str(path) for path in CASES.glob("cases_*.py"))
-    command = [sys.executable, "-m", "pytest", "-p", "machine", "-p", "no:cacheprovider", *cases]
+    check(f"TensorRT {version}", CASES.glob("cases_*.py"), environment)
+
+
+def test_adapters_of_tensorrt_rtx() -> None:
+    needed("tensorrt_rtx_bindings", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt_rtx]'")
+    environment = {**os.environ, "PYTHONPATH": str(CASES), "EDGEBENCH_TRT_BINDINGS": "rtx", "EDGEBENCH_TRT_RTX": "1"}
+    check("TensorRT-RTX", [CASES / "rtx_rules.py"], environment)
+
+
+def check(what: str, cases: Iterable[Path], environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "machine", "-p", "no:cacheprovider", *sorted(map(str, cases))]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"TensorRT {version}:\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{what}:\n{done.stdout}\n{done.stderr}"

@@ -40,6 +40,17 @@ def test_a_jetson_runs_its_own_tensorrt_and_onnx_runtime(board, cuda: str | None
     assert made.requirements == (f"cuda-python=={wanted}.*", "onnxruntime>=1.17")
 
 
+@pytest.mark.parametrize(("told", "wanted"), [("# R39 (release), REVISION: 2.0, GCID: 1", "13"), ("# R36 (r", "12")])
+def test_the_release_of_jetson_linux_tells_the_cuda_that_the_board_does_not(
+    board, monkeypatch: pytest.MonkeyPatch, told: str, wanted: str
+) -> None:
+    board(ORIN, ["tensorrt"], None)
+    seen = provision._converse
+    told_too = lambda *given: {"facts": seen(*given)["facts"] | {"l4t": told}}  # noqa: E731
+    monkeypatch.setattr(provision, "_converse", told_too)
+    assert provision.plan(Host("orin")).requirements[0] == f"cuda-python=={wanted}.*"
+
+
 def test_a_jetson_without_tensorrt_in_its_python_runs_onnx_runtime_alone(board) -> None:
     board(ORIN, [])
     made = provision.plan(Host("orin"))

@@ -17,9 +17,15 @@ from edgebench.machine import device, profiles
 from edgebench.records import jsonio, toml
 
 BUILT_IN = [
-    "cpu", "cuda", "jetson_agx_xavier", "jetson_nano", "jetson_orin", "jetson_orin_nano", "jetson_orin_nx",
-    "jetson_thor", "jetson_tx1", "jetson_tx2", "jetson_xavier_nx", "raspberry_pi_4", "raspberry_pi_5",
+    "cpu", "cuda", "dgx_spark", "jetson_agx_xavier", "jetson_nano", "jetson_orin", "jetson_orin_nano", "jetson_orin_nx",
+    "jetson_t4000", "jetson_thor", "jetson_tx1", "jetson_tx2", "jetson_xavier_nx", "raspberry_pi_4", "raspberry_pi_5",
+    "rtx_4060_laptop", "rtx_5060", "rtx_a2000",
 ]  # fmt: skip
+# By what the driver calls the card.
+CARDS = {
+    "dgx_spark": "NVIDIA GB10", "rtx_4060_laptop": "NVIDIA GeForce RTX 4060 Laptop GPU",
+    "rtx_5060": "NVIDIA GeForce RTX 5060", "rtx_a2000": "NVIDIA RTX A2000 12GB",
+}  # fmt: skip
 RAILS = {
     "jetson_tx1": ("module", {"VDD_IN"}),
     "jetson_tx2": ("module", {"VDD_IN"}),
@@ -98,7 +104,7 @@ def test_built_in_profile_loads_and_goes_through_json(name):
     assert jsonio.decode(profiles.Profile, json.loads(jsonio.dumps(profile)), name) == profile
 
 
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda"}))
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda", *CARDS}))
 def test_board_profiles_have_the_limits_that_emulation_needs(name):
     profile = device.load_profile(name)
     assert profile.cpu.cores and profile.memory.total_mib and profile.match.device_tree
@@ -136,6 +142,16 @@ def test_the_readme_example_is_a_valid_profile(tmp_path):
         readme = REPOSITORY / "device_profiles" / "README.md"
     (tmp_path / "rover.toml").write_text(re.search(r"```toml\n(.*?)```", readme.read_text(), re.S)[1])
     assert device.load_profile(str(tmp_path / "rover.toml")).cpu.cores == 6
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_is_recognised_by_the_name_that_the_driver_gives(name, tmp_path):
+    assert device.detect(machine(tmp_path, gpu=CARDS[name])).name == name
+    assert "tensorrt_rtx" in device.load_profile(name).runtimes
+
+
+def test_the_a2000_of_a_laptop_is_another_card(tmp_path):
+    assert device.detect(machine(tmp_path, gpu="NVIDIA RTX A2000 Laptop GPU")).name == "cuda"
 
 
 # power
@@ -199,7 +215,7 @@ def test_relatives_of_a_board_are_not_that_board(compatible, tmp_path):
 
 def test_detects_a_pc_with_and_without_a_card(tmp_path):
     assert device.detect(machine(tmp_path / "without")).name == "cpu"
-    assert device.detect(machine(tmp_path / "with", gpu="NVIDIA RTX A2000")).name == "cuda"
+    assert device.detect(machine(tmp_path / "with", gpu="NVIDIA RTX A5000")).name == "cuda"
     assert device.detect(tmp_path / "nothing").name == "cpu"
 
 
@@ -217,10 +233,10 @@ def test_device_tree_is_found_in_sysfs_too(tmp_path):
 
 
 def test_own_profile_recognises_by_processor_and_card(tmp_path, own_profiles):
-    rule = '[match]\ncpu_model = ["AMD Ryzen Embedded*"]\ngpu_model = ["*A2000*"]\n'
+    rule = '[match]\ncpu_model = ["AMD Ryzen Embedded*"]\ngpu_model = ["*A3000*"]\n'
     (own_profiles / "cart.toml").write_text(MINIMAL.partition("[match]")[0] + rule)
     assert device.detect(machine(tmp_path / "a", cpu="AMD Ryzen Embedded V2718")).name == "cart"
-    assert device.detect(machine(tmp_path / "b", gpu="NVIDIA RTX A2000")).name == "cart"
+    assert device.detect(machine(tmp_path / "b", gpu="NVIDIA RTX A3000")).name == "cart"
     assert device.detect(machine(tmp_path / "c")).name == "cpu"
 
 

@@ -35,7 +35,9 @@ def engine_classes(trt: ModuleType, severity: Any, tensor_class: type, cuda: Fak
                 return None
             header, _, model = data[len(MAGIC) :].partition(b"\0")
             header = json.loads(header)
-            if header["version"] != trt.__version__ or tuple(header["capability"]) != cuda.capability:
+            here = "{}.{}".format(*cuda.capability)
+            fits = here in header["serves"] if header["serves"] else tuple(header["capability"]) == cuda.capability
+            if header["version"] != trt.__version__ or not fits:
                 self._logger.log(
                     severity.ERROR,
                     "The engine plan file is not compatible with this version of TensorRT, expecting library version "

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from edgebench.runtimes import tensorrt_rtx_library
 from fakecuda import FakeCuda
 from helpers import IMAGE, folder, network, onnx_artifact
-from standin import install
+from standin import RTX, install
 
 from edgebench.specs import ExportOptions, SessionOptions
 
@@ -22,6 +23,8 @@ except ImportError:
 BINDINGS = Path(os.environ["EDGEBENCH_TRT_BINDINGS"])
 CUDA = FakeCuda()
 TRT, CONTROL = install(BINDINGS, CUDA)
+if RTX:
+    tensorrt_rtx_library.load = lambda: TRT
 ELEVEN = int(TRT.__version__.split(".")[0]) >= 11
 
 from edgebench.exporters.tensorrt import TensorRtExporter  # noqa: E402

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import weakref
 from pathlib import Path
@@ -20,6 +21,7 @@ from fakecuda import FakeCuda, RuleBroken
 from quantized import unreadable
 from signatures import like
 
+RTX = "EDGEBENCH_TRT_RTX" in os.environ  # TensorRT-RTX is stood in for
 PRECISION_FLAGS = {"FP16", "BF16", "INT8", "FP8", "INT4", "FP4"}
 
 
@@ -39,7 +41,7 @@ class Control:
 def install(bindings: Path, cuda: FakeCuda) -> tuple[ModuleType, Control]:
     """Put the stand-in into `sys.modules` as `tensorrt`, and the fake CUDA as `cuda.bindings.runtime`."""
     sys.path.insert(0, str(bindings))
-    real = importlib.import_module("tensorrt_bindings")
+    real = _real()
     trt, control = ModuleType("tensorrt"), Control()
     trt.__version__ = real.__version__
     trt.__getattr__ = lambda name: getattr(real, name)
@@ -51,6 +53,15 @@ def install(bindings: Path, cuda: FakeCuda) -> tuple[ModuleType, Control]:
     package.__path__ = bindings_module.__path__ = []
     sys.modules |= {"cuda": package, "cuda.bindings": bindings_module, "cuda.bindings.runtime": cuda.module}
     return trt, control
+
+
+def _real() -> ModuleType:
+    """The real bindings: TensorRT's over stubs, or TensorRT-RTX's over NVIDIA's own libraries."""
+    if not RTX:
+        return importlib.import_module("tensorrt_bindings")
+    from edgebench.runtimes import tensorrt_rtx_library
+
+    return tensorrt_rtx_library.load()
 
 
 def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control) -> list[type]:
@@ -112,9 +123,22 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
     class IBuilderConfig:
         def __init__(self) -> None:
             self._flags, self._profiles, self._pools = {trt.BuilderFlag.TF32}, [], {}
+            self._capabilities: list[Any] = []
             self._device, self._core = trt.DeviceType.GPU, -1
             self._verbosity = trt.ProfilingVerbosity.LAYER_NAMES_ONLY
             control.configs.append(self)
+
+        @property
+        def num_compute_capabilities(self) -> int:
+            return len(self._capabilities)
+
+        @num_compute_capabilities.setter
+        def num_compute_capabilities(self, count: int) -> None:
+            self._capabilities = [trt.ComputeCapability.NONE] * count
+
+        def set_compute_capability(self, capability: Any, index: int) -> bool:
+            self._capabilities[index] = capability
+            return True
 
         @property
         def default_device_type(self) -> Any:
@@ -172,7 +196,7 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
 
     class Builder:
         def __init__(self, logger: Any) -> None:
-            if not cuda.count:
+            if not (cuda.count or RTX):  # TensorRT-RTX builds without a card
                 raise TypeError("pybind11::init(): factory function returned nullptr")
             self._logger = logger
 
@@ -200,6 +224,7 @@ def _classes(trt: ModuleType, real: ModuleType, cuda: FakeCuda, control: Control
             header = {
                 "version": trt.__version__,
                 "capability": cuda.capability,
+                "serves": [f"{int(one) // 10}.{int(one) % 10}" for one in getattr(config, "_capabilities", [])],
                 "profiles": config._profiles,
                 "strong": network.get_flag(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED),
                 "dla": config._core if config._device == trt.DeviceType.DLA else None,

@@ -1,0 +1,101 @@
+"""Every backbone in every precision against NVIDIA's parser, and plans of four: no card, no driver, some minutes.
+
+.venv/bin/python scripts/check_tensorrt_rtx.py
+.venv/bin/python scripts/check_tensorrt_rtx.py mobilenetv3 --image-size 64
+
+Makes untrained networks (the graph does not depend on the weights), exports each as ONNX in fp32, fp16 and int8, which
+is calibrated on noise, and in fp32 with a camera's bytes; hands them over as `edgebench export --target rtx` does, and
+prints a table in Markdown: what the parser says, and how large the plan is and how long it took.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from edgebench.exporters import onnx as onnx_exporter
+from edgebench.exporters import onnx_input, onnx_lower, onnx_trace, tensorrt_plan
+
+from edgebench import artifact as folder
+from edgebench.errors import EdgebenchError
+from edgebench.machine import registry
+from edgebench.specs import Artifact, Calibration, ExportOptions, Preprocessing, TensorSpec
+from edgebench.training import models
+
+SEVEN = ("convnext_v2_tiny", "efficientnetv2_s", "mobilenetv3", "resnet50", "vit_base", "deit_small", "swin_tiny")
+HYBRIDS = ("coatnet", "caformer", "fastvit", "efficientvit", "mobilenetv4_hybrid", "pvt")
+BUILT = ("mobilenetv3", "resnet50", "deit_small", "swin_tiny")
+ARCHITECTURE = "8.9"
+
+
+def portable(name: str, size: int, root: Path) -> dict[str, Artifact]:
+    """The ONNX artifacts of an untrained network, by precision, and "uint8": fp32 from a camera's bytes."""
+    network, info = models.build(name, 10, size, 0)
+    shape, logits = ("batch", 3, size, size), (TensorSpec("logits", "float32", ("batch", 10)),)
+    made = Artifact(
+        format="checkpoint", precision="fp32", inputs=(TensorSpec("input", "float32", shape),), outputs=logits,
+        preprocessing=Preprocessing(height=size, width=size, mean=(0.5,) * 3, std=(0.25,) * 3), model=info, files={},
+        tools={}, created="",
+    )  # fmt: skip
+    path = root / "traced.onnx"
+    onnx_trace.write(network.eval(), made, path)
+    import onnxsim
+
+    simplified, _ = onnxsim.simplify(onnx.load(path), skipped_optimizers=onnx_exporter.KEEP_MATMUL)
+    found = {"fp32": _kept(made, simplified, root / "fp32")}
+    noise = np.random.default_rng(0).integers(0, 256, (12, size, size, 3), dtype=np.uint8)
+    given = Calibration(images=noise, validation_images=noise, validation_labels=np.zeros(12, np.int64), classes=10)
+    for precision in ("fp16", "int8"):
+        lower, _, _ = onnx_lower.lowered(found["fp32"], ExportOptions(precision=precision, calibration=given))
+        found[precision] = _kept(replace(made, precision=precision), lower, root / precision)
+    pixels, spec = onnx_input.take_pixels(onnx.load(found["fp32"].path / "model.onnx"), made.preprocessing)
+    return found | {"uint8": _kept(replace(made, inputs=(spec,)), pixels, root / "uint8")}
+
+
+def _kept(made: Artifact, model: onnx.ModelProto, out: Path) -> Artifact:
+    out.mkdir()
+    onnx.save(model, out / "model.onnx")
+    folder.write_manifest(out, replace(made, format="onnx"))
+    return folder.read(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=[*SEVEN, *HYBRIDS])
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--arch", default=ARCHITECTURE)
+    given = parser.parse_args()
+    linter, exporter = registry.load("linters", "tensorrt_rtx"), registry.load("exporters", "tensorrt_rtx")
+    print(f"{linter.parser()}, plans for {given.arch}, {given.image_size} pixels\n", flush=True)
+    print("| backbone | precision | parser | plan |\n|---|---|---|---|", flush=True)
+    refused = 0
+    for name in given.models:
+        with tempfile.TemporaryDirectory() as root:
+            every = portable(name, given.image_size, Path(root))
+            for kind in ("fp32", "fp16", "bf16", "int8", "uint8"):
+                source, wanted = every["fp32" if kind == "bf16" else kind], "fp32" if kind == "uint8" else kind
+                out = Path(root, f"{kind}-plan")
+                out.mkdir()
+                since, plan = time.perf_counter(), "–"
+                findings = linter.lint(tensorrt_plan.handed(source, wanted, out))
+                told = f"taken in {time.perf_counter() - since:.1f} s"
+                if findings:
+                    refused += 1
+                    told = f"refused: {findings[0].where} {findings[0].reason}"
+                elif name in BUILT:
+                    since, options = time.perf_counter(), ExportOptions(precision=wanted, extra={"arch": given.arch})
+                    try:
+                        exporter.export(source, out, options)
+                        size = (out / tensorrt_plan.FILE).stat().st_size / 2**20
+                        plan = f"{size:.1f} MiB in {time.perf_counter() - since:.1f} s"
+                    except EdgebenchError as error:
+                        refused, plan = refused + 1, f"refused: {' '.join(error.message.split())}"
+                print(f"| {name} | {kind} | {told} | {plan} |", flush=True)
+    print(f"\n{refused} refused")
+
+
+if __name__ == "__main__":
+    main()
