@@ -133,15 +133,16 @@ class _Bench:
         options = RaceOptions(max_seconds=most_s, patience_s=PATIENCE * most_s, best_only=True)
         results, stop = race(planned, options, on_phase=on_phase)
         self.interrupted = stop == "interrupted"
-        costs: dict[str, float] = {}
+        found: dict[str, Trial] = {}
         for job, item, result in zip(jobs, planned, results, strict=True):
             if result is None and self.interrupted:
                 continue
-            trial = _raced(self.fresh(job), result or process.run_job(item.job, item.artifact))
-            self.seen[job.identity] = trial
-            if not trial.message:
-                costs[job.identity] = trial.median_ns
-        return costs
+            found[job.identity] = _raced(self.fresh(job), result or process.run_job(item.job, item.artifact))
+        fastest_ns = next((trial.median_ns for trial in found.values() if trial.standing == "fastest"), None)
+        for identity, trial in found.items():  # beside load, a setting's own time says less than its ratio
+            known = trial.ratio is not None and fastest_ns is not None
+            self.seen[identity] = replace(trial, median_ns=round(trial.ratio * fastest_ns)) if known else trial
+        return {identity: cost for identity in found if (cost := self._cost(self.seen[identity])) is not None}
 
     def fresh(self, job: Job) -> Trial:
         found = self.artifacts[job.artifact]
@@ -169,8 +170,7 @@ def _raced(old: Trial, result: Result) -> Trial:
         return trial
     lag = result.race.fastest
     return replace(
-        trial, median_ns=result.race.median_ns or trial.median_ns,
-        ratio=lag.ratio if lag else 1.0, low=lag and lag.low, high=lag and lag.high,
+        trial, ratio=lag.ratio if lag else 1.0, low=lag and lag.low, high=lag and lag.high,
         standing=lag.standing if lag else "fastest",
     )  # fmt: skip
 

@@ -1,6 +1,8 @@
-"""Ctrl-C in a tuning: what was measured by then counts."""
+"""What a tuning makes of its measurements: the ratios of a race, and what was measured before Ctrl-C."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from factories import make_artifact, make_job, make_result
@@ -9,6 +11,8 @@ from edgebench.choosing import tuning
 from edgebench.choosing.tuned import Trial
 from edgebench.machine.device import detect
 from edgebench.measuring.running import Planned
+from edgebench.records.race import Lag, Raced
+from edgebench.records.result import Samples
 
 ARTIFACT = make_artifact()
 JOBS = [make_job(ARTIFACT, threads=n) for n in (1, 2, 3)]
@@ -39,3 +43,22 @@ def test_it_keeps_the_best_of_what_was_measured(monkeypatch: pytest.MonkeyPatch)
 def test_before_anything_was_measured_there_is_nothing_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         tuned(monkeypatch, 0)
+
+
+def test_a_race_is_decided_by_ratios_and_not_by_each_ones_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a single launch beside load, the slower one may have had the better moments."""
+    own_ns, raced = (40_000_000, 30_000_000), []
+    for job, ns, ratio in zip(JOBS, own_ns, (1.0, 1.5), strict=False):
+        lag = Lag(job=JOBS[0].identity, ratio=ratio, low=None, high=None, standing="undecided") if ratio > 1 else None
+        known = Raced(
+            race="one", effects=(0.0,), settings=2, scatter=0.0, fastest=lag, next=lag, median_ns=None, rounds=3,
+            disturbed=0,
+        )  # fmt: skip
+        samples = Samples(latency_ns=(ns,) * 3, warmup_ns=(), wall_ns=3 * ns)
+        result = make_result(job=job, artifact=ARTIFACT)
+        launch = replace(result.launches[0], samples=samples)
+        raced.append(replace(result, launches=(launch,), race=known))
+    monkeypatch.setattr(tuning, "race", lambda planned, options, on_phase: (raced, "max_seconds"))
+    bench = tuning._Bench(duration_s=1.0, goal="latency", artifacts={ARTIFACT.identity: ARTIFACT})
+    costs = bench.race(JOBS[:2], detect(), lambda phase: None)
+    assert costs == {JOBS[0].identity: 40_000_000, JOBS[1].identity: 60_000_000}
