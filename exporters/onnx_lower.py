@@ -24,13 +24,17 @@ def lowered(source: Artifact, options: ExportOptions) -> tuple[onnx.ModelProto, 
     if options.precision == "fp16":
         return _fp16(model, source), {"onnxruntime": onnxruntime.__version__}, ()
     import nncf
+    from edgebench.exporters import onnx_qdq
 
     # Attention has a softmax before a matrix product; a convolutional network may end with one.
     shares = {node.output[0] for node in model.graph.node if node.op_type == "Softmax"}
     transformer = any(node.op_type == "MatMul" and shares & {*node.input} for node in model.graph.node)
-    made, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened)
+    fp32 = onnx.ModelProto()
+    fp32.CopyFrom(model)
+    made, in_float = quantize.quantize(model, source, options, transformer=transformer, opened=_opened, one_scale=True)
     if source.adopted:
         quantize.check_done(source, [node.op_type for node in made.graph.node])
+    onnx_qdq.finished(made, fp32, quantize.requests(source, options))
     return made, {"nncf": nncf.__version__}, in_float
 
 

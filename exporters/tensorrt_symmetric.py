@@ -25,6 +25,7 @@ def read(path: Path) -> onnx.ModelProto:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     made: dict[tuple[str, str], list[str]] = {}
     retyped: set[str] = set()
+    numbers: dict[str, onnx.TensorProto] = {}
     for node in model.graph.node:
         if node.op_type not in QDQ:
             continue
@@ -35,6 +36,10 @@ def read(path: Path) -> onnx.ModelProto:
         zero = numpy_helper.to_array(constants[zero_name]) if zero_name else np.uint8(0)  # ONNX's default
         if zero.dtype == np.int8 and not zero.any():
             continue
+        if data in constants and not constants[data].dims:  # a number, such as the 3 of a hard-swish
+            number = scale * (numpy_helper.to_array(constants[data]).astype(np.float32) - zero)
+            numbers[node.output[0]] = numpy_helper.from_array(number.astype(scale.dtype), node.output[0])
+            continue
         if data in constants:
             raise Unsupported(f"the weights of {node.name!r} have a zero point", "quantize weights symmetrically")
         key = scale_name, zero_name
@@ -44,6 +49,11 @@ def read(path: Path) -> onnx.ModelProto:
             model.graph.initializer.extend(map(numpy_helper.from_array, tensors, made[key]))
         node.input[:] = [data, *made[key]]
         retyped |= {data, *node.output}
+    if numbers:
+        left = [node for node in model.graph.node if node.output[0] not in numbers]
+        del model.graph.node[:]
+        model.graph.node.extend(left)
+        model.graph.initializer.extend(numbers.values())
     keep = [value for value in model.graph.value_info if value.name not in retyped]
     del model.graph.value_info[:]
     model.graph.value_info.extend(keep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,25 +26,27 @@ def check(precision: str) -> None:
 
 
 def quantize(
-    model: Any, source: Artifact, options: ExportOptions, *, transformer: bool, opened: Callable[[Any], Logits]
-) -> tuple[Any, tuple[str, ...]]:
+    model: Any, source: Artifact, options: ExportOptions, *, transformer: bool, opened: Callable[[Any], Logits],
+    one_scale: bool = False,
+) -> tuple[Any, tuple[str, ...]]:  # fmt: skip
     """The model in int8, and the names of the layers left in floating point.
 
     Ranges come from the calibration images, preprocessed as the artifact states. With `options.accuracy_drop`, the
     worst layers stay in floating point until the share of right validation images is at most that much below the
     original model's; EdgebenchError if that is impossible. `transformer`: first smooth activations into weights
     (SmoothQuant, Xiao et al., ICML 2023), and treat attention's products by NNCF's patterns for transformers. `opened`
-    turns a model, as NNCF passes it for validation, into a function from input to logits.
+    turns a model, as NNCF passes it for validation, into a function from input to logits. `one_scale`: for all channels
+    of an activation; NNCF has one for each before a depthwise convolution.
     """
     nncf = _nncf()
     if source.adopted:
-        return _of_requests(nncf, model, source, options, transformer), ()
+        return _of_requests(nncf, model, source, options, transformer, one_scale), ()
     given, name = _checked(options.calibration, source), source.inputs[0].name
 
     def inputs(images: np.ndarray) -> Any:
         return nncf.Dataset(range(len(images)), lambda i: {name: prepared(images[i : i + 1], source)})
 
-    recipe, advanced = _recipe(nncf, len(given.images), transformer)
+    recipe, advanced = _recipe(nncf, len(given.images), transformer, one_scale)
     with _quiet() as said:
         try:
             if options.accuracy_drop is None:
@@ -77,7 +79,19 @@ def check_done(source: Artifact, operators: Iterable[str]) -> None:
         raise Unsupported(f"NNCF finds no layer of {source.model.name} to quantize{steered}", "--precision fp16")
 
 
-def _recipe(nncf: Any, count: int, transformer: bool) -> tuple[dict[str, Any], Any]:
+def requests(source: Artifact, options: ExportOptions) -> Iterator[Mapping[str, np.ndarray]]:
+    """What the model is calibrated on, one by one."""
+    if source.adopted:
+        yield from options.requests
+        return
+    images, name = options.calibration.images, source.inputs[0].name
+    for i in range(len(images)):
+        yield {name: prepared(images[i : i + 1], source)}
+
+
+def _recipe(nncf: Any, count: int, transformer: bool, one_scale: bool) -> tuple[dict[str, Any], Any]:
+    from nncf.quantization.advanced_parameters import QuantizationParameters
+
     recipe = {
         "subset_size": count,
         "model_type": nncf.ModelType.TRANSFORMER if transformer else None,
@@ -87,14 +101,19 @@ def _recipe(nncf: Any, count: int, transformer: bool) -> tuple[dict[str, Any], A
     # Weights have seven bits: on CPUs without VNNI, sums of products of eight bits overflow, and the artifact may go to
     # any CPU. On such a CPU, seven bits gave 70.7 %, eight bits 69.2 % and fp32 70.3 %, so the lost bit costs nothing
     # (EfficientNet-Lite0, ONNX Runtime, 1,500 test images of CIFAR-10).
-    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
+    advanced = nncf.AdvancedQuantizationParameters(
+        overflow_fix=nncf.OverflowFix.ENABLE,
+        activations_quantization_params=QuantizationParameters(per_channel=False) if one_scale else None,
+    )
     return recipe, advanced
 
 
-def _of_requests(nncf: Any, model: Any, source: Artifact, options: ExportOptions, transformer: bool) -> Any:
+def _of_requests(
+    nncf: Any, model: Any, source: Artifact, options: ExportOptions, transformer: bool, one_scale: bool
+) -> Any:
     """The same for an adopted model, by its requests."""
     data = nncf.Dataset(list(options.requests), dict)
-    recipe, advanced = _recipe(nncf, len(options.requests), transformer)
+    recipe, advanced = _recipe(nncf, len(options.requests), transformer, one_scale)
     with _quiet():
         try:
             return nncf.quantize(model, data, **recipe, advanced_parameters=advanced)
