@@ -12,6 +12,7 @@ from edgebench.errors import EdgebenchError
 from edgebench.machine import registry
 from edgebench.measuring import agreement
 from edgebench.protocols import Runtime, Session
+from edgebench.records.batches import only_batch
 from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
 MAX_BATCH = 8
@@ -20,7 +21,8 @@ MAX_BATCH = 8
 def check_runtime(name: str, artifact: Artifact, compute: str = "cpu") -> None:
     """Hold the registered runtime `name` to the contract, on an artifact that it accepts and a compute that it has.
 
-    An adopted artifact has one batch size, and any inputs and outputs; the first output has to be one that is compared.
+    An adopted artifact has one batch size, as some formats have, and any inputs and outputs; the first output has to be
+    one that is compared.
     Raises AssertionError, which says which rule is broken.
     """
     runtime: Runtime = registry.load("runtimes", name)
@@ -46,17 +48,17 @@ def check_runtime(name: str, artifact: Artifact, compute: str = "cpu") -> None:
 
 
 def _open(runtime: Runtime, artifact: Artifact, compute: str, streams: int = 1) -> Session:
-    batch = artifact.adopted.batch if artifact.adopted else MAX_BATCH
+    batch = only_batch(artifact) or MAX_BATCH
     options = SessionOptions(threads=1, precision=artifact.precision, batch=batch, streams=streams)
     return runtime.open(artifact, compute, options)
 
 
 def _inputs(artifact: Artifact, batch: int, start: int = 0) -> dict[str, np.ndarray]:
-    """A request; other ones for other values of `start`. Those of an adopted artifact have the batch that they have."""
+    """A request, of `batch` images if any may be taken; other ones for other values of `start`."""
     if artifact.adopted:
         requests = folder.read_examples(artifact).requests
         return requests[start % len(requests)]
-    images = folder.read_reference(artifact).images
+    images, batch = folder.read_reference(artifact).images, only_batch(artifact) or batch
     chosen = images[(start + np.arange(batch)) % len(images)]
     return {artifact.inputs[0].name: folder.prepared(chosen, artifact)}
 
@@ -103,13 +105,15 @@ def _says_what_it_runs(session: Session, artifact: Artifact) -> None:
 
 
 def _answers_as_the_reference(session: Session, artifact: Artifact) -> None:
-    wrong = agreement.wrong(artifact, agreement.check(session, artifact, (1, 3)))
+    only = only_batch(artifact)
+    wrong = agreement.wrong(artifact, agreement.check(session, artifact, (only,) if only else (1, 3)))
     assert not wrong, wrong
 
 
 def _takes_any_batch(session: Session, artifact: Artifact) -> None:
     output = artifact.outputs[0]
-    for batch in (2, 1, MAX_BATCH, 5):  # up and down again: a buffer that only grows shows here
+    only = only_batch(artifact)
+    for batch in (only,) if only else (2, 1, MAX_BATCH, 5):  # up and down again: a buffer that only grows shows here
         outputs = session.run(_inputs(artifact, batch))
         assert set(outputs) == {spec.name for spec in artifact.outputs}, f"outputs are called {sorted(outputs)}"
         if artifact.adopted:

@@ -44,8 +44,9 @@ FOLDERS = tuple(name for row in ROOMS for name in row if (PACKAGE / name).is_dir
 DOORS = {"__init__", "results"}
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {
-    "specs", "protocols", "errors", "artifact", "training.models", "machine.cuda", "exporting.quantize",
-    "exporting.onnx_weights", "linting.onnx_nodes", "records.linted", "records.onnx_file", "records.onnx_graph",
+    "specs", "protocols", "errors", "artifact", "training.models", "machine.children", "machine.cuda",
+    "exporting.quantize", "exporting.onnx_weights", "linting.onnx_nodes", "records.linted", "records.onnx_file",
+    "records.onnx_graph",
 }  # fmt: skip
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",

@@ -17,9 +17,10 @@ from edgebench.machine import locks, registry
 from edgebench.machine.device import Profile, available_cores, detect, load_profile, place
 from edgebench.measuring import process
 from edgebench.measuring.options import RunOptions
-from edgebench.measuring.running import Planned, batch_of, plan
+from edgebench.measuring.running import Planned, plan
 from edgebench.racing.race import RaceOptions, race
 from edgebench.records import jsonio
+from edgebench.records.batches import only_batch
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
@@ -208,7 +209,7 @@ def search(
         if reason:
             out.append(replace(bench.fresh(item.job), message=reason))
         else:
-            jobs += _settings(item.job, goal, (only,) if (only := batch_of(item.artifact)) else BATCHES)
+            jobs += _settings(item.job, goal, (only,) if (only := only_batch(item.artifact)) else BATCHES)
     by_identity = {job.identity: job for job in jobs}
     defaults = [
         item.job.identity for item in planned if item.job.precision == base and item.job.identity in by_identity
@@ -252,7 +253,7 @@ def _judge(bench: _Bench, item: Planned, images: Callable[[], Path] | None, boun
     """Why an artifact of lower precision is dropped on this runtime; empty if it is not."""
     if images is None:
         return "its accuracy is unknown: there are no images to judge it by"
-    job = replace(item.job, scenario="evaluate", batch=8, time_limit_s=3600.0)
+    job = replace(item.job, scenario="evaluate", batch=only_batch(item.artifact) or 8, time_limit_s=3600.0)
     result = process.run_job(job, item.artifact, verify=False, images=images())
     if result.status != "ok" or result.evaluation is None:
         return result.message or result.status

@@ -16,8 +16,7 @@ from edgebench.machine.device import available_cores, load_profile
 from edgebench.machine.fingerprint import cpu_model
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.profiles import Profile
-from edgebench.measuring import running
-from edgebench.records.batches import batch_refused
+from edgebench.records.batches import batch_refused, only_batch
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace
 from edgebench.results import store
@@ -71,7 +70,7 @@ def estimate(
     peaks, notice = _benchmark() if here else (None, "")
     made = []
     for model in models:
-        graph, size = _counted(model, batch), running.batch_of(model) or batch
+        graph, size = _counted(model, batch), only_batch(model) or batch
         there = mine = None
         if profile:
             there = _held(profile, graph, roof, [r for r in results if r.job.device == profile.name], model, size)

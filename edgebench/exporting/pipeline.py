@@ -23,6 +23,7 @@ from edgebench.measuring import agreement, process
 from edgebench.records import adopted
 from edgebench.records.adopted import STORED, plain
 from edgebench.records.answers import Judgement, Parity
+from edgebench.records.batches import only_batch
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
@@ -30,7 +31,7 @@ from edgebench.specs import Artifact, Calibration, ExportOptions, InputType, Pre
 from edgebench.training.requirements import require_training_libraries
 
 JUDGING_LIMIT_S = 3600.0
-LARGEST = 8  # artifacts are verified at batch 1, 3 and this one; every TensorRT plan takes it
+LARGEST = 8  # artifacts are verified at batch 1, 3 and this one, which every TensorRT plan takes; or at the only one
 
 Told = Callable[[str], None]
 
@@ -219,7 +220,7 @@ def _verify(artifact: Artifact, exporter: Any, images: Path | None, tell: Told) 
     job = Job(
         artifact=artifact.identity, runtime=exporter.verify_with, device="", compute=exporter.verify_on,
         scenario="verify", precision=artifact.precision,
-        batch=artifact.adopted.batch if artifact.adopted else LARGEST,
+        batch=only_batch(artifact) or LARGEST,
         time_limit_s=JUDGING_LIMIT_S if images else Job.time_limit_s,
     )  # fmt: skip
     result = process.run_job(job, artifact, images=images, on_phase=lambda phase: tell(f"{artifact.format}: {phase}"))

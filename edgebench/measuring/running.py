@@ -19,7 +19,7 @@ from edgebench.measuring import process, search
 from edgebench.measuring.launches import repeat
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.power_pass import PowerPass
-from edgebench.records.batches import batch_refused
+from edgebench.records.batches import batch_refused, only_batch
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Conditions, Job
 from edgebench.records.result import Result
@@ -74,7 +74,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 precision=artifact.precision,
                 cores=placement.cores,
                 options=options.runtime_options,
-                **given | ({"batch": only} if options.batch is None and (only := batch_of(artifact)) else {}),
+                **given | ({"batch": only} if options.batch is None and (only := only_batch(artifact)) else {}),
             ),
             artifact=artifact,
             profile=profile,
@@ -98,11 +98,6 @@ def _likely(artifacts: Sequence[Artifact]) -> list[str]:
     stated = {name: one for name, one in registry.all_facts("runtimes").items() if not one.only_by_name}
     formats = {artifact.format for artifact in artifacts}
     return [name for name, one in stated.items() if not one.accepts or formats & one.accepts] or list(stated)
-
-
-def batch_of(artifact: Artifact) -> int | None:
-    """The only batch size that an adopted model takes; None for one of ours, which a job may choose."""
-    return artifact.adopted.batch if artifact.adopted else None
 
 
 def _opens(probe: Probe, artifact: Artifact) -> bool:
@@ -153,7 +148,7 @@ def one_by_one(
             job, points = search.most_throughput(
                 job,
                 item.artifact,
-                batch=options.batch or batch_of(item.artifact),
+                batch=options.batch or only_batch(item.artifact),
                 streams=options.streams,
                 on_phase=on_phase,
             )

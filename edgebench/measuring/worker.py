@@ -32,7 +32,7 @@ from edgebench.measuring import agreement, judging, loop
 from edgebench.measuring.turns import burst, performer
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
-from edgebench.records.batches import batch_refused
+from edgebench.records.batches import batch_refused, only_batch
 from edgebench.records.beside import cpu_kind
 from edgebench.records.jobs import Evidence, Job
 from edgebench.records.notices import Notice, notice
@@ -210,14 +210,7 @@ def _batches_to_verify(job: Job, artifact: Artifact) -> list[int]:
     """The batch sizes to compare. Raises Unsupported if the model's batch is fixed and is not the job's."""
     if refused := batch_refused(artifact, job.batch):
         raise Unsupported(*refused)
-    if artifact.adopted:
-        return [job.batch]
-    fixed = artifact.inputs[0].shape[0]
-    if not isinstance(fixed, int):
-        return sorted({*VERIFY_BATCHES, job.batch})
-    if fixed != job.batch:
-        raise Unsupported(f"the model takes batches of {fixed}, not of {job.batch}", f"--batch {fixed}")
-    return [fixed]
+    return sorted({*VERIFY_BATCHES, job.batch}) if only_batch(artifact) is None else [job.batch]
 
 
 def _evidence(job: Job, effective: Effective) -> Evidence:

@@ -1,4 +1,4 @@
-"""How many rows a request of an adopted model has, and how to adopt it for another number of them."""
+"""How many images or rows a request may have: any number, or the only one that the file of the model takes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,22 @@ def batch(inputs: Sequence[TensorSpec]) -> int:
     return inputs[0].sizes[0] if unnamed or BATCH.match(first.lower()) else 1
 
 
+def only_batch(made: Artifact) -> int | None:
+    """The only batch size that an artifact takes; None if a job may choose it."""
+    if made.adopted:
+        return made.adopted.batch
+    first = made.inputs[0].shape[0]
+    return first if isinstance(first, int) else None
+
+
 def batch_refused(made: Artifact, wanted: int) -> tuple[str, str] | None:
-    """Why an adopted model is not run with requests of `wanted` rows, and what to type instead; None if it can be."""
-    if (known := made.adopted) is None or known.batch == wanted:
+    """Why a model is not run with requests of `wanted` images or rows, and what to type instead; None if it can be."""
+    only = only_batch(made)
+    if only is None or only == wanted:
         return None
+    if (known := made.adopted) is None:
+        why = f"{made.path.name} takes requests of {only}, not of {wanted}: {made.format} files have one batch size"
+        return why, f"--batch {only}"
     why = f"{made.path.name} was adopted for requests of {known.batch}, not of {wanted}"
     asked = [replace(spec, sizes=(wanted, *(spec.sizes or ())[1:])) for spec in made.inputs]
     if batch(asked) != wanted:

@@ -88,6 +88,7 @@ def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> None:
     prepared = chosen.preprocessing
     settings = {
         "model": folder.model_file(chosen, suffix).name, "input": chosen.inputs[0].name, "threads": row.threads,
+        "precision": chosen.precision,
         "height": prepared.height, "width": prepared.width, "mean": prepared.mean, "std": prepared.std,
         "classes": chosen.training.data.classes, "levels": prepared.levels, "formats": tuple(FORMATS),
     }  # fmt: skip

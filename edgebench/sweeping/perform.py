@@ -60,7 +60,8 @@ def perform_race(
         _caught(one, partial(ended, ready[one.step.identity])) if one.step.identity in ready else one
         for one in outcomes
     ]
-    return [replace(one, seconds=round((time.monotonic() - started) / len(begun), 3)) for one in outcomes]
+    share_s = round((time.monotonic() - started) / len(begun), 3)
+    return [replace(one, seconds=share_s) for one in outcomes]
 
 
 def _caught(begun: StepOutcome, act: Callable[[], StepOutcome]) -> StepOutcome:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from adoption import adopted
 from edgebench.runtimes.fake import Fake, FakeSession
+from exports import exported
 
 from edgebench.errors import Unsupported
 from edgebench.machine import registry
 from edgebench.specs import Artifact
 from edgebench.testing import check_runtime
 
-FORMATS = ("checkpoint", "onnx", "openvino", "tflite")
+FORMATS = ("checkpoint", "onnx", "openvino", "tflite", "ncnn")
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,8 @@ def by_format(
 ) -> dict[str, Artifact]:
     root = tmp_path_factory.mktemp("contract")
     foreign = adopted(lite.scores(root / "scores.tflite"), root / "made")
-    return {made.format: made for made in (checkpoint, onnx_artifact, openvino_artifact, foreign)}
+    single = exported("ncnn", onnx_artifact, root / "ncnn")
+    return {made.format: made for made in (checkpoint, onnx_artifact, openvino_artifact, foreign, single)}
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -13,8 +13,8 @@ from conftest import REPOSITORY
 from edgebench.machine import registry
 
 LIBRARIES = (
-    "onnx", "onnxruntime", "onnxsim", "openvino", "ai_edge_litert", "tensorrt", "torch", "timm", "cuda", "nncf",
-    "pynvml",
+    "onnx", "onnxruntime", "onnxsim", "openvino", "ai_edge_litert", "ncnn", "pnnx", "tensorrt", "torch", "timm", "cuda",
+    "nncf", "pynvml",
 )  # fmt: skip
 # Where the core may say the name of an adapter as a string, and why.
 ALLOWED = {
@@ -58,6 +58,8 @@ assert registry.native("checkpoint") == "torch" and registry.canonical("exporter
         ("runtimes", "onnxruntime", "onnxruntime", "pip install 'edgebench[onnx]'"),
         ("runtimes", "torch", "torch", "pip install 'edgebench[train]'"),
         ("runtimes", "litert", "ai_edge_litert", "pip install 'edgebench[litert]'"),
+        ("runtimes", "ncnn", "ncnn", "pip install 'edgebench[ncnn]'"),
+        ("exporters", "ncnn", "pnnx", "pip install 'edgebench[ncnn]'"),
         ("exporters", "onnx", "onnxsim", "pip install 'edgebench[onnx]'"),
         ("exporters", "tensorrt", "tensorrt", "pip install 'edgebench[tensorrt]' (a Jetson has TensorRT from JetPack"),
     ],
