@@ -51,6 +51,7 @@ MAY_SKIP = {  # what a machine cannot do, or does not need to; what is only not 
     "tests/exporting/slow/test_precision.py": "is about CPUs without bf16",
     "tests/machine/test_clocks.py": "only root gives a file away",
     "tests/machine/test_memory.py": "Linux alone tells of memory",
+    "tests/report/slow/test_page_in_chromium.py": "axe-core comes from npm, which the tests do not need",
     "tests/slow/test_base_install.py": "the newest Python is the oldest",
     "tests/training/data/test_formats.py": "is about a Pillow without plug-ins",
     "tests/training/data/test_listing.py": "not every Pillow writes each format",

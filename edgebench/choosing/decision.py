@@ -125,4 +125,4 @@ def name(row: Row) -> str:
     """A candidate in words: model, format, runtime and the setting."""
     parts = [row.precision_told, row.threads and f"{row.threads} thr.", row.batch > 1 and f"batch {row.batch}"]
     parts += [row.streams > 1 and f"{row.streams} in flight", row.power_mode]
-    return f"{row.model} ({row.format}) on {row.runtime}, {', '.join(str(part) for part in parts if part)}"
+    return f"{row.name} ({row.format}) on {row.runtime}, {', '.join(str(part) for part in parts if part)}"

@@ -284,7 +284,7 @@ def folder_name(source: Artifact, target: str, precision: Precision, input: Inpu
     if source.adopted:
         changed = [precision] * (precision != "fp32")
         return adopted.folder_name(source.model.name, source.adopted.settings, target, *changed)
-    training, origin = source.training.config, source.origin or source.identity
-    parts = [plain(training.model), plain(training.dataset), origin[:8], target]
+    training, origin = source.training, source.origin or source.identity
+    parts = [plain(training.config.model), plain(training.data.dataset), origin[:8], target]
     parts += [precision] * (precision != "fp32") + [input] * (input != "float32")
     return "-".join(parts)

@@ -50,12 +50,13 @@ def _shown(rows: Sequence[Row]) -> tuple[list[Column], list[list[str]]]:
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
-    """What failed or is not to be trusted, such as a run that LoadGen calls INVALID, with the reason."""
-    return [
-        f"{row.verdict or row.status}: {titled(row.model, row.format, row.precision, row.runtime)}: {row.message}"
-        for row in rows
-        if row.status != "ok" or row.message
-    ]
+    """What failed or is not to be trusted, such as a run that LoadGen calls INVALID. All of one reason share a line."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.status != "ok" or row.message:
+            title = titled(row.name, row.format, row.precision, row.runtime)
+            found.setdefault((row.verdict or row.status, row.message), {})[title] = None
+    return [f"{what}: {'; '.join(titles)}: {message}" for (what, message), titles in found.items()]
 
 
 def _accuracies(rows: Sequence[Row]) -> list[str]:

@@ -9,7 +9,7 @@ from edgebench.records.jobs import MIN_LAUNCHES
 from edgebench.records.race import Raced
 from edgebench.records.result import Result
 from edgebench.records.terminal import printable
-from edgebench.results.rows import entry
+from edgebench.results.rows import entry, told_apart
 
 
 def lines(found: Sequence[Result]) -> list[str]:
@@ -18,7 +18,8 @@ def lines(found: Sequence[Result]) -> list[str]:
     for race in dict.fromkeys(result.race.race for result in found if result.race):
         inside = [result for result in found if result.race and result.race.race == race]
         inside.sort(key=lambda result: result.race.fastest.ratio if result.race.fastest else 1.0)
-        names = {result.job.identity: name(entry(result).row) for result in inside}
+        rows = told_apart([entry(result).row for result in inside])
+        names = {result.job.identity: name(row) for result, row in zip(inside, rows, strict=True)}
         told.append(f"race of {len(inside)} settings; the fastest is {names[inside[0].job.identity]}")
         told += [f"  {names[r.job.identity]}: {_beside(r.race, names)}" for r in inside[1:] if r.race.next]
     return [printable(line) for line in told]

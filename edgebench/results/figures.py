@@ -59,6 +59,8 @@ def beside_fastest(row: Row) -> str | None:
 class Row:
     """One line of the report, with its columns in order. None means not measured; it is never shown as 0.
 
+    `called`: the model's name and, beside others of that name, what tells it from them: the dataset, `input_size`,
+    `trained_for` or the `network`, the identity of the checkpoint or adopted file that the artifact was made from.
     `adopted`: of a model from elsewhere, where its inputs come from and whose answers count. Where it was not judged by
     pictures, it has no accuracy, and its `dataset` is "adopted:NAME". `score`: what a user's function makes of its
     answers.
@@ -79,7 +81,11 @@ class Row:
     `precision_reported` is false, what it was asked for.
     """
 
-    model: str = column("model", lambda r: r.artifact.model.name)
+    model: str = column("model", lambda r: r.artifact.model.name, cell=lambda row: row.name)
+    called: str = column("", lambda r: "", written=False)
+    network: str = column("", lambda r: r.artifact.origin or r.artifact.identity, written=False)
+    input_size: str = column("", readings.input_size, written=False)
+    trained_for: str = column("", readings.trained_for, written=False)
     parameters_m: float = column("params M", lambda r: r.artifact.model.parameters / 1e6, digits=3, once=True)
     gmacs: float | None = column("GMACs", lambda r: readings.billions(r.artifact.model.macs), digits=3, once=True)
     gflops: float | None = column("GFLOPs", lambda r: readings.billions(r.artifact.model.flops), digits=3, once=True)
@@ -237,6 +243,11 @@ class Row:
         before="compute",
     )  # fmt: skip
     file: str = column("", store.file_name)
+
+    @property
+    def name(self) -> str:
+        """The model's name, told apart from others in the same report."""
+        return self.called or self.model
 
     @property
     def part(self) -> Part | None:

@@ -142,6 +142,24 @@ def score(result: Result) -> str:
     return f"{figures} on {found.images:,} pictures of {found.test.dataset}"
 
 
+def input_size(result: Result) -> str:
+    """The size of the first input without the batch: "32 px" of square pictures, else "3 × 240 × 320"."""
+    made = result.artifact
+    if made.preprocessing is not None and made.preprocessing.height == made.preprocessing.width:
+        return f"{made.preprocessing.height} px"
+    sizes = [f"{' × '.join(map(str, (each.sizes or each.shape)[1:]))}" for each in made.inputs[:1]]
+    return sizes[0] if sizes else ""
+
+
+def trained_for(result: Result) -> str:
+    """How long a checkpoint was trained, which tells a trial: "3 epochs", or "probe" where only a head was fitted."""
+    training = result.artifact.training
+    if training is None:
+        return ""
+    epochs = training.config.epochs
+    return "probe" if training.frozen else f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else ""
+
+
 def adopted(result: Result) -> str:
     """Of an adopted model: where its inputs come from, and whose answers count. Empty for one of ours."""
     return result.artifact.adopted.told if result.artifact.adopted else ""

@@ -61,7 +61,7 @@ def render(content: Content) -> str:
     sustained = [(i, row, read[i]) for i, row in numbered if find(row.scenario).over_time and i in read]
     limits = content.decisions[0].limits.given() if content.decisions else {}
     sections = join([
-        choices.section(content.decisions, {row: i for i, row in numbered}),
+        choices.section(content.decisions, {row: i for i, row in numbered}, read),
         measurements.filters([row for _, row in numbered]),
         pareto.section(numbered, chosen, limits),
         latency.distributions(spread),

@@ -6,31 +6,35 @@ from collections import Counter
 from collections.abc import Sequence
 
 from edgebench.choosing.decision import Candidate, Decision
+from edgebench.records.result import Result
 from edgebench.report.choice import FLOOR, checked, why
-from edgebench.report.page.markup import Html, el, table
+from edgebench.report.page.markup import Html, el, join, parted, table, warned
 from edgebench.report.written import MISSING, joined, scope
 from edgebench.results.figures import CRITERIA, Row
 
 CANDIDATES = 60  # in the table of one decision
 
 
-def section(decisions: Sequence[Decision], numbers: dict[Row, int]) -> Html | None:
+def section(decisions: Sequence[Decision], numbers: dict[Row, int], read: dict[int, Result]) -> Html | None:
     """A card for each device, and for each task there; None if there is nothing to choose from."""
     if not decisions:
         return None
     on = Counter(decision.device for decision in decisions)
-    cards = [_card(decision, numbers, several=on[decision.device] > 1) for decision in decisions]
+    cards = [_card(decision, numbers, read, several=on[decision.device] > 1) for decision in decisions]
     return el("section", el("h2", "The decision", class_="hidden", id="decision-heading"), *cards,
               id="decision", aria_labelledby="decision-heading")  # fmt: skip
 
 
-def _card(decision: Decision, numbers: dict[Row, int], *, several: bool) -> Html:
+def _card(decision: Decision, numbers: dict[Row, int], read: dict[int, Result], *, several: bool) -> Html:
     chosen, nearest = decision.chosen, decision.nearest
     asked = ", ".join(bound.told for bound in decision.limits.bounds()) or "no limits were given"
     where = f"What to deploy on {decision.device}" + (f": {decision.judged_on}" if several else "")
     parts: list[object] = [el("h3", where, " ", el("span", decision.evidence, class_="tag"))]
     if chosen:
         parts += [el("p", _link(chosen, numbers), class_="answer"), _figures(chosen.row)]
+        result = read.get(numbers.get(chosen.row))
+        told = [el("li", el("b", n.code), f": {n.message} ({n.remedy})") for n in (result.notices if result else ())]
+        parts.append(el("ul", *told, class_="warnings") if told else None)
     else:
         parts.append(el("p", "Nothing is known to fit", class_="answer"))
         if nearest:
@@ -58,7 +62,8 @@ def _card(decision: Decision, numbers: dict[Row, int], *, several: bool) -> Html
 
 def _link(candidate: Candidate, numbers: dict[Row, int]) -> Html:
     number = numbers.get(candidate.row)
-    return el("a", candidate.name, href=f"#row-{number}") if number else el("span", candidate.name)
+    name = parted(candidate.name)
+    return el("a", name, href=f"#row-{number}") if number else el("span", name)
 
 
 def _figures(row: Row) -> Html:
@@ -93,7 +98,10 @@ def _candidates(decision: Decision, numbers: dict[Row, int]) -> Html:
     headings = ["candidate", "outcome", *(f"{c.name} {c.unit}".strip() for c in criteria), "why"]
     lines = []
     for candidate in shown:
-        cells: list[object] = [_link(candidate, numbers), f"{candidate.outcome}{' *' if candidate.pareto else ''}"]
+        cells: list[object] = [
+            join([_link(candidate, numbers), warned(candidate.row)]),
+            f"{candidate.outcome}{' *' if candidate.pareto else ''}",
+        ]
         for criterion in criteria:
             value = criterion.known(candidate.row).value
             cells.append(MISSING if value is None else criterion.show(value).removesuffix(f" {criterion.unit}"))

@@ -10,7 +10,7 @@ from edgebench.adopting.told import inputs_told
 from edgebench.records.result import Result
 from edgebench.report.headline import headline
 from edgebench.report.page import reproduce
-from edgebench.report.page.markup import Html, el, table
+from edgebench.report.page.markup import Html, el, parted, table
 from edgebench.report.written import MISSING
 from edgebench.results.figures import Row, judged_by
 from edgebench.specs import Artifact
@@ -20,7 +20,7 @@ LONGEST = 200  # characters of a fingerprint's value
 
 def entry(number: int, row: Row, result: Result | None) -> Html:
     """A folded entry; if the result could not be read, its row alone."""
-    name = el("b", row.model, class_="name")
+    name = el("b", parted(row.name), class_="name")
     what = (row.format, row.runtime, row.precision_told, f"{row.scenario}, batch {row.batch}", row.device)
     small = el("small", " · ".join(what))
     status = row.status if row.status != "ok" else row.evidence
@@ -44,9 +44,9 @@ def entry(number: int, row: Row, result: Result | None) -> Html:
 def _figures(result: Result) -> Iterator[Html]:
     if result.notices:
         told = [el("li", el("b", n.code), f": {n.message}. ", el("i", f"Remedy: {n.remedy}.")) for n in result.notices]
-        yield el("h4", "Warnings")
+        yield el("h3", "Warnings")
         yield el("ul", *told, class_="warnings")
-    yield el("h4", "To repeat it")
+    yield el("h3", "To repeat it")
     yield el("pre", el("code", reproduce.commands(result)), tabindex=0)
     for remark in reproduce.remarks(result):
         yield el("p", remark, class_="note")
@@ -62,16 +62,19 @@ def _figures(result: Result) -> Iterator[Html]:
         ),
         **{f"made with {name}": version for name, version in result.artifact.tools.items()},
     }  # fmt: skip
-    yield el("h4", "What it was")
+    yield el("h3", "What it was")
     yield table("Identity", ["", ""], [[name, value] for name, value in facts.items() if value is not None])
     before, after = (dict(flat(launch)) for launch in _machine(result))
     if before:
-        lines = []
-        for name in before | after:
-            then, later = (_short(side.get(name)) for side in (before, after))
-            lines.append([name, then, "the same" if later == then else later])
-        yield el("h4", "Machine")
-        yield table("Fingerprint before the first launch and after the last", ["", "before", "after"], lines)
+        told = [[name, *(_short(side.get(name)) for side in (before, after))] for name in before | after]
+        changed = [line for line in told if line[1] != line[2]]
+        kept = [line[:2] for line in told if line[1] == line[2]]
+        yield el("h3", "Machine")
+        if changed:
+            yield table("What changed from before the first launch to after the last", ["", "before", "after"], changed)
+        if kept:
+            count = f"{len(kept)} value{'s' * (len(kept) != 1)} that did not change"
+            yield el("details", el("summary", count), table("The machine before and after", ["", ""], kept))
 
 
 def _adopted(found: Artifact) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from edgebench.records.floor import VERDICTS
 from edgebench.report import floors
-from edgebench.report.page.markup import Html, el
+from edgebench.report.page.markup import Html, el, scrolled
 from edgebench.specs import Artifact
 from edgebench.training import study
 
-HEADINGS = ("training", "test accuracy", "floor", "difference, 95 % interval", "")
+HEADINGS = ("training", "test accuracy", "floor", "difference, 95 % interval", "beside the floor")
 SHOWN = 50
 
 
@@ -38,6 +38,6 @@ def table(checkpoints: Sequence[Artifact]) -> Html | None:
         "div",
         el("h3", "Beside what needs no network"),
         el("p", f"Both on the same test images; the method was chosen on validation.{more}", class_="note"),
-        el("div", drawn, class_="scroll", tabindex=0, role="region", aria_label="Trainings beside their floors"),
+        scrolled(drawn, "Trainings beside their floors"),
         *(el("p", f"Where a network is not above its floor: {remedy}.", class_="note") for remedy in told),
     )  # fmt: skip

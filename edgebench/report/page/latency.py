@@ -13,7 +13,7 @@ from edgebench.records.jobs import LATENCY
 from edgebench.records.result import Result, SustainedWindow
 from edgebench.report.page import chart
 from edgebench.report.page.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, ChartPoint, Scale
-from edgebench.report.page.markup import Html, el, table
+from edgebench.report.page.markup import Html, el, parted, scrolled, table, warned
 from edgebench.report.written import MISSING, joined, text
 from edgebench.results.columns import significant
 from edgebench.results.context import grouped
@@ -61,14 +61,15 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
     headings = [*(column.heading for column in columns), "requests"]
     lines = []
     for i, row, spread in shown:
-        name = el("a", row.model, el("small", described(row)), href=f"#row-{i}")
+        name = el("a", parted(row.name), el("small", described(row), warned(row)), href=f"#row-{i}")
         cells = [el("td", _strip(row, spread, scale), class_="strip", role="cell")]
         figures = [*(text(column, getattr(row, column.name)) for column in columns), f"{spread.n:,}"]
         cells += [
             el("td", told, class_="n", data_label=h, role="cell") for h, told in zip(headings, figures, strict=True)
         ]
         lines.append(el("tr", el("th", name, scope="row", role="rowheader"), *cells, data_row=i, role="row"))
-    ruler = el("th", _ruler(scale), scope="col", aria_label="distribution on a logarithmic scale of milliseconds")
+    told = el("span", "distribution on a logarithmic scale of milliseconds", class_="hidden")
+    ruler = el("th", told, _ruler(scale), scope="col")
     head = [el("th", "measurement", scope="col"), ruler, *(el("th", h, scope="col", class_="n") for h in headings)]
     note = " Those of other test images or another adopted model are below, in their own order." * (len(tasks) > 1)
     if len(ordered) > len(shown):
@@ -85,7 +86,7 @@ def distributions(found: Sequence[tuple[int, Row, Distribution]]) -> Html | None
             f"launch with the same weight. The tall line is the median, the shorter ones p90 and p99.{note}",
             class_="note",
         ),
-        el("div", drawn, class_="scroll", tabindex=0, role="region", aria_label="Latency distributions"),
+        scrolled(drawn, "Table of latency distributions"),
         id="latency", aria_labelledby="latency-heading",
     )  # fmt: skip
 
@@ -135,7 +136,7 @@ def batches(numbered: Sequence[tuple[int, Row]], results: dict[int, Result]) -> 
         threads = f"{row.threads} thr." if row.threads else ""
         flight = "the best number in flight" if searched else "one request at a time"
         key = (
-            row.model,
+            row.name,
             f"{row.format} on {row.runtime}",
             row.precision_told,
             threads,
@@ -208,7 +209,7 @@ def _timeline(row: Row, windows: Sequence[SustainedWindow]) -> Html:
         parts.append(
             chart.line(n, [ChartPoint(x=at, y=value, tip=f"{at:.0f} s: {value:,.4g}") for at, value in points], x, y)
         )
-    title = ", ".join([row.model, f"{row.format} on {row.runtime}", row.precision_told, row.device])
+    title = ", ".join([row.name, f"{row.format} on {row.runtime}", row.precision_told, row.device])
     notes = [f"Verdict: {row.verdict}."] * bool(row.verdict) + ["Shaded: the machine throttled."] * bool(throttled)
     missing = [label.split(" (")[0] for label in told if label not in panels]
     note = " ".join([*notes, *[f"Not read here: {', '.join(missing)}."] * bool(missing)])

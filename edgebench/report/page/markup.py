@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from edgebench.records.terminal import printable
+from edgebench.report.written import MISSING
+from edgebench.results.figures import Row
 
-VOID = {"input", "meta", "link", "br"}
+VOID = {"input", "meta", "link", "br", "wbr"}
+BREAKS = re.compile(r"(?<=[-_/.,])(?=[^-_/.,\s])")  # where a long name may go on in the next line
 
 
 class Html(str):
@@ -37,12 +42,37 @@ def join(parts: Iterable[object]) -> Html:
     return Html("".join(text(part) for part in parts if part is not None))
 
 
+def parted(name: str) -> Html:
+    """A name that a narrow screen parts after its signs, not in the middle of a word."""
+    return Html("<wbr>".join(text(part) for part in BREAKS.split(name)))
+
+
+def warned(row: Row) -> Html | None:
+    """The warnings of a measurement, for a line of details; None without any."""
+    return el("span", f" ⚠ {', '.join(row.warnings)}", class_="warned") if row.warnings else None
+
+
+def scrolled(drawn: Html, label: object) -> Html:
+    """A wide part that is moved to the side on a narrow screen; page.js says so where it is cut."""
+    return el("div", drawn, class_="scroll", tabindex=0, role="group", aria_label=label)
+
+
 def table(caption: object, headings: Sequence[str], lines: Iterable[Sequence[object]], **attributes: Any) -> Html:
-    """A table whose first cell is the heading of its row; a cell that begins with a digit is aligned to the right."""
-    head = el("tr", *(el("th", heading, scope="col") for heading in headings))
+    """A table whose first cell is the heading of its row; a column of figures is aligned to the right."""
+    lines = list(lines)
+    kinds = [None, *[_kind(cells) for cells in list(zip(*lines, strict=True))[1:]]]
+    head = []
+    for heading, kind in zip_longest(headings, kinds):
+        head.append(el("th", heading, scope="col", class_=kind) if heading else el("td"))
     body = []
     for first, *others in lines:
-        cells = [el("td", cell, class_="n" if str(cell)[:1].isdigit() else None) for cell in others]
+        cells = [el("td", cell, class_=kind) for cell, kind in zip(others, kinds[1:], strict=True)]
         body.append(el("tr", el("th", first, scope="row"), *cells))
-    made = el("table", el("caption", caption), el("thead", head), el("tbody", *body), **attributes)
-    return el("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    made = el("table", el("caption", caption), el("thead", el("tr", *head)), el("tbody", *body), **attributes)
+    return scrolled(made, caption)
+
+
+def _kind(cells: Sequence[object]) -> str | None:
+    """The class of a column: "n" if it has figures, and dashes for those that are missing, alone."""
+    told = {str(cell) for cell in cells} - {MISSING, ""}
+    return "n" if told and all(cell.lstrip("+-−")[:1].isdigit() for cell in told) else None

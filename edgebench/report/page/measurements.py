@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgebench.records.notices import KINDS
 from edgebench.report.formats import NOTE
-from edgebench.report.page.markup import Html, el
+from edgebench.report.page.markup import Html, el, join, parted, scrolled, warned
 from edgebench.report.written import MISSING, text, values
 from edgebench.results.figures import TABLE, Row
 
 FILTERS = ("model", "dataset", "runtime", "precision", "device", "scenario", "evidence", "status")
+LINKED = 8  # measurements that a warning leads to
 # The first cell shows these under the model's name.
 IN_THE_NAME = {"model", "format", "runtime", "precision"}
 
@@ -29,8 +31,8 @@ def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
     body = []
     for n, (i, row) in enumerate(numbered):
         small = f"{row.format} · {row.runtime} · {row.precision_told}{f' · batch {row.batch}' if row.batch > 1 else ''}"
-        name = el("a", row.model, el("small", small), href=f"#row-{i}")
-        line = [el("th", name, scope="row", data_value=f"{row.model} {small}")]
+        name = el("a", parted(row.name), el("small", small, warned(row)), href=f"#row-{i}")
+        line = [el("th", name, scope="row", data_value=f"{row.name} {small}")]
         for column in kept:
             value = plain[column][n]
             kind = "n" if column in numeric else "bad" if column.name == "status" and row.status != "ok" else None
@@ -48,10 +50,27 @@ def section(numbered: Sequence[tuple[int, Row]], left_out: int) -> Html:
         "section",
         el("h2", "Measurements", id="measurements-heading"),
         el("p", shown, f" The same in all: {once}." if once else None, class_="note"),
-        el("div", drawn, class_="scroll", tabindex=0, role="region", aria_label="Measurements"),
+        scrolled(drawn, "Table of measurements"),
+        _warnings(numbered),
         el("p", NOTE, class_="note"),
         id="measurements", aria_labelledby="measurements-heading",
     )  # fmt: skip
+
+
+def _warnings(numbered: Sequence[tuple[int, Row]]) -> Html | None:
+    """Each warning once, with the measurements that have it; their entries give the figures."""
+    found: dict[str, list[tuple[int, Row]]] = {}
+    for i, row in numbered:
+        for code in row.warnings:
+            found.setdefault(code, []).append((i, row))
+    items = []
+    for code, concerned in found.items():
+        links = [el("a", parted(row.name), href=f"#row-{i}") for i, row in concerned[:LINKED]]
+        where = join(part for n, link in enumerate(links) for part in ([", "] * bool(n) + [link]))
+        more = f" and {len(concerned) - LINKED} more" if len(concerned) > LINKED else ""
+        remedy = f" Remedy: {KINDS[code].remedy}." if code in KINDS else ""
+        items.append(el("li", el("b", code), f": {len(concerned)} of {len(numbered)}: ", where, f"{more}.{remedy}"))
+    return el("div", el("h3", "Warnings"), el("ul", *items, class_="warnings")) if items else None
 
 
 def filters(rows: Sequence[Row]) -> Html | None:

@@ -13,6 +13,7 @@
     const title = mark.querySelector(":scope > title");
     if (!title) continue;
     mark.dataset.tip = title.textContent;
+    if (mark.localName === "circle") mark.setAttribute("role", "img");
     mark.setAttribute("aria-label", title.textContent.replaceAll("\n", ", "));
     title.remove();
   }
@@ -58,6 +59,22 @@
       heading.append(button);
     });
   }
+
+  // A table that is cut at the side says so above itself.
+  const hints = all(".scroll").map((part) => {
+    const hint = document.createElement("p");
+    hint.className = "hint";
+    hint.textContent = "more columns to the right →";
+    hint.hidden = true;
+    part.before(hint);
+    return [part, hint];
+  });
+  const cut = () => {
+    for (const [part, hint] of hints) hint.hidden = part.scrollWidth <= part.clientWidth + 1;
+  };
+  addEventListener("resize", cut);
+  document.addEventListener("toggle", cut, true);
+  cut();
 
   // Filtering: what the table hides, the plots and the entries hide too, and the Pareto fronts follow.
   const front = (chart) => {

@@ -20,8 +20,8 @@ SHAPES = ("circle", "square", "triangle", "diamond")
 EXPLAINED = (
     "Up and to the left is better; the dashed line is the Pareto front of what is shown. The area of a mark is the "
     "number of parameters; thin lines are 95 % intervals, dotted lines the limits; a ring marks the chosen one; a "
-    "hollow mark was not measured on the device. Each mark leads to its measurement. Accuracy is the artifact's own "
-    "where it was evaluated, else the checkpoint's."
+    "hollow mark was not measured on the device; one with a dashed rim has warnings. Each mark leads to its "
+    "measurement. Accuracy is the artifact's own where it was evaluated, else the checkpoint's."
 )
 LARGEST = 11.0  # radius in pixels of the model with the most parameters
 
@@ -32,7 +32,7 @@ AXES = tuple(criterion for criterion in CRITERIA.values() if criterion.axis)
 
 @dataclass(frozen=True)
 class Look:
-    """The colour and shape of each row: a colour per model, a shape per runtime, the same in all plots of the page."""
+    """The colour and shape of each row: a colour per name, a shape per runtime, the same in all plots of the page."""
 
     models: tuple[str, ...]
     runtimes: tuple[str, ...]
@@ -41,19 +41,20 @@ class Look:
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Look:
         most = max((row.parameters_m for row in rows), default=1.0)
-        return cls(*(tuple(dict.fromkeys(getattr(r, n) for r in rows)) for n in ("model", "runtime")), most or 1.0)
+        return cls(*(tuple(dict.fromkeys(getattr(r, n) for r in rows)) for n in ("name", "runtime")), most or 1.0)
 
     def mark(self, row: Row, x: float, y: float) -> Html:
         radius = max(3.5, LARGEST * math.sqrt(row.parameters_m / self.most_parameters_m))
-        return shape(self.runtimes.index(row.runtime), x, y, radius, hollow=row.evidence != "measured")
+        kind = self.runtimes.index(row.runtime)
+        return shape(kind, x, y, radius, hollow=row.evidence != "measured", doubtful=bool(row.warnings))
 
     def colour(self, row: Row) -> str:
-        return chart.colour(self.models.index(row.model))
+        return chart.colour(self.models.index(row.name))
 
 
-def shape(index: int, x: float, y: float, r: float, hollow: bool = False) -> Html:
+def shape(index: int, x: float, y: float, r: float, hollow: bool = False, doubtful: bool = False) -> Html:
     """A mark with about the area of a circle of this radius."""
-    kind = "mark hollow" if hollow else "mark"
+    kind = "mark" + " hollow" * hollow + " doubtful" * doubtful
     name = SHAPES[index % len(SHAPES)]
     if name == "circle":
         return el("circle", cx=x, cy=y, r=f"{r:.1f}", class_=kind)
@@ -128,7 +129,7 @@ def plot(
         parts = (el("title", tip(row)), ring, *_intervals(cost, row, at, x, y), look.mark(row, *at))
         marks.append(el("a", *parts, href=f"#row-{i}", class_=look.colour(row), data_row=i, data_x=at[0], data_y=at[1]))
     best = max((row for _, row, _ in points), key=accuracy)
-    described = f"{len(points)} measurements; the most accurate is {best.model} with {accuracy(best):.1%}."
+    described = f"{len(points)} measurements; the most accurate is {best.name} with {accuracy(best):.1%}."
     title = f"Accuracy against {cost.name}"
     drawn = chart.drawing(
         title, f"{described} All are in the table of measurements.",
@@ -164,7 +165,7 @@ def front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
 def tip(row: Row) -> str:
     """The tip of a mark, one line per figure."""
     lines = [
-        row.model, f"{row.format} on {row.runtime}, {row.precision_told}, {row.parameters_m:.3g} M parameters",
+        row.name, f"{row.format} on {row.runtime}, {row.precision_told}, {row.parameters_m:.3g} M parameters",
         f"accuracy {accuracy(row):.1%}" + ("" if row.deployed_accuracy is not None else " (the checkpoint's)"),
         f"median {row.median_ms:.3g} ms" + (f" ± {row.half_width:.1%}" if row.half_width is not None else ""),
     ]  # fmt: skip
@@ -173,6 +174,7 @@ def tip(row: Row) -> str:
     for criterion in CRITERIA.values():
         if criterion.tip and (value := getattr(row, criterion.column.name)) is not None:
             lines.append(f"{criterion.tip} {value:.3g} {criterion.column.unit}")
+    lines += [f"warnings: {', '.join(row.warnings)}"] * bool(row.warnings)
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgebench.records.search import Search
 from edgebench.report import searches
-from edgebench.report.page.markup import Html, el
+from edgebench.report.page.markup import Html, el, scrolled
 from edgebench.report.written import MISSING
 from edgebench.specs import Artifact
 from edgebench.training import study
@@ -43,4 +43,4 @@ def _table(name: str, search: Search) -> Html:
             "tr", el("th", trial.title + given, scope="row"), *cells, el("td", searches.ended(search, trial)),
         ))  # fmt: skip
     drawn = el("table", el("caption", name), el("thead", head), el("tbody", *lines))
-    return el("div", drawn, class_="scroll", tabindex=0, role="region", aria_label=f"The search of {name}")
+    return scrolled(drawn, f"The search of {name}")

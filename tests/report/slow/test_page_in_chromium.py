@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -144,6 +145,31 @@ def test_a_screen_reader_finds_its_way(opened: Browser) -> None:
     assert levels[0] == 1 and all(after - before <= 2 for before, after in pairwise(levels))
     ids = opened.js("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
+
+
+def test_axe_finds_nothing(browser: Browser, page: Path) -> None:
+    """axe-core where it is installed: `npm install axe-core`, or AXE_CORE names the file axe.min.js."""
+    axe = Path(os.environ.get("AXE_CORE") or Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js")
+    if not axe.is_file():
+        pytest.skip("axe-core is not installed: npm install --no-save axe-core")
+    for width in (390, 1440):
+        browser.open(page, width=width)
+        browser.js("document.querySelectorAll('details').forEach(each => each.open = true)")
+        browser.send("Runtime.evaluate", expression=axe.read_text(encoding="utf-8"))
+        rules = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
+        told = "r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target + ' ' + n.failureSummary))"
+        assert browser.js(f"{rules}.then(r => {told})") == []
+
+
+def test_a_table_that_is_cut_says_so(browser: Browser, page: Path) -> None:
+    told = "[...document.querySelectorAll('.scroll')].filter(e => e.getClientRects().length).map(e => "
+    told += "[e.scrollWidth > e.clientWidth + 1, !e.previousElementSibling.hidden])"
+    for width in (390, 768, 1280, 1440):
+        browser.open(page, width=width)
+        found = browser.js(told)
+        assert found and all(cut == said for cut, said in found)
+    browser.open(page, width=1280)
+    assert browser.js("(e => e.scrollWidth <= e.clientWidth + 1)(document.querySelector('.contexts').parentNode)")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True)])
