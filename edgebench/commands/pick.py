@@ -19,8 +19,9 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from edgebench.choosing.confidence import Sure
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
@@ -147,10 +148,28 @@ def command(
         except KeyboardInterrupt:
             click.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
             sys.exit(130)
-    deploy.write(out, picked.decision, picked.artifact, list(picked.files))
+    deploy.write(out, picked.decision, picked.artifact, list(picked.files), _calibrating(picked, workspace, budget_s))
     _show(picked, out, as_json)
     if picked.decision.chosen is None:
         sys.exit(1)
+
+
+def _calibrating(picked: Picked, workspace: Workspace, budget_s: float) -> Callable[[Path], Sequence[Sure]]:
+    """A function that calibrates the threshold of the folder; without success it says so, and the folder has none."""
+    from edgebench.choosing import confidence
+    from edgebench.errors import EdgebenchError
+    from edgebench.exporting import deployable
+
+    def calibrate(folder: Path) -> Sequence[Sure]:
+        try:
+            if (images := deployable.judging_images(None, picked.artifact, workspace)) is None:
+                return ()
+            return confidence.calibrate(folder, picked.artifact, images(), min(confidence.LONGEST_S, 0.02 * budget_s))
+        except EdgebenchError as error:
+            click.echo(f"warning: no threshold was calibrated: {error.message}", err=True)
+            return ()
+
+    return calibrate
 
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:

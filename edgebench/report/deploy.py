@@ -5,21 +5,24 @@ from __future__ import annotations
 import shutil
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgebench import artifact as folder
+from edgebench.choosing import confidence
+from edgebench.choosing.confidence import Sure
 from edgebench.choosing.decision import Decision
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
 from edgebench.machine import registry
 from edgebench.records import jsonio
-from edgebench.report import choice
+from edgebench.report import card, choice
 from edgebench.specs import Artifact
 from edgebench.training.data.formats import FORMATS
 
 # infer.py, the same for every runtime except for the lines that load the model, which the runtime states. It reads
 # names from JSON, so no name is code.
-INFER = Path(__file__).with_name("infer.txt")
+INFER, ROS2 = (Path(__file__).with_name(name) for name in ("infer.txt", "ros2_node.txt"))
 NOT_NEEDED = {folder.REFERENCE, "history.jsonl", "config.toml"}
 OURS = "decision.json"  # marks a folder that may be replaced
 
@@ -42,10 +45,14 @@ def check(out: Path) -> None:
         raise UsageError(f"--out {out} exists and was not made by edgebench pick", "name another folder")
 
 
-def write(out: Path, decision: Decision, chosen: Artifact | None, results: list[Path]) -> None:
+def write(
+    out: Path, decision: Decision, chosen: Artifact | None, results: list[Path],
+    calibrate: Callable[[Path], Sequence[Sure]] = lambda folder: (),
+) -> None:  # fmt: skip
     """Write the folder `out`, whole or not at all: the evidence and, if something was chosen, the files to run it.
 
-    `results`: the files of the results that the decision rests on. Raises Unsupported for a runtime or an artifact that
+    `results`: the files of the results that the decision rests on. `calibrate` gets the folder once its infer.py runs,
+    and says how sure that has to be. Raises Unsupported for a runtime or an artifact that
     infer.py cannot run.
     """
     check(out)
@@ -56,9 +63,14 @@ def write(out: Path, decision: Decision, chosen: Artifact | None, results: list[
         for path in results:
             shutil.copy2(path, scratch / "evidence")
         jsonio.write_text(scratch / OURS, choice.as_json(decision))
-        jsonio.write_text(scratch / "decision.md", choice.markdown(decision))
+        told = choice.markdown(decision)
         if chosen is not None:
-            _runnable(scratch, decision, chosen)
+            settings = _runnable(scratch, decision, chosen)
+            if sure := calibrate(scratch):
+                _settings(scratch, settings | {"sure": [vars(one) for one in sure]})
+                told += f"\n{confidence.table(sure)}"
+            jsonio.write_text(scratch / "README.md", card.card(decision, chosen, sure))
+        jsonio.write_text(scratch / "decision.md", told)
         scratch.chmod(0o755)
         if out.exists():
             shutil.rmtree(out)
@@ -68,7 +80,12 @@ def write(out: Path, decision: Decision, chosen: Artifact | None, results: list[
         raise
 
 
-def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> None:
+def _settings(scratch: Path, settings: dict[str, Any]) -> None:
+    jsonio.write_text(scratch / "preprocessing.json", jsonio.dumps(settings, indent=1) + "\n")
+
+
+def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> dict[str, Any]:
+    """Put the files into the folder that run the model, and return what its preprocessing.json holds."""
     row = decision.chosen.row
     stated = registry.all_facts("runtimes")
     load = stated[row.runtime].infer_py if row.runtime in stated else ""
@@ -92,8 +109,10 @@ def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> None:
         "height": prepared.height, "width": prepared.width, "mean": prepared.mean, "std": prepared.std,
         "classes": chosen.training.data.classes, "levels": prepared.levels, "formats": tuple(FORMATS),
     }  # fmt: skip
-    jsonio.write_text(scratch / "preprocessing.json", jsonio.dumps(settings, indent=1) + "\n")
+    _settings(scratch, settings)
     jsonio.write_text(scratch / "infer.py", infer_py(row.runtime, load))
+    shutil.copyfile(ROS2, scratch / "ros2_node.py")
+    return settings
 
 
 def infer_py(runtime: str, load: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,7 +39,10 @@ def photos(tmp_path: Path) -> Path:
 def program(folder: Path, load: str = LOAD) -> dict:
     settings = {
         "levels": None, "formats": list(formats.FORMATS), "width": 4, "height": 4, "mean": [0], "std": [1],
-        "classes": CLASSES,
+        "classes": CLASSES, "sure": [
+            {"threshold": 0.0, "coverage": 1.0, "error_high": 0.2},
+            {"threshold": 0.999, "coverage": 0.6, "error_high": 0.05},
+        ],
     }  # fmt: skip
     (folder / "preprocessing.json").write_text(json.dumps(settings))
     names = {"__name__": "infer", "__file__": str(folder / "infer.py")}
@@ -135,3 +140,70 @@ def test_names_of_files_do_not_reach_the_terminal_as_they_are(infer: Infer, phot
 def test_the_pixels_are_those_of_the_file(tmp_path: Path, photos: Path) -> None:
     expected = -20 * np.abs(128 / 255 - np.array([0, 0.5, 1]))
     assert np.allclose(program(tmp_path)["logits"](photos / "z.bmp"), expected, atol=1e-4)
+
+
+def test_below_the_threshold_the_class_is_unknown(infer: Infer, photos: Path) -> None:
+    Image.new("L", (9, 7), 60).save(photos / "between.png")
+    code, out, _ = infer("--threshold", "0.99", photos / "a.png", photos / "between.png")
+    sure, unsure = out.splitlines()
+    assert code == 0 and "a.png: dark (" in sure and "between.png: unknown (likeliest: dark" in unsure
+    _, out, _ = infer("--json", "--threshold", "0.99", photos / "a.png", photos / "between.png")
+    assert [json.loads(line)["known"] for line in out.splitlines()] == [True, False]
+
+
+@pytest.mark.parametrize(("most", "unknown"), [("0.3", 0), ("0.1", 1)])
+def test_a_threshold_follows_from_what_was_calibrated(infer: Infer, photos: Path, most: str, unknown: int) -> None:
+    Image.new("L", (9, 7), 60).save(photos / "between.png")
+    _, out, _ = infer("--max-error", most, photos / "a.png", photos / "between.png")
+    assert out.count("unknown") == unknown
+    code, _, _ = infer("--max-error", "0.01", photos / "a.png")
+    assert "5.0% is the least that is known" in code and "fix: give --threshold" in code
+
+
+class Camera:
+    """OpenCV's VideoCapture with two frames, blue and white."""
+
+    def __init__(self, source: int | str) -> None:
+        self.left = [(255, 0, 0), (255, 255, 255)] if source in (0, "film.mp4") else None
+
+    def isOpened(self) -> bool:
+        return self.left is not None
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if not self.left:
+            return False, None
+        return True, np.full((8, 6, 3), self.left.pop(0), np.uint8)
+
+    def release(self) -> None:
+        self.left = None
+
+
+def test_a_camera_is_answered_frame_by_frame(infer: Infer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(VideoCapture=Camera))
+    code, out, _ = infer("--camera", "0", "--json")
+    assert code == 0 and [json.loads(line)["path"] for line in out.splitlines()] == ["0#0", "0#1"]
+    assert json.loads(out.splitlines()[1])["classes"][0]["class"] == "light"
+    _, out, _ = infer("--camera", "film.mp4", "--frames", "1")
+    assert len(out.splitlines()) == 1
+    assert "cannot be opened" in infer("--camera", "7")[0]
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert "pip install opencv-python-headless" in infer("--camera", "0")[0]
+
+
+def test_a_folder_is_watched(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A picture that is there before is left; a new one is answered when its file has stopped growing."""
+    names, pauses = program(tmp_path), iter(range(5))
+
+    def pause(seconds: float) -> None:
+        step = next(pauses)
+        if step == 0:
+            (photos / "new.png").write_bytes((photos / "a.png").read_bytes()[:40])
+        elif step == 1:
+            (photos / "new.png").write_bytes((photos / "a.png").read_bytes())
+        elif step == 4:
+            raise KeyboardInterrupt
+
+    names["time"] = SimpleNamespace(sleep=pause)
+    with pytest.raises(KeyboardInterrupt):
+        names["main"](["--watch", str(photos)])
+    assert [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()] == [f"{photos}/new.png: dark"]
