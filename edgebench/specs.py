@@ -281,19 +281,3 @@ class Layers:
     precision: Precision | None
     provider: str
     count: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What a runtime reports about itself on this machine; `error` and `fix` if it does not load.
-
-    `computes`: what it runs on here, best first; `libraries`: the installed versions of those that it declares.
-    """
-
-    name: str
-    accepts: tuple[str, ...] = ()
-    version: str = ""
-    computes: tuple[str, ...] = ()
-    libraries: dict[str, str] = field(default_factory=dict)
-    error: str = ""
-    fix: str = ""

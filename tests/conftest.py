@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -30,7 +31,9 @@ from hypothesis import HealthCheck, settings
 
 from edgebench import artifact
 from edgebench.cli import cli
-from edgebench.specs import Artifact, Probe
+from edgebench.machine.children import Ending
+from edgebench.records.probe import Probe
+from edgebench.specs import Artifact
 
 # Else each of the hundreds of processes that tests start compiles edgebench anew, a third of a short command's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -205,11 +208,13 @@ def probed_once() -> Iterator[None]:
 
     ask, known = process._probe, {}
 
-    def probe(name: str) -> Probe:
-        where = name, os.environ.get("PYTHONPATH")
-        if where not in known:
-            known[where] = ask(name)
-        return known[where]
+    def probe(adapters: Sequence[tuple[str, str]]) -> tuple[list[Probe], Ending | None]:
+        place, ending = os.environ.get("PYTHONPATH"), None
+        if missing := [adapter for adapter in adapters if (adapter, place) not in known]:
+            found, ending = ask(missing)
+            known.update({(adapter, place): answer for adapter, answer in zip(missing, found, strict=False)})
+        answered = itertools.takewhile(lambda adapter: (adapter, place) in known, adapters)
+        return [known[adapter, place] for adapter in answered], ending
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "_probe", probe)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.errors import EdgebenchError
 from edgebench.machine import power, registry, scenario_registry
 from edgebench.machine.device import detect
 from edgebench.machine.power.place import Place
 from edgebench.measuring import process
-from edgebench.protocols import Exporter
+from edgebench.records.probe import Probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,51 +27,29 @@ class Finding:
 
 def examine() -> list[Finding]:
     """One finding for each registered runtime, exporter, meter and scenario. Never raises, whatever an adapter does."""
-    return _runtimes() + _exporters() + _meters() + _scenarios()
+    kinds = {kind: registry.names(kind) for kind in ("runtimes", "exporters")}
+    probes = process.probe([(kind, name) for kind, names in kinds.items() for name in names])
+    runtimes, exporters = probes[: len(kinds["runtimes"])], probes[len(kinds["runtimes"]) :]
+    return [*map(_runtime, runtimes), *map(_exporter, exporters), *_meters(), *_scenarios()]
 
 
-def _runtimes() -> list[Finding]:
-    found = []
-    stated = registry.all_facts("runtimes")
-    for probe in process.probe_all():
-        if probe.error:
-            found.append(Finding(kind="runtime", name=probe.name, works=False, detail=probe.error, fix=probe.fix))
-        elif not probe.computes:
-            detail = f"{probe.version} loads, but finds nothing to run on"
-            found.append(
-                Finding(
-                    kind="runtime",
-                    name=probe.name,
-                    works=False,
-                    detail=detail,
-                    fix="check the driver of the GPU: nvidia-smi",
-                )
-            )
-        else:
-            detail = f"{probe.version}: opens {', '.join(probe.accepts)} on {', '.join(probe.computes)}"
-            if stated[probe.name].only_by_name:
-                detail += " (scripted, for tests; only when named)"
-            found.append(Finding(kind="runtime", name=probe.name, works=True, detail=detail))
-    return found
+def _runtime(probe: Probe) -> Finding:
+    if probe.error:
+        return Finding(kind="runtime", name=probe.name, works=False, detail=probe.error, fix=probe.fix)
+    if not probe.computes:
+        detail, fix = f"{probe.version} loads, but finds nothing to run on", "check the driver of the GPU: nvidia-smi"
+        return Finding(kind="runtime", name=probe.name, works=False, detail=detail, fix=fix)
+    detail = f"{probe.version}: opens {', '.join(probe.accepts)} on {', '.join(probe.computes)}"
+    if registry.facts("runtimes", probe.name).only_by_name:
+        detail += " (scripted, for tests; only when named)"
+    return Finding(kind="runtime", name=probe.name, works=True, detail=detail)
 
 
-def _exporters() -> list[Finding]:
-    found = []
-    for name in registry.names("exporters"):
-        try:
-            exporter = registry.load("exporters", name)
-            exporter.check("fp32")
-            found.append(
-                Finding(
-                    kind="exporter",
-                    name=name,
-                    works=True,
-                    detail=f"makes {exporter.produces} in {_precisions(exporter)}",
-                )
-            )
-        except Unsupported as error:
-            found.append(Finding(kind="exporter", name=name, works=False, detail=error.message, fix=error.fix))
-    return found
+def _exporter(probe: Probe) -> Finding:
+    if probe.error:
+        return Finding(kind="exporter", name=probe.name, works=False, detail=probe.error, fix=probe.fix)
+    detail = "; ".join([f"makes {probe.name} in {', '.join(probe.accepts)}", *probe.refused])
+    return Finding(kind="exporter", name=probe.name, works=True, detail=detail)
 
 
 def _meters() -> list[Finding]:
@@ -100,18 +78,6 @@ def _scenarios() -> list[Finding]:
         except EdgebenchError as error:
             found.append(Finding(kind="scenario", name=name, works=False, detail=error.message, fix=error.fix))
     return found
-
-
-def _precisions(exporter: Exporter) -> str:
-    """The precisions it can make here, and why it cannot make the others."""
-    made, others = [], []
-    for precision in exporter.accepts:
-        try:
-            exporter.check(precision)
-            made.append(precision)
-        except Unsupported as error:
-            others.append(f"; not {precision}: {error.message}{f' ({error.fix})' if error.fix else ''}")
-    return ", ".join(made) + "".join(others)
 
 
 def can_measure(findings: Sequence[Finding]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,13 @@ from pathlib import Path
 from edgebench.errors import BadFile
 from edgebench.machine import registry
 from edgebench.machine.children import Child, Ending
+from edgebench.machine.registry import AdapterKind
 from edgebench.records import jsonio
 from edgebench.records.jobs import Job, Status
+from edgebench.records.probe import Probe, ProbeAnswers
 from edgebench.records.result import Result
 from edgebench.records.workspace import now
-from edgebench.specs import Artifact, Probe
+from edgebench.specs import Artifact
 
 PROBE_LIMIT_S = 60.0
 DOING = ("loading", "measuring", "verifying", "evaluating")  # phases of worker.py that a message can name
@@ -72,20 +74,37 @@ def _classify(ending: Ending, job: Job, error: BadFile) -> tuple[Status, str]:
 
 
 def probe_all(names: list[str] | None = None) -> list[Probe]:
-    """Ask runtimes what they can do here, each in a process of its own, which a crashing library may take down."""
+    """Ask runtimes what they can do here."""
+    return probe([("runtimes", name) for name in (registry.names("runtimes") if names is None else names)])
+
+
+def probe(adapters: Sequence[tuple[AdapterKind, str]]) -> list[Probe]:
+    """Ask adapters what they can do here, in a process that a crashing library may take down.
+
+    All in one, since they share libraries that take seconds to load. Those that are not answered in it, because it
+    crashed or another's library may be to blame, are asked once more, each in a process of its own.
+    """
+    found, _ = _probe(adapters)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(_probe, registry.names("runtimes") if names is None else names))
+        return [*found, *pool.map(_probe_alone, adapters[len(found) :])]
 
 
-def _probe(name: str) -> Probe:
+def _probe_alone(adapter: tuple[AdapterKind, str]) -> Probe:
+    found, ending = _probe([adapter])
+    message = f"its process {ending.how}: {ending.log.strip()[-300:]}"
+    return found[0] if found else Probe(name=adapter[1], error=message, fix="reinstall its library")
+
+
+def _probe(adapters: Sequence[tuple[AdapterKind, str]]) -> tuple[list[Probe], Ending]:
+    """The answers that came in one process, those of the first ones, and how it ended."""
     with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
-        file = Path(scratch, "probe.json")
-        ending = _start_worker(["probe", name, str(file)], None).wait(time_limit_s=PROBE_LIMIT_S)
+        file = Path(scratch, "probes.json")
+        words = [word for adapter in adapters for word in adapter]
+        ending = _start_worker(["probe", str(file), *words], None).wait(time_limit_s=PROBE_LIMIT_S)
         try:
-            return jsonio.read(Probe, file)
+            return list(jsonio.read(ProbeAnswers, file).found), ending
         except BadFile:
-            message = f"its process {ending.how}: {ending.log.strip()[-300:]}"
-            return Probe(name=name, error=message, fix="reinstall its library")
+            return [], ending
 
 
 def _start_worker(arguments: list[str], threads: int | None) -> Child:

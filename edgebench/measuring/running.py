@@ -22,9 +22,10 @@ from edgebench.measuring.power_pass import PowerPass
 from edgebench.records.batches import batch_refused, only_batch
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Conditions, Job
+from edgebench.records.probe import Probe
 from edgebench.records.result import Result
 from edgebench.results import store
-from edgebench.specs import Artifact, Probe
+from edgebench.specs import Artifact
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
     python -m edgebench.measuring.worker measure JOB.json FOLDER RESULT.json [--images TESTSET [--answers FILE]]
     python -m edgebench.measuring.worker measure JOB.json FOLDER RESULT.json --turns SOCKET
-    python -m edgebench.measuring.worker probe RUNTIME PROBE.json
+    python -m edgebench.measuring.worker probe PROBES.json KIND NAME [KIND NAME …]
     python -m edgebench.measuring.worker bursts JOB.json FOLDER SOCKET
 
 Nothing is read from stdin or written to stdout: runtimes may print there.
@@ -28,7 +28,7 @@ from edgebench.machine.fingerprint import fingerprint, notices
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory
-from edgebench.measuring import agreement, judging, loop
+from edgebench.measuring import agreement, judging, loop, probing
 from edgebench.measuring.turns import burst, performer
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
@@ -36,29 +36,12 @@ from edgebench.records.batches import batch_refused, only_batch
 from edgebench.records.beside import cpu_kind
 from edgebench.records.jobs import Evidence, Job
 from edgebench.records.notices import Notice, notice
+from edgebench.records.probe import ProbeAnswers
 from edgebench.records.result import Launch, Measured, MemoryPeaks, Result
 from edgebench.records.workspace import now
-from edgebench.specs import Artifact, Effective, Layers, Probe, SessionOptions
+from edgebench.specs import Artifact, Effective, Layers, SessionOptions
 
 VERIFY_BATCHES = (1, 3)  # one, and one that the export did not use
-
-
-def probe(name: str) -> Probe:
-    """Load a runtime and ask what it can do here."""
-    try:
-        runtime = registry.load("runtimes", name)
-        libraries = registry.versions(registry.facts("runtimes", name).libraries)
-        return Probe(
-            name=name,
-            accepts=tuple(sorted(runtime.accepts)),
-            version=runtime.version(),
-            computes=runtime.computes(),
-            libraries=libraries,
-        )
-    except EdgebenchError as error:
-        return Probe(name=name, error=error.message, fix=error.fix)
-    except Exception as error:  # another author's adapter may fail in any way
-        return Probe(name=name, error=f"{type(error).__name__}: {error}", fix="reinstall its library")
 
 
 def run_job(
@@ -256,9 +239,9 @@ def main(arguments: list[str]) -> int:
     measuring.add_argument("--turns", type=int, help="file descriptor of a socket over which bursts are asked for")
     for name in ("job", "artifact", "result"):
         measuring.add_argument(name, type=Path)
-    probing = verbs.add_parser("probe")
-    probing.add_argument("runtime")
-    probing.add_argument("result", type=Path)
+    asking = verbs.add_parser("probe")
+    asking.add_argument("result", type=Path)
+    asking.add_argument("adapters", nargs="+", help="the kind and the name of each")
     serving = verbs.add_parser("bursts")
     serving.add_argument("--no-verify", action="store_true", help="an earlier launch has verified it")
     for name in ("job", "artifact"):
@@ -269,7 +252,10 @@ def main(arguments: list[str]) -> int:
     end_with_parent()
     tell = teller()
     if given.verb == "probe":
-        jsonio.write(given.result, probe(given.runtime))
+        found = []
+        for answer in probing.probes(list(zip(given.adapters[::2], given.adapters[1::2], strict=True))):
+            found.append(answer)  # each is written at once: a later one may end this process
+            jsonio.write(given.result, ProbeAnswers(tuple(found)))
         return 0
 
     job, artifact = jsonio.read(Job, given.job), folder.read(given.artifact)

@@ -15,8 +15,8 @@ from edgebench.machine import registry
 from edgebench.machine.device import describe_machine, profile_names
 from edgebench.measuring import process
 from edgebench.records import jsonio
+from edgebench.records.probe import Probe
 from edgebench.records.workspace import Workspace
-from edgebench.specs import Probe
 from edgebench.sweeping import facts
 
 PREFIX = "device:"

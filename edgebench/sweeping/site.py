@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgebench.errors import unknown_name
 from edgebench.machine.device import describe_machine, detect, load_profile, place
 from edgebench.measuring import process
-from edgebench.specs import Probe
+from edgebench.records.probe import Probe
 
 
 @dataclass(frozen=True, kw_only=True)

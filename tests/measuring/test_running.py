@@ -14,7 +14,8 @@ from edgebench.machine import device
 from edgebench.measuring import process, running
 from edgebench.measuring.options import RunOptions
 from edgebench.records.adopted import Adopted
-from edgebench.specs import Probe, TensorSpec
+from edgebench.records.probe import Probe
+from edgebench.specs import TensorSpec
 
 
 @pytest.fixture

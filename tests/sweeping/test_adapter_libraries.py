@@ -8,8 +8,8 @@ import pytest
 
 from edgebench.machine import registry
 from edgebench.measuring.options import RunOptions
+from edgebench.records.probe import Probe
 from edgebench.records.recipe import TrainConfig
-from edgebench.specs import Probe
 from edgebench.sweeping import build, facts
 from edgebench.sweeping.facts import Facts, key
 from edgebench.sweeping.site import Site

@@ -18,8 +18,9 @@ from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import jsonio
 from edgebench.records.adopted import Adopted
+from edgebench.records.probe import Probe
 from edgebench.records.recipe import TrainConfig
-from edgebench.specs import Artifact, ModelInfo, Probe
+from edgebench.specs import Artifact, ModelInfo
 from edgebench.sweeping import adopted_models, matrix, plan
 from edgebench.sweeping.facts import Facts, exporting, key
 from edgebench.sweeping.site import Site

@@ -32,11 +32,12 @@ from edgebench.commands import pick as pick_command
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.measuring import process
 from edgebench.records import weight_files
+from edgebench.records.probe import Probe
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.records.workspace import Workspace
 from edgebench.report import deploy
 from edgebench.results import store
-from edgebench.specs import Artifact, Probe
+from edgebench.specs import Artifact
 from edgebench.sweeping import facts, site, step_process
 from edgebench.sweeping.perform import perform, perform_race
 from edgebench.sweeping.records import Records
