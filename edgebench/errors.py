@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import click
+
+FARTHER = 0.15  # a name that is so much less alike than the closest one is not meant
 
 
 class EdgebenchError(click.ClickException):
@@ -68,13 +71,18 @@ def refuse_unknown_options(adapter: str, given: Iterable[str], known: Iterable[s
             raise UsageError(f"{adapter} has no option {key!r}", fix)
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
-    """A UsageError that offers the closest known names. `where` names the command that lists them all."""
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], where: str = "", aliases: Mapping[str, str] = MappingProxyType({})
+) -> UsageError:
+    """A UsageError that offers the closest known names. `where` names the command that lists them all; `aliases` are
+    other words for known names, which are offered in their place."""
     import difflib
 
     known = sorted(known)
-    close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    close = close or [other for other in known if name.lower() in other][:3]
+    close = difflib.get_close_matches(name.lower(), [*known, *aliases], n=3, cutoff=0.5)
+    alike = [difflib.SequenceMatcher(None, other, name.lower()).ratio() for other in close]
+    close = [aliases.get(other, other) for other, ratio in zip(close, alike, strict=True) if ratio > alike[0] - FARTHER]
+    close = list(dict.fromkeys(close)) or [other for other in known if name.lower() in other][:3]
     if close:
         fix = f"did you mean {' or '.join(close)}?"
     else:

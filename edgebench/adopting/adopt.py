@@ -104,8 +104,9 @@ def adopter(file: Path, network: str = "") -> tuple[str, str]:
         raise UsageError(f"{file} is a folder", f"name the model file in it: {', '.join(f'*{s}' for s in kinds)}")
     _file(file)
     if file.suffix.lower() not in kinds:
+        ending = f"its name ends in {file.suffix!r}" if file.suffix else "its name has no ending"
         raise UsageError(
-            f"{file} is not a model file that edgebench adopts: its name ends in {file.suffix or 'nothing'!r}",
+            f"{file} is not a model file that edgebench adopts: {ending}",
             f"convert it to one that ends in {' or '.join(kinds)}; weights (*{SAFE}, *{', *'.join(PICKLED[:3])}) need "
             "--model NETWORK",
         )

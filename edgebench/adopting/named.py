@@ -15,10 +15,13 @@ def is_named(source: object) -> bool:
 
 
 def check(source: Path) -> None:
-    """Raise EdgebenchError now, and not after timm was imported, if there are no weights of it."""
+    """Raise EdgebenchError now, and not after timm was imported, if there is no such network, or no weights of it."""
     from edgebench.training import at_hand, folders
+    from edgebench.training.short_names import SHORT_NAMES
 
     name = str(source).removeprefix(TIMM)
+    if name not in SHORT_NAMES:
+        at_hand.check_name(name)
     if why := at_hand.lacking(name, folders.weights_folder()):
         raise no_weights(name, why)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import typing
 from pathlib import Path
@@ -105,7 +106,8 @@ def command(
     else:
         _show(found)
         click.echo(f"kept: {workspace.tuned(start, found.device, goal)}")
-        click.echo("next: edgebench run --tuned" + (" --scenario throughput" if goal == "throughput" else ""))
+        how = " --scenario throughput" if goal == "throughput" else ""
+        click.echo(f"next: edgebench run {shlex.quote(str(start.path))} --tuned{how}")
     if found.interrupted:
         click.echo("Interrupted: the best of what was measured so far is kept.", err=True)
         sys.exit(130)

@@ -50,11 +50,11 @@ def canonical(kind: AdapterKind, name: str) -> str:
         return name
     if name.lower() in known:
         return name.lower()
-    if kind in FACTS:
-        for one, stated in all_facts(kind).items():
-            if name.lower() in getattr(stated, "aliases", ()):
-                return one
-    raise unknown_name(WORDS[kind], name.lower(), known)
+    stated = all_facts(kind) if kind in FACTS else {}
+    aliases = {alias: one for one, facts in stated.items() for alias in getattr(facts, "aliases", ())}
+    if name.lower() in aliases:
+        return aliases[name.lower()]
+    raise unknown_name(WORDS[kind], name.lower(), known, aliases=aliases)
 
 
 def load(kind: AdapterKind, name: str, *given: Any) -> Any:

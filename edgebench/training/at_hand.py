@@ -1,11 +1,11 @@
-"""Whether pretrained weights may be had at all, found out before timm is imported, which takes seconds."""
+"""Whether a network is known and its weights may be had, found out before timm is imported, which takes seconds."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from edgebench.errors import EdgebenchError
+from edgebench.errors import EdgebenchError, unknown_name
 from edgebench.machine import registry
 from edgebench.records import user_functions
 from edgebench.records.recipe import TrainConfig
@@ -14,12 +14,29 @@ from edgebench.training.short_names import SHORT_NAMES
 
 
 def check(config: TrainConfig) -> None:
-    """Raise EdgebenchError if the recipe asks for pretrained weights that cannot be had."""
+    """Raise EdgebenchError if the recipe asks for an unknown network, or for pretrained weights that cannot be had."""
     name = config.model
-    if config.init != "pretrained" or user_functions.is_function(name) or name.endswith(".toml"):
+    if user_functions.is_function(name) or name.endswith(".toml") or name in registry.names("models"):
         return
-    if name not in registry.names("models") and (why := lacking(name)):
+    if name not in SHORT_NAMES:
+        check_name(name)
+    if config.init == "pretrained" and (why := lacking(name)):
         raise no_weights(name, why, weights_folder(config.data_dir))
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for a network that timm does not have, as far as its files tell without importing it."""
+    from importlib.util import find_spec
+
+    spec, plain = find_spec("timm"), name.partition(".")[0]
+    if spec is None or not spec.submodule_search_locations:
+        return
+    files = sorted(Path(spec.submodule_search_locations[0], "models").glob("*.py"))
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    known = re.findall(r"^@register_model\ndef (\w+)", text, re.MULTILINE)
+    former = f"'{plain}'" in text or f'"{plain}"' in text
+    if known and plain not in known and not former:
+        raise unknown_name("model", name, [*known, *SHORT_NAMES], "`edgebench models --all`")
 
 
 def no_weights(name: str, why: str, folder: Path) -> EdgebenchError:

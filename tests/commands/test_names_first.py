@@ -17,6 +17,8 @@ from edgebench.errors import UsageError
 from edgebench.records.adopted import Adopted
 from edgebench.records.workspace import Workspace, now
 from edgebench.specs import TensorSpec
+from edgebench.training import at_hand
+from edgebench.training.models.names import import_timm
 
 
 @pytest.mark.parametrize("command", ["run", "estimate", "tune", "evaluate", "ab", "crosscheck"])
@@ -27,6 +29,32 @@ def test_a_name_that_nobody_knows_is_refused_before_the_file_is_read(
     monkeypatch.setattr(adopt, "read", lambda *given: pytest.fail("it was read first"))
     done = in_process(command, tmp_path / "net.onnx", option, "tensorflow", "--workspace", tmp_path)
     assert done.returncode == 2 and ("unknown " in done.stderr or "No such option" in done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "fix"),
+    [
+        (("run", "--runtime", "ortt"), "unknown runtime 'ortt'", "did you mean onnxruntime?"),
+        (("run", "--runtime", "ovv"), "unknown runtime 'ovv'", "did you mean openvino?"),
+        (("adopt", "timm:mobilnetv3_small_100"), "unknown model", "did you mean mobilenetv3_small_100"),
+        (("train", "--model", "mobilenetv99"), "unknown model 'mobilenetv99'", "did you mean mobilenetv"),
+        (("run", "/etc/passwd"), "its name has no ending", "convert it"),
+    ],
+)  # fmt: skip
+def test_what_was_meant_is_offered(
+    arguments: tuple[str, ...], said: str, fix: str, tmp_path: Path, in_process: Command
+) -> None:
+    done = in_process(*arguments, "--workspace", tmp_path)
+    assert done.returncode == 2 and said in done.stderr and fix in done.stderr
+
+
+def test_every_network_of_timms_is_known_without_importing_it() -> None:
+    for name in import_timm().list_models()[::25]:
+        at_hand.check_name(name)
+        at_hand.check_name(f"{name}.some_tag")
+    at_hand.check_name("tf_efficientnet_b0_ap")  # a former name, which timm still takes
+    with pytest.raises(UsageError):
+        at_hand.check_name("tf_efficientnet_b99")
 
 
 def test_the_api_refuses_it_first_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

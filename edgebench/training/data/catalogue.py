@@ -99,7 +99,7 @@ def _named(name: str, root: Path, fetch: bool, on_progress: Callable[[int, int],
         fix = f"ask for it at https://image-net.org, and unpack it as {root / name}/train/<wnid>/ and val/<wnid>/"
     raise BadFile(
         f"dataset {name} is not on this machine: there is no {places}",
-        f"{fix}; if it is elsewhere, name its parent folder with --data-dir (or EDGEBENCH_DATA)",
+        f"{fix}; if it is elsewhere, let EDGEBENCH_DATA name its parent folder",
     )
 
 
