@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 from PIL import Image
 
 from edgebench.report import deploy
@@ -207,3 +209,12 @@ def test_a_folder_is_watched(tmp_path: Path, photos: Path, capsys: pytest.Captur
     with pytest.raises(KeyboardInterrupt):
         names["main"](["--watch", str(photos)])
     assert [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()] == [f"{photos}/new.png: dark"]
+
+
+def test_the_commands_of_the_pages_are_taken(infer: Infer) -> None:
+    """Each `infer.py …` in the guide and the recipes has options that there are."""
+    _, told, _ = infer("--help")
+    pages = [*(REPOSITORY / "docs").rglob("*.md")]
+    lines = [line for page in pages for line in re.findall(r"infer\.py( [^\n`\"#]*)", page.read_text())]
+    options = {word for line in lines for word in line.split() if word.startswith("--")}
+    assert len(options) >= 6 and all(f"{option} " in told or f"{option}\n" in told for option in options)
