@@ -18,7 +18,16 @@ else:
 
 CODE = {"edgebench", "exporters", "runtimes", "device_profiles"}
 FOLDERS = CODE | {"tests", "scripts", "docs", "notebooks", "findings", ".ci", ".github"}
-FILES = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", ".gitignore"}
+FILES = {
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    ".gitignore",
+    "SKILL.md",
+    "action.yml",
+}
 ADAPTER_LINES, OTHER_LINES = 200, 300
 # The files that read pickles with an Unpickler of their own, and what they import for it.
 RESTRICTED_PICKLES = {
