@@ -30,6 +30,7 @@ COMMANDS = {  # the line of each in `--help`, without importing it; a test check
     "report": "Show the newest result of every measurement",
     "select": "Choose what to deploy under limits",
     "pick": "Find out what to deploy for these images on this device, inside a time budget",
+    "push": "Publish a folder that `edgebench pick` made on the Hugging Face hub, with its model card",
     "compare": "Compare the results in NEW with those in BASE",
     "history": "Show each measurement over time",
     "ab": "Is B slower than A? For differences that separate runs cannot see on a noisy machine",
