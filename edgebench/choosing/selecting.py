@@ -16,7 +16,7 @@ from edgebench.choosing.limits import ORDER, Bound, Limits, Prefer, known_classe
 from edgebench.errors import unknown_name
 from edgebench.records.jobs import LATENCY
 from edgebench.results import recalls
-from edgebench.results.columns import Known
+from edgebench.results.columns import Criterion, Known
 from edgebench.results.context import listed
 from edgebench.results.figures import CRITERIA, Row
 from edgebench.results.recalls import RECALL
@@ -142,7 +142,7 @@ def _ranked(
         for i in set(left) - set(known):
             done[i] = replace(made[i], outcome="unknown", reason=figures[i].reason)
         best = figures[min(known, key=lambda i: criterion.sign * figures[i].value)]
-        left = [i for i in known if figures[i].overlaps(best)]
+        left = [i for i in known if _alike(criterion, figures[i], best)]
         for i in set(known) - set(left):
             of = f"{criterion.name} {criterion.show(figures[i].value)}, the best has {criterion.show(best.value)}"
             alike = f"{ORDER[prefer][0]} is not distinguishable from the best, but " * (position > 0)
@@ -154,6 +154,13 @@ def _ranked(
         done[chosen] = replace(made[chosen], outcome="chosen")
         notes += _doubts(made[chosen].row)
     return done, notes
+
+
+def _alike(criterion: Criterion, one: Known, other: Known) -> bool:
+    """Whether two known figures do not differ: their intervals overlap, or they are exact and shown alike, as two sizes
+    that differ in a few bytes."""
+    exact = one.low is None and other.low is None
+    return one.overlaps(other) or (exact and criterion.show(one.value) == criterion.show(other.value))
 
 
 def _doubts(row: Row) -> list[str]:
@@ -211,7 +218,7 @@ def _worse(one: dict[str, Known], than: dict[str, Known], prefer: Prefer) -> boo
     """Whether the first criterion that distinguishes the two favours `than`. Unknown figures distinguish nothing."""
     for criterion in (CRITERIA[m] for m in ORDER[prefer]):
         mine, other = one[criterion.name], than[criterion.name]
-        if None not in (mine.value, other.value) and not mine.overlaps(other):
+        if None not in (mine.value, other.value) and not _alike(criterion, mine, other):
             return criterion.is_better(other.value, than=mine.value)
     return True
 

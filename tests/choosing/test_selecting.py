@@ -142,6 +142,14 @@ def test_what_nothing_tells_apart_ties() -> None:
     }  # fmt: skip
 
 
+def test_sizes_that_are_shown_alike_decide_nothing() -> None:
+    """A few bytes of a manifest are no reason; nobody could see it in the table."""
+    found = select([row("one", model_size_mib=1.43001), row("other", model_size_mib=1.43002)], prefer="latency")
+    assert [c.outcome for c in found.candidates] == ["chosen", "tie"]
+    found = select([row("one", model_size_mib=1.43), row("other", model_size_mib=1.44)], prefer="latency")
+    assert found.chosen.row.model == "one" and "size 1.51 MB, the best has 1.50 MB" in found.candidates[1].reason
+
+
 def test_a_median_without_an_interval_decides_only_what_is_far_apart() -> None:
     bare = {"median_low_ms": None, "median_high_ms": None}
     assert outcomes([row("a", 3, 0.9, **bare), row("b", 4, 0.9, **bare)])["b"] == "tie"
