@@ -73,14 +73,16 @@ def test_until_there_is_an_answer_a_trial_may_be_late(answers: int, left_s: floa
     assert why in trials.left_out["net"]
 
 
-def test_steps_end_within_the_budget_and_its_margin_whoever_asks_for_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [True, False], ids=["never-ends", "another-has-the-machine"])
+def test_steps_end_within_the_budget_and_its_margin_whoever_asks_for_more(tmp_path: Path, room: bool) -> None:
     ended: list[str] = []
 
     class Slow:
         """An engine whose steps never end."""
 
         def has_room(self, step: object) -> bool:
-            return True
+            now_s[0] += 0.0 if room else 10.0
+            return room
 
         def start(self, steps: list[Adopt]) -> list[StepOutcome]:
             return [StepOutcome(step=step, status="running", since="", began="") for step in steps]
@@ -93,7 +95,8 @@ def test_steps_end_within_the_budget_and_its_margin_whoever_asks_for_more(tmp_pa
             ended.append("closed")
 
     now_s, step = [0.0], Adopt(artifact="a", folder="f", model="m")
-    with mock.patch("edgebench.choosing.budget.time.monotonic", lambda: now_s[0]):
+    clock = mock.patch("edgebench.choosing.budget.time.monotonic", lambda: now_s[0])
+    with clock, mock.patch("edgebench.sweeping.work.TICK_S", 0.0):
         kept, budget = Records(Workspace(tmp_path)), Budget(100.0, tmp_path / "pick.json", began=0.0)
         work = StepsInTime(kept, budget, lambda what, left_s: None, lambda kept, steps: Slow())
         with pytest.raises(OutOfTime):
