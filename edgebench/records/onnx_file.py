@@ -10,9 +10,10 @@ from edgebench.errors import BadFile
 
 # By message of onnx.proto: the numbers of the fields that lead to a tensor, and the message in each.
 PATHS = {
-    "model": {7: "graph", 25: "function"},
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "function": {7: "node"},
+    "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
@@ -66,6 +67,8 @@ def fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]
     """
     while at < end:
         tag, at = varint(data, at, end)
+        if not 8 <= tag < 1 << 32:  # parsers differ in what they make of such a one
+            raise ValueError("it has a field without a number, or with too large a one")
         kind = tag & 7
         if kind == 2:
             length, at = varint(data, at, end)
@@ -94,5 +97,7 @@ def varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if value >= 1 << 64:
+                raise ValueError("it has a number of more than 64 bits")
             return value, at
     raise ValueError("it has a number of more than ten bytes")

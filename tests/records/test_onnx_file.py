@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebench.errors import BadFile
-from edgebench.records.onnx_file import external_files
+from edgebench.records.onnx_file import PATHS, external_files
 
 
 def outside(name: str) -> TensorProto:
@@ -89,3 +90,50 @@ def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
         graph = field(1, field(5, field(6, graph)))
     with pytest.raises(BadFile, match="nested"):
         external_files(written(tmp_path, field(7, graph)))
+
+
+def test_every_message_that_can_hold_a_tensor_is_looked_into() -> None:
+    """By onnx's own descriptors, so that a new field of the format is not forgotten."""
+
+    def holds(message: Any, above: tuple[str, ...] = ()) -> bool:
+        inside = [field.message_type for field in message.fields if field.message_type]
+        return message.name == "TensorProto" or any(
+            holds(each, (*above, message.name)) for each in inside if each.name not in (*above, message.name)
+        )
+
+    found: dict[str, set[int]] = {}
+    left = [onnx.ModelProto.DESCRIPTOR]
+    while left:
+        message = left.pop()
+        leads = {field.number: field.message_type for field in message.fields if field.message_type}
+        leads = {number: inner for number, inner in leads.items() if holds(inner)}
+        if message.name not in found:
+            found[message.name] = set(leads)
+            left += leads.values()
+    ours = {"sparse": "SparseTensorProto", "training": "TrainingInfoProto"}
+    known = {ours.get(name, f"{name.capitalize()}Proto"): set(paths) for name, paths in PATHS.items()}
+    assert known.pop("TensorProto") == {13} and not found.pop("TensorProto")
+    assert known == found
+
+
+def test_a_file_of_weights_in_a_function_is_found(tmp_path: Path) -> None:
+    made = model()
+    function = helper.make_function("own", "f", ["x"], ["y"], [], [helper.make_opsetid("", 18)])
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32), "w")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="in-a-function.bin")
+    function.attribute_proto.append(helper.make_attribute("value", tensor))
+    made.functions.append(function)
+    (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
+    assert "in-a-function.bin" in external_files(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("number", [0, 1 << 29, 1 << 40, 1 << 60])
+def test_a_field_whose_number_is_none_is_refused(number: int, tmp_path: Path) -> None:
+    tag, digits = number << 3 | 2, bytearray()
+    while tag >= 128:
+        digits.append(tag & 127 | 128)
+        tag >>= 7
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08" + bytes([*digits, tag]) + b"\x00")
+    with pytest.raises(BadFile):
+        external_files(tmp_path / "model.onnx")
