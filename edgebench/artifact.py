@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile, Unsupported
-from edgebench.records import digests, jsonio, onnx_file, processes
+from edgebench.records import digests, files, jsonio, onnx_file, replacing
 from edgebench.records.missing import missing
 from edgebench.records.preprocessing import preprocess
 from edgebench.specs import ANY_RANK, Artifact
@@ -63,18 +62,8 @@ def ensure_writable(out: Path) -> None:
 def staged(out: Path) -> Iterator[Path]:
     """A scratch folder beside `out`. It replaces `out` when the block succeeds, and vanishes if it fails."""
     ensure_writable(out)
-    scratch, old = (out.parent / f".{out.name}.{processes.tag()}.{suffix}" for suffix in ("partial", "old"))
-    for left in (scratch, old):
-        shutil.rmtree(left, ignore_errors=True)
-    scratch.mkdir()
-    try:
+    with replacing.staged(out) as scratch:
         yield scratch
-        if out.exists():
-            out.rename(old)
-        scratch.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_manifest(folder: Path, artifact: Artifact, known: Mapping[str, str] | None = None) -> Artifact:
@@ -113,6 +102,8 @@ def read(path: Path, verify: bool = True) -> Artifact:
             "name the folder that `edgebench train`, `adopt` or `export` printed; or a model file, which is adopted",
         )
     artifact = replace(jsonio.read(Artifact, manifest), path=path)
+    if not artifact.inputs:
+        raise BadFile(f"{manifest} says that the model has no inputs", "export it again")
     if manifest.name != manifest_name(artifact.format):
         raise BadFile(f"{manifest} says format {artifact.format!r}, which is kept in {manifest_name(artifact.format)}")
     for name, digest in artifact.files.items():
@@ -129,11 +120,10 @@ def read(path: Path, verify: bool = True) -> Artifact:
 
 def file_in(artifact: Artifact, name: str) -> Path:
     """The path of one of the artifact's own files; a name that leads out of the folder is refused."""
-    if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
-        raise BadFile(f"{artifact.path}: the file name {name!r} leaves the artifact's folder")
-    if (artifact.path / name).is_symlink():
-        raise BadFile(f"{artifact.path / name} is a symbolic link", "copy the file itself into the folder")
-    return artifact.path / name
+    path = files.inside(artifact.path, name)
+    if path.is_symlink():
+        raise BadFile(f"{path} is a symbolic link", "copy the file itself into the folder")
+    return path
 
 
 def model_file(artifact: Artifact, suffix: str) -> Path:

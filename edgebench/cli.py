@@ -13,6 +13,7 @@ import click
 
 from edgebench import __version__
 from edgebench.errors import EdgebenchError, unknown_name
+from edgebench.records.terminal import settle
 
 COMMANDS = {  # the line of each in `--help`, without importing it; a test checks that the command's own help begins so
     "data": "Show how edgebench understands a folder of pictures, and what becomes of each file in it",
@@ -114,4 +115,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="edgebench-plain")
+    settle()
     cli(prog_name="edgebench")

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import click
 
+from edgebench.records.terminal import printable
+
 FARTHER = 0.15  # a name that is so much less alike than the closest one is not meant
 
 
@@ -24,7 +26,7 @@ class EdgebenchError(click.ClickException):
         self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+        return printable(f"{self.message}\n  fix: {self.fix}" if self.fix else self.message)
 
     def format_message(self) -> str:
         return str(self)

@@ -21,6 +21,7 @@ from edgebench.records.answers import ClassAccuracy, Judgement
 from edgebench.records.beginning import Beginning
 from edgebench.records.beside import BesideFp32
 from edgebench.records.course import Course
+from edgebench.records.declared import AdapterName, Amount, Count, Files, MaybeSha256, Moment, Positive, Share
 from edgebench.records.distillation import Distillation
 from edgebench.records.floor import Floor
 from edgebench.records.heads import FrozenFeatures
@@ -65,12 +66,12 @@ class DataSplit:
 
     dataset: str
     classes: tuple[str, ...]
-    train: int
-    validation: int
-    test: int
-    indices_sha256: str
+    train: Count
+    validation: Count
+    test: Count
+    indices_sha256: MaybeSha256
     account: Account | None = None
-    test_sha256: str = field(default="", metadata={"json": "unless default"})
+    test_sha256: MaybeSha256 = field(default="", metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +87,11 @@ class ModelInfo:
     name: str
     timm_name: str
     arguments: dict[str, Any]
-    parameters: int
-    macs: int | None
-    activations: int | None = None
+    parameters: Count
+    macs: Count | None
+    activations: Count | None = None
     origin: Literal["timm", "file", "plugin", "adopted"] = "timm"
-    file_sha256: str = ""
+    file_sha256: MaybeSha256 = ""
     strides: dict[str, int] = field(default_factory=dict)
     adapted: tuple[str, ...] = ()
 
@@ -111,12 +112,12 @@ class Training:
 
     config: TrainConfig
     data: DataSplit
-    best_epoch: int
-    validation_accuracy: float
-    test_accuracy: float
-    seconds: float
+    best_epoch: Count
+    validation_accuracy: Share
+    test_accuracy: Share
+    seconds: Amount
     interrupted: bool = False
-    part_size: int | None = None
+    part_size: Positive | None = None
     distilled: Distillation | None = None
     frozen: FrozenFeatures | None = None
     course: Course | None = None
@@ -137,19 +138,19 @@ class Artifact:
     from elsewhere has `adopted` instead of `training` and `preprocessing`.
     """
 
-    format: str
+    format: AdapterName
     precision: Precision
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     preprocessing: Preprocessing | None = None
     model: ModelInfo
     training: Training | None = None
-    files: dict[str, str]
+    files: Files
     tools: dict[str, str]
-    created: str
-    size_bytes: int = 0
-    source: str = ""
-    origin: str = ""
+    created: Moment
+    size_bytes: Count = 0
+    source: MaybeSha256 = ""
+    origin: MaybeSha256 = ""
     in_float: tuple[str, ...] = ()
     adopted: Adopted | None = field(default=None, metadata={"json": "unless default"})
     judged: Judgement | None = field(default=None, metadata={"json": "unless default"})
@@ -261,23 +262,20 @@ class ExportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Effective:
-    """What a session really runs, as the runtime reports it, not what was asked for; None if it does not report it."""
+    """What a session really runs, as the runtime reports it; None if it does not report it."""
 
     provider: str
     precision: Precision | None
-    threads: int | None
+    threads: Positive | None
     version: str
     evidence: Literal["measured", "scripted"] = "measured"
 
 
 @dataclass(frozen=True)
 class Layers:
-    """How many layers of a session's graph, as the runtime made it, compute in `precision` on `provider`.
-
-    Copies and conversions between precisions are not layers. `precision` is None if no numbers of the image are
-    computed (shapes, indices).
-    """
+    """How many layers of a session's graph, as the runtime made it, compute in `precision` on `provider`; it is None
+    if no numbers of the image are computed (shapes, indices). Copies and conversions of precision are not layers."""
 
     precision: Precision | None
     provider: str
-    count: int
+    count: Count

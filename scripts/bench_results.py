@@ -24,7 +24,7 @@ from edgebench.records.answers import ClassAccuracy, Evaluation, Parity
 from edgebench.records.jobs import Job
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Launch, MemoryPeaks, Result, Samples
-from edgebench.results import stats, store
+from edgebench.results import stats
 from edgebench.specs import Artifact, DataSplit, Effective, ModelInfo, Preprocessing, TensorSpec, Training
 
 MODELS = [f"{family}_{size}" for family in ("mobilenetv3", "efficientnet", "resnet", "deit") for size in range(5)]
@@ -140,7 +140,7 @@ def make(folder: Path, number: int) -> int:
             job = dataclasses.replace(job, scenario="throughput" if case == 2 else "latency")
             result = dataclasses.replace(result, job=job, summary=summary, parity=parity, stop="precision")
         text = jsonio.dumps(result, indent=1).replace('"launches": []', f'"launches": {launched}')
-        (folder / store.file_name(result)).write_text(text)
+        (folder / result.file_name).write_text(text)
         written += len(text)
     return written
 
@@ -172,7 +172,7 @@ def main() -> None:
         began = time.monotonic()
         written = make(root / "results", given.results)
         print(f"{given.results} results, {written / 1e6:,.0f} MB, made in {time.monotonic() - began:.0f} s")
-        (root / "results" / ".index.sqlite").unlink(missing_ok=True)
+        (root / "results" / ".index").unlink(missing_ok=True)
         print(f"the first reading: {words(*timed(['report', '--workspace', str(root)], Path(scratch, 'out')))}")
         for command, options in COMMANDS:
             options = [str(Path(scratch, o)) if o.startswith("report.") else o for o in options]

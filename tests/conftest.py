@@ -50,10 +50,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("edgebench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgebench")
 
-# A folder for each of xdist's workers, and so a measuring lock: they need not wait for each other.
+# A folder for each of xdist's workers, with a measuring lock of its own: they need not wait for each other.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 SCRATCH = Path(tempfile.gettempdir(), f"edgebench-tests-{WORKER or 'main'}")
 SCRATCH.mkdir(exist_ok=True)
+os.environ["EDGEBENCH_LOCKS"] = str(SCRATCH)
 if WORKER:
     tempfile.tempdir = str(SCRATCH)  # for the commands that run in this process
 

@@ -223,7 +223,7 @@ def test_help_loads_no_command() -> None:
     code = f"import sys, edgebench.cli as c\ntry: c.cli(['--help'])\n{show}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     ours = {name for name in done.stderr.split() if name.startswith("edgebench")}
-    assert ours == {"edgebench", "edgebench.cli", "edgebench.errors"}
+    assert ours == {"edgebench", "edgebench.cli", "edgebench.errors", "edgebench.records", "edgebench.records.terminal"}
 
 
 def test_devices_is_light() -> None:

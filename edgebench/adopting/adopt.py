@@ -18,8 +18,8 @@ from edgebench.adopting.linking import beside
 from edgebench.adopting.named import TIMM, is_named
 from edgebench.adopting.opener import LIMIT_S, Opener
 from edgebench.errors import BadFile, UsageError, positive
-from edgebench.machine import locks, registry
-from edgebench.records import digests
+from edgebench.machine import registry
+from edgebench.records import digests, replacing
 from edgebench.records.adopted import folder_name
 from edgebench.records.missing import missing
 from edgebench.records.weight_files import PICKLED, SAFE
@@ -79,7 +79,7 @@ def adopt(
         folder.ensure_writable(out or workspace.artifacts / UNFINISHED)
         where = out.parent if out else workspace.artifacts
         make = partial(tempfile.mkdtemp, dir=where, prefix=UNFINISHED)
-        with opener or Opener() as asking, locks.unfinished(where, UNFINISHED, make) as place:
+        with opener or Opener() as asking, replacing.unfinished(where, UNFINISHED, make) as place:
             made = asking.made(asked, place, time_limit_s=time_limit_s, tell=tell)
             known, settings, target = identified.result()
             made = replace(made, adopted=replace(made.adopted, settings=settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from edgebench.adopting import class_names, preprocessing, scoring
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.measuring import process, testset
 from edgebench.measuring.testset import SetFacts, TestSet
-from edgebench.records import account_text, digests
+from edgebench.records import account_text, digests, replacing
 from edgebench.records.jobs import Job
 from edgebench.records.preprocessing import Preprocessing
 from edgebench.records.workspace import Workspace
@@ -216,7 +215,7 @@ def _answer(
         artifact=source.identity, runtime=runtime, device="cpu", compute="cpu", scenario="evaluate",
         batch=source.adopted.batch, precision=source.precision, time_limit_s=LIMIT_S,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         answers = Path(scratch, "first.npy")
         result = process.run_job(job, source, verify=False, images=path.resolve(), answers=answers)
         if result.status == "ok":

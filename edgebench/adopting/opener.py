@@ -9,12 +9,12 @@ import contextlib
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.machine.children import Child
+from edgebench.records import replacing
 
 if TYPE_CHECKING:
     from edgebench.adopting.asked import Adoption
@@ -29,10 +29,11 @@ class Opener:
     """A process that waits for one question. `with` ends it, whether it was asked or not."""
 
     def __init__(self) -> None:
-        self._exchange = tempfile.TemporaryDirectory(prefix="edgebench-")
+        self._ours = contextlib.ExitStack()
+        self._exchange = self._ours.enter_context(replacing.scratch())
         there, here = os.pipe()
         self._out = os.fdopen(here, "wb", buffering=0)  # tells the folder, and so that there is a question
-        command = [sys.executable, "-m", "edgebench.adopting.opening", str(there), self._exchange.name]
+        command = [sys.executable, "-m", "edgebench.adopting.opening", str(there), str(self._exchange)]
         try:
             self._child = Child(command, held=[there])
         except BaseException:
@@ -69,7 +70,7 @@ class Opener:
                 told_s = int(seconds)
                 tell(f"{stage}: {told_s} s, of at most {time_limit_s:g}")
 
-        jsonio.write(Path(self._exchange.name, ASKED), asked)
+        jsonio.write(self._exchange / ASKED, asked)
         with contextlib.suppress(BrokenPipeError):  # it has ended: what it said is told below
             self._out.write(os.fsencode(out.resolve()))
             self._out.close()
@@ -77,7 +78,7 @@ class Opener:
             phase_limit_s=time_limit_s, memory_limit_mib=memory_mib, on_phase=begin, on_wait=wait
         )  # fmt: skip
         try:
-            answer = jsonio.read(AdoptionAnswer, Path(self._exchange.name, ANSWER))
+            answer = jsonio.read(AdoptionAnswer, self._exchange / ANSWER)
         except BadFile:
             not_adopted = f"{asked.file} was not adopted"
             if ending.cause == "timeout":
@@ -104,4 +105,4 @@ class Opener:
 
     def _forget(self) -> None:
         self._out.close()
-        self._exchange.cleanup()
+        self._ours.close()

@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine.children import Child, end_with_parent
 from edgebench.measuring import judging, testset
-from edgebench.records import digests, jsonio, user_functions
+from edgebench.records import digests, jsonio, replacing, user_functions
 from edgebench.records.answers import Score
 from edgebench.records.result import Result
 
@@ -77,7 +76,7 @@ def add(result: Result, images: Path, answers: Path, function: str) -> Result:
 
 
 def _asked(asked: ToScore) -> Scored:
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
+    with replacing.scratch() as exchange:
         asked_file, answer_file = Path(exchange, "asked.json"), Path(exchange, "answer.json")
         jsonio.write(asked_file, asked)
         command = [sys.executable, "-m", "edgebench.adopting.scoring", str(asked_file), str(answer_file)]

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from edgebench.machine import locks
 from edgebench.machine.device import HOSTED
+from edgebench.records.replacing import taken
 
 GRACE_S = 30  # for `edgebench run` to write its results after it was told to stop
 
@@ -28,7 +28,7 @@ GRACE_S = 30  # for `edgebench run` to write its results after it was told to st
 def start(folder: Path) -> None:
     """Start the job of this folder in its own session. Does nothing if it was started before."""
     with (folder / "lock").open("w") as lock:
-        if not locks.taken(lock):
+        if not taken(lock):
             return  # it is running
         if (folder / "pid").exists():
             return  # it has ended
@@ -46,7 +46,7 @@ def running(folder: Path) -> bool:
     """Whether any process of the job is alive."""
     try:
         with (folder / "lock").open("rb") as lock:
-            return not locks.taken(lock, shared=True)
+            return not taken(lock, shared=True)
     except FileNotFoundError:
         return False
 

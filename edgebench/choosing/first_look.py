@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from edgebench.machine import locks
 from edgebench.machine.children import Child
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.records.sifted import Sieve, SieveAnswer, Sifted
 
 POLL_S = 0.2
@@ -23,7 +22,7 @@ def sift(asked: Sieve, show: Callable[[], None] = lambda: None) -> SieveAnswer:
     """What `training.sieve` finds. `show` is called now and then. A sieve that crashes or is late has what it told."""
     began = time.monotonic()
     # Nobody measures beside it. Where another edgebench measures already, the look goes on: it tells no latency.
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, locks.machine_shared():
+    with replacing.scratch() as scratch, locks.machine_shared():
         question, answer = Path(scratch, "asked.json"), Path(scratch, "answer.json")
         jsonio.write(question, asked)
         child = Child([sys.executable, "-m", "edgebench.training.sieve", str(question), str(answer)])

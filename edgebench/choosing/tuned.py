@@ -10,6 +10,19 @@ from edgebench.errors import BadFile, UsageError
 from edgebench.machine import scenario_registry
 from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
+from edgebench.records.declared import (
+    AboveZero,
+    AdapterName,
+    Amount,
+    Count,
+    MaybeSha256,
+    Moment,
+    Nanoseconds,
+    Positive,
+    Ratio,
+    Share,
+    Signed,
+)
 from edgebench.records.workspace import Workspace
 from edgebench.specs import SCHEMA, Artifact
 
@@ -26,22 +39,22 @@ class Trial:
     `accuracy_drop`: the share of the validation images that it loses against torch; None for fp32, which is not judged.
     """
 
-    artifact: str
+    artifact: MaybeSha256
     name: str
     format: str
     precision: str
-    runtime: str
-    threads: int | None
-    batch: int
-    streams: int
-    rounds: int = 0
-    median_ns: int | None = None
-    throughput_per_s: float | None = None
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
+    runtime: AdapterName
+    threads: Positive | None
+    batch: Positive
+    streams: Positive
+    rounds: Count = 0
+    median_ns: Nanoseconds | None = None
+    throughput_per_s: AboveZero | None = None
+    ratio: Ratio | None = None
+    low: Ratio | None = None
+    high: Ratio | None = None
     standing: str = ""
-    accuracy_drop: float | None = None
+    accuracy_drop: Signed | None = None
     message: str = ""
 
 
@@ -58,14 +71,14 @@ class Tuned:
     device: str
     compute: str
     evidence: str
-    origin: str
+    origin: MaybeSha256
     best: Trial
     eager: Trial | None
     default: Trial | None
     trials: tuple[Trial, ...]
-    accuracy_bound: float
-    seconds: float
-    created: str
+    accuracy_bound: Share
+    seconds: Amount
+    created: Moment
     interrupted: bool = field(default=False, metadata={"json": "unless default"})
     schema: int = SCHEMA
 

@@ -28,9 +28,12 @@ def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--workspace`, given to the command as a `Workspace`."""
 
     def opened(ctx: click.Context, parameter: click.Parameter, value: Path) -> Any:
+        from edgebench.records import replacing
         from edgebench.records.workspace import Workspace
 
-        return Workspace(value)
+        opened = Workspace(value)
+        replacing.sweep_up(opened.root, *opened.folders)  # what a command left that was killed
+        return opened
 
     return click.option(
         "--workspace",
@@ -169,6 +172,7 @@ def rows(workspace: Workspace) -> list[Row]:
     """The report's rows for all results in a workspace; a warning on stderr names what cannot be read."""
     from rich.console import Console
 
+    from edgebench.records.workspace import now
     from edgebench.results import index
     from edgebench.results.rows import merged
 
@@ -181,6 +185,10 @@ def rows(workspace: Workspace) -> list[Row]:
         click.echo(f"warning: skipped {problem}", err=True)
     if len(problems) > TOLD:
         click.echo(f"warning: skipped {len(problems) - TOLD} more files", err=True)
+    until = now()
+    if ahead := [entry.row.file for entry in entries if entry.row.created > until]:
+        told = f"{ahead[0]}{f' and {len(ahead) - 1} more' if len(ahead) > 1 else ''}"
+        click.echo(f"warning: dated in the future, so counted as the oldest: {told}; was a clock wrong?", err=True)
     gc.freeze()  # there are many, and all live to the end: do not search them for garbage
     return merged(entries)
 

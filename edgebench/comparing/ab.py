@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from edgebench.machine import locks
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.measuring import alternating
 from edgebench.measuring.alternating import Contestant
+from edgebench.records import replacing
 from edgebench.records.jobs import Stop
 from edgebench.records.notices import Notice
 from edgebench.results import stats
@@ -66,7 +66,7 @@ def compare(
     medians: tuple[list[int], list[int]] = ([], [])
     so_far: ratio.Ratio | None = None
     stop: Stop = "max_seconds"
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, locks.device_to_ourselves(on_wait):
+    with replacing.scratch() as scratch, locks.device_to_ourselves(on_wait):
         watch, began = ForeignLoad(), time.monotonic()
         while True:
             launch_began = time.monotonic()

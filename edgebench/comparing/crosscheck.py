@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +21,7 @@ from edgebench.machine import locks, registry
 from edgebench.machine.device import detect, place
 from edgebench.measuring import alternating, process, running
 from edgebench.measuring.options import RunOptions
+from edgebench.records import replacing
 from edgebench.records.jobs import Job
 from edgebench.results import stats
 from edgebench.specs import Artifact
@@ -159,7 +159,7 @@ def _by_turns(
 ) -> Agreement:
     """Whole runs in turn. The interval is that of the rounds' ratios, as for launches of bursts."""
     found: tuple[list[float], list[float]] = ([], [])
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch, locks.device_to_ourselves(on_wait):
+    with replacing.scratch() as scratch, locks.device_to_ourselves(on_wait):
         for turn in range(rounds):
             tell(f"{rival}: round {turn + 1} of {rounds}")
             for side in (0, 1) if turn % 2 == 0 else (1, 0):

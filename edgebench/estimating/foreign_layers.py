@@ -6,7 +6,6 @@ In a process of its own: the onnx library may crash on a file that nobody here h
 from __future__ import annotations
 
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from edgebench.errors import BadFile, EdgebenchError, Unsupported
 from edgebench.estimating import onnx_layers
 from edgebench.estimating.onnx_layers import CountedLayers
 from edgebench.machine.children import Child, end_with_parent
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.specs import Artifact
 
 LIMIT_S = 300.0
@@ -40,7 +39,7 @@ class CountAnswer:
 def count(model: Artifact) -> CountedLayers:
     """The layers of an adopted ONNX model at its sizes. Raises Unsupported if they cannot be counted."""
     path = artifact.model_file(model, ".onnx")
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
+    with replacing.scratch() as exchange:
         asked, answer_file = Path(exchange, "sizes.json"), Path(exchange, "answer.json")
         jsonio.write(asked, Sizes({spec.name: spec.sizes for spec in model.inputs}))
         command = [sys.executable, "-m", "edgebench.estimating.foreign_layers", *map(str, (path, asked, answer_file))]

@@ -6,7 +6,6 @@ python -m edgebench.estimating.host_peaks SECONDS OUT.json    in a separate proc
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from edgebench.errors import BadFile, EdgebenchError
 from edgebench.machine.children import Child, end_with_parent
 from edgebench.machine.device import available_cores
 from edgebench.machine.fingerprint import ROOT, read
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 
 SIDE = 512  # of the matrices: a product takes far longer than the call, but is short enough to run undisturbed
 COPIED_BYTES = 2**27  # read and written; far larger than any cache
@@ -42,7 +41,7 @@ def measure(seconds: float = 1.0) -> HostPeaks:
 
     numpy stays below the data sheet's peak: a library that is faster shows as a ratio below 1.
     """
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         out = Path(scratch, "peaks.json")
         command = [sys.executable, "-m", "edgebench.estimating.host_peaks", str(seconds), str(out)]
         limit_s = 60 + 10 * seconds

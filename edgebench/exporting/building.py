@@ -6,7 +6,6 @@ A library may crash on a file that nobody here has seen, or take all memory. The
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from edgebench.exporting import calibrating
 from edgebench.exporting.calibrating import CalibrationInputs
 from edgebench.machine import registry
 from edgebench.machine.children import Child, end_with_parent
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision
 
 LIMIT_S = 3600.0
@@ -68,7 +67,7 @@ def build(
         target=target, source=str(source.path.resolve()), precision=options.precision, max_batch=options.max_batch,
         architecture=options.architecture, extra=options.extra,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
+    with replacing.scratch() as exchange:
         if calibration:
             kept = {"calibration": calibration.requests, "held_out": calibration.held_out}
             files = {name: str(Path(exchange, f"{name}.npz")) for name, requests in kept.items() if requests}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +12,7 @@ from edgebench.errors import BadFile
 from edgebench.machine import registry
 from edgebench.machine.children import Child, Ending
 from edgebench.machine.registry import AdapterKind
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.records.jobs import Job, Status
 from edgebench.records.probe import Probe, ProbeAnswers
 from edgebench.records.result import Result
@@ -33,7 +32,7 @@ def run_job(
     `images` is the file of the test set, for the scenario "evaluate"; `answers` one for the answers to it.
     """
     created = now()
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         job_file, result_file = Path(scratch, "job.json"), Path(scratch, "result.json")
         jsonio.write(job_file, job)
         arguments = ["measure", *([] if verify else ["--no-verify"]), *(["--images", str(images)] if images else [])]
@@ -97,7 +96,7 @@ def _probe_alone(adapter: tuple[AdapterKind, str]) -> Probe:
 
 def _probe(adapters: Sequence[tuple[AdapterKind, str]]) -> tuple[list[Probe], Ending]:
     """The answers that came in one process, those of the first ones, and how it ended."""
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         file = Path(scratch, "probes.json")
         words = [word for adapter in adapters for word in adapter]
         ending = _start_worker(["probe", str(file), *words], None).wait(time_limit_s=PROBE_LIMIT_S)

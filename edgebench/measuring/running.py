@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
@@ -19,6 +18,7 @@ from edgebench.measuring import process, search
 from edgebench.measuring.launches import repeat
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.power_pass import PowerPass
+from edgebench.records import replacing
 from edgebench.records.batches import batch_refused, only_batch
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Conditions, Job
@@ -201,7 +201,7 @@ def evaluate(
     `score` gets the result, the test set and the file of the answers to it, and returns the result with more.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.device_to_ourselves(on_wait), tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with locks.device_to_ourselves(on_wait), replacing.scratch() as scratch:
         answers = Path(scratch, "answers.zip") if score else None
         result = process.run_job(item.job, item.artifact, images=images.resolve(), answers=answers, on_phase=on_phase)
         if score and result.status == "ok":

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.errors import BadFile, NewerFile
-from edgebench.machine import locks
-from edgebench.records import jsonio
-from edgebench.records.jsonio import check_schema
+from edgebench.records import jsonio, replacing
+from edgebench.records.decoding import check_schema
 from edgebench.records.preprocessing import Preprocessing
 from edgebench.specs import Artifact
 
@@ -108,7 +107,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         os.close(handle)
         return name
 
-    with locks.unfinished(path.parent, UNFINISHED, make) as partial:
+    with replacing.unfinished(path.parent, UNFINISHED, make) as partial:
         yield partial
         partial.chmod(0o644)
         partial.replace(path)

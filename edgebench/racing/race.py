@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from edgebench.measuring.launches import joined
 from edgebench.measuring.running import Planned
 from edgebench.racing import heat
 from edgebench.racing.standing import FEWEST, OPPOSITE, PairDecision, Standing
-from edgebench.records import digests
+from edgebench.records import digests, replacing
 from edgebench.records.jobs import Stop
 from edgebench.records.notices import Notice
 from edgebench.records.race import Lag, Raced
@@ -204,7 +203,7 @@ def _launch(course: RaceSoFar, room: float, order: random.Random, on_phase: Call
     def tell(phase: str) -> None:
         on_phase(f"launch {number}: {phase}")
 
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         while left:
             one = heat.race(
                 {i: course.planned[i] for i in left}, len(course.planned), order, Path(scratch),

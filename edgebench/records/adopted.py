@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edgebench.records.declared import Count, Positive
+
 # How weights are stored where the model computes in floats all the same.
 STORED = {"weights": "weights stored in few bits", "fp16 weights": "weights stored in fp16"}
 
@@ -35,9 +37,9 @@ class Adopted:
     reference: str
     inputs: Literal["synthetic", "given", "images"]
     seed: int | None
-    requests: int
+    requests: Count
     values: dict[str, str] = field(default_factory=dict)
-    batch: int = 1
+    batch: Positive = 1
     quantized: str = ""
     steered_by: tuple[str, ...] = ()
     unrepeatable: tuple[str, ...] = ()

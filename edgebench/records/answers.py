@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from edgebench.records.declared import Amount, Count, MaybeSha256, Positive, Share, Shares, Signed
 from edgebench.records.preprocessing import Preprocessing
 
 
@@ -18,9 +19,9 @@ class OutputParity:
 
     name: str
     compared: bool = True
-    relative_error: float | None = None
+    relative_error: Amount | None = None
     cosine: float | None = None
-    equal: float | None = None
+    equal: Share | None = None
     passed: bool = True
     problem: str = ""
 
@@ -37,18 +38,18 @@ class Parity:
     as equal. Each is the worst over the batch sizes.
     """
 
-    batches: tuple[int, ...]
-    images: int
-    relative_error: float | None
-    top1_agreement: float | None
-    non_finite: int
-    accuracy: float | None
-    tolerance: float
+    batches: tuple[Positive, ...]
+    images: Count
+    relative_error: Amount | None
+    top1_agreement: Share | None
+    non_finite: Count
+    accuracy: Share | None
+    tolerance: Amount
     passed: bool
     cosine: float | None = None
     cosine_bound: float = 0.0
     agreement_bound: float = 1.0
-    ties: int = field(default=0, metadata={"json": "unless default"})
+    ties: Count = field(default=0, metadata={"json": "unless default"})
     against: str = field(default="", metadata={"json": "unless default"})
     outputs: tuple[OutputParity, ...] = field(default=(), metadata={"json": "unless default"})
 
@@ -62,11 +63,14 @@ class ClassAccuracy:
     """
 
     name: str
-    images: int
-    correct: int
-    answered: int | None = None
+    images: Count
+    correct: Count
+    answered: Count | None = None
     mistaken_for: str = ""
-    mistaken: int = 0
+    mistaken: Count = 0
+
+    def contradiction(self) -> str:
+        return "more right answers than images" if self.correct > self.images else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ class TestPictures:
     __test__: ClassVar[bool] = False  # for pytest: this is not a test class
 
     dataset: str
-    sha256: str
+    sha256: MaybeSha256
     preprocessing: Preprocessing
 
 
@@ -88,8 +92,8 @@ class Score:
     """What a user's function makes of the answers to `images` pictures: figures by name. `function`: FILE.py:NAME."""
 
     function: str
-    file_sha256: str
-    images: int
+    file_sha256: MaybeSha256
+    images: Count
     figures: dict[str, float]
     test: TestPictures
 
@@ -106,20 +110,20 @@ class Evaluation:
     once more, and gave another class for `changed` of them.
     """
 
-    images: int
-    accuracy: float
-    accuracy_ci95: tuple[float, ...]
-    torch_accuracy: float | None
-    torch_agreement: float | None
-    non_finite: int
+    images: Positive
+    accuracy: Share
+    accuracy_ci95: Shares
+    torch_accuracy: Share | None
+    torch_agreement: Share | None
+    non_finite: Count
     classes: tuple[ClassAccuracy, ...]
-    given_again: int = 0
-    changed: int = 0
-    reference_accuracy: float | None = field(default=None, metadata={"json": "unless default"})
-    reference_agreement: float | None = field(default=None, metadata={"json": "unless default"})
+    given_again: Count = 0
+    changed: Count = 0
+    reference_accuracy: Share | None = field(default=None, metadata={"json": "unless default"})
+    reference_agreement: Share | None = field(default=None, metadata={"json": "unless default"})
     test: TestPictures | None = field(default=None, metadata={"json": "unless default"})
-    only_reference: int | None = field(default=None, metadata={"json": "unless default"})
-    only_artifact: int | None = field(default=None, metadata={"json": "unless default"})
+    only_reference: Count | None = field(default=None, metadata={"json": "unless default"})
+    only_artifact: Count | None = field(default=None, metadata={"json": "unless default"})
 
     @property
     def agreement(self) -> float | None:
@@ -137,14 +141,14 @@ class Judgement:
     that open.
     """
 
-    images: int
+    images: Positive
     runtime: str
-    torch_accuracy: float
-    accuracy: float
-    drop: float
-    low: float
-    high: float
-    bound: float
+    torch_accuracy: Share
+    accuracy: Share
+    drop: Signed
+    low: Signed
+    high: Signed
+    bound: Share
     proven: bool
 
     @property

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from edgebench.records.declared import Count, Share, Sized
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Made after `epoch` epochs, at the share `progress` of the learning rate's schedule: `epochs` of them in all."""
 
-    epoch: int = 0
-    progress: float = 0.0
-    epochs: int
+    epoch: Count = 0
+    progress: Share = 0.0
+    epochs: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +43,12 @@ class Course:
     were averaged with those that they began with, as validation chose. None: there was no such stage.
     """
 
-    plans: tuple[Plan, ...]
-    steps: int
+    plans: Annotated[tuple[Plan, ...], Sized(1, 10_000)]
+    steps: Count
     pace: Pace | None = None
-    head_accuracy: float | None = None
+    head_accuracy: Share | None = None
     statistics: bool | None = None
-    learned_share: float | None = None
+    learned_share: Share | None = None
 
     @property
     def epochs(self) -> int:

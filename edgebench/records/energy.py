@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edgebench.records.declared import Amount, Count
+
 # What a figure covers. package: a processor; gpu: a graphics card; module: a Jetson's module without its carrier board;
 # rails: those supplies inside a board that it can measure, less than it draws; system: all of it; battery: all that is
 # drawn from the battery. Figures of different scope are never compared.
@@ -49,24 +51,28 @@ class Energy:
     modelled: bool = False
     missing: Missing | None = None
     reason: str = ""
-    mean_power_mw: float | None = None
-    idle_power_mw: float | None = None
-    min_power_mw: float | None = None
-    max_power_mw: float | None = None
-    gross_j: float | None = None
+    mean_power_mw: Amount | None = None
+    idle_power_mw: Amount | None = None
+    min_power_mw: Amount | None = None
+    max_power_mw: Amount | None = None
+    gross_j: Amount | None = None
     net_j: float | None = None
-    mj_per_inference: float | None = None
-    mj_per_image: float | None = None
+    mj_per_inference: Amount | None = None
+    mj_per_image: Amount | None = None
     net_mj_per_inference: float | None = None
-    inferences: int | None = None
-    window_s: float | None = None
-    sample_rate_hz: float | None = None
-    updates: int | None = None
+    inferences: Count | None = None
+    window_s: Amount | None = None
+    sample_rate_hz: Amount | None = None
+    updates: Count | None = None
     coverage: float | None = None
     counter_gap: float | None = None
     total_rails: tuple[str, ...] = ()
     rails_mw: dict[str, float] = field(default_factory=dict)
     trace: tuple[tuple[float, ...], ...] = ()
+
+    def contradiction(self) -> str:
+        figures = (self.gross_j, self.mj_per_inference, self.mj_per_image)
+        return "energy without its power" if self.mean_power_mw is None and any(figures) else ""
 
     @property
     def label(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from edgebench.records.declared import Amount, Count, MaybeSha256, Share, Signed
+
 VERDICTS: dict[str, str] = {"above": "above", "unclear": "not clearly above", "below": "below"}  # of Beside, in words
 FloorName = Literal["majority", "neighbours", "linear", "kernel"]
 MOST_IMAGES = 20_000  # a training of more images has no floor
@@ -20,10 +22,10 @@ class FloorMethod:
 
     name: FloorName
     settings: dict[str, Any] = field(default_factory=dict)
-    train_images: int = 0
-    validation_accuracy: float | None = None
-    test_accuracy: float | None = None
-    seconds: float = 0.0
+    train_images: Count = 0
+    validation_accuracy: Share | None = None
+    test_accuracy: Share | None = None
+    seconds: Amount = 0.0
     limited: str = ""
 
 
@@ -35,14 +37,14 @@ class Beside:
     and `only_floor`: images that one alone has right. The verdict is "above" or "below" where the interval excludes 0.
     """
 
-    images: int
-    network_accuracy: float
-    floor_accuracy: float
-    only_network: int
-    only_floor: int
-    difference: float
-    low: float
-    high: float
+    images: Count
+    network_accuracy: Share
+    floor_accuracy: Share
+    only_network: Count
+    only_floor: Count
+    difference: Signed
+    low: Signed
+    high: Signed
     verdict: Literal["above", "unclear", "below"]
 
 
@@ -55,13 +57,13 @@ class Floor:
     `interrupted`: Ctrl-C ended it. `best` and `beside` are None if there was nothing to compare with.
     """
 
-    indices_sha256: str
-    pixels_sha256: str
-    validation_images: int
-    test_images: int
+    indices_sha256: MaybeSha256
+    pixels_sha256: MaybeSha256
+    validation_images: Count
+    test_images: Count
     methods: tuple[FloorMethod, ...]
     best: FloorName | None
-    seconds: float
+    seconds: Amount
     libraries: dict[str, str]
     beside: Beside | None = None
     reused: bool = False

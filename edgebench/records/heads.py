@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from edgebench.records.declared import Amount, Count, Positive, Share, Sized
 
 HeadKind = Literal["linear", "neighbours", "kernel"]
 
@@ -14,9 +16,9 @@ class TunedHead:
 
     kind: HeadKind
     setting: dict[str, float] = field(default_factory=dict)
-    validation_accuracy: float
-    images: int
-    seconds: float
+    validation_accuracy: Share
+    images: Count
+    seconds: Amount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +29,13 @@ class FrozenFeatures:
     for the features of training and validation, with opening the runtime.
     """
 
-    width: int
+    width: Positive
     mirrored: bool
     runtime: str
     version: str
-    heads: tuple[TunedHead, ...]
-    computed: int
-    seconds: float
+    heads: Annotated[tuple[TunedHead, ...], Sized(1, 10)]
+    computed: Count
+    seconds: Amount
 
     def head(self, kind: HeadKind) -> TunedHead:
         return next(head for head in self.heads if head.kind == kind)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from edgebench.errors import UsageError
 from edgebench.records import digests
+from edgebench.records.declared import AboveZero, AdapterName, Positive, Sha256
 from edgebench.records.options import check, option
 from edgebench.specs import Precision
 
@@ -38,8 +39,8 @@ class Conditions:
     batch: int | None = option(None, "Images a request.  [default: 1; searched by throughput]", least=1)
     streams: int | None = option(None, "Requests in flight.  [default: searched by throughput]", least=1)
     threads: int | None = option(None, "CPU threads of the runtime.  [default: the device's physical cores]", least=1)
-    rate_hz: float | None = None
-    deadline_ms: float | None = None
+    rate_hz: AboveZero | None = None
+    deadline_ms: AboveZero | None = None
     own: dict[str, Any] = field(default_factory=dict, metadata={"json": "unless default"})
     warmup_s: float = option(0.5, "Seconds of warm-up, kept apart.", flag="--warmup")
     duration_s: float = option(2.0, "Seconds of measuring in each launch.", flag="--duration", above_0=SECONDS)
@@ -61,17 +62,17 @@ class Job(Conditions):
     `cores` and `memory_limit_mib` bound the worker process; `compute` is the runtime's device ("cpu", "cuda").
     """
 
-    artifact: str
-    runtime: str
+    artifact: Sha256
+    runtime: AdapterName
     device: str
     compute: str = field()
     evidence: Evidence = "measured"
-    batch: int = 1
-    streams: int = 1
+    batch: Positive = 1
+    streams: Positive = 1
     precision: Precision = "fp32"
-    max_iterations: int = 100_000
-    time_limit_s: float = 120.0
-    cores: int | None = None
+    max_iterations: Positive = 100_000
+    time_limit_s: AboveZero = 120.0
+    cores: Positive | None = None
     options: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from edgebench.records.declared import Side
 from edgebench.records.levels import Levels
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class Preprocessing:
     numbers is the input's.
     """
 
-    height: int
-    width: int
+    height: Side
+    width: Side
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: Filter = "bilinear"

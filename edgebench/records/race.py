@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from edgebench.records.declared import Amount, Count, Effect, Nanoseconds, Positive, Ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,10 +15,10 @@ class Lag:
     race; very seldom "faster", where later launches spoke against the decision."""
 
     job: str
-    ratio: float
-    low: float | None
-    high: float | None
-    standing: str
+    ratio: Ratio
+    low: Ratio | None
+    high: Ratio | None
+    standing: Literal["slower", "tie", "undecided", "faster"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +34,11 @@ class Raced:
     """
 
     race: str
-    effects: tuple[float | None, ...]
-    settings: int
-    scatter: float
+    effects: tuple[Effect | None, ...]
+    settings: Positive
+    scatter: Amount
     fastest: Lag | None
     next: Lag | None
-    median_ns: int | None
-    rounds: int
-    disturbed: int
+    median_ns: Nanoseconds | None
+    rounds: Count
+    disturbed: Count

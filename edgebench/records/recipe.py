@@ -136,7 +136,7 @@ class TrainConfig:
     channels_last: bool = option(True, "Keep channels last in memory: twice as fast for depthwise networks on a CPU.")
     threads: int | None = option(None, "CPU threads.  [default: as many as the network is worth]", least=1)
     floor: bool = option(True, "Show what needs no network beside it: neighbours, linear and kernel machine.")
-    seed: int = option(0, "Same seed, same machine: same weights, bit for bit.", least=0)
+    seed: int = option(0, "Same seed, same machine: same weights, bit for bit.", least=0, most=2**63 - 1)
 
     def check(self) -> None:
         """Raise UsageError for settings that no training run can use."""

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from edgebench.records.answers import Evaluation, Parity, Score
+from edgebench.records.declared import (
+    AboveZero,
+    Amount,
+    Count,
+    Holding,
+    Moment,
+    Nanoseconds,
+    Positive,
+    Ratio,
+    Ratios,
+    Share,
+    Times,
+)
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Evidence, Job, Status, Stop
 from edgebench.records.notices import Notice
 from edgebench.records.race import Raced
 from edgebench.specs import SCHEMA, Artifact, Effective, Layers
+
+# The parts of a fingerprint that figures are made of; whatever else it has is shown as it is.
+PARTS = (
+    ("cpu", dict), ("cpu.model", str), ("cpu.logical_cores", int), ("cpu.affinity", list), ("board", str),
+    ("arch", str), ("python", str), ("nvpmodel", str), ("nvidia_cards", list), ("libraries", dict),
+    ("swap_used_bytes", int), ("memory_available_bytes", int),
+)  # fmt: skip
+MachineState = Annotated[dict[str, Any], Holding(PARTS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +43,11 @@ class Samples:
     `device_ns` is the computing alone, as the runtime reports it; empty if it reports none.
     """
 
-    latency_ns: tuple[int, ...]
-    warmup_ns: tuple[int, ...]
-    wall_ns: int
+    latency_ns: tuple[Count, ...]
+    warmup_ns: tuple[Count, ...]
+    wall_ns: Count
     late_ns: tuple[int, ...] = ()
-    device_ns: tuple[int, ...] = ()
+    device_ns: tuple[Count, ...] = ()
     began_ns: int | None = field(default=None, compare=False)
 
 
@@ -38,14 +59,14 @@ class MemoryPeaks:
     share of the pages that other processes map too. `gpu_bytes` is the peak seen on a discrete GPU (`gpu_source`).
     """
 
-    load_bytes: int | None
-    first_inference_bytes: int | None
-    steady_bytes: int | None
+    load_bytes: Count | None
+    first_inference_bytes: Count | None
+    steady_bytes: Count | None
     source: str
     reason: str = ""
-    uss_bytes: int | None = None
-    pss_bytes: int | None = None
-    gpu_bytes: int | None = None
+    uss_bytes: Count | None = None
+    pss_bytes: Count | None = None
+    gpu_bytes: Count | None = None
     gpu_source: str = ""
 
     @property
@@ -61,14 +82,14 @@ class SustainedWindow:
     `power_mw` is the mean over the stretch, where a meter ran beside it.
     """
 
-    start_s: float
-    n: int
-    median_ns: int
-    max_ns: int
-    mhz: int | None
+    start_s: Amount
+    n: Count
+    median_ns: Nanoseconds
+    max_ns: Nanoseconds
+    mhz: Count | None
     temperature_c: float | None
     throttled: bool
-    power_mw: float | None = None
+    power_mw: Amount | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +104,8 @@ class LoadGenVerdict:
     figures: dict[str, float]
     summary: str
     version: str
-    min_duration_s: float
-    min_queries: int
+    min_duration_s: Amount
+    min_queries: Count
     hint: str = ""
 
     @property
@@ -100,8 +121,8 @@ class Yardstick:
     clock or beside another load on the same core.
     """
 
-    copy_ns: int
-    loop_ns: int
+    copy_ns: Nanoseconds
+    loop_ns: Nanoseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +149,8 @@ class Launch:
     windows: tuple[SustainedWindow, ...] = ()
     loadgen: LoadGenVerdict | None = None
     layers: tuple[Layers, ...] = ()
-    before: dict[str, Any] = field(default_factory=dict)
-    after: dict[str, Any] = field(default_factory=dict)
+    before: MachineState = field(default_factory=dict)
+    after: MachineState = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     yardsticks: tuple[Yardstick, ...] = ()  # before and after
     extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless default"})
@@ -142,22 +163,22 @@ class Camera:
     `jitter_ns`: mean |latencyᵢ − latencyᵢ₋₁|, the interarrival jitter of RFC 3550 without its smoothing.
     """
 
-    rate_hz: float
-    deadline_ms: float
-    frames: int
-    missed: int
-    miss_rate: float
-    jitter_ns: float
+    rate_hz: AboveZero
+    deadline_ms: AboveZero
+    frames: Count
+    missed: Count
+    miss_rate: Share
+    jitter_ns: Amount
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sustained:
     """The last minute against the first. `slowdown` is the ratio of their medians, with its 95 % interval."""
 
-    first_median_ns: int
-    last_median_ns: int
-    slowdown: float
-    slowdown_ci95: tuple[float, ...]
+    first_median_ns: Nanoseconds
+    last_median_ns: Nanoseconds
+    slowdown: Ratio
+    slowdown_ci95: Ratios
     verdict: Literal["steady", "slowed", "throttled", "too_short"]
 
 
@@ -165,9 +186,9 @@ class Sustained:
 class SearchPoint:
     """One setting that the search for the highest throughput tried; None if it could not run."""
 
-    batch: int
-    streams: int
-    throughput_per_s: float | None
+    batch: Positive
+    streams: Positive
+    throughput_per_s: AboveZero | None
     message: str = ""
 
 
@@ -179,18 +200,18 @@ class Summary:
     None below MIN_LAUNCHES of them. Throughput is images through the wall time of the loops.
     """
 
-    launches: int
-    n: int
-    median_ns: int | None
-    median_ci95_ns: tuple[float, ...] | None
-    p90_ns: int | None
-    p99_ns: int | None
-    p999_ns: int | None
-    mean_ns: float
-    min_ns: int
-    max_ns: int
-    throughput_per_s: float
-    device_median_ns: int | None = None
+    launches: Positive
+    n: Positive
+    median_ns: Nanoseconds | None
+    median_ci95_ns: Times | None
+    p90_ns: Nanoseconds | None
+    p99_ns: Nanoseconds | None
+    p999_ns: Nanoseconds | None
+    mean_ns: AboveZero
+    min_ns: Nanoseconds
+    max_ns: Nanoseconds
+    throughput_per_s: AboveZero
+    device_median_ns: Nanoseconds | None = None
     percentile_method: str = "nearest-rank, launches weighted equally"
     camera: Camera | None = None
     sustained: Sustained | None = None
@@ -214,7 +235,7 @@ class Result:
     artifact: Artifact
     status: Status
     evidence: Evidence
-    created: str
+    created: Moment
     message: str = ""
     launches: tuple[Launch, ...] = ()
     stop: Stop | None = None
@@ -235,6 +256,12 @@ class Result:
         median = self.summary and self.summary.median_ns
         told = f", median {median / 1e6:.3f} ms" if median else ""
         return f"<Result {self.title}: {self.job.scenario}, {self.status}, {self.evidence}{told}>"
+
+    @property
+    def file_name(self) -> str:
+        """A name that sorts by time and cannot collide."""
+        moment = "".join(c for c in self.created[:26] if c.isdigit())
+        return f"{moment}-{self.job.runtime}-{self.job.identity[:12]}.json"
 
     @property
     def title(self) -> str:

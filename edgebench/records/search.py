@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from edgebench.records.declared import Amount, Count, Share, Sized
 from edgebench.records.recipe import TrainConfig
 
 WORDS = {"lr": "lr", "weight_decay": "weight decay", "batch_size": "batch", "shift": "shift"}
@@ -19,8 +20,8 @@ class SearchTrial:
     """
 
     settings: dict[str, Any]
-    accuracies: tuple[float, ...] = ()
-    seconds: float = 0.0
+    accuracies: tuple[Share, ...] = ()
+    seconds: Amount = 0.0
     failed: str = ""
 
     @property
@@ -41,13 +42,17 @@ class Search:
     number of the best in the last rung, from 0; None while the search goes on. `seconds`: of the whole search.
     """
 
-    trials: tuple[SearchTrial, ...]
-    rungs: tuple[int, ...]
-    lengths: tuple[float, ...] = ()
+    trials: Annotated[tuple[SearchTrial, ...], Sized(1, 10_000)]
+    rungs: tuple[Count, ...]
+    lengths: tuple[Amount, ...] = ()
     unit: Literal["epochs", "s"] = "epochs"
-    validation_images: int = 0
-    seconds: float = 0.0
-    chosen: int | None = None
+    validation_images: Count = 0
+    seconds: Amount = 0.0
+    chosen: Count | None = None
+
+    def contradiction(self) -> str:
+        beyond = self.chosen is not None and self.chosen >= len(self.trials)
+        return f"it chose setting {self.chosen} of {len(self.trials)}" if beyond else ""
 
     @property
     def given(self) -> SearchTrial:

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.errors import BadFile
+from edgebench.records import files
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+MOST_BYTES = 2**24
 
 
 def loads(text: str) -> dict[str, Any]:
@@ -23,7 +27,9 @@ def read(path: Path, *, example: str, what: str = "") -> dict[str, Any]:
     """The values of a TOML file. Raises BadFile, which calls it `what` and its path, and shows the example."""
     name = f"{what} {path}".lstrip()
     try:
-        return loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors begin a file with a byte-order mark
+        return loads(
+            files.content(path, MOST_BYTES).decode("utf-8-sig")
+        )  # Windows' editors begin a file with a byte-order mark
     except OSError as error:
         raise BadFile(f"{name} cannot be read: {error.strerror}", "check the path") from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError too

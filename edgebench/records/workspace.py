@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records import files
 
 if TYPE_CHECKING:
     from edgebench.specs import Artifact
@@ -58,17 +59,23 @@ class Workspace:
         """The folder of floors that were computed for trainings here (training/floor_cache.py)."""
         return self.root / "floors"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder in which something is replaced."""
+        own = (self.root / name for name in ("testsets", "tuned"))
+        return (self.checkpoints, self.artifacts, self.results, self.answers, self.features, self.floors, *own)
+
     def test_set(self, found: Artifact) -> Path:
         """The file that keeps the test split of an artifact's checkpoint once it was needed (testset.py)."""
-        return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}.npz"
+        return files.inside(self.root / "testsets", f"{(found.origin or found.identity)[:16]}.npz")
 
     def validation_set(self, found: Artifact) -> Path:
         """The same for its validation split, by which settings are chosen."""
-        return self.root / "testsets" / f"{(found.origin or found.identity)[:16]}-validation.npz"
+        return files.inside(self.root / "testsets", f"{(found.origin or found.identity)[:16]}-validation.npz")
 
     def tuned(self, found: Artifact, device: str, goal: str) -> Path:
         """The file with the setting that `edgebench tune` found for the artifacts of a checkpoint on a device."""
-        return self.root / "tuned" / f"{(found.origin or found.identity)[:16]}-{device}-{goal}.json"
+        return files.inside(self.root / "tuned", f"{(found.origin or found.identity)[:16]}-{device}-{goal}.json")
 
     def family(self, found: Artifact) -> list[Artifact]:
         """The checkpoint or adopted artifact that `found` was made from, if it is here, and all that was exported from

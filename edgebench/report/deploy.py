@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from edgebench.choosing.confidence import Sure
 from edgebench.choosing.decision import Decision
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
 from edgebench.machine import registry
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.report import card, choice
 from edgebench.specs import Artifact
 from edgebench.training.data.formats import FORMATS
@@ -57,8 +56,7 @@ def write(
     """
     check(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
+    with replacing.staged(out) as scratch:
         (scratch / "evidence").mkdir()
         for path in results:
             shutil.copy2(path, scratch / "evidence")
@@ -71,13 +69,6 @@ def write(
                 told += f"\n{confidence.table(sure)}"
             jsonio.write_text(scratch / "README.md", card.card(decision, chosen, sure))
         jsonio.write_text(scratch / "decision.md", told)
-        scratch.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        scratch.rename(out)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
 
 
 def _settings(scratch: Path, settings: dict[str, Any]) -> None:

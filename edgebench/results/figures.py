@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, replace
 
 from edgebench.records.floor import VERDICTS
-from edgebench.results import readings, store
+from edgebench.results import readings
 from edgebench.results.columns import Column, Criterion, column
 from edgebench.results.context import TestSplit
 from edgebench.results.criteria import (
@@ -242,7 +242,7 @@ class Row:
         "power mode", lambda r: str(readings.before_first(r).get("nvpmodel") or ""), optional=True, once=True,
         before="compute",
     )  # fmt: skip
-    file: str = column("", store.file_name)
+    file: str = column("", lambda r: r.file_name)
 
     @property
     def name(self) -> str:

@@ -1,7 +1,9 @@
 """The entries that tables need of each result in a folder, cached beside them, so that reading thousands is fast.
 
-The results' JSON files are the truth. The first reading makes the cache, `.index.sqlite`, and each reading updates it.
-A cache that is damaged or of another edgebench is thrown away. If it cannot be written, reading works without it.
+The results' JSON files are the truth. The first reading makes the cache, `.index`, and each reading adds to it. An
+entry is used while its file is the same by size, times and number: the kernel changes one of these with every edit, and
+no copy of a folder has the same. The cache is lines of JSON, each with its digest; anything odd in it, or in its place,
+is told and made anew. If it cannot be written, reading works without it.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import hashlib
 import json
 import os
-import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -20,57 +23,65 @@ from typing import Any
 
 import edgebench
 from edgebench.errors import BadFile
-from edgebench.records import digests
+from edgebench.records import digests, files, replacing
 from edgebench.results import rows, store
 from edgebench.results.figures import Row
 from edgebench.results.rows import Entry
 from edgebench.specs import SCHEMA
 
-NAME = ".index.sqlite"
+NAME = ".index"
 FIELDS = [field.name for field in dataclasses.fields(Row)]
 LISTS = [i for i, field in enumerate(dataclasses.fields(Row)) if field.type.startswith("tuple")]  # kept as JSON
-FLAGS = [i for i, field in enumerate(dataclasses.fields(Row)) if field.type == "bool"]
-# Without types, so that sqlite returns values as they were given. `problem` says why a file cannot be read.
-COLUMNS = ["name", "size", "time", "problem", "fix", "cell", "deployed", *(f"row_{name}" for name in FIELDS)]
-TABLE = f"CREATE TABLE entries ({', '.join(COLUMNS)}, PRIMARY KEY (name))"
-WAIT_S = 5.0  # while another process is writing
-TOGETHER = 200  # files per transaction: a first reading that is stopped keeps what it has read
+TOGETHER = 200  # files a line: a first reading that is stopped keeps what it has read
+TICK_S = 0.02  # at most this long the kernel gives two edits of a file the same time
+SPARE = 1000  # entries of files that are gone, before the cache is made anew
 
-# A file: what shows whether it was changed, and what it holds or why it cannot be read.
-Found = "Entry | BadFile"
+Stamp = tuple[int, int, int, int]  # what changes when a file does: its size, both times in ns, and its number
+Found = Entry | BadFile  # what a file holds, or why it cannot be read
 
 
 def load(folder: Path, tell: Callable[[int, int], None] = lambda done, of: None) -> tuple[list[Entry], list[BadFile]]:
-    """An entry for each result in the folder, by name, and an error for every other .json file.
+    """An entry for each result in the folder, by name, and an error for every other .json file, and for a cache that
+    was damaged.
 
     `tell(done, of)` is called with the progress while files are read.
     """
-    files = _files(folder)
-    with _opened(folder) as cache:
-        known = _kept(cache, folder, files)
-        missing = [name for name in files if name not in known]
-        for start in range(0, len(missing), TOGETHER):
-            tell(start, len(missing))
-            part = {name: _read(folder / name) for name in missing[start : start + TOGETHER]}
-            _keep(cache, folder, files, part)
-            known |= part
-        _forget(cache, files)
-    found = [known[name] for name in sorted(files)]
-    return [f for f in found if isinstance(f, Entry)], [f for f in found if isinstance(f, BadFile)]
+    present = _files(folder)
+    kept = _Kept(folder)
+    known = kept.of(present)
+    missing = [name for name in present if name not in known]
+    for start in range(0, len(missing), TOGETHER):
+        tell(start, len(missing))
+        part = {name: _read(folder / name) for name in missing[start : start + TOGETHER]}
+        known |= part
+        kept.add(present, part, known)
+    found = [known[name] for name in sorted(present)]
+    problems = [f for f in found if isinstance(f, BadFile)]
+    return [f for f in found if isinstance(f, Entry)], [*([kept.problem] if kept.problem else []), *problems]
 
 
-def _files(folder: Path) -> dict[str, tuple[int, int] | None]:
-    """Each .json file with its size and modification time in ns; None for what is not a file, which is never cached."""
+def _files(folder: Path) -> dict[str, Stamp | None]:
+    """Each .json file with its stamp; None for what is not a file, which is never cached."""
     if not folder.is_dir():
         return {}
-    found: dict[str, tuple[int, int] | None] = {}
+    found = _stamps(folder)
+    newest = max((stamp[2] for stamp in found.values() if stamp), default=0)
+    if 0 <= time.time_ns() - newest < TICK_S * 1e9:  # an edit that is still to come might leave the stamp as it is
+        time.sleep(TICK_S)
+        found = _stamps(folder)
+    return found
+
+
+def _stamps(folder: Path) -> dict[str, Stamp | None]:
+    found: dict[str, Stamp | None] = {}
     with os.scandir(folder) as inside:
         for item in inside:
             if item.name.endswith(".json"):
                 found[item.name] = None
                 with contextlib.suppress(OSError):  # a broken link: reading it will say so
                     state = item.stat()
-                    found[item.name] = (state.st_size, state.st_mtime_ns) if item.is_file() else None
+                    if item.is_file():
+                        found[item.name] = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
     return found
 
 
@@ -80,6 +91,116 @@ def _read(path: Path) -> Found:
     except BadFile as error:
         return error
     return dataclasses.replace(entry, row=dataclasses.replace(entry.row, file=path.name))
+
+
+class _Kept:
+    """The cache of a folder. `problem`: what was wrong with it, if it is to be made anew for that."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, folder / NAME
+        self.problem: BadFile | None = None
+        self._whole = False  # what is there can be added to
+        self._header = f"edgebench index {_made_by():07x}".encode()
+
+    def of(self, present: dict[str, Stamp | None]) -> dict[str, Found]:
+        """The cached entries of files that have not changed since."""
+        if not present:
+            return {}
+        try:
+            header, *lines, rest = files.content(self._path, follow=False).split(b"\n")
+        except FileNotFoundError:
+            return {}
+        except ValueError:  # no line at all
+            header, lines, rest = b"", [], b""
+        except (OSError, BadFile):
+            return self._odd()
+        if header.startswith(b"edgebench index ") and header != self._header:
+            return {}  # another edgebench's
+        collecting = gc.isenabled()
+        gc.disable()  # it would scan every object that is made here, again and again
+        try:
+            if header != self._header:
+                return self._odd()
+            found: dict[str, Found] = {}
+            count = 0
+            for line in lines:
+                block = _checked(line)
+                count += len(block)
+                for name, stamp, *entry in block:
+                    if (now := present.get(name)) is not None and list(now) == stamp:
+                        found[name] = self._entry(name, *entry)
+                    else:
+                        found.pop(name, None)
+        except (ValueError, TypeError, KeyError):
+            return self._odd()
+        finally:
+            if collecting:
+                gc.enable()
+        self._whole = not rest and count <= 2 * len(found) + SPARE  # else a process was killed while it wrote
+        return found
+
+    def add(self, present: dict[str, Stamp | None], part: dict[str, Found], known: dict[str, Found]) -> None:
+        """Keep what was read of these files."""
+        with contextlib.suppress(OSError):  # a folder that we cannot write to: it is read again next time
+            if self._whole:
+                handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+                with os.fdopen(handle, "ab", buffering=0) as file:
+                    file.write(self._line(present, part))
+            else:
+                names = list(known)
+                blocks = [
+                    {name: known[name] for name in names[i : i + TOGETHER]} for i in range(0, len(names), TOGETHER)
+                ]
+                with replacing.rewritten(self._path) as file:
+                    file.write(self._header + b"\n" + b"".join(self._line(present, block) for block in blocks))
+                self._whole = True
+
+    def _odd(self) -> dict[str, Found]:
+        self.problem = BadFile(f"{self._path}, a cache that was damaged: it is made anew")
+        return {}
+
+    def _line(self, present: dict[str, Stamp | None], part: dict[str, Found]) -> bytes:
+        block = [[name, present[name], *self._columns(name, found)] for name, found in part.items() if present[name]]
+        text = json.dumps(block, separators=(",", ":"), allow_nan=False).encode()
+        return _digest(text) + b" " + text + b"\n"
+
+    def _columns(self, name: str, found: Found) -> list[Any]:
+        if isinstance(found, BadFile):  # its message begins with the path, which may differ next time
+            return [found.message.removeprefix(str(self._folder / name)), found.fix, None]
+        values = [getattr(found.row, name) for name in FIELDS]
+        for i in LISTS:
+            values[i] = json.dumps(values[i])
+        return [found.cell, found.deployed, values]
+
+    def _entry(self, name: str, first: str, second: str, values: list[Any] | None) -> Found:
+        if values is None:
+            return BadFile(f"{self._folder / name}{first}", second)
+        return Entry(row=_row(values, name), cell=first, deployed=second)
+
+
+def _checked(line: bytes) -> list[Any]:
+    """The entries in a line. Raises ValueError if it is not as it was written."""
+    digest, _, text = line.partition(b" ")
+    if _digest(text) != digest:
+        raise ValueError
+    return json.loads(text)
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=16).hexdigest().encode()
+
+
+def _row(values: list[Any], file: str) -> Row:
+    for i in LISTS:
+        values[i] = _list(values[i])
+    made = object.__new__(Row)  # thousands at once, for which the constructor takes three times as long
+    vars(made).update(zip(FIELDS, values, strict=True), file=file)
+    return made
+
+
+@cache  # most rows have the same few
+def _list(text: str) -> tuple[Any, ...]:
+    return tuple(tuple(item) if isinstance(item, list) else item for item in json.loads(text))
 
 
 def _made_by() -> int:
@@ -108,97 +229,3 @@ def _plugins() -> list[str]:
     """
     found = (file for folder in dict.fromkeys(sys.path) for file in Path(folder).glob("*.dist-info/entry_points.txt"))
     return sorted({file.parent.name for file in found if b"[edgebench.scenarios]" in file.read_bytes()})
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[sqlite3.Connection | None]:
-    """The cache. A damaged one or one of another edgebench is emptied; None if there can be none."""
-    cache = None
-    if folder.is_dir():
-        for _ in range(2):
-            try:
-                cache = sqlite3.connect(folder / NAME, timeout=WAIT_S)
-                (made_by,) = cache.execute("PRAGMA user_version").fetchone()
-                if made_by != (ours := _made_by()):
-                    with cache:
-                        cache.execute("DROP TABLE IF EXISTS entries")
-                        cache.execute(TABLE)
-                        cache.execute(f"PRAGMA user_version = {ours}")
-                break
-            except sqlite3.OperationalError:  # locked for long, or a folder that cannot be written to
-                cache = None
-                break
-            except sqlite3.DatabaseError:
-                cache = None
-                (folder / NAME).unlink(missing_ok=True)
-    try:
-        yield cache
-    finally:
-        if cache is not None:
-            cache.close()
-
-
-def _kept(cache: sqlite3.Connection | None, folder: Path, files: dict[str, tuple[int, int] | None]) -> dict[str, Found]:
-    """The cached entries of files that have not changed since."""
-    if cache is None:
-        return {}
-    found: dict[str, Found] = {}
-    collecting = gc.isenabled()
-    gc.disable()  # it would scan every object that is made here, again and again
-    try:
-        for name, size, time, *kept in cache.execute(f"SELECT {', '.join(COLUMNS)} FROM entries"):
-            if files.get(name) == (size, time):
-                problem, fix, cell, deployed, *values = kept
-                if problem is None:
-                    found[name] = Entry(row=_row(values), cell=cell, deployed=deployed)
-                else:
-                    found[name] = BadFile(f"{folder / name}{problem}", fix)
-    except sqlite3.DatabaseError:  # a damaged entry is read from its file
-        return found
-    finally:
-        if collecting:
-            gc.enable()
-    return found
-
-
-def _keep(cache: sqlite3.Connection | None, folder: Path, files: dict[str, Any], part: dict[str, Found]) -> None:
-    if cache is None:
-        return
-    lines = [
-        (name, *files[name], *_columns(found, folder / name)) for name, found in part.items() if files[name] is not None
-    ]
-    with contextlib.suppress(sqlite3.Error), cache:  # another process is writing: read it again next time
-        cache.executemany(f"INSERT OR REPLACE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})", lines)
-
-
-def _columns(found: Found, path: Path) -> list[Any]:
-    if isinstance(found, BadFile):  # its message begins with the path, which may differ next time
-        return [found.message.removeprefix(str(path)), found.fix, None, None, *[None] * len(FIELDS)]
-    values = [getattr(found.row, name) for name in FIELDS]
-    for i in LISTS:
-        values[i] = json.dumps(values[i])
-    return [None, None, found.cell, found.deployed, *values]
-
-
-def _row(values: list[Any]) -> Row:
-    for i in LISTS:
-        values[i] = _list(values[i])
-    for i in FLAGS:
-        values[i] = bool(values[i])  # sqlite stores 0 and 1
-    made = object.__new__(Row)  # thousands at once, for which the constructor takes three times as long
-    vars(made).update(zip(FIELDS, values, strict=True))
-    return made
-
-
-@cache  # most rows have the same few
-def _list(text: str) -> tuple[Any, ...]:
-    return tuple(tuple(item) if isinstance(item, list) else item for item in json.loads(text))
-
-
-def _forget(cache: sqlite3.Connection | None, files: dict[str, Any]) -> None:
-    """Drop the entries of files that no longer exist."""
-    if cache is None:
-        return
-    with contextlib.suppress(sqlite3.Error), cache:
-        gone = [(name,) for (name,) in cache.execute("SELECT name FROM entries") if name not in files]
-        cache.executemany("DELETE FROM entries WHERE name = ?", gone)

@@ -9,6 +9,7 @@ from typing import Any
 from edgebench.machine.scenario_registry import find
 from edgebench.records import digests
 from edgebench.records.result import Result
+from edgebench.records.workspace import now
 from edgebench.results.figures import COLUMNS, Row
 from edgebench.results.naming import names
 from edgebench.results.same import Closeness, measurement
@@ -45,7 +46,9 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
     figures never stand among measured ones, then by test images, model and latency.
     """
     newest: dict[tuple[str, ...], Entry] = {}
-    ordered = sorted(entries, key=lambda entry: entry.row.created)
+    until = now()
+    # What is dated later than now had a wrong clock: it counts as the oldest, so that it does not hide all others.
+    ordered = sorted(entries, key=lambda entry: (entry.row.created <= until, entry.row.created))
     judged: dict[str, dict[tuple[str, str], Row]] = {}  # by what shares an accuracy, the newest of each test split
     for entry in ordered:
         if entry.row.deployed_accuracy is not None:

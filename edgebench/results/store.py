@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from pathlib import Path
 
 from edgebench.errors import BadFile
-from edgebench.records import jsonio
+from edgebench.machine.scenario_registry import find
+from edgebench.records import files, jsonio
 from edgebench.records.result import Result
+from edgebench.results import rows
 
+# What is raised where figures do not fit each other.
+CONTRADICTION = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 # Text inside a string cannot look like this: its quotes are escaped.
-SAMPLES = re.compile(r'"(latency_ns|warmup_ns|late_ns|device_ns)":\s*\[[^\]]*\]')
+SAMPLES = re.compile(r'"(latency_ns|warmup_ns|late_ns|device_ns)":\s*\[[\d,\s]*\]')
 
 
 def save(result: Result, folder: Path) -> Path:
     """Write a result into the folder, under its own name."""
-    path = folder / file_name(result)
+    path = files.inside(folder, result.file_name)
     jsonio.write(path, result)
     return path
 
 
-def file_name(result: Result) -> str:
-    """A name that sorts by time and cannot collide."""
-    moment = "".join(c for c in result.created[:26] if c.isdigit())
-    return f"{moment}-{result.job.runtime}-{result.job.identity[:12]}.json"
-
-
 def read(path: Path, *, samples: bool = True) -> Result:
     """Read one result; ten times as fast without its raw samples, most of the file. Raises BadFile if the file is not a
-    result, or is a newer edgebench's."""
+    result, or is a newer edgebench's; or if a figure of it cannot be shown beside the others, so that no such file
+    hides the rest."""
     result = jsonio.read(Result, path, trim=str if samples else _without_samples)
-    try:
-        datetime.fromisoformat(result.created)
-    except ValueError:
-        raise BadFile(f"{path}: created is {result.created!r}, which is no time", "measure again") from None
+    check(result, str(path))
     return result
+
+
+def check(result: Result, where: str) -> None:
+    """Raise BadFile unless a row and a headline can be made of the result: each value is one that its field may have,
+    but may not fit the others."""
+    try:
+        rows.entry(result)
+        scenario = find(result.job.scenario)
+        if scenario.headline and (result.summary or scenario.figures):
+            scenario.headline(result)
+    except CONTRADICTION as error:
+        told = f"{where}: its figures contradict each other ({type(error).__name__}: {error})"
+        raise BadFile(told, "measure again") from None
 
 
 def _without_samples(text: str) -> str:

@@ -12,15 +12,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError
-from edgebench.machine import locks
-from edgebench.records import jsonio, processes
+from edgebench.records import jsonio, processes, replacing
+from edgebench.records.replacing import taken
 from edgebench.records.result import Result
 from edgebench.records.workspace import Workspace, now
 from edgebench.results import store
@@ -50,7 +49,7 @@ class Records:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} since {now()[:19]} UTC\n{processes.tag()}".encode(), 0)
         self.lock = handle
-        _sweep_up(self.workspace.checkpoints, self.workspace.artifacts)
+        replacing.sweep_up(self.workspace.checkpoints, self.workspace.artifacts)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -160,7 +159,7 @@ def _taken(handle: int, patience_s: float) -> bool:
     """Take the lock, waiting up to `patience_s`: the steps of a killed sweep hold its lock until they are gone too."""
     deadline = time.monotonic() + patience_s
     while True:
-        if locks.taken(handle):
+        if taken(handle):
             return True
         _, tag = _holder(handle)
         if (tag and not processes.gone(tag)) or time.monotonic() > deadline:
@@ -172,12 +171,3 @@ def _holder(handle: int) -> tuple[str, str]:
     """Who took the lock: a sentence, and the tag of the process. Both are empty if nobody did."""
     sentence, _, tag = os.pread(handle, 100, 0).decode(errors="replace").partition("\n")
     return sentence, tag
-
-
-def _sweep_up(*folders: Path) -> None:
-    """Remove the scratch folders of artifact.staged whose processes are gone."""
-    for folder in folders:
-        for left in folder.glob(".*.*.*"):
-            tag, ending = left.name.split(".")[-2:]
-            if ending in ("partial", "old") and processes.gone(tag):
-                shutil.rmtree(left, ignore_errors=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.children import Child, Ending, end_with_parent, teller
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.records.workspace import Workspace
 from edgebench.sweeping import facts
 from edgebench.sweeping.perform import perform, perform_race
@@ -79,7 +78,7 @@ def ask(question: facts.Question, on_weights: facts.Progress = lambda name, done
         if done.isdigit() and total.isdigit():
             on_weights(name, int(done), int(total))
 
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         asked, answer = Path(scratch, "asked.json"), Path(scratch, "answer.json")
         jsonio.write(asked, question)
         ending = Child(_command("facts", str(asked), str(answer))).wait(on_phase=phase)

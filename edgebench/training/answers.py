@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.errors import EdgebenchError
-from edgebench.records import digests, jsonio
+from edgebench.records import digests, jsonio, replacing
 
 SCHEMA = 1
 
@@ -40,14 +38,10 @@ def kept(folder: Path | None, key: str, make: Callable[[], np.ndarray], say: Cal
     found = make()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=folder, prefix=f".{key}.", suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.save(file, found, allow_pickle=False)
-            sha256 = digests.of_file(Path(partial))
-            os.replace(partial, path)
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        with replacing.rewritten(path) as file:
+            np.save(file, found, allow_pickle=False)
+            file.flush()
+            sha256 = digests.of_file(Path(file.name))
         jsonio.write(beside, _Kept(sha256))
     except OSError as error:
         raise EdgebenchError(f"the teacher's answers cannot be kept in {folder}: {error}", "make room there") from None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.machine.children import Child, end_with_parent
 from edgebench.machine.memory import PeakMemory
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.training.requirements import require_training_libraries
 
 CLASSES = 1000  # ImageNet's, as in the published figures
@@ -114,7 +113,7 @@ def _count(found: Complexity) -> Complexity:
 
 
 def _measured_apart(name: str, image_size: int, batch_size: int, train_batch_size: int) -> NetworkMemory:
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         out = Path(scratch, "memory.json")
         command = [sys.executable, "-m", "edgebench.training.complexity", name]
         command += [str(n) for n in (image_size, batch_size, train_batch_size)]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebench.records import digests, jsonio
+from edgebench.records import digests, jsonio, replacing
 
 DIGEST_BYTES = 16
 SCHEMA = 1  # of a cache file: raise it if the meaning of its arrays changes
@@ -59,13 +57,8 @@ class FeatureCache:
             jsonio.write(self.folder / FACTS, dict(self._facts))
         content = io.BytesIO()
         np.savez(content, images=np.frombuffer(b"".join(images), np.uint8), features=features)
-        handle, partial = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.getbuffer())
-            os.replace(partial, self.folder / f"{digests.of_bytes(content.getvalue())}.npz")
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        with replacing.rewritten(self.folder / f"{digests.of_bytes(content.getvalue())}.npz") as file:
+            file.write(content.getbuffer())
         self._known |= dict(zip(images, features, strict=True))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from edgebench.machine import registry
 from edgebench.machine.device import available_cores
 from edgebench.measuring import correctness
 from edgebench.protocols import Run
+from edgebench.records import replacing
 from edgebench.records.digests import of_file
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact, ExportOptions, ModelInfo, SessionOptions, TensorSpec, Training
@@ -77,7 +77,7 @@ def opened(
     able: list[tuple[FeatureEngine, Compute]] = []
     runtimes = [engine for engine in among if engine.name != TORCH]
     if runtimes:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgebench-")))
+        folder = Path(stack.enter_context(replacing.scratch()))
         reference = Reference(images[:CHECKED], np.zeros(len(images[:CHECKED]), np.int64), eager(images[:CHECKED]))
         try:
             exported = _exported(_checkpoint(body, info, backbone, training, folder), folder)

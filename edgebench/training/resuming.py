@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from edgebench.errors import BadFile, EdgebenchError, UsageError
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.records.beginning import Beginning
 from edgebench.records.course import Course
 from edgebench.records.distillation import Distillation
@@ -82,21 +80,15 @@ class SavedRun:
         """Replace the saved state. Raises EdgebenchError if it cannot be written; the previous state is then intact."""
         began = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=self.folder, suffix=".partial")
-        os.close(handle)
         try:
             contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(contiguous, partial, {"progress": jsonio.dumps(progress)})
-            with open(partial, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, self.folder / STATE)
+            with replacing.rewritten(self.folder / STATE) as file:
+                save_file(contiguous, file.name, {"progress": jsonio.dumps(progress)})
         except (OSError, SafetensorError) as error:
             raise EdgebenchError(
                 f"the state of this run cannot be saved in {self.folder}: {error}",
                 "make room on that disk, then repeat the command with --resume: the previous state is intact",
             ) from None
-        finally:
-            Path(partial).unlink(missing_ok=True)
         self._saved_at, self._took_s = time.monotonic(), time.monotonic() - began
 
     def load(self, config: TrainConfig, planned: str | None = None) -> tuple[RunState, Tensors]:

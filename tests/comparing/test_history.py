@@ -82,7 +82,7 @@ def test_a_creep_of_a_percent_a_week_is_seen_and_no_neighbours_comparison_sees_i
 def test_a_time_that_is_none_is_a_bad_file(tmp_path: Path) -> None:
     path = store.save(result([launch([1] * 20)]), tmp_path)
     path.write_text(path.read_text().replace(CREATED, "yesterday"))
-    with pytest.raises(BadFile, match="created is 'yesterday'"):
+    with pytest.raises(BadFile, match='created: expected a time in UTC, found "yesterday"'):
         store.read(path)
 
 

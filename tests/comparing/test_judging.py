@@ -128,9 +128,9 @@ def test_what_may_differ_is_listed() -> None:
 
 
 def test_the_newest_ok_result_of_a_cell_stands_for_it() -> None:
-    old = result(launches(scale=3.0), created="2026-01-01T00:00:00")
-    newer = result(launches(), created="2026-01-02T00:00:00")
-    broken = result(status="failed", created="2026-01-03T00:00:00")
+    old = result(launches(scale=3.0), created="2026-01-01T00:00:00.000000+00:00")
+    newer = result(launches(), created="2026-01-02T00:00:00.000000+00:00")
+    broken = result(status="failed", created="2026-01-03T00:00:00.000000+00:00")
     assert only([old, newer, broken], [newer, old]).outcome == "equivalent"
 
 

@@ -274,15 +274,15 @@ def test_a_benchmark_that_dies_is_an_error_with_a_way_out(monkeypatch):
 
 def test_only_measured_latencies_of_the_same_model_are_held_against_a_floor():
     model = make_artifact(origin="abc")
-    old = make_result(model, created="2026-01-01", runtime="onnxruntime")
-    new = make_result(replace(model, format="openvino"), created="2026-01-02", runtime="openvino")
+    old = make_result(model, created="2026-01-01T00:00:00.000000+00:00", runtime="onnxruntime")
+    new = make_result(replace(model, format="openvino"), created="2026-01-02T00:00:00.000000+00:00", runtime="openvino")
     others = [
         make_result(model, evidence="emulated"), make_result(model, evidence="scripted"), make_result(model, batch=2),
         make_result(model, status="failed"), make_result(model, scenario="camera"),
         make_result(replace(model, precision="int8")), make_result(replace(model, origin="another")),
     ]  # fmt: skip
     found = roofline.held([old, *others, new], model, 1, floor_ms=0.5)
-    assert [(one.runtime, one.created) for one in found] == [("openvino", "2026-01-02"), ("onnxruntime", "2026-01-01")]
+    assert [(one.runtime, one.created) for one in found] == [("openvino", new.created), ("onnxruntime", old.created)]
     assert found[0].ratio == new.summary.median_ns / 5e5
 
 

@@ -247,7 +247,9 @@ def test_a_result_of_an_export_tells_how_to_make_it_again(voice: tuple[Artifact,
     made = replace(source, format="openvino", origin=source.identity, precision="int8")
     made = replace(made, adopted=replace(made.adopted, calibrated=12))
     job = Job(artifact="", runtime="openvino", device="cpu", compute="cpu", precision="int8", scenario="latency")
-    result = Result(job=job, artifact=made, status="ok", evidence="measured", created="")
+    result = Result(
+        job=job, artifact=made, status="ok", evidence="measured", created="2026-01-01T00:00:00.000000+00:00"
+    )
     _, export, run = reproduce.commands(result).splitlines()
     assert export == (
         "edgebench export repeat/adopted --target openvino --precision int8 --calibration CALIBRATION --out "

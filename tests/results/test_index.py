@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -85,43 +84,94 @@ def test_folders_and_links_hide_no_result(tmp_path: Path) -> None:
         assert len(entries) == 1 and len(problems) == 2
 
 
-def spoil(path: Path, statement: str) -> None:
-    with sqlite3.connect(path) as cache:
-        cache.execute(statement)
-    cache.close()
+def other_index(path: Path) -> None:
+    """A whole one of another folder, whose files are other files."""
+    other = path.parent.parent / "other"
+    for n in range(20):
+        save(other, n, message="not of this folder")
+    index.load(other)
+    path.unlink()
+    shutil.copy(other / index.NAME, path)
 
 
+def linked(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def changed(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+# What may happen to the cache, and whether the user is told.
 DAMAGE = {
-    "no database": lambda path: path.write_bytes(b"not a database at all" * 100),
-    "cut short": lambda path: path.write_bytes(path.read_bytes()[:5000]),
-    "empty": lambda path: path.write_bytes(b""),
-    "another edgebench's": lambda path: spoil(path, "PRAGMA user_version = 1"),
-    "gone": lambda path: path.unlink(),
+    "no cache": (lambda path: path.write_bytes(b"no cache at all\n" * 100), True),
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:5000]), False),  # as by a kill
+    "one digit": (lambda path: changed(path, b"onnxruntime", b"onnxruntimf"), True),
+    "empty": (lambda path: path.write_bytes(b""), True),
+    "another edgebench's": (lambda path: path.write_bytes(b"edgebench index 0000000\n" + b"x" * 99), False),
+    "another folder's": (other_index, False),
+    "a link": (linked, True),
+    "a pipe": (piped, True),
+    "gone": (lambda path: path.unlink(), False),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_mended_from_the_files(damage: str, tmp_path: Path) -> None:
+def test_damage_is_mended_from_the_files_and_told_once(damage: str, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
     for n in range(20):
+        save(folder, n)
+    expected = shown(folder)
+    spoil, told = DAMAGE[damage]
+    spoil(folder / index.NAME)
+    entries, problems = index.load(folder)
+    assert merged(entries) == expected == truth(folder)
+    assert len(problems) == told and all(index.NAME in problem.message for problem in problems)
+    assert index.load(folder)[1] == [] and reads(folder) == [] and shown(folder) == expected
+    assert (folder / index.NAME).is_file() and not (folder / index.NAME).is_symlink()
+    if damage == "a link":
+        assert (folder / "elsewhere").read_bytes()[:15] == b"edgebench index", "what it led to is as it was"
+
+
+def test_an_edit_of_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
+    path = save(tmp_path, 0)
+    before = path.stat()
+    index.load(tmp_path)
+    changed(path, b'"onnxruntime"', b'"onnxruntimf"')
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size and path.stat().st_mtime_ns == before.st_mtime_ns
+    assert reads(tmp_path) == [1] and [row.runtime for row in shown(tmp_path)] == ["onnxruntimf"]
+
+
+def test_entries_of_files_that_are_gone_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "SPARE", 3)
+    for n in range(30):
         save(tmp_path, n)
-    expected = shown(tmp_path)
-    DAMAGE[damage](tmp_path / index.NAME)
-    assert shown(tmp_path) == expected == truth(tmp_path)
-    assert shown(tmp_path) == expected and reads(tmp_path) == []
+        index.load(tmp_path)
+    size = (tmp_path / index.NAME).stat().st_size
+    for path in sorted(tmp_path.glob("*.json"))[2:]:
+        path.unlink()
+    save(tmp_path, 40)
+    index.load(tmp_path)
+    assert (tmp_path / index.NAME).stat().st_size < size / 5 and shown(tmp_path) == truth(tmp_path)
 
 
-def test_where_it_cannot_be_written_it_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_cannot_be_written_it_is_done_without(tmp_path: Path) -> None:
     save(tmp_path, 0)
     (tmp_path / index.NAME).mkdir()  # nobody can write to that, root neither
     assert shown(tmp_path) == truth(tmp_path)
     (tmp_path / index.NAME).rmdir()
     index.load(tmp_path)
     save(tmp_path, 1)
-    monkeypatch.setattr(index, "WAIT_S", 0.05)
-    other = sqlite3.connect(tmp_path / index.NAME)
-    other.execute("BEGIN EXCLUSIVE")
-    assert shown(tmp_path) == truth(tmp_path)
-    other.close()
+    (tmp_path / index.NAME).chmod(0o400)
     assert shown(tmp_path) == truth(tmp_path)
 
 

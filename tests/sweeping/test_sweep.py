@@ -12,7 +12,7 @@ from factories import make_artifact, make_result
 
 from edgebench.errors import EdgebenchError, NewerFile
 from edgebench.measuring.options import RunOptions
-from edgebench.records import jsonio, processes
+from edgebench.records import jsonio, replacing
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace, now
@@ -184,12 +184,17 @@ def test_two_sweeps_in_one_workspace_do_not_meet(kept: Records) -> None:
 
 def test_scratch_folders_of_killed_processes_are_removed_when_a_sweep_begins(tmp_path: Path) -> None:
     folder = tmp_path / "artifacts"
-    alive, of_another = f".a-onnx.{processes.tag(1)}.old", f".a-onnx.{os.getpid()}-1.partial"
-    for name in (".a-onnx.999999999-5.partial", of_another, alive, ".net.unfinished", "a-onnx"):
+    alive, dead, old = (f".{name}{ending}" for name, ending in (
+        ("a-onnx.1", replacing.PARTIAL), ("a-onnx.2", replacing.PARTIAL), ("b-onnx", replacing.OLD),
+    ))  # fmt: skip
+    for name in (dead, old, alive, ".net.unfinished", "a-onnx", ".holiday.partial"):
         (folder / name).mkdir(parents=True)
+    held = os.open(folder / alive, os.O_RDONLY)
+    assert replacing.taken(held)
     with Records(Workspace(tmp_path)):
         left = {path.name for path in folder.iterdir()}
-    assert left == {alive, ".net.unfinished", "a-onnx"}, "those of living processes are theirs"
+    os.close(held)
+    assert left == {alive, ".net.unfinished", "a-onnx", "b-onnx", ".holiday.partial"}
 
 
 def test_the_lock_of_a_killed_sweep_whose_number_is_used_again_is_waited_for(
@@ -197,7 +202,7 @@ def test_the_lock_of_a_killed_sweep_whose_number_is_used_again_is_waited_for(
 ) -> None:
     """Its steps hold the lock until they are gone; a living process that has its number now is not that sweep."""
     seen = []
-    monkeypatch.setattr(records.locks, "taken", lambda handle: seen.append(handle) or len(seen) > 1)
+    monkeypatch.setattr(records, "taken", lambda handle: seen.append(handle) or len(seen) > 1)
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "lock").write_text(f"process {os.getpid()} since then\n{os.getpid()}-1")
     with Records(Workspace(tmp_path)):

@@ -48,16 +48,21 @@ def render(content: Content) -> str:
     rows = sorted(content.rows, key=lambda row: row not in chosen)[:ROWS]
     numbered = [(i, row) for i, row in enumerate(content.rows, 1) if row in set(rows)]
     read: dict[int, Result] = {}
+    entries = []
     spread = []
     for i, row in numbered:
         try:
             result = store.read(content.folder / row.file)
-        except BadFile as error:
-            problems.append(error.message)
+            found = latency.distribution(result) if find(row.scenario).single_requests else None
+            light = _light(result)
+            entries.append(details.entry(i, row, light))
+        except (BadFile, *store.CONTRADICTION) as error:  # one result hides no other
+            problems.append(error.message if isinstance(error, BadFile) else f"{row.file} contradicts itself: {error}")
+            entries.append(details.entry(i, row, None))
             continue
-        if find(row.scenario).single_requests and (found := latency.distribution(result)):
+        if found:
             spread.append((i, row, found))
-        read[i] = _light(result)
+        read[i] = light
     sustained = [(i, row, read[i]) for i, row in numbered if find(row.scenario).over_time and i in read]
     limits = content.decisions[0].limits.given() if content.decisions else {}
     sections = join([
@@ -69,7 +74,7 @@ def render(content: Content) -> str:
         latency.timelines(sustained),
         learning.section(content.checkpoints),
         measurements.section(numbered, len(content.rows) - len(numbered)) if numbered else None,
-        _details(numbered, read),
+        _details(entries),
     ])  # fmt: skip
     main = el("main", _problems(problems), sections)
     body = join([_header(content, sections), main, _footer()])
@@ -119,10 +124,9 @@ def _problems(problems: Sequence[str]) -> Html | None:
     return el("section", el("details", summary, el("ul", *items)), aria_label="Problems", class_="problems")
 
 
-def _details(numbered: Sequence[tuple[int, Row]], read: dict[int, Result]) -> Html | None:
-    if not numbered:
+def _details(entries: Sequence[Html]) -> Html | None:
+    if not entries:
         return None
-    entries = [details.entry(i, row, read.get(i)) for i, row in numbered]
     return el(
         "section", el("h2", "Every measurement in full", id="details-heading"), *entries,
         id="details", aria_labelledby="details-heading",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.errors import BadFile, EdgebenchError
-from edgebench.machine import locks
 from edgebench.records import jsonio
 from edgebench.records.levels import Levels
+from edgebench.records.replacing import taken
 from edgebench.training.data import formats
 from edgebench.training.data.levels import Depths, measured, to_rgb
 from edgebench.training.data.pixels import in_threads, resized
@@ -162,7 +162,7 @@ def unfinished(path: Path) -> tuple[int, str]:
     """A new file beside `path`, to be moved there, as an open descriptor and a name. It is ours while that is open."""
     while True:
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".partial")
-        if locks.taken(handle) and os.fstat(handle).st_nlink:
+        if taken(handle) and os.fstat(handle).st_nlink:
             return handle, partial
         os.close(handle)  # another process took it for an abandoned one before we had the lock
 
@@ -171,7 +171,7 @@ def discard_abandoned(folder: Path) -> None:
     """Delete half-decoded files of killed processes: the kernel has released their locks."""
     for partial in folder.glob(".*.partial"):
         with contextlib.suppress(OSError), partial.open("rb") as file:  # it may be gone
-            if locks.taken(file):  # else it is being written
+            if taken(file):  # else it is being written
                 partial.unlink()
 
 

@@ -75,7 +75,7 @@ def folder(path: Path, format: str, exported: Exported) -> Artifact:
         ),
         files={},
         tools=exported.tools,
-        created="2026-01-01T00:00:00Z",
+        created="2026-01-01T00:00:00+00:00",
     )
     artifact.write_manifest(path, made)
     return artifact.read(path)

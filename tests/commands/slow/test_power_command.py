@@ -62,7 +62,7 @@ class Board:
         self.tool.chmod(0o755)
         path = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
         self.environment = clean_environment(
-            PATH=path, TMPDIR=str(root), TEGRASTATS_LOG=str(self.log), EDGEBENCH_POWER="auto"
+            PATH=path, TMPDIR=str(root), EDGEBENCH_LOCKS=str(root), TEGRASTATS_LOG=str(self.log), EDGEBENCH_POWER="auto"
         )
 
     def start(self, *arguments: str | Path) -> subprocess.Popen:
