@@ -25,10 +25,8 @@ import psutil
 
 POLL_S = 0.1  # how often a child's memory is read; each reading costs it a few microseconds
 LOG_BYTES = 4000  # of the end of its output
-LIFELINE, PHASES = (
-    "EDGEBENCH_LIFELINE",
-    "EDGEBENCH_PHASES",
-)  # environment variables with the numbers of file descriptors
+# Environment variables with the numbers of file descriptors, and whether the kernel is to watch as well.
+LIFELINE, PHASES, WATCHED = "EDGEBENCH_LIFELINE", "EDGEBENCH_PHASES", "EDGEBENCH_WATCHED"
 # Python does not import a torch.py of the current folder, and what is printed is in the log at once.
 ENVIRONMENT = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -85,6 +83,8 @@ class Child:
         self._oom_kills = _oom_kills()
         self._peak_mib, self._last, self._phase = 0, "", ""
         told = {LIFELINE: str(lifeline), PHASES: str(phases)}
+        if threading.current_thread() is threading.main_thread():  # the kernel would take any other's end for ours
+            told[WATCHED] = "1"
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
@@ -216,6 +216,8 @@ def end_with_parent() -> None:
         os.read(int(lifeline), 1)  # blocks without using the CPU; nothing is ever written, so it returns at end of file
         os.killpg(0, signal.SIGKILL)
 
+    if os.environ.pop(WATCHED, "") and (prctl := getattr(ctypes.CDLL(None), "prctl", None)):
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))  # while it is stopped, it watches nothing itself
     if lifeline:
         threading.Thread(target=wait, name="lifeline", daemon=True).start()
 

@@ -133,15 +133,15 @@ def test_a_program_that_is_not_there_leaves_no_descriptor_open() -> None:
     assert count() == before
 
 
-@pytest.mark.parametrize("stoppable", [False, True])
-def test_kill_minus_nine_of_the_parent_ends_it(stoppable: bool, tmp_path: Path) -> None:
-    """A stopped one too, which could not read its lifeline: the kernel wakes it."""
+@pytest.mark.parametrize(("stoppable", "stopped"), [(False, False), (False, True), (True, True)])
+def test_kill_minus_nine_of_the_parent_ends_it(stoppable: bool, stopped: bool, tmp_path: Path) -> None:
+    """A stopped one too, which could not read its lifeline: the kernel ends it."""
     inner = FIRST + f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     code = (
         "import signal, sys, time\nfrom edgebench.machine.children import Child\n"
         f"child = Child([sys.executable, '-c', {inner!r}], stoppable={stoppable})\n"
         f"while not __import__('os').path.exists({str(tmp_path / 'pid')!r}): time.sleep(0.05)\n"
-        f"child.signal(signal.SIGSTOP) if {stoppable} else None\nprint('ready', flush=True)\ntime.sleep(600)"
+        f"child.signal(signal.SIGSTOP) if {stopped} else None\nprint('ready', flush=True)\ntime.sleep(600)"
     )
     environment = clean_environment()
     with subprocess.Popen(python(code), stdout=subprocess.PIPE, env=environment, start_new_session=True) as parent:
