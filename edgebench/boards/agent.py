@@ -33,6 +33,7 @@ ROOT = Path("~/.local/share/edgebench")
 LEASE_S = 60.0  # the desk sends something every few seconds; a link that died silently must not keep this process
 POLL_S = 0.3  # how often a follower checks for news: one stat() of two files
 BEAT_S = 3.0
+LONGEST_REQUEST = 1 << 26  # with the names of all files of a sweep
 SPARE_BYTES = 8 * 2**20  # kept free for the results
 KEPT_S = 30 * 24 * 3600  # files and finished jobs that were not used for this time are removed
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -231,11 +232,15 @@ class Desk:
         """The next request; None if the desk has closed the connection or sends none in time."""
         while b"\n" not in self._buffer:
             block = os.read(0, 1 << 16) if select.select([0], [], [], limit_s)[0] else b""
-            if not block:
+            if not block or len(self._buffer) > LONGEST_REQUEST:
                 return None
             self._buffer += block
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return json.loads(line)
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        return found if isinstance(found, dict) else {}  # which is refused
 
     def read(self, count: int, limit_s: float) -> bytes:
         """At most `count` of the bytes that follow a request. Ends this process if the desk is gone."""

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from typing import Any
 
+from edgebench.boards.messages import Installing, Probed
 from edgebench.boards.ssh import Connection, Host
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import jetpack, packing, registry
@@ -56,27 +57,29 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> SetupPlan:
         if stated[name].requirements is None:
             raise UsageError(f"setup does not know what {name} needs", "install it there by hand")
     modules = sorted({facts.system_module for facts in stated.values() if facts.system_module})
-    seen = _converse(host, {"do": "look", "modules": modules}, lambda text: None)["facts"]
-    profile = _recognised(seen["device_tree"])
+    seen = _converse(host, {"do": "look", "modules": modules}, lambda text: None).facts
+    if seen is None:
+        raise EdgebenchError(f"{host.name}: its answer has no facts", "is it the right board?")
+    profile = _recognised(seen.device_tree)
     if not chosen:
         fit = [name for name in profile.runtimes if name in stated and stated[name].requirements is not None]
-        there = [name for name in fit if stated[name].system_module in seen["modules"]]
+        there = [name for name in fit if stated[name].system_module in seen.modules]
         exported = set(registry.names("exporters"))
         useful = [name for name in fit if not stated[name].system_module and stated[name].accepts & exported]
         chosen = (*there, *useful[:1])
-    cuda = re.match(r"\d{1,3}", str(seen["cuda"]))
-    known = jetpack.of(str(seen.get("l4t", "")))
+    cuda = re.match(r"\d{1,3}", str(seen.cuda))
+    known = jetpack.of(seen.l4t or "")
     major = cuda[0] if cuda else known.cuda if known else USUAL_CUDA
     made = SetupPlan(
-        python=str(seen["python"]),
-        machine=str(seen["machine"]),
+        python=seen.python,
+        machine=seen.machine,
         device=profile.name,
         runtimes=chosen,
         requirements=tuple(r.format(cuda=major) for name in chosen for r in stated[name].requirements or ()),
         system_site_packages=any(stated[name].system_module for name in chosen),
         needed=True,
     )
-    return made if seen["before"] != made.wished else replace(made, needed=False)
+    return made if seen.before != made.wished else replace(made, needed=False)
 
 
 def carry_out(host: Host, plan: SetupPlan, say: Callable[[str], None]) -> None:
@@ -91,13 +94,13 @@ def carry_out(host: Host, plan: SetupPlan, say: Callable[[str], None]) -> None:
     say("checking that it works")
     with Connection(host) as connection:
         connection.greet()
-        probes = connection.ask("probe", runtimes=list(plan.runtimes))["probes"]
+        probes = connection.ask(Probed, "probe", runtimes=list(plan.runtimes)).probes
     for name, error in probes.items():
         if error:
             raise EdgebenchError(f"{host.name}: {name} was installed, but does not work: {error}", "correct this there")
 
 
-def _converse(host: Host, asked: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+def _converse(host: Host, asked: dict[str, Any], say: Callable[[str], None]) -> Installing:
     """Run the installer there. Returns its last answer."""
     program = resources.files("edgebench.boards").joinpath("installer.py").read_text(encoding="utf-8")
     program += f"\nmain({json.dumps(asked | {'root': ROOT})!r})\n"
@@ -105,10 +108,10 @@ def _converse(host: Host, asked: dict[str, Any], say: Callable[[str], None]) -> 
         connection.feed(program)
         connection.beginning(READY)
         while True:
-            answer = connection.hear(SILENCE_LIMIT_S)
-            if "say" not in answer:
+            answer = connection.hear(Installing, SILENCE_LIMIT_S)
+            if answer.say is None:
                 return answer
-            say(str(answer["say"]))
+            say(answer.say)
 
 
 def _recognised(device_tree: Sequence[str]) -> Profile:

@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from edgebench import artifact as folders
+from edgebench.boards.messages import Event, Lacks, Nothing, Started
 from edgebench.boards.ssh import Connection, Host, LinkLost
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.records import digests, jsonio
 from edgebench.records.result import Result
+from edgebench.records.workspace import now
 from edgebench.results import store
 from edgebench.specs import Artifact
 
@@ -24,8 +26,10 @@ LONGEST_PAUSE_S = 30.0
 ALIVE_S = 5.0  # how often the desk sends a sign of life
 SILENCE_LIMIT_S = 30.0  # the board sends something every 3 s
 LOOK_S = 0.5
+STOP_LIMIT_S = 60.0  # the supervisor there gives `edgebench run` 30 s
+DEADLINE_S = 7 * 24 * 3600.0  # no job takes longer; a stream without an end does
+MOST_RESULTS = 10_000
 INTERRUPTED = 130  # a shell's exit code for SIGINT
-_RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,9 @@ class _JobState:
     """What is known of a running job, across connections."""
 
     started: bool = False
-    told_to_stop: bool = False
+    began: float = field(default_factory=time.monotonic)
+    stopping_since: float = 0.0
+    results: int = 0
     exit_code: int | None = None
     at: dict[str, int] = field(default_factory=dict)
 
@@ -78,9 +84,14 @@ def run(host: Host, order: Order, watch: Watch) -> int | None:
     """
     order.folder.mkdir(parents=True, exist_ok=True)
     job = _JobState()
-    _patiently(host, job, watch, lambda connection: _carry_out(connection, order, job, watch))
+    try:
+        _patiently(host, job, watch, lambda connection: _carry_out(connection, order, job, watch))
+    except KeyboardInterrupt:
+        if job.started:
+            raise
+        return INTERRUPTED
     if job.started:
-        _patiently(host, job, watch, lambda connection: connection.ask("forget", job=order.identity))
+        _patiently(host, job, watch, lambda connection: connection.ask(Nothing, "forget", job=order.identity))
     return job.exit_code
 
 
@@ -90,7 +101,7 @@ def _patiently(host: Host, job: _JobState, watch: Watch, act: Callable[[Connecti
     while True:
         began = time.monotonic()
         try:
-            with Connection(host) as connection:
+            with Connection(host, stopped=lambda: watch.stopped() and not job.started) as connection:
                 watch.status("connecting")
                 connection.greet()
                 act(connection)
@@ -124,8 +135,8 @@ def _carry_out(connection: Connection, order: Order, job: _JobState, watch: Watc
         job.exit_code = INTERRUPTED
         return
     arguments = list(order.arguments)
-    answer = connection.ask("start", job=order.identity, arguments=arguments, folders=contents, images=images)
-    if answer.get("known") and not job.started:
+    answer = connection.ask(Started, "start", job=order.identity, arguments=arguments, folders=contents, images=images)
+    if answer.known and not job.started:
         watch.line("this job was started there before, and its results were not fetched: picking it up")
     job.started = True
     _follow(connection, order, job, watch)
@@ -147,8 +158,8 @@ def _contents(artifacts: Sequence[Artifact]) -> tuple[dict[str, dict[str, str]],
 
 def _send(connection: Connection, files: Mapping[str, Path], watch: Watch) -> None:
     """Send the files that the board does not have yet."""
-    answer = connection.ask("lacks", files={sha256: path.stat().st_size for sha256, path in files.items()})
-    lacking = [sha256 for sha256 in answer.get("lacks", ()) if sha256 in files]
+    answer = connection.ask(Lacks, "lacks", files={sha256: path.stat().st_size for sha256, path in files.items()})
+    lacking = [sha256 for sha256 in dict.fromkeys(answer.lacks) if sha256 in files]
     for number, sha256 in enumerate(lacking, 1):
         if watch.stopped():
             return
@@ -163,10 +174,14 @@ def _follow(connection: Connection, order: Order, job: _JobState, watch: Watch) 
     said = heard = time.monotonic()
     while True:
         now = time.monotonic()
-        if watch.stopped() and not job.told_to_stop:
+        if watch.stopped() and not job.stopping_since:
             connection.tell({"do": "stop"})
-            job.told_to_stop = True
+            job.stopping_since = now
             watch.status("stopping")
+        if job.stopping_since and now - job.stopping_since > STOP_LIMIT_S:
+            raise EdgebenchError(f"{connection.host.name} was told to stop, and does not", "look at it there")
+        if now - job.began > DEADLINE_S:
+            raise EdgebenchError(f"{connection.host.name} is at work for {DEADLINE_S / 3600:.0f} h", "look at it there")
         if now - said > ALIVE_S:
             connection.tell({})
             said = now
@@ -174,18 +189,19 @@ def _follow(connection: Connection, order: Order, job: _JobState, watch: Watch) 
             if now - heard > SILENCE_LIMIT_S:
                 raise LinkLost(f"{connection.host.name} does not answer any more")
             continue
-        heard, event = now, connection.hear(SILENCE_LIMIT_S)
-        if "result" in event:
-            _keep(connection.body(event["result"]), connection, order, watch)
-        elif "status" in event:
-            watch.status(str(event["status"]))
-        elif "line" in event:
-            watch.line(str(event["line"]))
-        job.at = event.get("at", job.at)
-        if "ended" in event:
-            ended = event["ended"]
-            code = ended.get("exit_code") if isinstance(ended, dict) else None
-            job.exit_code = code if isinstance(code, int) else None
+        heard, event = now, connection.hear(Event, SILENCE_LIMIT_S)
+        if event.result is not None:
+            job.results += 1
+            if job.results > MOST_RESULTS:
+                raise BadFile(f"{order.board} sent more than {MOST_RESULTS:,} results", "is it the right board?")
+            _keep(connection.body(event.result), connection, order, watch)
+        elif event.status is not None:
+            watch.status(event.status)
+        elif event.line is not None:
+            watch.line(event.line)
+        job.at = event.at or job.at
+        if event.ended:
+            job.exit_code = event.ended.exit_code
             return
 
 
@@ -194,12 +210,13 @@ def _keep(content: bytes, connection: Connection, order: Order, watch: Watch) ->
     where = f"a result from {order.board}"
     try:
         result = jsonio.decode(Result, json.loads(content), where)
+        store.check(result, where)
         created = datetime.fromisoformat(result.created) + timedelta(seconds=connection.behind_s)
     except (ValueError, OverflowError, RecursionError) as error:
         raise BadFile(f"{where} is damaged: {error}", "run it again") from None
     ours = next((a for a in order.artifacts if a.identity == result.artifact.identity == result.job.artifact), None)
-    if ours is None or not _RUNTIME.fullmatch(result.job.runtime):
+    if ours is None:
         raise BadFile(f"{order.board} sent a result that was not requested", "is it the right board?")
-    moment = created.isoformat(timespec="microseconds")
+    moment = min(created.isoformat(timespec="microseconds"), now())  # nothing comes from the future
     result = replace(result, artifact=replace(ours, path=Path()), host=order.board, created=moment)
     watch.result(result, store.save(result, order.folder))

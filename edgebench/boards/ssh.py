@@ -9,22 +9,28 @@ import re
 import select
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgebench import __version__
+from edgebench.boards import messages
+from edgebench.boards.complaints import Tail
+from edgebench.boards.messages import Answer, Hello, Nothing, Refusal
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine.packing import code_digest
+from edgebench.records.terminal import printable
 
 OLDEST_PYTHON = (3, 10)
 ANSWER_LIMIT_S = 120.0  # a board may have to read and hash a large file from a slow card
+LATEST = 7_258_118_400.0  # the year 2200: what a clock says beyond is no time
 CLOCKS_AGREE_S = 30  # a smaller difference may be the answer's own delay
+GREETING_LIMIT_S = 120.0  # from the login to the greeting, whatever is printed before
 LONGEST_LINE = 1 << 20
-LARGEST_RESULT = 1 << 28
+MOST_TALK = 50 << 20  # bytes that a board may say over a connection, apart from its results
+POLL_S = 0.2  # how often a wait looks whether Ctrl-C was pressed
 # One constant argument for sh: any login shell can pass it on. Python prints its version first, so that one too old
 # for edgebench is recognised.
 SERVE = """exec sh -c 'cd / && for p in "$HOME/.local/share/edgebench/venv/bin/python" python3; do \
@@ -78,45 +84,49 @@ class Connection:
     runs without power. Every call raises LinkLost if the link fails.
     """
 
-    def __init__(self, host: Host, remote: str = SERVE) -> None:
-        self.host, self._buffer = host, b""
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+    def __init__(self, host: Host, remote: str = SERVE, stopped: Callable[[], bool] = lambda: False) -> None:
+        self.host, self._buffer, self._talk = host, bytearray(), 0
+        self._stopped = stopped
         try:
             # Its own session, so that Ctrl-C does not end the link: edgebench passes it on.
             self._process = subprocess.Popen(
-                host.command(remote), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
+                host.command(remote), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 bufsize=0, start_new_session=True,
             )  # fmt: skip
         except FileNotFoundError:
-            self._said.close()
             raise EdgebenchError("there is no ssh on this machine", "install OpenSSH's client") from None
+
+        self._complained = Tail(self._process.stderr)
+        os.set_blocking(self._process.stdin.fileno(), False)
 
     def greet(self) -> None:
         """Read the agent's greeting. Raises EdgebenchError unless the board has the same edgebench as the desk."""
-        hello = _object(self.beginning(b'{"edgebench"'))
-        theirs, code = hello.get("edgebench"), hello.get("code")
+        hello = self._answer(Hello, self.beginning(b'{"edgebench"'))
+        theirs, code = hello.edgebench, hello.code
         if theirs != __version__:
             raise self._error(f"edgebench there is {theirs}, here it is {__version__}", self._setup)
         if code != code_digest():
             raise self._error(f"edgebench there is {theirs} as here, but its code differs", self._setup)
-        clock = hello.get("clock")
-        behind_s = round(time.time() - clock) if isinstance(clock, (int, float)) else 0
+        behind_s = 0 if hello.clock is None else round(time.time() - min(hello.clock, LATEST))
         self.behind_s = behind_s if abs(behind_s) > CLOCKS_AGREE_S else 0
 
     def beginning(self, begins: bytes) -> bytes:
         """The first line that begins so; a login script may print something before. Raises EdgebenchError if the board
         has no edgebench or no suitable Python."""
+        deadline = time.monotonic() + GREETING_LIMIT_S
         while True:
             try:
-                line = self._line(ANSWER_LIMIT_S).strip()
+                line = self._line(deadline - time.monotonic()).strip()
             except LinkLost as lost:
                 if b"No module named" in self._complaints():
                     raise self._error("edgebench is not installed there", self._setup) from None
                 raise lost
             fix = f"install Python 3.10 or newer there, then {self._setup}"
-            if version := re.fullmatch(rb"Python (\d+)\.(\d+)\S*", line):
+            if version := re.fullmatch(rb"Python (\d{1,4})\.(\d{1,4})\S*", line):
                 if (int(version[1]), int(version[2])) < OLDEST_PYTHON:
-                    raise self._error(f"its {line.decode()} is too old: edgebench needs Python 3.10", fix)
+                    raise self._error(
+                        f"its {line.decode(errors='replace')} is too old: edgebench needs Python 3.10", fix
+                    )
             elif line == b"no Python":
                 raise self._error("there is no python3 there", fix)
             elif line.startswith(begins):
@@ -126,10 +136,10 @@ class Connection:
     def _setup(self) -> str:
         return f"edgebench devices setup {self.host.address}"
 
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+    def ask(self, kind: type[Answer], do: str, **request: Any) -> Answer:
         """Send a request and return the answer. Raises EdgebenchError with the board's message if it failed."""
         self.tell({"do": do} | request)
-        return self.hear(ANSWER_LIMIT_S)
+        return self.hear(kind, ANSWER_LIMIT_S)
 
     def tell(self, request: Mapping[str, Any]) -> None:
         """Send a request, or {} as a sign of life."""
@@ -141,27 +151,31 @@ class Connection:
         with path.open("rb") as file:
             while block := file.read(1 << 18):
                 self._write(block)
-        self.hear(ANSWER_LIMIT_S)
+        self.hear(Nothing, ANSWER_LIMIT_S)
 
     def feed(self, program: str) -> None:
         """Send the text of a program to a waiting Python; nothing can be sent after it."""
         self._write(program.encode())
         self._process.stdin.close()
 
-    def hear(self, limit_s: float) -> dict[str, Any]:
-        """The next answer. Raises LinkLost if it does not come in time."""
-        answer = _object(self._line(limit_s))
-        if "error" in answer:
-            raise self._error(str(answer["error"]), str(answer.get("fix", "")))
+    def hear(self, kind: type[Answer], limit_s: float) -> Answer:
+        """The next answer, of this type. Raises LinkLost if it does not come in time."""
+        return self._answer(kind, self._line(limit_s))
+
+    def _answer(self, kind: type[Answer], line: bytes) -> Answer:
+        answer = messages.heard(kind, line, self.host.name)
+        if isinstance(answer, Refusal):
+            raise self._error(answer.error, answer.fix)
         return answer
 
-    def body(self, count: Any) -> bytes:
-        """The bytes that follow an answer, as many as it says."""
-        if type(count) is not int or not 0 <= count <= LARGEST_RESULT:
-            raise self._error(f"it announces a result of {count} bytes", "is it the right board?")
+    def body(self, count: int) -> bytes:
+        """The bytes of a result, as many as were announced."""
+        deadline = time.monotonic() + ANSWER_LIMIT_S
+        self._talk -= count  # they are apart
         while len(self._buffer) < count:
-            self._read(ANSWER_LIMIT_S)
-        body, self._buffer = self._buffer[:count], self._buffer[count:]
+            self._read(deadline - time.monotonic())
+        body = bytes(self._buffer[:count])
+        del self._buffer[:count]
         return body
 
     def waiting(self, limit_s: float) -> bool:
@@ -173,12 +187,12 @@ class Connection:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            self._process.wait(0.2 if self._stopped() or self._too_much() else 5)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process.stdout.close()
-        self._said.close()
+        self._complained.close()
 
     def __enter__(self) -> Connection:
         return self
@@ -187,12 +201,15 @@ class Connection:
         self.close()
 
     def _write(self, data: bytes) -> None:
+        deadline = time.monotonic() + ANSWER_LIMIT_S
         try:
             while data:
-                data = data[self._process.stdin.write(data) :]
+                if not self._wait([], [self._process.stdin], deadline - time.monotonic()):
+                    raise LinkLost(f"{self.host.name} takes nothing")
+                data = data[self._process.stdin.write(data) or 0 :]
         except OSError:
             # The board may have sent the reason before it closed.
-            self.hear(ANSWER_LIMIT_S)
+            self.hear(Nothing, ANSWER_LIMIT_S)
             raise self._lost() from None
 
     def _line(self, limit_s: float) -> bytes:
@@ -201,20 +218,40 @@ class Connection:
             if len(self._buffer) > LONGEST_LINE:
                 raise self._error("it does not answer as edgebench does", "does a login script print something?")
             self._read(deadline - time.monotonic())
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        end = self._buffer.index(b"\n")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
         return line
 
     def _read(self, limit_s: float) -> None:
-        if not select.select([self._process.stdout], [], [], max(0, limit_s))[0]:
+        if not self._wait([self._process.stdout], [], limit_s):
             raise LinkLost(f"{self.host.name} does not answer")
         block = os.read(self._process.stdout.fileno(), 1 << 18)
         if not block:
             raise self._lost()
         self._buffer += block
+        self._talk += len(block)
+
+    def _wait(self, reading: list[Any], writing: list[Any], limit_s: float) -> bool:
+        """Whether one of these is ready within the limit. Raises KeyboardInterrupt soon after Ctrl-C."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            left = deadline - time.monotonic()
+            if self._too_much():
+                told = f"it said more than {MOST_TALK >> 20} MiB"
+                raise self._error(told, "does a login script print something? is it the right board?")
+            if any(select.select(reading, writing, [], max(0, min(POLL_S, left)))):
+                return True
+            if self._stopped():
+                raise KeyboardInterrupt
+            if left <= 0:
+                return False
+
+    def _too_much(self) -> bool:
+        return self._talk + self._complained.count > MOST_TALK
 
     def _complaints(self) -> bytes:
-        self._said.seek(0)
-        return self._said.read()[-4000:]
+        return self._complained.end()
 
     def _lost(self) -> LinkLost:
         """Why the link ended, by ssh's own message, and the remedy."""
@@ -222,24 +259,10 @@ class Connection:
             self._process.wait(5)
         lines = [line for line in self._complaints().decode(errors="replace").splitlines() if line.strip()]
         said = lines[-1].strip() if lines else "the connection ended"
-        return LinkLost(f"{self.host.name}: {_harmless(said)}", _remedy("\n".join(lines), self.host.address))
+        return LinkLost(f"{self.host.name}: {printable(said)}", _remedy("\n".join(lines), self.host.address))
 
     def _error(self, message: str, fix: str) -> EdgebenchError:
-        return EdgebenchError(f"{self.host.name}: {_harmless(message)}", _harmless(fix))
-
-
-def _harmless(said: str) -> str:
-    """Text from a board without control characters, which could change the terminal that shows it."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in said)
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        if isinstance(found := json.loads(line), dict):
-            return found
-    except (ValueError, RecursionError) as error:
-        raise EdgebenchError(f"the board's answer is not JSON: {error}") from None
-    raise EdgebenchError("the board's answer is not a JSON object")
+        return EdgebenchError(f"{self.host.name}: {printable(message)}", printable(fix))
 
 
 def _remedy(said: str, address: str) -> str:

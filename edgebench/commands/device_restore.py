@@ -36,9 +36,10 @@ def command(host: str | None, config: Path | None, as_json: bool) -> None:
 
 
 def _there(address: str, config: Path | None) -> str:
+    from edgebench.boards.messages import Done
     from edgebench.boards.ssh import Connection, Host
     from edgebench.records.terminal import printable
 
     with Connection(Host(address, config)) as connection:
         connection.greet()
-        return printable(str(connection.ask("restore")["done"]))
+        return printable(connection.ask(Done, "restore").done)

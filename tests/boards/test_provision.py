@@ -46,7 +46,7 @@ def test_the_release_of_jetson_linux_tells_the_cuda_that_the_board_does_not(
 ) -> None:
     board(ORIN, ["tensorrt"], None)
     seen = provision._converse
-    told_too = lambda *given: {"facts": seen(*given)["facts"] | {"l4t": told}}  # noqa: E731
+    told_too = lambda *given: Installing(facts=replace(seen(*given).facts, l4t=told))  # noqa: E731
     monkeypatch.setattr(provision, "_converse", told_too)
     assert provision.plan(Host("orin")).requirements[0] == f"cuda-python=={wanted}.*"
 
