@@ -78,7 +78,7 @@ def write_manifest(folder: Path, artifact: Artifact, known: Mapping[str, str] | 
     artifact = replace(artifact, files=files, size_bytes=size_bytes, path=folder)
     for name in files:
         if (folder / name).stat().st_nlink == 1:  # else it is the user's own file too
-            (folder / name).chmod(0o644)  # some libraries write files that only their owner can read
+            replacing.shared_as_its_folder(folder / name)
     jsonio.write(folder / manifest, artifact)
     return artifact
 

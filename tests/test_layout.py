@@ -24,6 +24,7 @@ FILES = {
     "LICENSE",
     "CITATION.cff",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     ".gitignore",
     "SKILL.md",
     "action.yml",

@@ -11,6 +11,7 @@ from test_layout import tracked
 OTHER_TESTS = {  # what tests/ holds beside a folder for each room
     "adapters": "runtimes/ and exporters/",
     "fixtures": "files that tests read",
+    "hostile": "generators of what a file or a board may not be, by kind, and the tests over them",
     "plugins": "packages that tests install or put on PYTHONPATH",
     "slow": "what goes through several rooms",
 }

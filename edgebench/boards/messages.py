@@ -60,7 +60,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Probed:
+class RuntimesTried:
     """The fault of each runtime, "" if it works."""
 
     probes: dict[str, Words]
@@ -86,7 +86,7 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class BoardFacts:
     """What the installer saw. `before`: what was set up there, as the desk asked for it."""
 
     python: Words
@@ -104,7 +104,7 @@ class Installing:
     """What the installer says, and at the end the facts or that it is done."""
 
     say: Words | None = None
-    facts: Facts | None = None
+    facts: BoardFacts | None = None
     done: dict[str, Any] | None = None
 
 

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from typing import Any
 
-from edgebench.boards.messages import Installing, Probed
+from edgebench.boards.messages import Installing, RuntimesTried
 from edgebench.boards.ssh import Connection, Host
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import jetpack, packing, registry
@@ -94,7 +94,7 @@ def carry_out(host: Host, plan: SetupPlan, say: Callable[[str], None]) -> None:
     say("checking that it works")
     with Connection(host) as connection:
         connection.greet()
-        probes = connection.ask(Probed, "probe", runtimes=list(plan.runtimes)).probes
+        probes = connection.ask(RuntimesTried, "probe", runtimes=list(plan.runtimes)).probes
     for name, error in probes.items():
         if error:
             raise EdgebenchError(f"{host.name}: {name} was installed, but does not work: {error}", "correct this there")

@@ -63,7 +63,7 @@ class Watch:
     stopped: Callable[[], bool] = lambda: False
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _JobState:
     """What is known of a running job, across connections."""
 

@@ -109,7 +109,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 
     with replacing.unfinished(path.parent, UNFINISHED, make) as partial:
         yield partial
-        partial.chmod(0o644)
+        replacing.shared_as_its_folder(partial)
         partial.replace(path)
 
 

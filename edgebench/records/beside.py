@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgebench.records.declared import AdapterName, Ratio
+
 
 @dataclass(frozen=True, kw_only=True)
 class BesideFp32:
     """Its time as a multiple of fp32's, `ratio`, with the 95 % interval from `low` to `high`: both ran by turns on
     `runtime`, one request at a time, on the machine that made the artifact, whose processor is `cpu`."""
 
-    runtime: str
+    runtime: AdapterName
     cpu: str
-    ratio: float
-    low: float
-    high: float
+    ratio: Ratio
+    low: Ratio
+    high: Ratio
 
     @property
     def slower(self) -> bool:

@@ -139,6 +139,11 @@ def rewritten(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def shared_as_its_folder(path: Path) -> None:
+    """Let those read the file who may read its folder; some libraries write files for their owner alone."""
+    path.chmod(0o600 | (path.parent.stat().st_mode & 0o044))
+
+
 def sweep_up(*folders: Path) -> None:
     """Remove what killed processes left unfinished in these folders, and put back what one was replacing."""
     for folder in folders:

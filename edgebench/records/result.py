@@ -27,7 +27,8 @@ from edgebench.specs import SCHEMA, Artifact, Effective, Layers
 
 # The parts of a fingerprint that figures are made of; whatever else it has is shown as it is.
 PARTS = (
-    ("cpu", dict), ("cpu.model", str), ("cpu.logical_cores", int), ("cpu.affinity", list), ("board", str),
+    ("cpu", dict), ("cpu.model", str), ("cpu.logical_cores", int), ("cpu.affinity", list), ("cpu.isa", list),
+    ("board", str),
     ("arch", str), ("python", str), ("nvpmodel", str), ("nvidia_cards", list), ("libraries", dict),
     ("swap_used_bytes", int), ("memory_available_bytes", int),
 )  # fmt: skip

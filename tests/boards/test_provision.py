@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgebench.boards import provision
+from edgebench.boards.messages import BoardFacts, Installing
 from edgebench.boards.ssh import Host
 from edgebench.errors import UsageError
 from edgebench.machine.device import load_profile
@@ -21,11 +22,14 @@ def board(monkeypatch: pytest.MonkeyPatch):
     """A board that tells this when it is looked at."""
 
     def describe(device_tree: list[str], modules: list[str], cuda: str | None = None) -> None:
-        def answer(host: Host, asked: dict[str, Any], say: Any) -> dict[str, Any]:
+        def answer(host: Host, asked: dict[str, Any], say: Any) -> Installing:
             assert asked["do"] == "look"
-            told = {"python": "3.10.12", "machine": "aarch64", "before": None, "free_bytes": 1 << 40}
-            found = [name for name in modules if name in asked["modules"]]
-            return {"facts": told | {"device_tree": device_tree, "modules": found, "cuda": cuda}}
+            found = tuple(name for name in modules if name in asked["modules"])
+            told = BoardFacts(
+                python="3.10.12", machine="aarch64", free_bytes=1 << 40, device_tree=tuple(device_tree), modules=found,
+                cuda=cuda,
+            )  # fmt: skip
+            return Installing(facts=told)
 
         monkeypatch.setattr(provision, "_converse", answer)
 
