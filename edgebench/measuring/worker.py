@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,7 +34,7 @@ from edgebench.measuring.turns import burst, performer
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
 from edgebench.records.batches import batch_refused, only_batch
-from edgebench.records.beside import cpu_kind
+from edgebench.records.beside import slower
 from edgebench.records.jobs import Evidence, Job
 from edgebench.records.notices import Notice, notice
 from edgebench.records.probe import ProbeAnswers
@@ -90,15 +91,18 @@ def _measure(
 
     tell("loading")
     peak.start_phase()
+    began = time.perf_counter_ns()
     runtime = registry.load("runtimes", job.runtime)
     if artifact.format not in runtime.accepts:
         raise Unsupported(
             f"{job.runtime} does not open {artifact.format} artifacts", f"it opens {', '.join(sorted(runtime.accepts))}"
         )
     with runtime.open(artifact, job.compute, options) as session:
-        load_bytes = peak.peak_bytes()
+        load_ns, load_bytes = time.perf_counter_ns() - began, peak.peak_bytes()
         peak.start_phase()
+        began = time.perf_counter_ns()
         session.run(requests[0])
+        first_ns = time.perf_counter_ns() - began
         first_bytes = peak.peak_bytes()
         if gpu:
             gpu.look()
@@ -140,7 +144,10 @@ def _measure(
             judged = judging.judge(session, artifact, images, job.batch, tell, answers)
             result = replace(result, evaluation=judged)
     result = replace(result, evidence=_evidence(job, effective), parity=parity)
-    launch = Launch(effective=effective, memory=memory, layers=layers, before=before, after=after)
+    launch = Launch(
+        effective=effective, memory=memory, layers=layers, before=before, after=after, load_ns=load_ns,
+        first_ns=first_ns,
+    )  # fmt: skip
     wrong = agreement.wrong(artifact, parity) if parity is not None else ""
     if wrong and not job.unverified:
         return replace(result, launches=(launch,), message=wrong)
@@ -150,7 +157,7 @@ def _measure(
         message = f"{result.evaluation.non_finite} of its logits on the test split are NaN or infinite"
         return replace(result, launches=(launch,), message=message)
     own = _own_notices(job, effective, wrong, _fallback(layers, effective), result.evaluation)
-    own += _slower(job, artifact, cpu_kind(before))
+    own += slower(artifact.beside_fp32, job.runtime, job.precision, before)
     own += agreement.notices(artifact, parity)
     seen = (*measured.notices, foreign, *notices(before, after), *own)
     launch = replace(
@@ -221,12 +228,6 @@ def _own_notices(
     if evaluation and evaluation.changed:
         found.append(notice("unrepeatable", given_again=evaluation.given_again, changed=evaluation.changed))
     return found
-
-
-def _slower(job: Job, artifact: Artifact, cpu: str) -> list[Notice]:
-    """That the export found this artifact slower than fp32, on this runtime and such a processor."""
-    known = [one for one in artifact.beside_fp32 if (one.runtime, one.cpu) == (job.runtime, cpu) and one.slower]
-    return [notice("slower_than_fp32", precision=artifact.precision, told=one.told) for one in known]
 
 
 def main(arguments: list[str]) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgebench.records.declared import AdapterName, Ratio
+from edgebench.records.notices import Notice, notice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +38,9 @@ def cpu_kind(fingerprint: Mapping[str, Any]) -> str:
     """The processor of a fingerprint, with the instruction sets by which runtimes choose their kernels."""
     cpu = fingerprint.get("cpu") or {}
     return " ".join(str(part) for part in (cpu.get("model"), *(cpu.get("isa") or ())) if part)
+
+
+def slower(known: Sequence[BesideFp32], runtime: str, precision: str, fingerprint: Mapping[str, Any]) -> list[Notice]:
+    """That the export found an artifact slower than fp32, on this runtime and such a processor."""
+    here = [one for one in known if (one.runtime, one.cpu) == (runtime, cpu_kind(fingerprint)) and one.slower]
+    return [notice("slower_than_fp32", precision=precision, told=one.told) for one in here]

@@ -141,6 +141,7 @@ class Measured:
 class Launch:
     """What one process measured, and the machine's state `before` and `after`. Only the first launch has `layers`.
 
+    `load_ns`: to load the runtime's library and open the artifact; `first_ns`: of the first inference after that.
     `extra`: figures that only this scenario has, by name.
     """
 
@@ -154,6 +155,8 @@ class Launch:
     after: MachineState = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     yardsticks: tuple[Yardstick, ...] = ()  # before and after
+    load_ns: int | None = None
+    first_ns: int | None = None
     extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless default"})
 
 

@@ -123,6 +123,21 @@ SIZE = Criterion(
         name="max_size_mb", help="Upper limit of the model's files, in MB of 10⁶ bytes.", unit="megabytes", place=5
     ),
 )  # fmt: skip
+LOAD = Criterion(
+    name="load", title="time to load", unit="s", kind="speed", better="less", place=9, unsure=UNSURE,
+    missing=_missing("the time to load was not recorded", f"{MEASURE} once more"),
+    limit=Limit(
+        name="max_load_s", help="Upper limit of the time to load the runtime and open the artifact.", unit="seconds",
+        place=10,
+    ),
+)  # fmt: skip
+FIRST = Criterion(
+    name="first", title="first inference", unit="ms", kind="speed", better="less", place=9, unsure=UNSURE,
+    missing=_missing("the first inference was not recorded", f"{MEASURE} once more"),
+    limit=Limit(
+        name="max_first_ms", help="Upper limit of the latency of the first inference.", unit="milliseconds", place=11
+    ),
+)  # fmt: skip
 THROUGHPUT = Criterion(
     name="throughput", unit="images/s", kind="speed", better="more", place=8,
     missing=_missing("throughput was not measured", MEASURE),

@@ -16,7 +16,9 @@ from edgebench.results.criteria import (
     ACCURACY,
     BALANCED,
     ENERGY,
+    FIRST,
     LATENCY,
+    LOAD,
     MEMORY,
     P99,
     P999,
@@ -25,7 +27,7 @@ from edgebench.results.criteria import (
     THROUGHPUT,
 )
 from edgebench.results.races import Part
-from edgebench.results.readings import ms, watts
+from edgebench.results.readings import ms, seconds, watts
 
 # Why a measurement ended, as a table says it under "stopped".
 STOPPED: dict[str, str] = {
@@ -185,6 +187,14 @@ class Row:
     )  # fmt: skip
     peak_memory_mib: float | None = column(
         "peak MiB", lambda r: readings.mib(r.peak_memory_bytes), unit="MiB", digits=3, criterion=MEMORY
+    )  # fmt: skip
+    load_s: float | None = column(
+        "load s", lambda r: seconds(readings.of_launches(r, "load_ns")), unit="s", digits=3, optional=True,
+        criterion=LOAD,
+    )  # fmt: skip
+    first_ms: float | None = column(
+        "first ms", lambda r: ms(readings.of_launches(r, "first_ns")), unit="ms", digits=3, optional=True,
+        criterion=FIRST,
     )  # fmt: skip
     gpu_memory_mib: float | None = column(
         "GPU MiB", lambda r: readings.mib(readings.gpu_memory(r)), unit="MiB", digits=3, optional=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -197,6 +198,12 @@ def gpu_memory(result: Result) -> int | None:
     return max(peaks, default=None)
 
 
+def of_launches(result: Result, name: str) -> float | None:
+    """The median over the launches of what each has once, such as the time to load."""
+    known = [value for launch in result.launches if (value := getattr(launch, name)) is not None]
+    return statistics.median(known) if known and result.status == "ok" else None
+
+
 def effective(result: Result, name: str, without: Any) -> Any:
     """What ran, as the runtime reported it."""
     return getattr(result.effective, name) if result.effective else without
@@ -236,6 +243,10 @@ def watts(milliwatts: float | None) -> float | None:
 
 def ms(nanoseconds: float | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e6
+
+
+def seconds(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e9
 
 
 def mib(count: int | None) -> float | None:
