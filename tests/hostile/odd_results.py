@@ -73,7 +73,7 @@ def _close(data: Any, path: tuple[Any, ...], random_: random.Random) -> Any:
     for key in path:
         data = data[key]
     choices: list[Any] = [random_.choice(VALUES)] * 3
-    if isinstance(data, (int, float)) and not isinstance(data, bool):
+    if isinstance(data, (int, float)) and not isinstance(data, bool) and abs(data) < 1e300:
         choices += [-data, data * 10**6, data / 10**6, data + 1]
     if isinstance(data, list):
         choices += [data[:-1], data + data]
