@@ -137,7 +137,7 @@ def test_an_adopted_model_keeps_its_shapes(tmp_path: Path) -> None:
 
 
 def test_what_its_converter_gets_wrong_in_silence_is_not_kept(tmp_path: Path) -> None:
-    """It leaves the axes of a mean that keeps no dimensions as they were with the batch, and ends with code 0."""
+    """Without a convolution it keeps the batch axis, and ends with code 0: findings/pnnx_batch_axis.sh."""
     source = adopted(colours(tmp_path / "colours.onnx"), tmp_path / "adopted")
     with pytest.raises(VerificationFailed, match=r"does not answer as colours\.onnx"):
         pipeline.export(source, "ncnn", Workspace(tmp_path))
