@@ -36,7 +36,7 @@ def test_a_code_of_a_plug_in_is_read_and_kept() -> None:
 
 def test_the_guide_tells_of_every_code_and_of_which_disturb() -> None:
     text = " ".join((REPOSITORY / "docs" / "measuring.md").read_text().split())
-    assert set(KINDS) <= set(re.findall(r"\| `([a-z_]+)` \| ", text))
+    assert set(KINDS) <= set(re.findall(r"\| `([a-z0-9_]+)` \| ", text))
     left_out = re.search(r"Launches with the notice (.*?) are left out", text)
     in_the_pass = re.search(r"\| `power_pass_disturbed` \| one of (.*?) in the power pass", text)
     assert left_out and set(re.findall("`([a-z_]+)`", left_out[1])) == DISTURBING_LATENCY
