@@ -29,7 +29,7 @@ class TensorRtRtxExporter:
     verify_with = "tensorrt_rtx"
     verify_on = "cuda"
     aliases = ("rtx",)
-    installs = dict.fromkeys(("tensorrt_rtx_libs", "tensorrt_rtx_bindings"), "edgebench[tensorrt_rtx]")
+    installs = dict.fromkeys(("tensorrt_rtx_libs", "tensorrt_rtx_bindings"), "edgebench[tensorrt-rtx]")
     install_note = "90 MB, under NVIDIA's licence; it needs neither a card nor a driver"
     libraries = ("tensorrt_rtx_cu12_libs", "tensorrt_rtx_cu13_libs")
     libraries_for = dict.fromkeys(("int8", "bf16"), ("onnx",))  # which rewrites the file

@@ -20,7 +20,7 @@ class TensorRtRtxLinter:
 
     suffixes = {"onnx": ".onnx"}
     aliases = ("rtx",)
-    installs = dict.fromkeys(("tensorrt_rtx_libs", "tensorrt_rtx_bindings"), "edgebench[tensorrt_rtx]")
+    installs = dict.fromkeys(("tensorrt_rtx_libs", "tensorrt_rtx_bindings"), "edgebench[tensorrt-rtx]")
     install_note = "90 MB, under NVIDIA's licence; it needs neither a card nor a driver"
     product = "TensorRT-RTX"
 

@@ -14,7 +14,7 @@ class TensorRtRtx(TensorRt):
     native = ("tensorrt_rtx",)
     aliases = ("rtx",)
     suffixes = {"tensorrt_rtx": ".engine"}
-    installs = dict.fromkeys(("tensorrt_rtx_libs", "tensorrt_rtx_bindings", "cuda"), "edgebench[tensorrt_rtx]")
+    installs = dict.fromkeys(("tensorrt_rtx_libs", "tensorrt_rtx_bindings", "cuda"), "edgebench[tensorrt-rtx]")
     install_note = "90 MB, under NVIDIA's licence; it runs on a card with NVIDIA's driver"
     requirements = None  # under NVIDIA's licence: whoever accepts that installs it
     system_module = ""

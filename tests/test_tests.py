@@ -49,6 +49,7 @@ MAY_SKIP = {  # what a machine cannot do, or does not need to; what is only not 
     "tests/adapters/trt/cases_rules.py": "cuda-python comes with TensorRT alone",
     "tests/boards/slow/test_ssh.py": "only root mounts a disk",
     "tests/exporting/slow/test_export.py": "is about machines without TensorRT",
+    "tests/exporting/test_rtx.py": "is about machines without an NVIDIA card",
     "tests/exporting/slow/test_precision.py": "is about CPUs without bf16",
     "tests/machine/test_clocks.py": "only root gives a file away",
     "tests/machine/test_memory.py": "Linux alone tells of memory",

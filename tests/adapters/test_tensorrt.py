@@ -37,7 +37,7 @@ def test_adapters(version: str) -> None:
 
 
 def test_adapters_of_tensorrt_rtx() -> None:
-    needed("tensorrt_rtx_bindings", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt_rtx]'")
+    needed("tensorrt_rtx_bindings", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt-rtx]'")
     environment = {**os.environ, "PYTHONPATH": str(CASES), "EDGEBENCH_TRT_BINDINGS": "rtx", "EDGEBENCH_TRT_RTX": "1"}
     check("TensorRT-RTX", [CASES / "rtx_rules.py"], environment)
 

@@ -15,7 +15,7 @@ from edgebench.specs import Artifact
 
 @pytest.fixture(autouse=True)
 def no_card() -> None:
-    needed("tensorrt_rtx_libs", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt_rtx]'")
+    needed("tensorrt_rtx_libs", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt-rtx]'")
     if registry.load("exporters", "tensorrt_rtx").unrun() == "":
         pytest.skip("there is an NVIDIA card: this is about machines without one")
 

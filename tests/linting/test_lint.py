@@ -35,7 +35,7 @@ def written(path: Path, model: onnx.ModelProto) -> Path:
 @pytest.fixture(scope="module")
 def by_nvidia(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What lint and the parser of TensorRT-RTX say of each graph, from one process."""
-    needed("tensorrt_rtx_libs", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt_rtx]'")
+    needed("tensorrt_rtx_libs", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt-rtx]'")
     root = tmp_path_factory.mktemp("graphs")
     for name, model in {**graphs.taken(), **graphs.refused(), **graphs.trapped()}.items():
         written(root / f"{name}.onnx", model)
