@@ -14,7 +14,7 @@ from edgebench.adopting.opener import LIMIT_S
 from edgebench.api import AnyPath, Results, Source, read_results, read_source, read_sources, several, warn, with_values
 from edgebench.choosing import picking, probes, ready_pick, tuning
 from edgebench.choosing.limits import Limits, Prefer, documented
-from edgebench.choosing.picked import Picked
+from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.probes import Probes
 from edgebench.choosing.tuned import Goal, Tuned
 from edgebench.comparing import history as histories
@@ -169,7 +169,7 @@ def pick(
     asked.check()
     deploy.check(folder)
     ready = ready_pick.prepare(
-        dataset, runtimes=deploy.runtimes(several(runtime)), device=device, limits=asked, prefer=prefer,
+        dataset, runtimes=deploy.runtimes(Asked.target, several(runtime)), device=device, limits=asked, prefer=prefer,
         budget_s=budget_s, models=models, precisions=precisions, image_size=image_size,
         init=init if isinstance(init, str) else "auto", inits=None if isinstance(init, str) else init,
         licence=licence, seed=seed, layout=layout, labels=labels, group_by=group_by, near_copies=near_copies,

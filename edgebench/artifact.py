@@ -102,7 +102,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
             "name the folder that `edgebench train`, `adopt` or `export` printed; or a model file, which is adopted",
         )
     artifact = replace(jsonio.read(Artifact, manifest), path=path)
-    if not artifact.inputs:
+    if not artifact.inputs and not artifact.adopted:
         raise BadFile(f"{manifest} says that the model has no inputs", "export it again")
     if manifest.name != manifest_name(artifact.format):
         raise BadFile(f"{manifest} says format {artifact.format!r}, which is kept in {manifest_name(artifact.format)}")

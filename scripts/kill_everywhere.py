@@ -1,4 +1,4 @@
-"""Is anything lost when a command is killed, at whatever file it was changing? Each of seven commands is, everywhere.
+"""Kills each of seven commands at every change that it makes to a file, and checks that nothing is lost.
 
 .venv/bin/python scripts/kill_everywhere.py FOLDER [--most 1000000] [--command NAME …] [--seed 0]
 

@@ -27,7 +27,10 @@ from edgebench.records.notices import KINDS
 from edgebench.records.options import options_of
 from edgebench.sweeping import plan
 
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [
+    *(REPOSITORY / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("exporters", "runtimes", "device_profiles", "findings")]
 GUIDE = REPOSITORY / "docs" / "guide"
 CONTENTS = GUIDE / "README.md"

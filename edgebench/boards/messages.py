@@ -1,4 +1,4 @@
-"""What a board may say to a desk, by type: each answer is decoded, and what is none ends the conversation."""
+"""What a board may say to a desk, by type: each answer is decoded, and anything else ends the conversation."""
 
 from __future__ import annotations
 

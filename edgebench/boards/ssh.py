@@ -19,7 +19,7 @@ from edgebench import __version__
 from edgebench.boards import messages
 from edgebench.boards.complaints import Tail
 from edgebench.boards.messages import Answer, Hello, Nothing, Refusal
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.machine.packing import code_digest
 from edgebench.records.terminal import printable
 
@@ -209,7 +209,9 @@ class Connection:
                 data = data[self._process.stdin.write(data) or 0 :]
         except OSError:
             # The board may have sent the reason before it closed.
-            self.hear(Nothing, ANSWER_LIMIT_S)
+            with contextlib.suppress(BadFile):  # what it said of its work: nothing that explains this
+                if isinstance(answer := messages.heard(Nothing, self._line(ANSWER_LIMIT_S), self.host.name), Refusal):
+                    raise self._error(answer.error, answer.fix) from None
             raise self._lost() from None
 
     def _line(self, limit_s: float) -> bytes:

@@ -133,7 +133,8 @@ def _measured(row: Probed, kept: Artifact, workspace: Workspace) -> Probed:
     Raises EdgebenchError if the network cannot be exported, or nothing here runs it.
     """
     exported = pipeline.export(kept, FORMAT, workspace).artifact
-    able = tuple(name for name, stated in registry.all_facts("runtimes").items() if stated.infer_py)
+    stated = registry.all_facts("runtimes")
+    able = tuple(name for name, facts in stated.items() if facts.infer_py and FORMAT in facts.accepts)
     profile = detect()
     placement = place(profile, require_device=False, environ=os.environ)
     options = replace(QUICK, runtimes=able)

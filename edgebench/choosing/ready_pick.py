@@ -132,9 +132,14 @@ def _ours(init: str) -> tuple[str, ...]:
 
 
 def _working(wanted: Sequence[str], here: Site) -> tuple[str, ...]:
-    works = {probe.name for probe in here.probes if not probe.error and here.compute in probe.computes}
+    works = {
+        probe.name
+        for probe in here.probes
+        if not probe.error and here.compute in probe.computes and Asked.target in probe.accepts
+    }
     if not (found := tuple(name for name in wanted if name in works)):
         raise EdgebenchError(
-            f"none of {', '.join(wanted)} works here on {here.compute}", "`edgebench doctor` says what is missing"
+            f"none of {', '.join(wanted)} runs {Asked.target} files here on {here.compute}",
+            "another --runtime, or `edgebench doctor` says what is missing",
         )
     return found

@@ -34,9 +34,12 @@ def export_missing(
     made = []
     for target in registry.names("exporters"):
         try:
-            able = registry.load("exporters", target).accepts
+            exporter = registry.load("exporters", target)
         except Unsupported:
             continue  # `edgebench doctor` says why
+        if getattr(exporter, "unrun", str)():  # it can build, but nothing here runs it
+            continue
+        able = exporter.accepts
         for precision in precisions:
             if precision not in able or (target, precision) in have or _is_quantized(head, precision):
                 continue

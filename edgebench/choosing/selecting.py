@@ -59,8 +59,7 @@ def select(
     scope, modelled = comparables.one_scope(rows, figures)
     over = tuple(m for m in wanted if any(found[m].value is not None for found in figures))
     judged = list(map(_judged, rows, figures, _pareto(figures, over), [limits.bounds()] * len(rows)))
-    if prefer != "size" and not {"max_size_mb", "max_memory_mb"} & {*limits.given()}:  # who asks for small gets it
-        judged = slower.passed_over(judged, figures)
+    judged = _passed_over(judged, figures, limits, prefer)
     made, notes = _ranked(judged, figures, prefer)
     return Decision(
         device=device, scenario=scenario, limits=limits, prefer=prefer, evidence=evidence, machine=machine,
@@ -68,6 +67,14 @@ def select(
         power_modelled=modelled, notes=(*notes, *_units(made), *doubts, *beside), judged_on=split.told if split else "",
         changes=tuple(_changes(judged, made, figures, limits, prefer)),
     )  # fmt: skip
+
+
+def _passed_over(
+    judged: Sequence[Candidate], figures: Sequence[dict[str, Known]], limits: Limits, prefer: Prefer
+) -> Sequence[Candidate]:
+    """Without those that are slower than fp32, unless something else than speed was asked for."""
+    small = {"max_size_mb", "max_memory_mb"} & {*limits.given()}
+    return judged if prefer in ("size", "energy") or small else slower.passed_over(judged, figures)
 
 
 def _judged(row: Row, figures: dict[str, Known], pareto: bool | None, bounds: Sequence[Bound]) -> Candidate:
@@ -204,6 +211,7 @@ def _changes(
             else c
             for j, c in enumerate(judged)
         ]
+        again = _passed_over(again, every, limits, prefer)
         other = next((j for j, c in enumerate(_ranked(again, every, prefer)[0]) if c.outcome == "chosen"), chosen)
         if other != chosen and other not in found:
             value = every[other][criterion.name].value

@@ -19,7 +19,7 @@ def passed_over(judged: Sequence[Candidate], figures: Sequence[dict[str, Known]]
     """
     fp32 = {}
     for candidate, known in zip(judged, figures, strict=True):
-        if candidate.row.precision == "fp32":
+        if candidate.row.precision == "fp32" and candidate.outcome == "fits":  # one that does not fit is no alternative
             fp32.setdefault(_setting(candidate.row), []).append((candidate.row, known))
     return [
         replace(candidate, outcome="slower", reason=why)

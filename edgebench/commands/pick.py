@@ -123,6 +123,7 @@ def command(
     from rich.console import Console
 
     from edgebench.choosing import picking, ready_pick
+    from edgebench.choosing.picked import Asked
     from edgebench.report import deploy
     from edgebench.training.listening import fetching
 
@@ -130,7 +131,8 @@ def command(
     console = Console(stderr=True)
     with console.status("looking at the images, the runtimes and the weights") as status:
         ready = ready_pick.prepare(
-            data, runtimes=deploy.runtimes(runtimes), device=device, limits=limits, prefer=prefer, budget_s=budget_s,
+            data, runtimes=deploy.runtimes(Asked.target, runtimes), device=device, limits=limits, prefer=prefer,
+            budget_s=budget_s,
             models=models, precisions=precisions, image_size=image_size, init=inits.pop("", "auto"), inits=inits,
             licence=licence, seed=seed, layout=layout, labels=labels, group_by=group_by, near_copies=near_copies,
             skip_conflicts=skip_conflicts, skip_broken=skip_broken, race=race,

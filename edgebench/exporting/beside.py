@@ -14,6 +14,7 @@ from edgebench.machine import locks, registry
 from edgebench.machine.device import available_cores
 from edgebench.machine.fingerprint import fingerprint
 from edgebench.measuring import alternating
+from edgebench.records.batches import only_batch
 from edgebench.records.beside import BesideFp32, cpu_kind
 from edgebench.records.jobs import Job
 from edgebench.results import stats
@@ -33,12 +34,12 @@ def measure(made: Artifact, source: Artifact, tell: Callable[[str], None]) -> tu
     for name, stated in registry.all_facts("runtimes").items():
         if stated.only_by_name or not {made.format, source.format} <= stated.accepts:
             continue
-        with locks.device_to_ourselves(lambda: tell("waiting: another edgebench is measuring on this machine")):
-            tell(f"its speed beside {source.precision} on {name}")
-            try:
+        try:
+            with locks.device_to_ourselves(lambda: tell("waiting: another edgebench is measuring on this machine")):
+                tell(f"its speed beside {source.precision} on {name}")
                 found.append(_on(name, made, source))
-            except EdgebenchError:  # not installed, or it cannot run one of them: `edgebench run` says why
-                continue
+        except EdgebenchError:  # not installed, or it cannot run one of them: `edgebench run` says why
+            continue
     return tuple(found)
 
 
@@ -60,6 +61,6 @@ def _job(runtime: str, artifact: Artifact) -> Job:
     cores = available_cores()
     return Job(
         artifact=artifact.identity, runtime=runtime, device="", compute="cpu", scenario="latency",
-        precision=artifact.precision, batch=artifact.adopted.batch if artifact.adopted else 1,
+        precision=artifact.precision, batch=only_batch(artifact) or 1,
         threads=min(cores, psutil.cpu_count(logical=False) or cores), warmup_s=WARMUP_S,
     )  # fmt: skip

@@ -75,6 +75,8 @@ def export(
     target, precision = registry.canonical("exporters", target), precision or source.precision
     input = input or source.input_type
     _check_adopted(source, precision, input)
+    if accuracy_drop is not None and not 0 < accuracy_drop < 1:
+        raise UsageError(f"--accuracy-drop is {accuracy_drop:g}", "give a share such as 0.01")
     calibrating.refuse_accuracy_drop(source, accuracy_drop)
     given = {"accuracy_drop": accuracy_drop, "calibration": calibration, "tell": tell}
     obtain = partial(_obtain, source, workspace=workspace, given=given)
@@ -187,7 +189,7 @@ def _make(
             origin=source.origin or source.identity,
             in_float=made.in_float or source.in_float,
             judged=None,
-            beside_fp32=source.beside_fp32 if source.precision == made.precision else (),
+            beside_fp32=source.beside_fp32 if (source.precision, source.format) == (made.precision, target) else (),
             unrun=exporter.unrun() if hasattr(exporter, "unrun") else "",
         )
         artifact = folder.write_manifest(scratch, calibrating.adopted(artifact, requests) if requests else artifact)
@@ -197,10 +199,13 @@ def _make(
             tell(f"verifying {target} on {exporter.verify_with}")
             result = _verify(artifact, exporter, images, tell)
             artifact, parity = replace(artifact, judged=_judged(artifact, result, options.accuracy_drop)), result.parity
-            if compare and source.precision == "fp32":
-                artifact = replace(artifact, beside_fp32=beside.measure(artifact, source, tell))
             folder.write_manifest(scratch, artifact, artifact.files)
-    return PlannedExport(folder.read(out), parity)
+    artifact = folder.read(out)
+    if compare and source.precision == "fp32" and not artifact.unrun:  # after it is kept: this may have to wait
+        artifact = folder.write_manifest(
+            out, replace(artifact, beside_fp32=beside.measure(artifact, source, tell)), artifact.files
+        )
+    return PlannedExport(artifact, parity)
 
 
 def _judged(artifact: Artifact, result: Result, bound: float | None) -> Judgement | None:

@@ -51,8 +51,6 @@ def quantize(
         try:
             if options.accuracy_drop is None:
                 return nncf.quantize(model, inputs(given.images), **recipe, advanced_parameters=advanced), ()
-            if not 0 < options.accuracy_drop < 1:
-                raise UsageError(f"--accuracy-drop is {options.accuracy_drop:g}", "give a share such as 0.01")
 
             def right(candidate: Any, rows: Iterable[int]) -> tuple[float, list[float]]:
                 logits = opened(candidate)

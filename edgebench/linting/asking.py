@@ -41,6 +41,11 @@ def ask(asked: ToLint, tell: Callable[[str], None], known: Callable[[Linted], No
             path = _file(asked, Path(scratch))
             linter = registry.load_object("linters", asked.target)
             found = replace(found, findings=tuple(linter.traps(path)))
+        except Unsupported as error:  # something is not installed
+            return replace(found, status="not asked", reason=error.message, fix=error.fix)
+        except ModuleNotFoundError as error:
+            fix = "pip install 'edgebench[onnx]'"
+            return replace(found, status="not asked", reason=f"it needs {error.name}, which is not installed", fix=fix)
         except EdgebenchError as error:  # its exporter refuses it
             refusal = LintFinding(kind="refused", reason=error.message, fix=error.fix)
             return replace(found, status="refused", findings=(refusal,), parser="edgebench")

@@ -11,6 +11,7 @@ import numpy as np
 from edgebench.artifact import Reference, prepared
 from edgebench.protocols import Session
 from edgebench.records.answers import ClassAccuracy, Parity
+from edgebench.records.declared import FARTHEST
 from edgebench.specs import Artifact
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def check_parity(session: Session, artifact: Artifact, reference: Reference, bat
         cosines.append(_cosine(actual, expected) if not non_finite else None)
         correct += int((first == reference.labels).sum())
     finite = non_finite == 0
-    error, cosine = (max(errors), min(cosines)) if finite else (None, None)
+    error, cosine = (min(max(errors), FARTHEST), min(cosines)) if finite else (None, None)
     accepted, ties = min(agreements, key=lambda each: (each[0], -each[1]))
     near = finite and error <= gate.relative_error and cosine >= gate.cosine
     return Parity(

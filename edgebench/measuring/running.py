@@ -46,7 +46,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     options.check()
     named = [registry.canonical("runtimes", name) for name in options.runtimes]
     for artifact in artifacts:
-        if options.batch and (refused := batch_refused(artifact, options.batch)):
+        if artifact.adopted and options.batch and (refused := batch_refused(artifact, options.batch)):
             raise UsageError(*refused)
     compute = options.compute or placement.compute
     if placement.evidence == "emulated" and compute != placement.compute:

@@ -17,8 +17,8 @@ class ExportSettings:
 
     accuracy_drop: float | None = option(
         None,
-        "int8: the share of the validation images that it may lose. If given, the worst layers stay in floating point "
-        "until it is kept.  [default: 0.01]",
+        "below fp32: the share of the validation images that it may lose. If given, the worst layers of int8 stay in "
+        "floating point until it is kept.  [default: 0.01]",
         metavar="SHARE",
     )
     calibration_images: int = option(

@@ -31,7 +31,7 @@ def external_files(path: Path) -> set[str]:
     except (ValueError, IndexError) as error:
         _refuse_what_is_no_file(path)
         raise BadFile(
-            f"{path} is not an ONNX file, or damaged: {error}", "export the model again, or fetch the file again"
+            f"{path} is not an ONNX file, or damaged: {error}", "export the model again, or get the file again"
         ) from None
 
 

@@ -1,14 +1,17 @@
 """Files and folders that replace others in one step; and what a killed process leaves behind, which the next removes.
 
 What is not finished has a hidden name that ends in PARTIAL, and its process holds a lock on it. The kernel frees the
-lock however the process ends, so an unlocked one belongs to nobody.
+lock however the process ends, so an unlocked one belongs to nobody. The name has that of the machine in it: several may
+share a workspace, and a lock is seen on its own machine alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import platform
 import secrets
 import shutil
 import tempfile
@@ -16,7 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-PARTIAL, OLD = ".edgebench.partial", ".edgebench.replaced"
+_MACHINE = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+PARTIAL, OLD = f".{_MACHINE}.edgebench.partial", f".{_MACHINE}.edgebench.replaced"
 RENAME_EXCHANGE = 2  # linux/fs.h
 AT_FDCWD = -100
 _swept: set[Path] = set()  # where this process writes files
@@ -47,7 +51,10 @@ def unfinished(folder: Path, prefix: str, make: Callable[[], str]) -> Iterator[P
         path = Path(make())
         with contextlib.suppress(FileNotFoundError):
             handle = os.open(path, os.O_RDONLY)
-            if taken(handle) and path.exists():
+            ours = True
+            with contextlib.suppress(OSError):  # a file system without locks
+                ours = taken(handle)
+            if ours and path.exists():
                 break
             os.close(handle)  # another process took it for one that was left, before it was locked
     try:
@@ -93,7 +100,8 @@ def _replace(scratch: Path, out: Path) -> None:
         old = out.with_name(f".{out.name}{OLD}")
         handle = os.open(out, os.O_RDONLY)
         try:
-            taken(handle)  # between the two steps nobody puts it back
+            with contextlib.suppress(OSError):  # a file system without locks
+                taken(handle)  # between the two steps nobody puts it back
             out.rename(old)
             scratch.rename(out)
             _delete(old)

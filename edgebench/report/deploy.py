@@ -26,13 +26,14 @@ NOT_NEEDED = {folder.REFERENCE, "history.jsonl", "config.toml"}
 OURS = "decision.json"  # marks a folder that may be replaced
 
 
-def runtimes(named: Sequence[str] = ()) -> list[str]:
-    """The runtimes that infer.py can be written for: the named ones among them, or all if none is named.
+def runtimes(format: str, named: Sequence[str] = ()) -> list[str]:
+    """The runtimes of this format that infer.py can be written for: the named ones among them, or all.
 
     Raises UsageError for any other.
     """
     asked = list(dict.fromkeys(registry.canonical("runtimes", name) for name in named))
-    able = [name for name, stated in registry.all_facts("runtimes").items() if stated.infer_py]
+    stated = registry.all_facts("runtimes")
+    able = [name for name, facts in stated.items() if facts.infer_py and format in facts.accepts]
     if wrong := [name for name in asked if name not in able]:
         raise UsageError(f"pick makes no folder that runs on {wrong[0]}", f"--runtime {' or '.join(able)}")
     return asked or able

@@ -49,7 +49,9 @@ def card(text: str, licence: str) -> str:
         return text
     if not LICENCE.fullmatch(licence):
         raise UsageError(f"--licence {licence!r} is no identifier of a licence", "such as apache-2.0, mit or other")
-    begin, head, rest = text.split("---\n", 2)
+    if len(parts := text.replace("\r\n", "\n").split("---\n", 2)) != 3:
+        raise BadFile("README.md has no metadata between two lines of ---", "take the README.md that `pick` wrote")
+    begin, head, rest = parts
     kept = "".join(line for line in head.splitlines(keepends=True) if not line.startswith("license:"))
     return f"{begin}---\nlicense: {json.dumps(licence)}\n{kept}---\n{rest}"
 

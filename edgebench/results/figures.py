@@ -85,7 +85,6 @@ class Row:
 
     model: str = column("model", lambda r: r.artifact.model.name, cell=lambda row: row.name)
     called: str = column("", lambda r: "", written=False)
-    network: str = column("", lambda r: r.artifact.origin or r.artifact.identity, written=False)
     input_size: str = column("", readings.input_size, written=False)
     trained_for: str = column("", readings.trained_for, written=False)
     parameters_m: float = column("params M", lambda r: r.artifact.model.parameters / 1e6, digits=3, once=True)

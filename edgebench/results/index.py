@@ -131,7 +131,7 @@ class _Kept:
                         found[name] = self._entry(name, *entry)
                     else:
                         found.pop(name, None)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return self._odd()
         finally:
             if collecting:

@@ -53,9 +53,10 @@ def export(
     links = facts.chain(known.exporting, target, precision, head)
     for number, (format, kind) in enumerate(links, 1):
         given = {"extra": extra or {}} if number == len(links) else {}
+        if kind != "fp32":
+            given |= {"accuracy_drop": accuracy_drop}
         if kind == "int8":
-            given |= {"accuracy_drop": accuracy_drop, "calibration_images": calibration_images}
-            given |= {"calibration": dict(calibration or {})}
+            given |= {"calibration_images": calibration_images, "calibration": dict(calibration or {})}
         how = known.exporting[format]
         on_device = device if how.on_device else ""
         step = Export(

@@ -19,7 +19,7 @@ from foreign import FLOAT, colours, tensor, write
 from onnx import helper
 
 from edgebench import artifact
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
 from edgebench.exporting import pipeline
 from edgebench.measuring import agreement, running
 from edgebench.measuring.options import RunOptions
@@ -73,14 +73,12 @@ def test_threads_are_counted_not_believed(made: dict[str, Artifact]) -> None:
     assert told[0] == 1 and told[1] in (3, None) and told[2] is None  # its pool stays from session to session
 
 
-def test_a_batch_is_refused_and_left_out_it_is_1(made: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_refused_and_left_out_it_is_1(made: dict[str, Artifact]) -> None:
     why, fix = batch_refused(made["fp32"], 4)
     assert "ncnn files have one batch size" in why and fix == "--batch 1"
     assert batch_refused(made["fp32"], 1) is None
     profile = SimpleNamespace(name="cpu", runtimes=())
     placed = SimpleNamespace(compute="cpu", evidence="emulated", cores=1, memory_limit_mib=None)
-    with pytest.raises(UsageError, match="one batch size"):
-        running.plan([made["fp32"]], profile, placed, RunOptions(batch=4))
     (planned,) = running.plan([made["fp32"]], profile, placed, RunOptions(scenario="evaluate"))  # 16 of others
     assert planned.job.batch == 1
 

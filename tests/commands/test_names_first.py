@@ -83,7 +83,8 @@ def test_ctrl_c_while_a_model_is_adopted_leaves_nothing_and_says_so(
 
 
 @pytest.mark.parametrize(
-    ("created", "said"), [("2026-01-01T00:00:00", "net.onnx was adopted before: "), (None, "adopted net.onnx as ")]
+    ("created", "said"),
+    [("2026-01-01T00:00:00+00:00", "net.onnx was adopted before: "), (None, "adopted net.onnx as ")],
 )
 def test_only_what_is_adopted_now_is_said_to_be(
     created: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

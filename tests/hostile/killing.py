@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,13 @@ def run(arguments: Sequence[str], nth: int = 0, out: Path | None = None) -> tupl
         os.close(read)
         _in_child(arguments, nth, write, out)
     os.close(write)
+    hung = threading.Timer(300, os.kill, (child, signal.SIGKILL))
+    hung.start()
     with os.fdopen(read, "rb") as told:
         count = len(told.read())
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), count
+    ended = os.waitpid(child, 0)[1]
+    hung.cancel()
+    return os.waitstatus_to_exitcode(ended), count
 
 
 def _in_child(arguments: Sequence[str], nth: int, write: int, out: Path | None) -> None:

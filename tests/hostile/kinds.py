@@ -186,7 +186,7 @@ def conversations(chance: random.Random, place: Path) -> int:
     lines = [*SAID, "Python 3.10.4", "Python 99999999999999.1", "no Python", "\x1b]0;x\x07", "Welcome", "Python 2.7"]
     made = "\n".join(chance.choice(lines) for _ in range(chance.randrange(1, 6))).encode() + b"\n"
     said.write_bytes(changed(made, chance) if chance.random() < 0.5 else made)
-    before, ssh.GREETING_LIMIT_S = ssh.GREETING_LIMIT_S, 0.3
+    before, ssh.GREETING_LIMIT_S = ssh.GREETING_LIMIT_S, 30.0
     try:
         with Connection(Speaker(said)) as connection:
             connection.greet()

@@ -44,7 +44,7 @@ def plan(tmp_path: Path, format: str, **options) -> None:
         ("checkpoint", (), {"torch"}),
         ("tflite", (), {"litert", "openvino"}),
         ("onnx", ("torch",), {"torch"}),
-        ("unheard-of", (), {"litert", "ncnn", "onnxruntime", "openvino", "tensorrt", "torch"}),
+        ("unheard-of", (), {"litert", "ncnn", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "torch"}),
     ],
 )
 def test_only_runtimes_that_say_they_open_it_are_asked(

@@ -198,7 +198,7 @@ def torch_answers(found: Artifact, images: np.ndarray) -> np.ndarray:
 def test_infer_is_a_short_program_that_prints_classes(answer, photos: Path) -> None:
     _, out, _, _ = answer
     lines = [line for line in (out / "infer.py").read_text().splitlines() if line.strip()]
-    assert len(lines) <= 180
+    assert len(lines) <= 185
     told = subprocess.run(
         [sys.executable, "infer.py", str(photos / "below" / "1.png")], cwd=out, capture_output=True, text=True,
         timeout=120, env=clean_environment(),

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import PLUGINS, Command
+from conftest import PLUGINS, Command, needed
 
 from edgebench import artifact
 from edgebench.specs import Artifact
@@ -96,7 +96,7 @@ def test_without_tensorrt_the_portable_artifact_is_left_and_the_way_on_is_told(
     assert artifact.read(left).format == "onnx"
     said = done.stderr.replace("\n", "")
     assert str(left) in said
-    pytest.importorskip("tensorrt_rtx_libs")
+    needed("tensorrt_rtx_libs", "TensorRT-RTX is not installed: pip install 'edgebench[tensorrt-rtx]'")
     assert "was asked and takes it" in said and "no proof" in said and "Nothing was built" in said
 
 

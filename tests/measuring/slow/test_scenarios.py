@@ -245,7 +245,7 @@ def test_a_model_of_one_batch_size_is_measured_at_that_and_refused_at_others(
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     (row,) = json.loads(done.stdout)
-    assert row["status"] == "unsupported" and "batches of 1, not of 4" in row["message"]
+    assert row["status"] == "unsupported" and "requests of 1, not of 4" in row["message"]
     (path,) = (tmp_path / "b" / "results").iterdir()
     assert "Traceback" not in path.read_text()
 

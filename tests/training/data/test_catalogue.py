@@ -58,7 +58,7 @@ def test_a_dataset_that_is_not_there_says_where_it_was_looked_for_and_what_to_do
     with pytest.raises(BadFile, match=f"dataset {name} is not on this machine") as caught:
         data.load(name, "full", 32, 0, data_dir=tmp_path / "data")
     assert str(tmp_path / "data") in caught.value.message
-    assert "--data-dir" in caught.value.fix and "http" in caught.value.fix
+    assert "EDGEBENCH_DATA" in caught.value.fix and "http" in caught.value.fix
     assert ("--download" in caught.value.fix) == name.startswith("cifar")
     if name == "cifar10":
         assert "cifar-10-batches-bin" in caught.value.message and "cifar-10-batches-py" in caught.value.message
