@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.adopting import adopt as adopting
 from edgebench.adopting.opener import LIMIT_S
 from edgebench.api import AnyPath, Results, Source, read_results, read_source, read_sources, several, warn, with_values
-from edgebench.choosing import picking, probes, ready_pick, tuning
+from edgebench.choosing import confidence, picking, probes, ready_pick, tuning
 from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.choosing.picked import Asked, Picked
 from edgebench.choosing.probes import Probes
@@ -161,9 +161,8 @@ def pick(
     `dataset`: a folder of images, or a dataset's name; `layout`, `labels`, `group_by`, `near_copies`, `skip_conflicts`
     and `skip_broken` as in `TrainConfig`, and `init` too, for all candidates or by model; `race` as in `run`. `limits`
     are those of `select`. The folder `out` gets the model, infer.py and the evidence. `picked.artifact` is the model,
-    or None if nothing keeps the limits; `picked.decision` says why, as `select` does; `picked.left_out` lists what
-    became of the other candidates. A pick that was killed resumes. Raises UsageError for options that make no sense,
-    EdgebenchError if no candidate could be trained, exported and measured.
+    or None if nothing keeps the limits; `picked.decision` says why; `picked.left_out` lists what became of the others.
+    Raises UsageError for options that make no sense, EdgebenchError if no candidate could be trained and measured.
     """
     folder, asked = Path(out), with_values(Limits(), limits, "limit")
     asked.check()
@@ -176,8 +175,9 @@ def pick(
         skip_conflicts=skip_conflicts, skip_broken=skip_broken, race=race,
     )  # fmt: skip
     warn([ready.site.notice] if ready.site.notice else [])
-    picked = picking.pick(ready, Workspace(Path(workspace)), tell=tell)
-    deploy.write(folder, picked.decision, picked.artifact, list(picked.files))
+    picked = picking.pick(ready, kept := Workspace(Path(workspace)), tell=tell)
+    calibrate = confidence.calibrating(picked, kept, budget_s, lambda sentence: warn([sentence]))
+    deploy.write(folder, picked.decision, picked.artifact, list(picked.files), calibrate)
     return picked
 
 

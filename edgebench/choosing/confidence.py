@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edgebench.choosing.picked import Picked
 from edgebench.errors import EdgebenchError
+from edgebench.exporting import deployable
+from edgebench.machine import locks
 from edgebench.measuring import testset
+from edgebench.records import replacing
+from edgebench.records.workspace import Workspace
 from edgebench.results import stats
 from edgebench.specs import Artifact
 
@@ -57,12 +61,14 @@ def calibrate(folder: Path, artifact: Artifact, images: Path, seconds: float = L
     with testset.opened(images, artifact) as test:
         order = np.random.default_rng(0).permutation(len(test.labels))
         pictures, labels = np.concatenate(list(test.images))[order], test.labels[order]
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         given, out = Path(scratch, "pictures.npy"), Path(scratch, "answers.npy")
         np.save(given, pictures)
         command = [sys.executable, "-B", "-c", ANSWER, *map(str, (folder.resolve(), given, out, seconds))]
+        limit_s = START_S + 2 * seconds
         try:
-            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=START_S + 2 * seconds)
+            with locks.machine_shared():  # it computes, and another edgebench may be measuring
+                done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=limit_s)
         except subprocess.TimeoutExpired:
             raise EdgebenchError("infer.py did not answer in time", "try it by hand") from None
         if done.returncode != 0 or not out.is_file():
@@ -72,6 +78,23 @@ def calibrate(folder: Path, artifact: Artifact, images: Path, seconds: float = L
     scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     best = scores.max(axis=1) / scores.sum(axis=1)
     return curve(best, logits.argmax(axis=1) == labels[: len(logits)])
+
+
+def calibrating(
+    picked: Picked, workspace: Workspace, budget_s: float, warn: Callable[[str], None]
+) -> Callable[[Path], Sequence[Sure]]:
+    """A function that calibrates the threshold of the folder; without success it warns, and the folder has none."""
+
+    def calibrated(folder: Path) -> Sequence[Sure]:
+        try:
+            if (images := deployable.judging_images(None, picked.artifact, workspace)) is None:
+                return ()
+            return calibrate(folder, picked.artifact, images(), min(LONGEST_S, 0.02 * budget_s))
+        except EdgebenchError as error:
+            warn(f"no threshold was calibrated: {error.message}")
+            return ()
+
+    return calibrated
 
 
 def curve(shares: np.ndarray, right: np.ndarray) -> tuple[Sure, ...]:

@@ -19,9 +19,8 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from edgebench.choosing.confidence import Sure
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
@@ -122,7 +121,7 @@ def command(
 
     from rich.console import Console
 
-    from edgebench.choosing import picking, ready_pick
+    from edgebench.choosing import confidence, picking, ready_pick
     from edgebench.choosing.picked import Asked
     from edgebench.report import deploy
     from edgebench.training.listening import fetching
@@ -150,28 +149,12 @@ def command(
         except KeyboardInterrupt:
             click.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
             sys.exit(130)
-    deploy.write(out, picked.decision, picked.artifact, list(picked.files), _calibrating(picked, workspace, budget_s))
+    warn = lambda sentence: click.echo(f"warning: {sentence}", err=True)  # noqa: E731
+    calibrate = confidence.calibrating(picked, workspace, budget_s, warn)
+    deploy.write(out, picked.decision, picked.artifact, list(picked.files), calibrate)
     _show(picked, out, as_json)
     if picked.decision.chosen is None:
         sys.exit(1)
-
-
-def _calibrating(picked: Picked, workspace: Workspace, budget_s: float) -> Callable[[Path], Sequence[Sure]]:
-    """A function that calibrates the threshold of the folder; without success it says so, and the folder has none."""
-    from edgebench.choosing import confidence
-    from edgebench.errors import EdgebenchError
-    from edgebench.exporting import deployable
-
-    def calibrate(folder: Path) -> Sequence[Sure]:
-        try:
-            if (images := deployable.judging_images(None, picked.artifact, workspace)) is None:
-                return ()
-            return confidence.calibrate(folder, picked.artifact, images(), min(confidence.LONGEST_S, 0.02 * budget_s))
-        except EdgebenchError as error:
-            click.echo(f"warning: no threshold was calibrated: {error.message}", err=True)
-            return ()
-
-    return calibrate
 
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from edgebench.machine import locks, registry
 from edgebench.machine.device import available_cores
 from edgebench.machine.fingerprint import fingerprint
 from edgebench.measuring import alternating
+from edgebench.records import replacing
 from edgebench.records.batches import only_batch
 from edgebench.records.beside import BesideFp32, cpu_kind
 from edgebench.records.jobs import Job
@@ -44,7 +44,7 @@ def measure(made: Artifact, source: Artifact, tell: Callable[[str], None]) -> tu
 
 
 def _on(runtime: str, made: Artifact, source: Artifact) -> BesideFp32:
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         sides = [
             alternating.contestant(_job(runtime, artifact), artifact, Path(scratch), verify=False)
             for artifact in (source, made)

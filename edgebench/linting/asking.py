@@ -6,7 +6,6 @@ A parser may crash on a file that nobody here has seen, hang, or take all memory
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -17,7 +16,7 @@ from edgebench import artifact as folder
 from edgebench.errors import EdgebenchError, Unsupported
 from edgebench.machine import registry
 from edgebench.machine.children import end_with_parent, teller
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.records.linted import Linted, LintFinding
 
 PARSING = "its parser"  # the phase in which the library has the file
@@ -36,7 +35,7 @@ class ToLint:
 def ask(asked: ToLint, tell: Callable[[str], None], known: Callable[[Linted], None]) -> Linted:
     """The verdict. `known` hears what the table of traps says before the parser gets the file."""
     found = Linted(model=asked.source, target=asked.target, status="ended")
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+    with replacing.scratch() as scratch:
         try:
             path = _file(asked, Path(scratch))
             linter = registry.load_object("linters", asked.target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from edgebench.errors import BadFile, UsageError, positive
 from edgebench.linting.asking import ToLint
 from edgebench.machine import registry
 from edgebench.machine.children import Child
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.records.linted import Linted
 from edgebench.specs import Artifact
 
@@ -68,7 +67,7 @@ def explain(linted: Linted) -> str:
 
 def _asked(asked: ToLint, time_limit_s: float, tell: Callable[[str], None]) -> Linted:
     memory_mib = int(psutil.virtual_memory().total * 0.9 / 2**20)
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as exchange:
+    with replacing.scratch() as exchange:
         asked_file, answer_file = Path(exchange, "asked.json"), Path(exchange, "answer.json")
         jsonio.write(asked_file, asked)
         command = [sys.executable, "-m", "edgebench.linting.asking", str(asked_file), str(answer_file)]
