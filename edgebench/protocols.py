@@ -66,7 +66,7 @@ class RuntimeFacts:
 class ExporterFacts:
     """What an exporter states about itself; `Exporter` explains the attributes that this list leaves out.
 
-    aliases, installs, install_note, shared: as a runtime's.
+    aliases, installs, install_note, shared: as a runtime's. inputs: those that its product may take.
     also: by a format in `accepts`, the format of an adopted model that it starts from as well.
     libraries: the distributions whose versions change its product; libraries_for: those that one precision adds. A
         sweep exports again when one of them changes.
@@ -75,6 +75,7 @@ class ExporterFacts:
     accepts: Mapping[Precision, tuple[str, Precision]] = field(default_factory=dict)
     verify_on: str = "cpu"
     also: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ("float32", "uint8")
     aliases: tuple[str, ...] = ()
     installs: Mapping[str, str] = field(default_factory=dict)
     install_note: str = ""
@@ -92,14 +93,13 @@ class ExporterFacts:
 class MeterFacts:
     """What a meter states about itself.
 
-    installs, install_note: as a runtime's.
+    installs, install_note: as a runtime's. takes_watts: it needs what the user declares with `--watts`.
     sees: the computes whose power its figure includes, "cpu" or "cuda". A meter of the processor does not see a
         graphics card; on a Jetson, the module's power includes both.
     scope: what its figure covers; None if the device's profile says so.
     machines: what it is for, in words.
     auto_order: when `--power auto` tries it, lowest first. Ours have 10 to 60, the power model 90: first what covers
         most of the device and costs it least to read.
-    takes_watts: it needs what the user declares with `--watts`.
     """
 
     installs: Mapping[str, str] = field(default_factory=dict)

@@ -22,6 +22,7 @@ class NcnnExporter:
 
     accepts = dict.fromkeys(("fp32", "fp16"), ("onnx", "fp32"))
     bakes_input = False
+    inputs = ("float32",)
     produces = "ncnn"
     verify_with = "ncnn"
     verify_on = "cpu"
@@ -41,7 +42,7 @@ class NcnnExporter:
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         refuse_unknown_options("the ncnn exporter", options.extra)
-        inputs = tuple(_one(spec, options.input) for spec in source.inputs)
+        inputs = tuple(map(_one, source.inputs))
         with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
             # pnnx writes a dozen files beside the one that it reads, so it reads a link.
             (link := Path(scratch, "model.onnx")).symlink_to(model_file(source, ".onnx").resolve())
@@ -66,10 +67,10 @@ class NcnnExporter:
         )  # fmt: skip
 
 
-def _one(spec: TensorSpec, asked: str) -> TensorSpec:
+def _one(spec: TensorSpec) -> TensorSpec:
     """The input for one picture. Raises Unsupported for what ncnn does not take: it has no batch and no integers."""
-    if spec.dtype != "float32" or asked != "float32":
-        raise Unsupported(f"ncnn takes float32, not {spec.dtype} ({spec.name})", "--input float32")
+    if spec.dtype != "float32":
+        raise Unsupported(f"ncnn takes float32, and the input {spec.name!r} is {spec.dtype}", "another --target")
     spec = spec if spec.sizes else _batch_of_1(spec)
     if not 2 <= len(spec.shape) <= 4 or (spec.sizes or spec.shape)[0] != 1:
         raise Unsupported(f"ncnn takes requests of one row, and {spec.name} is {spec.sizes or spec.shape}", "--shape")

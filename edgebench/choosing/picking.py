@@ -197,7 +197,8 @@ class Pick:
                     self._measure(chain, done, needed_s, late_s=0.0 if finished or done else 2 * needed_s)
                 except OutOfTime as over:
                     done |= over.done
-                    self._trials.left_out[model] = "there was not enough time to finish its final measurement"
+                    if not over.done:
+                        self._trials.left_out[model] = "there was not enough time for its final measurement"
             kept = [o for o in done.values() if o.step.kind in ("measure", "evaluate")]
             if failed := [o for o in done.values() if o.status != "ok"]:
                 self._trials.left_out[model] = f"{failed[0].status}: {failed[0].message}"

@@ -231,7 +231,7 @@ def search(
         raise EdgebenchError(f"none of {len(jobs)} settings could be measured: {'; '.join(sorted(reasons))}")
     order = sorted(bench.seen, key=lambda identity: costs.get(identity, float("inf")))
     job = by_identity[order[0]]
-    plain = [identity for identity in costs if identity in defaults]
+    plain = [identity for identity in order if identity in costs and identity in defaults]
     eager = next((i for i in plain if _is_baseline(by_identity[i])), None)
     default = next((i for i in plain if not _is_baseline(by_identity[i])), None)
     found = bench.artifacts[job.artifact]

@@ -165,9 +165,9 @@ def _say_what_is_ahead(ready: ReadyPick) -> None:
     for line in account_text.short(ready.account):
         click.echo(line, err=True)
     asked = ready.asked
-    minutes, n, size = asked.budget_s / 60, len(asked.configs), " or ".join(_sizes(asked.configs))
+    n, size = len(asked.configs), " or ".join(_sizes(asked.configs))
     what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)
-    click.echo(f"{what}, {ready.images} images at {size}, {minutes:g} min, on {runtimes}", err=True)
+    click.echo(f"{what}, {ready.images} images at {size}, {_time(asked.budget_s)}, on {runtimes}", err=True)
     began = {config.model: ready.known.beginnings[key(absolute(config))] for config in asked.configs}
     for line in _beginnings(began) if n <= NAMED else _counted_beginnings(began):
         click.echo(line, err=True)
@@ -241,3 +241,7 @@ def _safe(text: str) -> str:
     from edgebench.records.terminal import printable
 
     return escape(printable(text))
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:g} min" if seconds % 60 == 0 else f"{seconds:g} s"

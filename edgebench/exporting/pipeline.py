@@ -83,6 +83,8 @@ def export(
     accepts = registry.load_object("exporters", target).accepts
     if precision not in accepts:
         raise UsageError(f"{target} artifacts cannot be made in {precision}", f"--precision {', '.join(accepts)}")
+    if input not in (able := registry.facts("exporters", target).inputs):
+        raise UsageError(f"{target} artifacts do not take {input}", f"--input {' or '.join(able)}")
     try:
         exporter = registry.load("exporters", target)
         exporter.check(precision)

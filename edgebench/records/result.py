@@ -155,8 +155,8 @@ class Launch:
     after: MachineState = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     yardsticks: tuple[Yardstick, ...] = ()  # before and after
-    load_ns: int | None = None
-    first_ns: int | None = None
+    load_ns: Nanoseconds | None = None
+    first_ns: Nanoseconds | None = None
     extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless default"})
 
 
@@ -220,6 +220,12 @@ class Summary:
     camera: Camera | None = None
     sustained: Sustained | None = None
     extra: dict[str, float] = field(default_factory=dict, metadata={"json": "unless default"})
+
+    def contradiction(self) -> str:
+        """Why these are not figures of the same samples; empty if they may be."""
+        times = (self.min_ns, self.median_ns, self.p90_ns, self.p99_ns, self.p999_ns, self.max_ns)
+        known = [time for time in times if time is not None]
+        return "" if known == sorted(known) else "its percentiles do not rise"
 
 
 def titled(model: str, format: str, precision: str, runtime: str) -> str:

@@ -19,7 +19,7 @@ from foreign import FLOAT, colours, tensor, write
 from onnx import helper
 
 from edgebench import artifact
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, VerificationFailed
+from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
 from edgebench.exporting import pipeline
 from edgebench.measuring import agreement, running
 from edgebench.measuring.options import RunOptions
@@ -107,15 +107,18 @@ def test_a_file_of_something_else_is_told(made: dict[str, Artifact], tmp_path: P
 
 
 def test_inputs_that_it_has_no_place_for_are_refused_before_anything_is_converted(onnx_artifact: Artifact) -> None:
-    for spec, options in (
-        (TensorSpec("x", "int64", (1, 4)), ExportOptions(precision="fp32")),
-        (TensorSpec("x", "float32", (2, 4), (2, 4)), ExportOptions(precision="fp32")),
-        (TensorSpec("x", "float32", (4,)), ExportOptions(precision="fp32")),
-        (onnx_artifact.inputs[0], ExportOptions(precision="fp32", input="uint8")),
+    for spec in (
+        TensorSpec("x", "int64", (1, 4)),
+        TensorSpec("x", "float32", (2, 4), (2, 4)),
+        TensorSpec("x", "float32", (4,)),
     ):
         with pytest.raises(Unsupported) as told:
-            NcnnExporter().export(replace(onnx_artifact, inputs=(spec,)), Path("nowhere"), options)
+            changed = replace(onnx_artifact, inputs=(spec,))
+            NcnnExporter().export(changed, Path("nowhere"), ExportOptions(precision="fp32"))
         assert told.value.fix
+    with pytest.raises(UsageError, match="ncnn artifacts do not take uint8"):
+        pipeline.export(onnx_artifact, "ncnn", Workspace(Path("nowhere")), input="uint8")
+    assert not Path("nowhere").exists()
 
 
 def test_an_operator_that_was_not_converted_is_named(tmp_path: Path) -> None:
