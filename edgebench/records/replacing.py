@@ -38,6 +38,14 @@ def taken(file: Any, *, shared: bool = False) -> bool:
     return True
 
 
+def _ours(handle: int) -> bool:
+    """Whether no other process holds it; where the file system has no locks, nobody can."""
+    try:
+        return taken(handle)
+    except OSError:
+        return True
+
+
 @contextlib.contextmanager
 def unfinished(folder: Path, prefix: str, make: Callable[[], str]) -> Iterator[Path]:
     """What `make` creates in the folder, a file or a folder whose name has this prefix, locked while its process lives.
@@ -51,10 +59,7 @@ def unfinished(folder: Path, prefix: str, make: Callable[[], str]) -> Iterator[P
         path = Path(make())
         with contextlib.suppress(FileNotFoundError):
             handle = os.open(path, os.O_RDONLY)
-            ours = True
-            with contextlib.suppress(OSError):  # a file system without locks
-                ours = taken(handle)
-            if ours and path.exists():
+            if _ours(handle) and path.exists():
                 break
             os.close(handle)  # another process took it for one that was left, before it was locked
     try:
@@ -100,8 +105,7 @@ def _replace(scratch: Path, out: Path) -> None:
         old = out.with_name(f".{out.name}{OLD}")
         handle = os.open(out, os.O_RDONLY)
         try:
-            with contextlib.suppress(OSError):  # a file system without locks
-                taken(handle)  # between the two steps nobody puts it back
+            _ours(handle)  # between the two steps nobody puts it back
             out.rename(old)
             scratch.rename(out)
             _delete(old)
@@ -130,10 +134,7 @@ def rewritten(path: Path) -> Iterator[BinaryIO]:
     while True:
         partial = path.parent / f".{path.name[:150]}.{secrets.token_hex(4)}{PARTIAL}"
         handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        ours = True
-        with contextlib.suppress(OSError):  # a file system without locks
-            ours = taken(handle)
-        if ours and partial.exists():
+        if _ours(handle) and partial.exists():
             break
         os.close(handle)  # another process took it for one that was left, before it was locked
     try:
