@@ -102,6 +102,11 @@ def search(
         chosen = _best(made, rung)[:count]
         if len(made.lengths) == rung:  # of a search that has a time: each rung has as much as every other
             length = world.told((bounds.until - bounds.clock()) / (len(made.rungs) - rung) / len(chosen))
+            if length <= 0 and rung:
+                said(f"the search's time is over after {rung} of {len(made.rungs)} rungs")
+                made = replace(made, rungs=made.rungs[:rung])
+                break
+            length = max(0.0, length)
             made = replace(made, lengths=(*made.lengths, length))
         what = f"{made.lengths[rung]:.3g} {made.unit}"
         said(f"search, rung {rung + 1} of {len(made.rungs)}: {len(chosen)} settings, {what} each")

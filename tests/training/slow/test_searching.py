@@ -146,10 +146,27 @@ def test_a_search_in_a_time_gets_half_of_it(tmp_path: Path) -> None:
     search = made.training.search
     assert search.unit == "s" and 30 < search.lengths[0] < 75, "half of five minutes, for two settings"
     assert made.training.course.pace and made.training.config.minutes == 5
-    with pytest.raises(UsageError, match=r"--search 40 does not fit into --minutes 0\.1: a setting would get") as told:
-        loop.train(replace(config, search=40, minutes=0.1), tmp_path / "short")
+    with pytest.raises(UsageError, match=r"--search 900 does not fit into --minutes 0\.1: a setting would get") as told:
+        loop.train(replace(config, search=900, minutes=0.1), tmp_path / "short")
     assert "--minutes " in told.value.fix and "or more" in told.value.fix
     assert not (tmp_path / "short").exists()
+
+
+def test_a_search_whose_time_is_over_chooses_from_what_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    true = searching.bounds
+    short = lambda *parts, **named: replace(true(*parts, **named), until=named["clock"]() + 0.001)  # noqa: E731
+    monkeypatch.setattr(searching, "bounds", short)
+    made = loop.train(
+        replace(RECIPE, search=5, minutes=1, epochs=1), tmp_path / "made", listener=Listener(say=said.append)
+    )
+    search = made.training.search
+    assert len(search.rungs) == len(search.lengths) == 1 and 0 <= search.lengths[0] < 0.001
+    accuracies = [trial.accuracies[0] for trial in search.trials]
+    assert search.chosen == accuracies.index(max(accuracies))
+    assert "the search's time is over after 1 of 2 rungs" in said
 
 
 def test_a_search_of_one_setting_is_refused() -> None:
