@@ -95,6 +95,8 @@ def read(path: Path, verify: bool = True) -> Artifact:
         )
     if not path.exists():
         raise missing(path)
+    if not path.is_dir():
+        raise BadFile(f"{path} is neither a file nor a folder", "name the folder of an artifact, or a model file")
     manifest = next((path / name for name in MANIFESTS if (path / name).is_file()), None)
     if manifest is None:
         raise BadFile(

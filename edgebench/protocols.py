@@ -131,6 +131,13 @@ class Exporter(Protocol):
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         """Write the model's files into the empty folder `out`. Raises EdgebenchError with the fix."""
 
+    def unrun(self) -> str:  # only one that builds for other machines needs this
+        """Why nothing here runs its product, which is then never called verified; empty if it can be run."""
+
+    @staticmethod
+    def handed(source: Artifact, out: Path) -> Path:  # only one that changes the source's file on the way needs this
+        """The file as the target's own parser gets it, for `lint`; what has to be made for that goes into `out`."""
+
 
 Run = Callable[["dict[str, np.ndarray]"], "dict[str, np.ndarray]"]
 
@@ -144,16 +151,12 @@ class Session(Protocol):
         """One inference, complete on return: the outputs lie in host memory, and later runs do not change them."""
 
     def lanes(self, count: int) -> Sequence[Run]:
-        """As many functions like `run`, each safe to call in a thread of its own at the same time as the others.
-
-        Empty if the runtime takes one request at a time; then it cannot run scenarios with more in flight.
-        """
+        """As many functions like `run`, each safe to call in a thread of its own at the same time as the others; empty
+        if it takes one request at a time, and so runs no scenario with more in flight."""
 
     def layers(self) -> Sequence[Layers]:
         """What the graph became, one `Layers` per precision and provider; empty if the runtime does not report it.
-
-        Called once, after all measurements; it may open the model again.
-        """
+        Called once, after all measurements; it may open the model again."""
 
     def device_time_ns(self) -> int | None:
         """How long the last `run` computed, as the runtime reports it, in ns; None if it does not report it."""
@@ -167,10 +170,7 @@ class Session(Protocol):
 
 
 class Runtime(Protocol):
-    """Opens artifacts of the formats in `accepts` on a compute such as "cpu" or "cuda". It is made without arguments.
-
-    RuntimeFacts lists what it may state.
-    """
+    """Opens artifacts of the formats in `accepts` on a compute such as "cuda". RuntimeFacts lists what it may state."""
 
     accepts: frozenset[str]
 

@@ -9,8 +9,8 @@ from types import ModuleType
 from edgebench.errors import Unsupported
 from edgebench.records.linted import LintFinding
 
-SAME_CODE = (
-    "it shares its code with TensorRT's own: what it refuses, TensorRT refuses; that it takes a file is a strong hint "
+SAME_CODE = (  # of TensorRT-RTX's parser
+    "shares its code with TensorRT's own: what it refuses, TensorRT refuses; that it takes a file is a strong hint "
     "for TensorRT, and no proof"
 )
 

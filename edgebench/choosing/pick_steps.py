@@ -123,7 +123,7 @@ class Steps:
         return chain if measurements == chain.measurements else replace(chain, measurements=measurements)
 
     def _exports(self, trained: Train, precision: Precision) -> tuple[Export, ...]:
-        return tuple(build.export(trained, self._asked.target, precision, self._known))
+        return tuple(build.export(trained, self._asked.target, precision, self._known, device=self._site.device))
 
 
 def _longer(step: Measure, result: Result | None, share: float) -> Measure:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgebench.adopting import inputs
 from edgebench.errors import EdgebenchError, Unsupported
-from edgebench.exporting import pipeline
+from edgebench.exporting import building, pipeline
 from edgebench.machine import registry
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact, Precision
@@ -18,14 +18,14 @@ CALIBRATION_IMAGES = 300
 
 def export_missing(
     family: Sequence[Artifact], precisions: Sequence[Precision], workspace: Workspace, *,
-    calibration: Sequence[Path] = (),
+    device: str | None = None, calibration: Sequence[Path] = (),
     on_phase: Callable[[str], None] = lambda phase: None, on_left_out: Callable[[str], None] = lambda sentence: None,
 ) -> list[Artifact]:  # fmt: skip
     """Export the family's checkpoint, or adopted model, to each format and precision that is missing and can be made
     here. Returns those.
 
-    `calibration`: the user's inputs for int8 of an adopted model. `on_left_out` is called with each export that failed,
-    and why. Without the checkpoint nothing is exported.
+    `device`: the profile that it is built for; `calibration`: the user's inputs for int8 of an adopted model.
+    `on_left_out` is called with each export that failed, and why. Without the checkpoint nothing is exported.
     """
     head = next((f for f in family if not f.origin), None)
     if head is None:
@@ -37,7 +37,7 @@ def export_missing(
             exporter = registry.load("exporters", target)
         except Unsupported:
             continue  # `edgebench doctor` says why
-        if getattr(exporter, "unrun", str)():  # it can build, but nothing here runs it
+        if building.unrun(exporter):  # it can build, but nothing here runs it
             continue
         able = exporter.accepts
         for precision in precisions:
@@ -46,7 +46,7 @@ def export_missing(
             on_phase(f"exporting to {target} in {precision}")
             try:
                 done = pipeline.export(
-                    head, target, workspace, precision=precision,
+                    head, target, workspace, precision=precision, device=device,
                     calibration=partial(
                         pipeline.calibration, head, workspace, CALIBRATION_IMAGES,
                         partial(inputs.calibration, calibration, head, CALIBRATION_IMAGES),

@@ -65,8 +65,9 @@ def tune(
         family = [f for f in family if f.precision in (*considered, base)]
         if export:
             family += export_missing(
-                family, considered, workspace, calibration=calibration, on_phase=on_phase, on_left_out=on_left_out
-            )
+                family, considered, workspace, device=device, calibration=calibration, on_phase=on_phase,
+                on_left_out=on_left_out,
+            )  # fmt: skip
         on_phase("asking the runtimes what they can open here")
         planned = plan(family, profile, placement, asked)
         if precisions:  # eager and the defaults stay, to compare with

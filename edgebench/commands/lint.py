@@ -72,9 +72,10 @@ def _print(one: Linted) -> None:
     from edgebench.records.terminal import printable
 
     asked = f" by {one.parser}" if one.parser else ""
-    click.echo(printable(f"{'ok' if one.ok else '--'}  {Path(one.model).name}: {one.target}: {one.status}{asked}"))
+    whose = f"{Path(one.model).name}: {one.target or 'all targets'}"
+    click.echo(printable(f"{'ok' if one.ok else '--'}  {whose}: {one.status}{asked}"))
     if one.stand_in:
-        click.echo(printable(f"      {one.parser} stands in: {one.stand_in}"))
+        click.echo(printable(f"      {one.parser} stands in: it {one.stand_in}"))
     if one.reason:
         click.echo(printable(f"      {one.reason}"))
         click.echo(printable(f"      fix: {one.fix}"))

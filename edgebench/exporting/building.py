@@ -80,6 +80,11 @@ def build(
     return answer.exported
 
 
+def unrun(exporter: Any) -> str:
+    """Why nothing here runs what it makes; empty if it can be run, as of every exporter that says nothing else."""
+    return exporter.unrun() if hasattr(exporter, "unrun") else ""
+
+
 def _in_child(asked: Build, out: Path, exchange: Path, tell: Callable[[str], None]) -> BuildAnswer:
     asked_file, answer_file = exchange / "asked.json", exchange / "answer.json"
     jsonio.write(asked_file, asked)

@@ -192,7 +192,7 @@ def _make(
             in_float=made.in_float or source.in_float,
             judged=None,
             beside_fp32=source.beside_fp32 if (source.precision, source.format) == (made.precision, target) else (),
-            unrun=exporter.unrun() if hasattr(exporter, "unrun") else "",
+            unrun=building.unrun(exporter),
         )
         artifact = folder.write_manifest(scratch, calibrating.adopted(artifact, requests) if requests else artifact)
         if artifact.unrun:

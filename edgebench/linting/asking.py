@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebench import artifact as folder
-from edgebench.errors import EdgebenchError, Unsupported
+from edgebench.errors import BadFile, EdgebenchError, Unsupported
 from edgebench.machine import registry
 from edgebench.machine.children import end_with_parent, teller
 from edgebench.records import jsonio, replacing
@@ -37,17 +37,21 @@ def ask(asked: ToLint, tell: Callable[[str], None], known: Callable[[Linted], No
     found = Linted(model=asked.source, target=asked.target, status="ended")
     with replacing.scratch() as scratch:
         try:
-            path = _file(asked, Path(scratch))
-            linter = registry.load_object("linters", asked.target)
-            found = replace(found, findings=tuple(linter.traps(path)))
+            linter, makes = registry.load_object("linters", asked.target), registry.names("exporters")
+            exporter = registry.load_object("exporters", asked.target) if asked.target in makes else None
         except Unsupported as error:  # something is not installed
             return replace(found, status="not asked", reason=error.message, fix=error.fix)
+        try:
+            path = _file(asked, exporter, Path(scratch))
+            found = replace(found, findings=tuple(linter.traps(path)))
         except ModuleNotFoundError as error:
             fix = "pip install 'edgebench[onnx]'"
             return replace(found, status="not asked", reason=f"it needs {error.name}, which is not installed", fix=fix)
-        except EdgebenchError as error:  # its exporter refuses it
+        except EdgebenchError as error:  # its exporter refuses it, or the file is none of its kind
             refusal = LintFinding(kind="refused", reason=error.message, fix=error.fix)
-            return replace(found, status="refused", findings=(refusal,), parser="edgebench")
+            for_all = isinstance(error, BadFile) and Path(asked.source).is_file()
+            target = "" if for_all else asked.target
+            return replace(found, target=target, status="refused", findings=(refusal,), parser="edgebench")
         known(found)
         try:
             parser, stand_in = _parser(asked.target)
@@ -72,15 +76,13 @@ def _unproven(finding: LintFinding, lacks: tuple[str, ...]) -> LintFinding:
     return replace(finding, kind="unproven") if beyond else finding
 
 
-def _file(asked: ToLint, scratch: Path) -> Path:
+def _file(asked: ToLint, exporter: Any, scratch: Path) -> Path:
     source = Path(asked.source)
     if source.is_file():
         return source
     artifact = folder.read(source)
-    if asked.target in registry.names("exporters"):
-        exporter = registry.load_object("exporters", asked.target)
-        if hasattr(exporter, "handed") and artifact.format == exporter.accepts[artifact.precision][0]:
-            return exporter.handed(artifact, scratch)
+    if hasattr(exporter, "handed") and artifact.format == exporter.accepts[artifact.precision][0]:
+        return exporter.handed(artifact, scratch)
     return folder.model_file(artifact, registry.facts("linters", asked.target).suffixes[artifact.format])
 
 

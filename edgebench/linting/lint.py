@@ -9,12 +9,13 @@ from pathlib import Path
 
 import psutil
 
-from edgebench.errors import BadFile, UsageError, positive
+from edgebench.errors import BadFile, positive
 from edgebench.linting.asking import ToLint
 from edgebench.machine import registry
 from edgebench.machine.children import Child
 from edgebench.records import jsonio, replacing
 from edgebench.records.linted import Linted
+from edgebench.records.missing import missing
 from edgebench.specs import Artifact
 
 LIMIT_S = 120.0
@@ -24,10 +25,11 @@ def lint(
     source: Artifact | Path, targets: Sequence[str] = (), *, time_limit_s: float = LIMIT_S,
     tell: Callable[[str], None] = lambda stage: None,
 ) -> list[Linted]:  # fmt: skip
-    """The verdict of each target, by default of all that read such files and are here.
+    """The verdict of each target, by default of all that read such files and are here; a single one, of no target, on
+    a file that is damaged.
 
     Of a file the verdict is on what it holds; of an artifact, on what `export` would hand to the target. Raises
-    UsageError for an unknown target, BadFile for a file that no target reads.
+    UsageError for an unknown target, BadFile for a path that no target reads.
     """
     positive("--time-limit", time_limit_s)
     names = [registry.canonical("linters", name) for name in targets]
@@ -47,6 +49,9 @@ def lint(
             found.append(
                 Linted(model=str(where), target=name, status="not asked", reason=reason, fix="another --target")
             )
+        if not found[-1].target:
+            found = found[-1:]
+            break
     kept = found if names else [one for one in found if one.status != "not asked"]
     return [replace(one, model=str(where)) for one in kept or found]
 
@@ -56,7 +61,7 @@ def explain(linted: Linted) -> str:
     if linted.status in ("not asked", "ended"):
         return f"Whether the target takes it is not known: {linted.reason} (fix: {linted.fix})."
     worst = next((f for f in linted.findings if f.kind in ("refused", "wrong")), None)
-    told = f" It {linted.stand_in.removeprefix('it ')}." if linted.stand_in else ""
+    told = f" It {linted.stand_in}." if linted.stand_in else ""
     if worst is None:
         return f"{linted.parser} was asked and takes it.{told} Nothing was built, and no answer was compared."
     where = f"{worst.where}: " if worst.where else ""
@@ -86,13 +91,15 @@ def _asked(asked: ToLint, time_limit_s: float, tell: Callable[[str], None]) -> L
 
 def _format(path: Path) -> str:
     """The format of a model file, by the end of its name."""
+    if not path.exists():
+        raise missing(path)
     if not path.is_file():
-        raise BadFile(f"{path} is not a file", "name a model file or the folder of an artifact")
+        raise BadFile(f"{path} is no regular file", "name a model file, or the folder of an artifact")
     kinds = {
         suffix: format
         for stated in registry.all_facts("linters").values()
         for format, suffix in stated.suffixes.items()
     }
     if path.suffix.lower() not in kinds:
-        raise UsageError(f"{path} is no model file that a parser reads", f"name one of {', '.join(sorted(kinds))}")
+        raise BadFile(f"{path} is no model file that a parser reads", f"name one of {', '.join(sorted(kinds))}")
     return kinds[path.suffix.lower()]

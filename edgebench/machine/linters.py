@@ -15,7 +15,8 @@ class LinterFacts:
     """What a linter states about itself; only `suffixes` is required.
 
     suffixes: by format that its parser reads, how the name of a model file ends.
-    stand_in: the linter that is asked where its own parser is not installed; stand_in_means: what that proves;
+    stand_in: the linter that is asked where its own parser is not installed; stand_in_means: what that proves, as a
+        sentence that goes on after the stand-in's name;
         stand_in_lacks: globs of the operators that the target takes and the stand-in refuses.
     aliases, installs, install_note: as a runtime's.
     """

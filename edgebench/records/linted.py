@@ -40,7 +40,8 @@ class LintFinding:
 class Linted:
     """The verdict on a model for a target.
 
-    `parser`: what was asked, with its version; `stand_in`: it is not the target's own, and what that means. `status`:
+    `target` is empty where the file is no model that any target could read, so that no parser was asked. `parser`:
+    what was asked, with its version; `stand_in`: it is not the target's own, and what that means. `status`:
     "taken" and "refused" by the parser; "ended": the process that asked it ended before there was an answer; "not
     asked": it is not here, or does not read such files. `reason`, `fix`: of "ended" and "not asked".
     """

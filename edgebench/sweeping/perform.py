@@ -200,7 +200,7 @@ def _exported(step: Export, source: Artifact, since: str, kept: Records, tell: T
             pipeline.calibration, source, workspace, step.calibration_images,
             partial(inputs.calibration, given, source, step.calibration_images),
         ),
-        max_batch=step.max_batch, extra=step.extra, out=out, tell=tell,
+        max_batch=step.max_batch, device=step.device or None, extra=step.extra, out=out, tell=tell,
     )  # fmt: skip
     return done.artifact
 

@@ -31,16 +31,22 @@ def test_missing_exports_are_made_of_the_adopted_model(
 ) -> None:
     source, workspace = made
     asked: list[tuple] = []
+    devices: set[object] = set()
 
     def export(start: Artifact, target: str, where: Workspace, **given: object) -> None:
         asked.append((start.identity, target, given["precision"]))
+        devices.add(given["device"])
         if given["precision"] == "int8":
             given["calibration"]()
         raise EdgebenchError("no")
 
     monkeypatch.setattr(relatives.pipeline, "export", export)
     told: list[str] = []
-    assert relatives.export_missing([source], ("fp32", "int8"), workspace, on_left_out=told.append) == []
+    assert (
+        relatives.export_missing([source], ("fp32", "int8"), workspace, device="jetson_orin", on_left_out=told.append)
+        == []
+    )
+    assert devices == {"jetson_orin"}, "a plan is built for the board's card"
     assert (source.identity, "openvino", "fp32") in asked and (source.identity, "onnx", "int8") in asked
     assert (source.identity, "onnx", "fp32") not in asked  # it is that itself
     assert any("int8 needs inputs of your own" in one for one in told)

@@ -111,7 +111,7 @@ class Elsewhere:
 
 
 def test_what_only_the_stand_in_lacks_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_parser", lambda target: (Elsewhere(), "it stands in"))
+    monkeypatch.setattr(asking, "_parser", lambda target: (Elsewhere(), "stands in"))
     path = written(tmp_path / "m.onnx", graphs.taken()["Erf-17-fp32"])
     said = ask(ToLint(source=str(path), target="tensorrt", format="onnx"), QUIET, QUIET)
     assert (said.status, said.findings[0].kind, said.ok) == ("not asked", "unproven", False)
@@ -160,7 +160,7 @@ def test_what_is_known_is_kept_if_the_parser_ends(monkeypatch: pytest.MonkeyPatc
 
 def test_bad_input_is_told(in_process: Command, tmp_path: Path) -> None:
     (tmp_path / "model.txt").write_text("no model")
-    with pytest.raises(UsageError, match="no model file"):
+    with pytest.raises(BadFile, match="no model file"):
         edgebench.lint(tmp_path / "model.txt")
     with pytest.raises(BadFile, match="does not exist"):
         edgebench.lint(tmp_path / "absent.onnx")
@@ -173,6 +173,12 @@ def test_bad_input_is_told(in_process: Command, tmp_path: Path) -> None:
     said = ask(ToLint(source=str(path), target="onnxruntime", format="onnx"), QUIET, QUIET)
     assert said.status == "refused" and said.findings[0].fix
     assert in_process("lint").returncode == 2
+    done = in_process("lint", path)
+    assert (done.returncode, done.stdout.count("refused: ")) == (1, 1), "it is said once, not for each target"
+    assert "m.onnx: all targets: refused by edgebench" in done.stdout
+    os.mkfifo(tmp_path / "pipe.onnx")
+    done = in_process("lint", tmp_path / "pipe.onnx")
+    assert done.returncode == 1 and "neither a file nor a folder" in done.stderr
 
 
 def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:

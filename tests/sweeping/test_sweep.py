@@ -11,13 +11,15 @@ import pytest
 from factories import make_artifact, make_result
 
 from edgebench.errors import EdgebenchError, NewerFile
+from edgebench.exporting.pipeline import PlannedExport
 from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio, replacing
 from edgebench.records.jobs import Policy
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.workspace import Workspace, now
 from edgebench.results import store
-from edgebench.sweeping import records, sweep
+from edgebench.specs import Artifact
+from edgebench.sweeping import perform, records, sweep
 from edgebench.sweeping.estimate import Durations
 from edgebench.sweeping.matrix import Cell, Matrix
 from edgebench.sweeping.records import Records
@@ -281,3 +283,18 @@ def test_a_sweep_from_python_that_is_interrupted_keeps_what_is_done(tmp_path: Pa
     swept = sweep.sweep(ready(kept, [chain(0)], Stub(kept)), on_change=interrupt)
     assert swept.interrupted and swept.cells[0].status in ("waiting", "running") and swept.failed == 1
     assert sweep.sweep(ready(kept, [chain(0)], Stub(kept))).failed == 0
+
+
+def test_an_export_is_made_for_the_device_of_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_artifact(tmp_path / "net", format="onnx")
+    asked: list[object] = []
+
+    def export(start: Artifact, target: str, where: Workspace, **given: object) -> PlannedExport:
+        asked.append(given["device"])
+        return PlannedExport(start, None)
+
+    monkeypatch.setattr(perform.pipeline, "export", export)
+    for device in ("rtx_a2000", ""):
+        step = Export(source="s", target="tensorrt_rtx", precision="fp32", device=device)
+        perform._exported(step, source, now(), Records(Workspace(tmp_path / "w")), lambda told: None)
+    assert asked == ["rtx_a2000", None]
