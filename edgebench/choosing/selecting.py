@@ -16,12 +16,13 @@ from edgebench.choosing.limits import ORDER, Bound, Limits, Prefer, known_classe
 from edgebench.errors import unknown_name
 from edgebench.records.jobs import LATENCY
 from edgebench.results import recalls
-from edgebench.results.columns import Criterion, Known
+from edgebench.results.columns import Known
 from edgebench.results.context import listed
 from edgebench.results.figures import CRITERIA, Row
 from edgebench.results.recalls import RECALL
 
 TRIED = 6  # of the candidates that miss a limit, so many of the nearest are tried under looser limits
+NEARLY = 0.005  # exact figures that differ by less are the same: a table of three digits shows no difference
 FAR = 50  # a figure this many times beyond a limit: the limit was probably given in another unit
 
 
@@ -149,7 +150,7 @@ def _ranked(
         for i in set(left) - set(known):
             done[i] = replace(made[i], outcome="unknown", reason=figures[i].reason)
         best = figures[min(known, key=lambda i: criterion.sign * figures[i].value)]
-        left = [i for i in known if _alike(criterion, figures[i], best)]
+        left = [i for i in known if _alike(figures[i], best)]
         for i in set(known) - set(left):
             of = f"{criterion.name} {criterion.show(figures[i].value)}, the best has {criterion.show(best.value)}"
             alike = f"{ORDER[prefer][0]} is not distinguishable from the best, but " * (position > 0)
@@ -163,11 +164,11 @@ def _ranked(
     return done, notes
 
 
-def _alike(criterion: Criterion, one: Known, other: Known) -> bool:
-    """Whether two known figures do not differ: their intervals overlap, or they are exact and shown alike, as two sizes
-    that differ in a few bytes."""
+def _alike(one: Known, other: Known) -> bool:
+    """Whether two known figures do not differ: their intervals overlap, or they are exact and nearly the same, as two
+    sizes that differ in a few bytes."""
     exact = one.low is None and other.low is None
-    return one.overlaps(other) or (exact and criterion.show(one.value) == criterion.show(other.value))
+    return one.overlaps(other) or (exact and math.isclose(one.value, other.value, rel_tol=NEARLY))
 
 
 def _doubts(row: Row) -> list[str]:
@@ -226,7 +227,7 @@ def _worse(one: dict[str, Known], than: dict[str, Known], prefer: Prefer) -> boo
     """Whether the first criterion that distinguishes the two favours `than`. Unknown figures distinguish nothing."""
     for criterion in (CRITERIA[m] for m in ORDER[prefer]):
         mine, other = one[criterion.name], than[criterion.name]
-        if None not in (mine.value, other.value) and not _alike(criterion, mine, other):
+        if None not in (mine.value, other.value) and not _alike(mine, other):
             return criterion.is_better(other.value, than=mine.value)
     return True
 
