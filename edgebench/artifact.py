@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.errors import BadFile, Unsupported
+from edgebench.errors import BadFile, NewerFile, Unsupported
 from edgebench.records import digests, files, jsonio, onnx_file, replacing
 from edgebench.records.missing import missing
 from edgebench.records.preprocessing import preprocess
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MANIFESTS = ("artifact.json", "checkpoint.json")
+AGAIN = "copy the folder again from where it was made, or make it again: `edgebench export`, `adopt` or `train`"
 REFERENCE = "reference.npz"
 RECORDS = (REFERENCE, "history.jsonl", "config.toml")  # the files of an artifact besides its model
 REQUESTS = 8  # distinct inputs in rotation: enough that no cache holds one answer
@@ -55,7 +55,7 @@ def ensure_writable(out: Path) -> None:
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise BadFile(f"{out} exists and is not an edgebench folder", "choose another --out, or empty it yourself")
     out.parent.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryDirectory(dir=out.parent, prefix=".").cleanup()
+    replacing.check_writable(out.parent)
 
 
 @contextmanager
@@ -103,7 +103,12 @@ def read(path: Path, verify: bool = True) -> Artifact:
             f"{path} is not an artifact folder: it holds neither artifact.json nor checkpoint.json",
             "name the folder that `edgebench train`, `adopt` or `export` printed; or a model file, which is adopted",
         )
-    artifact = replace(jsonio.read(Artifact, manifest), path=path)
+    try:
+        artifact = replace(jsonio.read(Artifact, manifest), path=path)
+    except NewerFile:
+        raise
+    except BadFile as error:
+        raise BadFile(error.message, AGAIN) from None
     if not artifact.inputs and not artifact.adopted:
         raise BadFile(f"{manifest} says that the model has no inputs", "export it again")
     if manifest.name != manifest_name(artifact.format):
@@ -115,7 +120,7 @@ def read(path: Path, verify: bool = True) -> Artifact:
         if verify and digests.of_file(file) != digest:
             raise BadFile(
                 f"{file} was changed or damaged after it was written (its sha256 is not the one in {manifest.name})",
-                "copy the folder again from where it was made, or make it again",
+                AGAIN,
             )
     return artifact
 

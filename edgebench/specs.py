@@ -52,6 +52,11 @@ class TensorSpec:
     shape: tuple[int | str, ...]
     sizes: tuple[int, ...] | None = field(default=None, metadata={"json": "unless default"})
 
+    def contradiction(self) -> str:
+        """What a file may say that no tensor has; "" if nothing."""
+        sizes = [size for size in (*self.shape, *(self.sizes or ())) if isinstance(size, int)]
+        return f"the tensor {self.name!r} has a size below 0" if min(sizes, default=0) < 0 else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSplit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from edgebench.artifact import model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.machine.children import Child
+from edgebench.records import replacing
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision, TensorSpec
 
 LIMIT_S, MAGIC, NAMES = 1800.0, "7767517", ("model.param", "model.bin")
@@ -43,7 +43,7 @@ class NcnnExporter:
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         refuse_unknown_options("the ncnn exporter", options.extra)
         inputs = tuple(map(_one, source.inputs))
-        with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
+        with replacing.scratch() as scratch:
             # pnnx writes a dozen files beside the one that it reads, so it reads a link.
             (link := Path(scratch, "model.onnx")).symlink_to(model_file(source, ".onnx").resolve())
             sizes = ",".join(f"[{','.join(map(str, spec.sizes or spec.shape))}]f32" for spec in inputs)

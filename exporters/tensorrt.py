@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from edgebench.exporters import tensorrt_plan
 from edgebench.runtimes import tensorrt_missing
 
 from edgebench.errors import Unsupported, UsageError, refuse_unknown_options
+from edgebench.records import replacing
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class TensorRtExporter:
         workspace = _number(options.extra, "workspace_mb", 1)
         dla = _number(options.extra, "dla", 0)
         trt = self._library
-        with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
-            making = tensorrt_plan.Making(trt, "TensorRT", source, self.handed(source, Path(scratch)))
+        with replacing.scratch() as scratch:
+            making = tensorrt_plan.Making(trt, "TensorRT", source, self.handed(source, scratch))
             if workspace:
                 making.config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace << 20)
             if dla is not None:

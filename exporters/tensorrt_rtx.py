@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from types import ModuleType
 
 from edgebench.exporters import tensorrt_plan
 
 from edgebench.errors import Unsupported, UsageError, refuse_unknown_options
+from edgebench.records import replacing
 from edgebench.specs import Artifact, Exported, ExportOptions, Precision
 
 NO_PLAN = "leave an architecture that it names out of arch=; else another --precision, or another backbone"
@@ -60,8 +60,8 @@ class TensorRtRtxExporter:
                 f"an ONNX artifact in {wanted}",
             )
         names = _architectures(trt, options.extra.get("arch") or _card() or options.architecture)
-        with tempfile.TemporaryDirectory(prefix="edgebench-") as scratch:
-            onnx_file = tensorrt_plan.handed(source, wanted, Path(scratch))
+        with replacing.scratch() as scratch:
+            onnx_file = tensorrt_plan.handed(source, wanted, scratch)
             making = tensorrt_plan.Making(trt, "TensorRT-RTX", source, onnx_file)
             making.config.num_compute_capabilities = len(names)
             for i, name in enumerate(names.values()):

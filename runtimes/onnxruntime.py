@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from edgebench.artifact import check_inputs, model_file, requests
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
 from edgebench.protocols import Run
+from edgebench.records import replacing
 from edgebench.specs import Artifact, Effective, Foreign, Layers, SessionOptions
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class OnnxRuntimeSession:
         """From the profile of a run, which alone tells what the optimised graph computes in, and where."""
         settings = self._session.get_session_options()
         settings.enable_profiling = True
-        with tempfile.TemporaryDirectory() as folder:
+        with replacing.scratch() as folder:
             settings.profile_file_prefix = str(Path(folder, "profile"))
             opened = self._library.InferenceSession
             profiled = opened(str(self._path), settings, providers=self._session.get_providers())

@@ -189,8 +189,18 @@ def test_a_truncated_manifest(out: Path) -> None:
     content = manifest.read_bytes()
     for length in range(0, len(content) - 1, 17):
         manifest.write_bytes(content[:length])
-        with pytest.raises(BadFile):
+        with pytest.raises(BadFile) as told:
             folder.read(out)
+        assert "make it again: `edgebench export`" in told.value.fix and "delete" not in told.value.fix
+
+
+def test_a_shape_that_no_tensor_has(out: Path) -> None:
+    manifest = out / "artifact.json"
+    told = json.loads(manifest.read_text())
+    told["inputs"][0]["shape"][-1] = -4
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(BadFile, match=r"inputs\[0\]: the tensor '.*' has a size below 0"):
+        folder.read(out)
 
 
 def test_a_deleted_manifest(out: Path) -> None:

@@ -23,6 +23,8 @@ from typing import Literal
 
 import psutil
 
+from edgebench.records import replacing
+
 POLL_S = 0.1  # how often a child's memory is read; each reading costs it a few microseconds
 LOG_BYTES = 4000  # of the end of its output
 # Environment variables with the numbers of file descriptors, and whether the kernel is to watch as well.
@@ -79,7 +81,8 @@ class Child:
     ) -> None:
         lifeline, self._lifeline = os.pipe()
         self._phases, phases = os.pipe()
-        self._log = log.open("w+b") if log else tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        # It lives as long as the process.
+        self._log = log.open("w+b") if log else tempfile.TemporaryFile(dir=replacing.temporary())  # noqa: SIM115
         self._oom_kills = _oom_kills()
         self._peak_mib, self._last, self._phase = 0, "", ""
         told = {LIFELINE: str(lifeline), PHASES: str(phases)}

@@ -84,14 +84,31 @@ def staged(out: Path) -> Iterator[Path]:
         _replace(scratch, out)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise the OSError now if nothing can be made in a folder. What a kill leaves of it, the next command removes."""
+    tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=PARTIAL).cleanup()
+
+
+def temporary() -> Path:
+    """The folder of temporary files. Python finds the same one, but it tries the folder with a file of any name first,
+    which a kill may leave there."""
+    if tempfile.tempdir is None:
+        asked = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+        for folder in (*asked, "/tmp"):
+            if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+                tempfile.tempdir = os.path.abspath(folder)
+                break
+    return Path(tempfile.gettempdir())
+
+
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A temporary folder. One that a killed process left is removed by the next that needs one."""
-    place = Path(tempfile.gettempdir())
+    place = temporary()
     sweep_up(place)
 
     def make() -> str:
-        return tempfile.mkdtemp(prefix=".edgebench-", suffix=PARTIAL)
+        return tempfile.mkdtemp(dir=place, prefix=".edgebench-", suffix=PARTIAL)
 
     with unfinished(place, f".{secrets.token_hex(8)}", make) as made:
         yield made

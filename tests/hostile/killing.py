@@ -1,65 +1,51 @@
 """Kills a command at one of its file-changing calls, counted from 1, and looks at what it left.
 
-An audit hook counts: Python tells it of every file that is opened for writing, moved, removed or made. Each call is one
-moment at which a power cut, the kernel or an impatient user may end the process.
+counted/sitecustomize.py counts the calls, in the command's own process and in every Python that it starts.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import re
 import signal
-import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
+import psutil
+from counted import sitecustomize
 
-
-def changes(event: str, arguments: tuple[Any, ...]) -> bool:
-    """Whether this event of Python's audit changes a file."""
-    if event == "open":
-        flags = arguments[2] if isinstance(arguments[2], int) else 0
-        return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
-    return event in CHANGES or (event == "ctypes.dlsym" and arguments[1] == "renameat2")
+LIMIT_S = 300  # of a command
+ALONE_S = 20.0  # after this long, a process that its killed parent left is one that stays
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def run(arguments: Sequence[str], nth: int = 0, out: Path | None = None) -> tuple[int, int]:
     """Run an edgebench command in a fork of this process and kill it before its nth change; 0 for never. Returns its
-    exit code, negative for a signal, and how many changes it made or tried."""
-    read, write = os.pipe()
-    if (child := os.fork()) == 0:
-        os.close(read)
-        _in_child(arguments, nth, write, out)
-    os.close(write)
-    hung = threading.Timer(300, os.kill, (child, signal.SIGKILL))
-    hung.start()
-    with os.fdopen(read, "rb") as told:
-        count = len(told.read())
-    ended = os.waitpid(child, 0)[1]
-    hung.cancel()
-    return os.waitstatus_to_exitcode(ended), count
+    exit code, negative for a signal, and how many changes it and its children made or tried."""
+    with tempfile.NamedTemporaryFile() as counter:
+        if (child := os.fork()) == 0:
+            _in_child(arguments, f"{nth}:{os.getpid()}:{counter.name}", out)
+        hung = threading.Timer(LIMIT_S, os.kill, (child, signal.SIGKILL))
+        hung.start()
+        ended = os.waitpid(child, 0)[1]
+        hung.cancel()
+        return os.waitstatus_to_exitcode(ended), os.path.getsize(counter.name)
 
 
-def _in_child(arguments: Sequence[str], nth: int, write: int, out: Path | None) -> None:
+def _in_child(arguments: Sequence[str], asked: str, out: Path | None) -> None:
     from edgebench.cli import cli
 
     os.setsid()
     told = os.open(out or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for number in (1, 2):
         os.dup2(told, number)
-    seen, ours = 0, os.getpid()
-
-    def hook(event: str, given: tuple[Any, ...]) -> None:
-        nonlocal seen
-        if os.getpid() == ours and changes(event, given):
-            seen += 1
-            os.write(write, b".")
-            if seen == nth:
-                os.kill(ours, signal.SIGKILL)
-
-    sys.addaudithook(hook)
+    os.environ.update({sitecustomize.ASKED: asked, "PYTHONPATH": str(Path(sitecustomize.__file__).parent)})
+    sitecustomize.count(asked)
     code = 1
     try:
         cli([*arguments], standalone_mode=True)
@@ -67,6 +53,28 @@ def _in_child(arguments: Sequence[str], nth: int, write: int, out: Path | None) 
         code = int(end.code or 0)
     finally:
         os._exit(code)
+
+
+def adopt_orphans() -> None:
+    """From now on, processes that a killed command leaves become children of this one: see `stay`."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def stay() -> list[str]:
+    """The processes of a killed command that do not end by themselves, as they should. They are ended then."""
+    ends, found = time.monotonic() + ALONE_S, []
+    while True:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not (children := psutil.Process().children(recursive=True)):
+            return found
+        if time.monotonic() > ends:
+            for child in children:
+                with contextlib.suppress(psutil.Error):
+                    found.append(" ".join(child.cmdline()))
+                    child.kill()
+        time.sleep(0.01)
 
 
 def broken(root: Path) -> list[str]:
@@ -88,8 +96,7 @@ def broken(root: Path) -> list[str]:
     return said
 
 
-def left(*places: Path) -> list[str]:
-    """What is not finished and belongs to nobody."""
-    from edgebench.records.replacing import OLD, PARTIAL
-
-    return sorted(str(path) for place in places for path in place.rglob(".*") if path.name.endswith((OLD, PARTIAL)))
+def named(*places: Path) -> set[str]:
+    """Everything in these folders, by name, without what differs from time to time: dates, hashes and numbers."""
+    found = (f"{place.name}/{path.relative_to(place)}" for place in places for path in place.rglob("*"))
+    return {re.sub(r"[0-9a-f]{8,}|\d+", "#", name) for name in found}

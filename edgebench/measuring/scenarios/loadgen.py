@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import queue
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from edgebench.measuring.scenarios import loadgen_figures
 from edgebench.measuring.scenarios.lanes import lanes as lanes_of
 from edgebench.measuring.scenarios.loadgen_log import Parsed, parse, read_detail
 from edgebench.protocols import Scenario, Session
+from edgebench.records import replacing
 from edgebench.records.jobs import Job
 from edgebench.records.result import LoadGenVerdict, Measured
 
@@ -95,9 +95,9 @@ def perform(load: Load, lanes: Sequence[loop.Run], requests: Sequence[loop.Reque
     """
     library = _library()
     plan = make_plan(load, job, _capacity_per_s(lanes, requests, job))
-    with tempfile.TemporaryDirectory(prefix="edgebench-loadgen-") as logs:
+    with replacing.scratch() as logs:
         queries, samples = _run(
-            library, _settings(library, load, job, plan), load.queued, lanes, requests, job.batch, logs
+            library, _settings(library, load, job, plan), load.queued, lanes, requests, job.batch, str(logs)
         )
         summary = Path(logs, "mlperf_log_summary.txt").read_text(errors="replace")
         version, errors = read_detail(Path(logs, "mlperf_log_detail.txt").read_text(errors="replace"))

@@ -11,33 +11,36 @@ import tempfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records import replacing
 
 TIMEOUT_S = 60
+UNFINISHED = ".download-"
 MOST_BYTES = 1 << 30  # unpacked; the real archives have 170 MB packed
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A gzipped tar file at `url` (http, https or file) with one flat folder, `folder`. md5: the archive's, in hex."""
+    """A gzipped tar file at `url` (http, https or file) with one flat folder, `folder`. sha256: of the archive."""
 
     url: str
-    md5: str
+    sha256: str
     folder: str
 
 
-# https://www.cs.toronto.edu/~kriz/cifar.html names the archives and their checksums.
+# https://www.cs.toronto.edu/~kriz/cifar.html names the archives; their sha256 are those that others pin too.
 ARCHIVES = {
     "cifar10": Archive(
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-        "c32a1d4ab5d03f1284b67883e8d87530",
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         "cifar-10-batches-bin",
     ),
     "cifar100": Archive(
         "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-        "03b5dce01913d631647c71ecec9e9cb8",
+        "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         "cifar-100-binary",
     ),
 }
@@ -53,13 +56,12 @@ def fetch(archive: Archive, into: Path, on_progress: Callable[[int, int], None] 
     if folder.is_dir():
         return folder
     into.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=into, prefix=".download-"))
-    try:
+    with replacing.unfinished(into, UNFINISHED, partial(tempfile.mkdtemp, dir=into, prefix=UNFINISHED)) as scratch:
         packed, unpacked = scratch / "archive.tar.gz", scratch / archive.folder
         found = _download(archive.url, packed, on_progress)
-        if found != archive.md5:
+        if found != archive.sha256:
             raise BadFile(
-                f"{archive.url} has the checksum {found}, not {archive.md5}: it is truncated or was changed",
+                f"{archive.url} has the checksum {found}, not {archive.sha256}: it is truncated or was changed",
                 "try again; if there is a proxy, check that it does not change the file",
             )
         unpacked.mkdir()
@@ -69,14 +71,12 @@ def fetch(archive: Archive, into: Path, on_progress: Callable[[int, int], None] 
         except OSError:
             if not folder.is_dir():  # if it is there, another process was faster
                 raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
 def _download(url: str, path: Path, on_progress: Callable[[int, int], None]) -> str:
-    """Download `url` to `path` and return its md5 in hex."""
-    digest, done = hashlib.md5(usedforsecurity=False), 0
+    """Download `url` to `path` and return its sha256 in hex."""
+    digest, done = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, path.open("wb") as file:
             total = int(response.headers.get("Content-Length") or 0)

@@ -33,7 +33,7 @@ def packed(
             if isinstance(content, bytes):
                 info.size = len(content)
             archive.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
-    return Archive(path.as_uri(), hashlib.md5(path.read_bytes()).hexdigest(), FOLDER)
+    return Archive(path.as_uri(), hashlib.sha256(path.read_bytes()).hexdigest(), FOLDER)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def left_behind(into: Path) -> list[str]:
 def test_a_dataset_is_fetched_only_if_asked_and_only_once(
     server: str, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served = Archive(f"{server}/cifar.tar.gz", archive.md5, FOLDER)
+    served = Archive(f"{server}/cifar.tar.gz", archive.sha256, FOLDER)
     monkeypatch.setitem(download.ARCHIVES, "cifar10", served)
     into, told = tmp_path / "data", []
     with pytest.raises(BadFile, match="not on this machine"):
@@ -82,22 +82,22 @@ def test_a_dataset_is_fetched_only_if_asked_and_only_once(
 def test_the_official_archives_are_known_by_url_and_checksum() -> None:
     for name, folder in (("cifar10", FOLDER), ("cifar100", "cifar-100-binary")):
         archive = download.ARCHIVES[name]
-        assert archive.url.startswith("https://www.cs.toronto.edu/") and len(archive.md5) == 32
+        assert archive.url.startswith("https://www.cs.toronto.edu/") and len(archive.sha256) == 64
         assert archive.folder == folder
 
 
 def test_another_checksum_is_refused_and_nothing_stays(archive: Archive, tmp_path: Path) -> None:
-    with pytest.raises(BadFile, match=f"has the checksum {archive.md5}, not {'0' * 32}"):
-        download.fetch(Archive(archive.url, "0" * 32, FOLDER), tmp_path / "data")
+    with pytest.raises(BadFile, match=f"has the checksum {archive.sha256}, not {'0' * 64}"):
+        download.fetch(Archive(archive.url, "0" * 64, FOLDER), tmp_path / "data")
     assert left_behind(tmp_path / "data") == []
 
 
 @pytest.mark.parametrize("path", ["missing.tar.gz", "", "cifar.tar.gz/x"])
 def test_what_cannot_be_fetched_is_one_message(path: str, server: str, tmp_path: Path) -> None:
     with pytest.raises(EdgebenchError, match=r"could not be fetched|has the checksum"):
-        download.fetch(Archive(f"{server}/{path}", "0" * 32, FOLDER), tmp_path / "data")
+        download.fetch(Archive(f"{server}/{path}", "0" * 64, FOLDER), tmp_path / "data")
     with pytest.raises(EdgebenchError, match="could not be fetched") as caught:
-        download.fetch(Archive("http://127.0.0.1:1/cifar.tar.gz", "0" * 32, FOLDER), tmp_path / "data")
+        download.fetch(Archive("http://127.0.0.1:1/cifar.tar.gz", "0" * 64, FOLDER), tmp_path / "data")
     assert str(tmp_path / "data") in caught.value.fix
     assert left_behind(tmp_path / "data") == []
 
@@ -137,7 +137,7 @@ def test_what_is_no_archive(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bad.tar.gz"
     path.write_bytes(content)
     with pytest.raises(BadFile, match="cannot be unpacked"):
-        download.fetch(Archive(path.as_uri(), hashlib.md5(content).hexdigest(), FOLDER), tmp_path / "data")
+        download.fetch(Archive(path.as_uri(), hashlib.sha256(content).hexdigest(), FOLDER), tmp_path / "data")
     assert left_behind(tmp_path / "data") == []
 
 
