@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from edgebench import __version__
-from edgebench.boards import supervisor
+from edgebench.boards import requests, supervisor
+from edgebench.boards.requests import Follow, Forget, Halt, Lacking, Put, Restore, Start, TryRuntimes
 from edgebench.errors import EdgebenchError
 from edgebench.machine.packing import code_digest
-from edgebench.records import digests
+from edgebench.records import digests, files
 
 ROOT = Path("~/.local/share/edgebench")
 LEASE_S = 60.0  # the desk sends something every few seconds; a link that died silently must not keep this process
@@ -37,7 +38,6 @@ LONGEST_REQUEST = 1 << 26  # with the names of all files of a sweep
 SPARE_BYTES = 8 * 2**20  # kept free for the results
 KEPT_S = 30 * 24 * 3600  # files and finished jobs that were not used for this time are removed
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
 class Agent:
@@ -55,20 +55,25 @@ class Agent:
         hello = {"edgebench": __version__, "code": code_digest(), "clock": time.time()}
         self._desk.tell(hello)
         while (request := self._desk.hear(LEASE_S)) is not None:
-            try:
-                getattr(self, f"do_{request.get('do')}", _refuse)(request)
-            except EdgebenchError as error:
-                self._desk.tell({"error": error.message, "fix": error.fix})
-            except OSError as error:
-                self._desk.tell({"error": f"{error.filename or self.files}: {error.strerror}", "fix": _remedy(error)})
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                self._desk.tell({"error": f"this is not a valid request: {type(error).__name__}: {error}"})
+            self.answer(request)
 
-    def do_lacks(self, request: Mapping[str, Any]) -> None:
+    def answer(self, request: dict[str, Any]) -> None:
+        """Do what is asked, or tell why not."""
+        try:
+            asked = requests.asked(request)
+            getattr(self, f"do_{request['do']}")(asked)
+        except EdgebenchError as error:
+            self._desk.tell({"error": error.message, "fix": error.fix})
+        except OSError as error:
+            self._desk.tell({"error": f"{error.filename or self.files}: {error.strerror}", "fix": _remedy(error)})
+        except ValueError as error:  # positions at which no line of the job's files begins
+            self._desk.tell({"error": f"its news cannot be told: {error}"})
+
+    def do_lacks(self, request: Lacking) -> None:
         """Which of these files must be sent: those that are missing or damaged. Damaged ones are removed."""
         lacks = {}
-        for sha256, size in request["files"].items():
-            path = self._file(sha256)
+        for sha256, size in request.files.items():
+            path = self.files / sha256
             if path.is_file() and digests.of_file(path) == sha256:
                 os.utime(path)
             else:
@@ -83,9 +88,9 @@ class Agent:
             )
         self._desk.tell({"lacks": sorted(lacks)})
 
-    def do_put(self, request: Mapping[str, Any]) -> None:
+    def do_put(self, request: Put) -> None:
         """Store a file. It counts only when it is whole, on disk, and has the announced sha256."""
-        path, left, digest = self._file(request["sha256"]), int(request["size"]), hashlib.sha256()
+        path, left, digest = self.files / request.sha256, request.size, hashlib.sha256()
         handle, partial = tempfile.mkstemp(dir=self.files, prefix=".partial-")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -107,9 +112,9 @@ class Agent:
             Path(partial).unlink(missing_ok=True)
         self._desk.tell({})
 
-    def do_start(self, request: Mapping[str, Any]) -> None:
+    def do_start(self, request: Start) -> None:
         """Start a job. If it is already here, it is not started again."""
-        folder = self._job(request)
+        folder = self.jobs / request.job
         known = folder.exists()
         if not known:
             with tempfile.TemporaryDirectory(dir=self.jobs, prefix=".new-") as made:
@@ -120,22 +125,22 @@ class Agent:
         supervisor.start(folder)
         self._desk.tell({"known": known})
 
-    def _lay_out(self, folder: Path, request: Mapping[str, Any]) -> None:
+    def _lay_out(self, folder: Path, request: Start) -> None:
         folder.mkdir()
-        job = {"arguments": [str(item) for item in request["arguments"]], "folders": list(request["folders"])}
-        if request.get("images"):
-            _lay(self._file(request["images"]), folder / "images.npz")
+        job = {"arguments": list(request.arguments), "folders": list(request.folders)}
+        if request.images:
+            _lay(self.files / request.images, folder / "images.npz")
             job["arguments"].append("--images=images.npz")
         (folder / "job.json").write_text(json.dumps(job))
-        for name, files in request["folders"].items():
-            inside = folder / "folders" / _checked(name)
+        for name, contents in request.folders.items():
+            inside = folder / "folders" / name
             inside.mkdir(parents=True)
-            for file, sha256 in files.items():
-                _lay(self._file(sha256), inside / _checked(file))
+            for file, sha256 in contents.items():
+                _lay(self.files / sha256, inside / file)
 
-    def do_follow(self, request: Mapping[str, Any]) -> None:
+    def do_follow(self, request: Follow) -> None:
         """Send the news of a job as they come, from the file positions `at` on, until it ends or the desk stops it."""
-        folder, at = self._job(request), {name: int(request["at"].get(name, 0)) for name in ("progress", "log")}
+        folder, at = self.jobs / request.job, {name: request.at.get(name, 0) for name in ("progress", "log")}
         heard, told = time.monotonic(), time.monotonic()
         while True:
             ended = supervisor.ended(folder)  # before reading the news, so that none can come after it
@@ -163,44 +168,36 @@ class Agent:
                 raise SystemExit(0)
 
     def _send_result(self, folder: Path, name: str, at: Mapping[str, int]) -> None:
-        text = (supervisor.results(folder) / _checked(name)).read_text(encoding="utf-8")
+        text = files.inside(supervisor.results(folder), name).read_text(encoding="utf-8")
         # Paths of this board are useless elsewhere, and the home's path has the user's name in it.
         for path, short in ((f"{folder / 'folders'}/", ""), (f"{Path.home()}/", "~/")):
             text = text.replace(json.dumps(path)[1:-1], short)
         content = text.encode()
         self._desk.tell({"result": len(content), "at": at}, content)
 
-    def do_stop(self, request: Mapping[str, Any]) -> None:
+    def do_stop(self, request: Halt) -> None:
         """End a job that is not being followed; it keeps its results."""
-        supervisor.stop(self._job(request))
+        supervisor.stop(self.jobs / request.job)
         self._desk.tell({})
 
-    def do_probe(self, request: Mapping[str, Any]) -> None:
+    def do_probe(self, request: TryRuntimes) -> None:
         """The fault of each of these runtimes here, "" if it works."""
         from edgebench.measuring import process
 
-        self._desk.tell({"probes": {found.name: found.error for found in process.probe_all(list(request["runtimes"]))}})
+        self._desk.tell({"probes": {found.name: found.error for found in process.probe_all(list(request.runtimes))}})
 
-    def do_restore(self, request: Mapping[str, Any]) -> None:
+    def do_restore(self, request: Restore) -> None:
         """Put back the settings that a killed run changed; "" if there are none."""
         from edgebench.machine import clocks
 
         self._desk.tell({"done": clocks.restore()})
 
-    def do_forget(self, request: Mapping[str, Any]) -> None:
+    def do_forget(self, request: Forget) -> None:
         """Remove a job whose results have all been fetched."""
-        folder = self._job(request)
+        folder = self.jobs / request.job
         if supervisor.ended(folder) is not None:
             shutil.rmtree(folder, ignore_errors=True)
         self._desk.tell({})
-
-    def _file(self, sha256: str) -> Path:
-        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            raise EdgebenchError(f"{sha256!r} is not a sha256")
-        return self.files / sha256
-
-    def _job(self, request: Mapping[str, Any]) -> Path:
-        return self.jobs / _checked(request["job"])
 
     def _remove_old(self) -> None:
         old = time.time() - KEPT_S
@@ -257,17 +254,6 @@ def _lay(file: Path, where: Path) -> None:
         os.link(file, where)
     except OSError:  # a file system without hard links
         shutil.copyfile(file, where)
-
-
-def _refuse(request: Mapping[str, Any]) -> None:
-    raise EdgebenchError(f"{request.get('do')!r} is not a request")
-
-
-def _checked(name: str) -> str:
-    """A file or folder name, refused if it could lead out of the agent's folder."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise EdgebenchError(f"{name!r} is not an allowed file name")
-    return name
 
 
 def _remedy(error: OSError) -> str:

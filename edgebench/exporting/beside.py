@@ -16,6 +16,7 @@ from edgebench.measuring import alternating
 from edgebench.records import replacing
 from edgebench.records.batches import only_batch
 from edgebench.records.beside import BesideFp32, cpu_kind
+from edgebench.records.declared import as_ratio
 from edgebench.records.jobs import Job
 from edgebench.results import stats
 from edgebench.specs import Artifact
@@ -53,7 +54,7 @@ def _on(runtime: str, made: Artifact, source: Artifact) -> BesideFp32:
             end, turns = time.monotonic() + MOST_S, iter(range(PAIRS - alternating.FEWEST))
             over = lambda: next(turns, None) is None or time.monotonic() > end  # noqa: E731
             bursts = alternating.alternate(base, new, until=over)
-    ratio, low, high = stats.median_ratio(*bursts)
+    ratio, low, high = map(as_ratio, stats.median_ratio(*bursts))
     return BesideFp32(runtime=runtime, cpu=cpu_kind(fingerprint()), ratio=ratio, low=low, high=high)
 
 

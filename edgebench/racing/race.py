@@ -20,6 +20,7 @@ from edgebench.measuring.running import Planned
 from edgebench.racing import heat
 from edgebench.racing.standing import FEWEST, OPPOSITE, PairDecision, Standing
 from edgebench.records import digests, replacing
+from edgebench.records.declared import as_ratio
 from edgebench.records.jobs import Stop
 from edgebench.records.notices import Notice
 from edgebench.records.race import Lag, Raced
@@ -144,9 +145,10 @@ class RaceSoFar:
         seen = standing.effects[:, new] - standing.effects[:, base]
         if np.isnan(seen).all():
             return None
-        return Lag(
-            job=self.planned[base].job.identity, ratio=float(np.exp(np.nanmean(seen))), low=found and found.low,
-            high=found and found.high, standing=self.decided.get((new, base), "undecided"),
+        ratio, low, high = float(np.exp(np.nanmean(seen))), found and found.low, found and found.high
+        return Lag(  # two launches that have little in common have an interval without bounds
+            job=self.planned[base].job.identity, ratio=as_ratio(ratio), low=low and as_ratio(low),
+            high=high and as_ratio(high), standing=self.decided.get((new, base), "undecided"),
         )  # fmt: skip
 
 

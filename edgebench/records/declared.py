@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 LARGEST = 2**63 - 1  # of integers, which every database and every other language can hold
 FARTHEST = 1e30  # of floats from 0: sums and products of some stay finite
+LEAST_RATIO, MOST_RATIO = 1e-9, 1e9
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ Amount = Annotated[float, Within(0, FARTHEST)]
 AboveZero = Annotated[float, Within(1e-12, FARTHEST)]
 Share = Annotated[float, Within(0, 1)]
 Signed = Annotated[float, Within(-1, 1)]  # the difference of two shares, or a cosine
-Ratio = Annotated[float, Within(1e-9, 1e9)]  # of two times
+Ratio = Annotated[float, Within(LEAST_RATIO, MOST_RATIO)]  # of two times
 Side = Annotated[int, Within(1, 65_535)]  # of a picture, in pixels
 Effect = Annotated[float, Within(-50, 50)]  # the logarithm of a ratio
 Times = Annotated[tuple[AboveZero, ...], Sized(2, 2), Ascending()]  # an interval
@@ -121,6 +122,11 @@ AdapterName = Annotated[str, Like("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a name of 
 FileName = Annotated[str, Plain()]
 Moment = Annotated[str, InUtc()]
 Files = dict[FileName, MaybeSha256]  # empty where nothing was written yet
+
+
+def as_ratio(value: float) -> float:
+    """A ratio of times that was computed here, or the farthest that a record holds."""
+    return min(max(value, LEAST_RATIO), MOST_RATIO)
 
 
 def is_plain(name: str) -> bool:

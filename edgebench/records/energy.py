@@ -52,9 +52,9 @@ class Energy:
     missing: Missing | None = None
     reason: str = ""
     mean_power_mw: Amount | None = None
-    idle_power_mw: Amount | None = None
-    min_power_mw: Amount | None = None
-    max_power_mw: Amount | None = None
+    idle_power_mw: float | None = None  # a battery that is being charged, and an offset of a sensor, are below zero
+    min_power_mw: float | None = None
+    max_power_mw: float | None = None
     gross_j: Amount | None = None
     net_j: float | None = None
     mj_per_inference: Amount | None = None

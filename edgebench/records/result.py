@@ -90,7 +90,7 @@ class SustainedWindow:
     mhz: Count | None
     temperature_c: float | None
     throttled: bool
-    power_mw: Amount | None = None
+    power_mw: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

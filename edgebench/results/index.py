@@ -209,8 +209,12 @@ def _made_by() -> int:
     It covers the whole package and the plug-ins that bring scenarios, which takes some 10 ms to read. So nobody has to
     remember to raise a version or to list what a row calls.
     """
-    code = [digests.of_bytes(path.read_bytes()) for path in _code(Path(edgebench.__file__).parent)]
-    return int(digests.of_data([edgebench.__version__, SCHEMA, code, _plugins()])[:7], 16)
+    return int(digests.of_data([edgebench.__version__, SCHEMA, _package(), _plugins()])[:7], 16)
+
+
+@cache  # code that is edited meanwhile is not what this process runs
+def _package() -> list[str]:
+    return [digests.of_bytes(path.read_bytes()) for path in _code(Path(edgebench.__file__).parent)]
 
 
 def _code(folder: Path) -> Iterator[Path]:

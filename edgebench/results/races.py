@@ -10,6 +10,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 PRIOR = 4  # how many degrees of freedom the scatter of all pairs weighs beside a pair's own
+FARTHEST = 50.0  # logarithms of ratios, as `Effect` declares
 
 
 class Part(NamedTuple):
@@ -41,7 +42,8 @@ def joint(
     variance = (prior * scatter + own * statistics.variance(differences)) / (prior + own)
     reach = student_t(1 - share / 2, prior + own) * math.sqrt(variance / len(differences))
     centre = statistics.fmean(differences)
-    return math.exp(centre), math.exp(centre - reach), math.exp(centre + reach)
+    low, high = max(-FARTHEST, centre - reach), min(FARTHEST, centre + reach)  # two launches can differ without bounds
+    return math.exp(centre), math.exp(low), math.exp(high)
 
 
 @lru_cache(maxsize=4096)

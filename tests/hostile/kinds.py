@@ -11,16 +11,18 @@ import random
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
+import board_kinds
 import numpy as np
 import odd_results
+import own_figures as own
 from click.testing import CliRunner
 from factories import make_artifact, make_result
 from generated import places, replaced
+from mutated import TOGETHER, changed
 
 from edgebench import artifact as folder
-from edgebench.boards import messages, ssh
-from edgebench.boards.ssh import Connection
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.records import onnx_file, recipe, toml
@@ -29,8 +31,7 @@ from edgebench.records.terminal import printable
 from edgebench.records.workspace import Workspace
 from edgebench.results import index, rows, store
 
-GOOD = "the good model"
-TOGETHER = 10
+GOOD = "the-good-model"  # one word, which no table breaks
 
 
 def result_files(chance: random.Random, place: Path) -> int:
@@ -85,11 +86,12 @@ def indices(chance: random.Random, place: Path) -> int:
     truth = rows.rows(store.read_all(results)[0])
     index.load(results)
     cache_file = results / index.NAME
-    whole = cache_file.read_bytes()
+    whole, plugins = cache_file.read_bytes(), index._plugins()
     for _ in range(TOGETHER):
         cache_file.write_bytes(changed(whole, chance))
-        assert rows.merged(index.load(results)[0]) == truth
-        assert not index.load(results)[1], "told once"
+        with mock.patch.object(index, "_plugins", return_value=plugins):  # looking for them takes longer than all else
+            assert rows.merged(index.load(results)[0]) == truth
+            assert not index.load(results)[1], "told once"
     return TOGETHER
 
 
@@ -133,70 +135,6 @@ def toml_files(chance: random.Random, place: Path) -> int:
     return TOGETHER
 
 
-def answers(chance: random.Random, place: Path) -> int:
-    """An odd answer of a board: an error, or one of the types of answers."""
-    kinds = [
-        messages.Hello,
-        messages.Lacks,
-        messages.Started,
-        messages.Event,
-        messages.Installing,
-        messages.RuntimesTried,
-    ]
-    for _ in range(TOGETHER * 10):
-        said = json.loads(chance.choice(SAID))
-        if chance.random() < 0.7:
-            said = replaced(said, chance.choice(places(said)), chance.choice(odd_results.VALUES))
-        line = json.dumps(said).encode()
-        line = changed(line, chance) if chance.random() < 0.5 else line
-        kind = chance.choice(kinds)
-        try:
-            assert isinstance(messages.heard(kind, line, "board"), (kind, messages.Refusal))
-        except EdgebenchError as error:
-            assert str(error) == printable(str(error))
-    return TOGETHER * 10
-
-
-SAID = (
-    '{"edgebench": "0.1", "code": "abc", "clock": 1700000000.5}', '{"lacks": []}', '{"known": false}', "{}",
-    '{"status": "warming up", "at": {"log": 3}}', '{"line": "it says"}', '{"result": 12, "at": {"progress": 3}}',
-    '{"ended": {"exit_code": 0}}', '{"error": "no", "fix": "yes"}', '{"probes": {"onnxruntime": ""}}',
-    '{"facts": {"python": "3.10", "machine": "aarch64", "before": null}}', '{"say": "installing"}',
-)  # fmt: skip
-
-
-class Speaker:
-    """In the place of a Host: a board that says what is in a file; over and over if it is `endless`, on the other
-    stream if it `complains`; then it is `silent` for a minute, or ends."""
-
-    name, address = "board", "board"
-
-    def __init__(self, said: Path, *, endless: bool = False, complains: bool = False, silent: bool = False) -> None:
-        text = f"while cat {said}; do :; done" if endless else f"cat {said}"
-        self._program = f"({text}){' >&2' * complains}{'; exec sleep 60' * silent}"
-
-    def command(self, remote: str) -> list[str]:
-        return ["sh", "-c", self._program]
-
-
-def conversations(chance: random.Random, place: Path) -> int:
-    """A whole greeting that is odd: an error, or a board that is known."""
-    place.mkdir(parents=True)
-    said = place / "said"
-    lines = [*SAID, "Python 3.10.4", "Python 99999999999999.1", "no Python", "\x1b]0;x\x07", "Welcome", "Python 2.7"]
-    made = "\n".join(chance.choice(lines) for _ in range(chance.randrange(1, 6))).encode() + b"\n"
-    said.write_bytes(changed(made, chance) if chance.random() < 0.5 else made)
-    before, ssh.GREETING_LIMIT_S = ssh.GREETING_LIMIT_S, 30.0
-    try:
-        with Connection(Speaker(said)) as connection:
-            connection.greet()
-    except EdgebenchError as error:
-        assert str(error) == printable(str(error))
-    finally:
-        ssh.GREETING_LIMIT_S = before
-    return 1
-
-
 def terminals(chance: random.Random, place: Path) -> int:
     """Any text, in any place where text comes from outside, is printable in an error."""
     for _ in range(TOGETHER * 10):
@@ -207,32 +145,22 @@ def terminals(chance: random.Random, place: Path) -> int:
     return TOGETHER * 10
 
 
+def own_figures(chance: random.Random, place: Path) -> int:
+    """Odd readings of meters, launches that have nothing in common, shares of none and all: what is made of them can
+    be read again."""
+    found = [(kind, value) for kind, value in (*own.made(chance), *own.shares(chance)) if value is not None]
+    for kind, value in found:
+        own.read_again(kind, value)
+    return len(found)
+
+
 KINDS: dict[str, Callable[[random.Random, Path], int]] = {
     each.__name__.replace("_", " "): each
     for each in (
-        result_files, manifests, indices, onnx_models, references, toml_files, answers, conversations, terminals,
+        result_files, manifests, indices, onnx_models, references, toml_files, board_kinds.answers,
+        board_kinds.requests, board_kinds.conversations, terminals, own_figures,
     )
 }  # fmt: skip
-
-
-def changed(content: bytes, chance: random.Random) -> bytes:
-    """The bytes with a few of them replaced, removed, doubled or put elsewhere."""
-    made = bytearray(content)
-    for _ in range(chance.choice((1, 1, 2, 4, 8))):
-        at = chance.randrange(len(made) + 1)
-        size = chance.choice((1, 1, 2, 8, 64))
-        kind = chance.randrange(5)
-        if kind == 0 and at < len(made):
-            made[at] ^= 1 << chance.randrange(8)
-        elif kind == 1:
-            del made[at : at + size]
-        elif kind == 2:
-            made[at:at] = made[at : at + size]
-        elif kind == 3:
-            made[at:at] = chance.randbytes(size)
-        else:
-            del made[at:]
-    return bytes(made)
 
 
 @cache

@@ -7,6 +7,7 @@ import random
 import threading
 from pathlib import Path
 
+import board_kinds
 import killing
 import kinds
 import pytest
@@ -37,7 +38,7 @@ def test_a_board_that_prints_for_ever_is_left_after_so_many_bytes(
 ) -> None:
     monkeypatch.setattr(ssh, "MOST_TALK", 1 << 20)
     (tmp_path / "said").write_text("Welcome\n" * 8000)
-    board = kinds.Speaker(tmp_path / "said", endless=True, complains=complains)
+    board = board_kinds.Speaker(tmp_path / "said", endless=True, complains=complains)
     with pytest.raises(EdgebenchError, match="said more than 1 MiB"), Connection(board) as connection:
         connection.greet()
 
@@ -47,7 +48,7 @@ def test_ctrl_c_ends_the_wait_for_a_board_that_says_nothing(tmp_path: Path) -> N
     pressed = threading.Event()
     with (
         pytest.raises(KeyboardInterrupt),
-        Connection(kinds.Speaker(tmp_path / "said", silent=True), stopped=pressed.is_set) as connection,
+        Connection(board_kinds.Speaker(tmp_path / "said", silent=True), stopped=pressed.is_set) as connection,
     ):
         threading.Timer(0.1, pressed.set).start()
         connection.greet()
@@ -149,9 +150,10 @@ def test_a_report_that_is_killed_anywhere_loses_nothing(tmp_path: Path) -> None:
         store.save(make_result(threads=i + 1), tmp_path / "runs" / "results")
     command = ["report", "--html", "--workspace", str(tmp_path / "runs")]
     code, count = killing.run(command)
+    usual = killing.named(tmp_path)
     assert code == 0 and count > 1
     for nth in range(1, count + 1, 3):
         (tmp_path / "runs" / "results" / ".index").unlink(missing_ok=True)
         assert killing.run(command, nth)[0] == -9
         assert not killing.broken(tmp_path / "runs") and len(store.read_all(tmp_path / "runs" / "results")[0]) == 3
-        assert killing.run(command)[0] == 0 and not killing.left(tmp_path)
+        assert killing.run(command)[0] == 0 and killing.named(tmp_path) == usual

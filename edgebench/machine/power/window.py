@@ -81,7 +81,7 @@ def coverage(samples: Sequence[Sample], window: Window) -> float:
     """The share of the window between looks that have no long gap between them."""
     times = [s.at_ns for s in samples if s.total_mw is not None]
     gaps = [(before, now) for before, now in pairwise(times) if now > before]
-    if not gaps:
+    if not gaps or window.end_ns <= window.start_ns:
         return 0.0
     longest = max(GAP_S * 1e9, 5 * statistics.median(now - before for before, now in gaps))
     seen = (
