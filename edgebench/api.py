@@ -111,7 +111,7 @@ def export(
 
     given = [calibration] if isinstance(calibration, (str, os.PathLike)) else calibration
     where, target = Workspace(Path(workspace)), registry.canonical("exporters", target)
-    start = where.newest_checkpoint() if source is None else read_source(source, where)
+    start = where.newest_source() if source is None else read_source(source, where)
     done = pipeline.export(
         start, target, where, precision=precision, input=input, accuracy_drop=accuracy_drop,
         calibration=partial(

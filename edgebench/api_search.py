@@ -22,6 +22,7 @@ from edgebench.comparing import judging, ratio
 from edgebench.comparing.history import Histories
 from edgebench.comparing.judging import Comparison
 from edgebench.errors import UsageError
+from edgebench.machine import locks
 from edgebench.machine.device import check_names
 from edgebench.records.account import Account
 from edgebench.records.beginning import Licence
@@ -136,14 +137,13 @@ def tune(
     """
     where = Workspace(Path(workspace))
     check_names(device, several(runtime))
-    start = where.newest_checkpoint() if source is None else read_source(source, where)
+    start = where.newest_source() if source is None else read_source(source, where)
     return tuning.tune(
         start, where, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,
         runtimes=several(runtime), compute=compute, duration_s=duration_s, export=export,
         images=Path(images) if images else None,
         calibration=[Path(p) for p in ([calibration] if isinstance(calibration, (str, os.PathLike)) else calibration)],
-        on_phase=tell, on_wait=lambda: tell("waiting: another edgebench is measuring on this machine"),
-        on_left_out=lambda said: warn([said]),
+        on_phase=tell, on_wait=lambda: tell(locks.WAITING), on_left_out=lambda said: warn([said]),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ COMMANDS = {  # the line of each in `--help`, without importing it; a test check
     "study": "Train several times and show the effect of the epochs, the number of images or the batch size",
     "sweep": "Train, export, verify, evaluate and measure every combination of a matrix",
     "adopt": "Make an artifact of a model that edgebench did not train, so that it can be measured like any other",
-    "export": "Export a checkpoint (by default the newest) and prove that the artifact still gives the right answers",
+    "export": "Export a checkpoint or model (the newest) and prove that the artifact still gives the right answers",
     "lint": "Ask each target's own parser whether it takes a model, and tell what is known to go wrong",
     "evaluate": "Count the right answers of artifacts (by default the newest) on their runtimes",
     "tune": "Find the fastest setting of a network on a device",

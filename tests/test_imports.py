@@ -50,7 +50,7 @@ ADAPTERS = {
 }  # fmt: skip
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",
-    "nncf", "wandb", "tensorboard", "matplotlib",
+    "nncf", "wandb", "mlflow", "tensorboard", "matplotlib",
 )  # fmt: skip
 # The files that may import what a base install lacks; no other file of the core may, not even inside a function.
 HEAVY_FILES = {

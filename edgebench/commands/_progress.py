@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from edgebench.records.result import Result
     from edgebench.records.workspace import Workspace
 
-
-WAITING = "waiting: another edgebench is measuring on this machine"
 EVERY_S = 10.0  # a line in a log, at most
 
 

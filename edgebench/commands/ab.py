@@ -83,6 +83,7 @@ def command(
 
     from edgebench.comparing import sides
     from edgebench.machine.device import check_names
+    from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
 
     check_names(runtimes=filter(None, (given["runtime"], given["runtime_b"])))
@@ -108,7 +109,7 @@ def command(
         found = sides.compare_artifacts(
             first, second, compute=given["compute"], batch=given["batch"], band=band,
             max_seconds=given["max_seconds"], on_launch=on_launch,
-            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
+            on_wait=lambda: status.update(WAITING),
         )  # fmt: skip
     click.echo(jsonio.dumps(found, indent=1) if as_json else _told(found))
     if found.verdict in fail_on:

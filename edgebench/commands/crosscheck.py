@@ -66,6 +66,7 @@ def command(
 
     from edgebench.comparing import crosscheck
     from edgebench.machine.device import check_names
+    from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
 
     check_names(runtimes=filter(None, [given["runtime"]]))
@@ -75,7 +76,7 @@ def command(
         (found,) = _adopting.read([path], workspace, console, status.update)
         made = crosscheck.crosscheck_artifact(
             found, rivals, rounds=rounds, max_seconds=max_seconds, tell=status.update,
-            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"), **given,
+            on_wait=lambda: status.update(WAITING), **given,
         )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))

@@ -146,6 +146,7 @@ def _here(
     from rich.console import Console
 
     from edgebench.adopting import scoring
+    from edgebench.machine.locks import WAITING
     from edgebench.measuring.running import Planned
     from edgebench.training import evaluating
 
@@ -160,7 +161,7 @@ def _here(
             artifacts, files, workspace, asked, device=device, on_start=started,
             score=partial(scoring.add, function=score) if score else None,
             on_phase=lambda said: status.update(f"{current}: {said}"),
-            on_wait=lambda: status.update("waiting: another edgebench is measuring on this machine"),
+            on_wait=lambda: status.update(WAITING),
         )  # fmt: skip
 
 

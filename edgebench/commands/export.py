@@ -78,7 +78,7 @@ def command(
     workspace: Workspace,
     as_json: bool,
 ) -> None:
-    """Export a checkpoint (by default the newest) and prove that the artifact still gives the right answers.
+    """Export a checkpoint or model (the newest) and prove that the artifact still gives the right answers.
 
     Each artifact is opened by its own runtime and compared with torch on held-out images, at batch sizes 1, 3 and 8.
     One that differs by more than its precision allows is an error, and is not kept. Exports chain: openvino and trt
@@ -101,7 +101,7 @@ def command(
     console, made = Console(stderr=True), []
     if calibration and precision != "int8":
         raise UsageError("--calibration is for int8", "--precision int8")
-    start = _adopting.read([source], workspace, console)[0] if source else workspace.newest_checkpoint()
+    start = _adopting.read([source], workspace, console)[0] if source else workspace.newest_source()
     for name in names:
         with console.status(f"exporting {start.path.name} to {name}") as status:
             done = pipeline.export(

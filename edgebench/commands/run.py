@@ -73,8 +73,9 @@ def command(
 
     from rich.console import Console
 
-    from edgebench.commands._progress import WAITING, RunProgress, conclude
+    from edgebench.commands._progress import RunProgress, conclude
     from edgebench.machine.device import detect, load_profile, place
+    from edgebench.machine.locks import WAITING
     from edgebench.measuring import options, running
     from edgebench.racing import together
 

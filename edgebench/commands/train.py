@@ -32,14 +32,15 @@ Examples:
 @click.option("--download", is_flag=True, help="Fetch CIFAR-10 or CIFAR-100 if it is not in --data-dir.")
 @click.option("--resume", is_flag=True, help="Go on with this run where it was killed or interrupted.")
 @click.option("--wandb", is_flag=True, help="Log to Weights & Biases too (WANDB_MODE=offline works).")
+@click.option("--mlflow", is_flag=True, help="Log to MLflow too: to MLFLOW_TRACKING_URI, or a file in WORKSPACE/logs.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in WORKSPACE/logs.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the checkpoint.")
 @_options.config
 @_options.workspace
 @_options.as_json
 def command(
-    workspace: Workspace, out: Path | None, as_json: bool, download: bool, resume: bool, wandb: bool, tensorboard: bool,
-    **given: Any,
+    workspace: Workspace, out: Path | None, as_json: bool, download: bool, resume: bool, wandb: bool, mlflow: bool,
+    tensorboard: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Train a backbone and keep the checkpoint that is best on validation.
 
@@ -73,7 +74,9 @@ def command(
     from edgebench.training.loop import train
 
     out = out or workspace.checkpoints / folder_name(config, dataset.name)
-    track = partial(tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, tensorboard=tensorboard)
+    track = partial(
+        tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, mlflow=mlflow, tensorboard=tensorboard
+    )
     if int(os.environ.get("RANK", "0")):  # one of several processes: the first one talks
         train(config, out, resume=resume, answers=workspace.answers, began=began)
         return

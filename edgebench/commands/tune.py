@@ -77,8 +77,9 @@ def command(
     from rich.console import Console
 
     from edgebench.choosing import tuning
-    from edgebench.commands._progress import WAITING, Phases
+    from edgebench.commands._progress import Phases
     from edgebench.machine.device import check_names
+    from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
     from edgebench.records.missing import missing
 
@@ -87,7 +88,7 @@ def command(
     for given in calibration:
         if not given.exists():
             raise missing(given)
-    start = _adopting.read([path], workspace, console)[0] if path else workspace.newest_checkpoint()
+    start = _adopting.read([path], workspace, console)[0] if path else workspace.newest_source()
     try:
         with Phases(console) as status:
             found = tuning.tune(

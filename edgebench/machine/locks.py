@@ -15,6 +15,7 @@ from edgebench.records.replacing import taken
 NAME = "edgebench-measuring.lock"
 # Every user can write to these, wherever TMPDIR points. Both are held: a service may have a /tmp of its own.
 PLACES = (Path("/dev/shm"), Path("/tmp"))
+WAITING = "waiting: another edgebench is measuring on this machine"
 PLACE = "EDGEBENCH_LOCKS"  # an environment variable with another folder: tests measure beside each other
 
 

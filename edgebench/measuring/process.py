@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebench.errors import BadFile
-from edgebench.machine import registry
+from edgebench.machine import registry, scenario_registry
 from edgebench.machine.children import Child, Ending
 from edgebench.machine.registry import AdapterKind
 from edgebench.records import jsonio, replacing
@@ -38,7 +38,7 @@ def run_job(
         arguments = ["measure", *([] if verify else ["--no-verify"]), *(["--images", str(images)] if images else [])]
         arguments += ["--answers", str(answers)] if answers else []
         arguments += [str(job_file), str(artifact.path.resolve()), str(result_file)]
-        ending = _start_worker(arguments, job.threads).wait(
+        ending = _start_worker(arguments, job.threads, timed=scenario_registry.load(job.scenario).timed).wait(
             time_limit_s=job.time_limit_s, memory_limit_mib=job.memory_limit_mib, on_phase=on_phase
         )
         return result_of(job, artifact, result_file, ending, created)
@@ -106,7 +106,9 @@ def _probe(adapters: Sequence[tuple[AdapterKind, str]]) -> tuple[list[Probe], En
             return [], ending
 
 
-def _start_worker(arguments: list[str], threads: int | None) -> Child:
-    # OpenMP reads it before any adapter can set it.
+def _start_worker(arguments: list[str], threads: int | None, *, timed: bool = True) -> Child:
+    # OpenMP reads these before any adapter can set them. Its threads wait for each other by spinning: beside other
+    # programs that takes up to ten times the CPU of what is computed. Where nothing is timed, they sleep.
     environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    environment |= {} if timed else {"OMP_WAIT_POLICY": "passive"}
     return Child([sys.executable, "-m", "edgebench.measuring.worker", *arguments], environment=environment)

@@ -197,9 +197,14 @@ def serve_bursts(job: Job, artifact: Artifact, connection: Connection, *, verify
 
 
 def _batches_to_verify(job: Job, artifact: Artifact) -> list[int]:
-    """The batch sizes to compare. Raises Unsupported if the model's batch is fixed and is not the job's."""
+    """The batch sizes to compare. Raises Unsupported if the model's batch is fixed and is not the job's.
+
+    An evaluation asks at one size alone, and three would take longer than its pictures.
+    """
     if refused := batch_refused(artifact, job.batch):
         raise Unsupported(*refused)
+    if job.scenario == "evaluate":
+        return [job.batch]
     return sorted({*VERIFY_BATCHES, job.batch}) if only_batch(artifact) is None else [job.batch]
 
 

@@ -86,12 +86,16 @@ class Workspace:
         others = [_read(other.path) for other in related if other.identity != found.identity]
         return [found, *others]
 
-    def newest_checkpoint(self) -> Artifact:
-        """The checkpoint trained last. Raises EdgebenchError if there is none."""
-        found = self.all_checkpoints()
-        if not found:
-            raise EdgebenchError(f"there is no checkpoint in {self.checkpoints}", "make one: `edgebench train`")
-        return _read(found[-1].path)
+    def newest_source(self) -> Artifact:
+        """What was trained or adopted last: exports begin with it. Raises EdgebenchError if there is none."""
+        heads = [one for one in _manifests(self.artifacts) if one.adopted and not one.origin]
+        found = max(self.all_checkpoints() + heads, key=lambda one: one.created, default=None)
+        if found is None:
+            raise EdgebenchError(
+                f"there is no checkpoint and no adopted model in {self.root}",
+                "make one: `edgebench train`; or name a model file",
+            )
+        return _read(found.path)
 
     def all_checkpoints(self) -> list[Artifact]:
         """Every checkpoint of a training, the oldest first. Raises BadFile for a folder that cannot be read."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebench.errors import EdgebenchError
+from edgebench.machine import locks
 from edgebench.machine.device import load_profile, place
 from edgebench.measuring import running
 from edgebench.measuring.running import Planned
@@ -87,4 +88,4 @@ def race(measurements: Sequence[Measurement], kept: Records, tell: Told) -> dict
 
 
 def _waiting(tell: Told) -> Callable[[], None]:
-    return lambda: tell("waiting: another edgebench is at work on this machine")
+    return lambda: tell(locks.WAITING)

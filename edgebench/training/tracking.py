@@ -1,9 +1,11 @@
-"""Sends the figures of each epoch to history.jsonl, TensorBoard and Weights & Biases."""
+"""Sends the figures of each epoch to history.jsonl, TensorBoard, Weights & Biases and MLflow."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -29,13 +31,15 @@ class Tracker:
 
 @contextmanager
 def open(
-    config: TrainConfig, folder: Path, wandb: bool = False, tensorboard: bool = False, epochs_done: int = 0
-) -> Iterator[Tracker]:
-    """A Tracker that writes `folder`/history.jsonl and, if asked, `folder`/tensorboard/ and `folder`/wandb/.
+    config: TrainConfig, folder: Path, wandb: bool = False, mlflow: bool = False, tensorboard: bool = False,
+    epochs_done: int = 0,
+) -> Iterator[Tracker]:  # fmt: skip
+    """A Tracker that writes `folder`/history.jsonl and, if asked, `folder`/tensorboard/ and `folder`/wandb/, and tells
+    MLflow.
 
     `epochs_done`: epochs of a resumed run to keep; later ones are dropped. `folder` must not be moved before the end.
-    An error inside the block marks the W&B run as failed. Entering it raises Unsupported if a package is missing or W&B
-    does not start; an existing history is then unchanged.
+    An error inside the block marks the run of W&B and MLflow as failed. Entering it raises Unsupported if a package is
+    missing or one of them does not start; an existing history is then unchanged.
     """
     with ExitStack() as stack:
         opened: list[AbstractContextManager[Sink]] = []
@@ -43,6 +47,8 @@ def open(
             opened.append(_tensorboard(folder, epochs_done))
         if wandb:
             opened.append(_wandb(config, folder, epochs_done))
+        if mlflow:
+            opened.append(_mlflow(config, folder, epochs_done))
         sinks = [stack.enter_context(place) for place in opened]
         yield Tracker([History(folder / "history.jsonl", epochs_done).append, *sinks])
 
@@ -81,7 +87,7 @@ def _wandb(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink
     try:
         run = start(
             project=os.environ.get("WANDB_PROJECT", "edgebench"),
-            name=f"{config.model} on {config.dataset}, seed {config.seed}",
+            name=_name(config),
             config=dataclasses.asdict(config),
             dir=str(folder.absolute()),
             id=max(earlier)[1] if epochs_done and earlier else None,
@@ -99,6 +105,56 @@ def _wandb(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink
         exit_code = 0
     finally:
         run.finish(exit_code=exit_code)
+
+
+@contextmanager
+def _mlflow(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink]:
+    """Without a server that MLFLOW_TRACKING_URI names, a database beside all trainings' logs: `mlflow ui` shows it."""
+    try:
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param
+        from mlflow.exceptions import MlflowException
+    except ImportError as error:
+        raise _missing("MLflow", "mlflow", error) from None
+
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "mlflow-run"  # its id, for a training that is resumed
+    known = kept.read_text().strip() if epochs_done and kept.is_file() else ""
+    place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.absolute().parent / 'mlflow.db'}"
+    try:
+        client = MlflowClient(tracking_uri=place)
+        if re.fullmatch("[0-9a-f]{32}", known):
+            run = client.get_run(known).info.run_id
+            client.update_run(run, "RUNNING")
+        else:
+            project = os.environ.get("MLFLOW_EXPERIMENT_NAME", "edgebench")
+            there = client.get_experiment_by_name(project)
+            run = client.create_run(
+                there.experiment_id if there else client.create_experiment(project), run_name=_name(config)
+            ).info.run_id
+            settings = [Param(name, str(value)) for name, value in dataclasses.asdict(config).items()]
+            client.log_batch(run, params=settings)
+            kept.write_text(run)
+    except MlflowException as error:
+        raise Unsupported(
+            f"MLflow does not start at {place}: {str(error).splitlines()[0]}",
+            "set MLFLOW_TRACKING_URI to a server that runs, or leave it out for a file in the workspace",
+        ) from None
+
+    def log(record: Record) -> None:
+        at, step = int(1000 * time.time()), int(record["epoch"])
+        client.log_batch(run, [Metric(k, float(v), at, step) for k, v in record.items() if k != "epoch"])
+
+    ended = "FAILED"
+    try:
+        yield log
+        ended = "FINISHED"
+    finally:
+        client.set_terminated(run, ended)
+
+
+def _name(config: TrainConfig) -> str:
+    return f"{config.model} on {config.dataset}, seed {config.seed}"
 
 
 def _missing(name: str, extra: str, error: Exception) -> Unsupported:

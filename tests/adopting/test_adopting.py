@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from adoption import OpenerHere, adopted, job
 from conftest import needed
+from factories import make_artifact
 
 from edgebench import artifact as folder
 from edgebench.adopting import adopt as adopting
@@ -439,3 +440,15 @@ def test_what_is_no_model_file(tmp_path: Path) -> None:
 def test_what_needs_a_training_refuses_it(detector: Artifact) -> None:
     with pytest.raises(Unsupported, match=r"cannot be evaluated: it was adopted from detector\.onnx"):
         folder.trained(detector, "evaluated")
+
+
+def test_what_was_made_last_is_exported_whether_trained_or_adopted(tmp_path: Path) -> None:
+    """`export` without a name, right after `adopt`, said "make one: `edgebench train`"."""
+    workspace = Workspace(tmp_path / "runs")
+    with pytest.raises(EdgebenchError, match="no adopted model"):
+        workspace.newest_source()
+    made = adopting.adopt(foreign.plain(tmp_path / "plain.onnx"), workspace, opener=OpenerHere())
+    assert workspace.newest_source() == made
+    for created, newest in (("2020-01-01T00:00:00+00:00", made.identity), ("2999-01-01T00:00:00+00:00", None)):
+        trained = make_artifact(workspace.checkpoints / created[:4], format="checkpoint", created=created)
+        assert workspace.newest_source().identity == (newest or trained.identity)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make_artifact
+from factories import make_artifact, make_job
 
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import device
-from edgebench.measuring import process, running
+from edgebench.measuring import process, running, worker
 from edgebench.measuring.options import RunOptions
 from edgebench.records.adopted import Adopted
 from edgebench.records.probe import Probe
@@ -91,3 +91,31 @@ def test_another_batch_of_an_adopted_model_is_refused_before_any_runtime_is_aske
     with pytest.raises(UsageError, match="was adopted for requests of 1, not of 4") as refused:
         running.plan([made], profile, placement, RunOptions(batch=4))
     assert refused.value.fix.endswith(fix.format(made=made.path)) and asked == []
+
+
+@pytest.mark.parametrize(("scenario", "asleep"), [("evaluate", True), ("verify", True), ("latency", False)])
+def test_threads_of_a_worker_that_times_nothing_wait_asleep(
+    monkeypatch: pytest.MonkeyPatch, scenario: str, asleep: bool
+) -> None:
+    """OpenMP's threads spin: beside other programs `evaluate` took 16 s of CPU for 72 pictures."""
+    given = {}
+
+    class Stopped(Exception):
+        pass
+
+    def child(command: list[str], *, environment: dict[str, str]) -> None:
+        given.update(environment)
+        raise Stopped
+
+    monkeypatch.setattr(process, "Child", child)
+    artifact = make_artifact()
+    with pytest.raises(Stopped):
+        process.run_job(make_job(artifact, scenario=scenario), artifact)
+    assert given == {"OMP_NUM_THREADS": "1"} | ({"OMP_WAIT_POLICY": "passive"} if asleep else {})
+
+
+def test_an_evaluation_compares_at_its_own_batch_alone() -> None:
+    """At 1 and 3 as well, the 64 pictures of the reference took longer than those of the test split."""
+    artifact = make_artifact()
+    for scenario, batches in (("evaluate", [16]), ("verify", [1, 3, 16])):
+        assert worker._batches_to_verify(make_job(artifact, scenario=scenario, batch=16), artifact) == batches

@@ -6,8 +6,11 @@ import json
 import struct
 import subprocess
 import sys
+from collections import namedtuple
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from conftest import REPOSITORY, clean_environment
@@ -132,7 +135,98 @@ def test_wandb_keeps_config_figures_and_exit_code_of_good_failed_and_resumed_run
     assert [r.exit.exit_code for r in records if r.HasField("exit")] == [1]
 
 
-@pytest.mark.parametrize(("package", "option"), [("wandb", "wandb"), ("tensorboard", "tensorboard")])
+class FakeMlflow(ModuleType):
+    """As much of MLflow 3.17 as is used, with its signatures: the real one takes 100 packages."""
+
+    class MlflowException(Exception):
+        pass
+
+    def __init__(self) -> None:
+        super().__init__("mlflow")
+        self.places, self.experiments, self.runs, self.MlflowClient = [], [], {}, self.client
+        self.Metric, self.Param = namedtuple("Metric", "key value timestamp step"), namedtuple("Param", "key value")
+
+    def client(self, tracking_uri: str) -> FakeMlflow:
+        if "nobody" in tracking_uri:
+            raise self.MlflowException("connection refused\nby nobody")
+        self.places.append(tracking_uri)
+        return self
+
+    def get_experiment_by_name(self, name: str) -> SimpleNamespace | None:
+        return SimpleNamespace(experiment_id=name) if name in self.experiments else None
+
+    def create_experiment(self, name: str) -> str:
+        self.experiments.append(name)
+        return name
+
+    def create_run(self, experiment_id: str, run_name: str) -> SimpleNamespace:
+        run = f"{len(self.runs) + 1:032x}"
+        self.runs[run] = {"name": run_name, "in": experiment_id, "status": "RUNNING", "metrics": [], "params": {}}
+        return self.get_run(run)
+
+    def get_run(self, run_id: str) -> SimpleNamespace:
+        assert run_id in self.runs
+        return SimpleNamespace(info=SimpleNamespace(run_id=run_id))
+
+    def update_run(self, run_id: str, status: str) -> None:
+        self.runs[run_id]["status"] = status
+
+    set_terminated = update_run
+
+    def log_batch(self, run_id: str, metrics: Sequence = (), params: Sequence = ()) -> None:
+        self.runs[run_id]["metrics"] += [(each.key, each.value, each.step) for each in metrics]
+        self.runs[run_id]["params"].update(dict(params))
+
+
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> FakeMlflow:
+    module = FakeMlflow()
+    for name in ("mlflow", "mlflow.entities", "mlflow.exceptions"):
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return module
+
+
+def test_mlflow_keeps_settings_figures_and_how_good_failed_and_resumed_runs_ended(
+    tmp_path: Path, mlflow: FakeMlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "logs" / "run"
+    with pytest.raises(ZeroDivisionError), tracking.open(CONFIG, folder, mlflow=True) as tracker:
+        tracker.log(EPOCHS[0])
+        raise ZeroDivisionError
+    assert mlflow.places == [f"sqlite:///{tmp_path}/logs/mlflow.db"]
+    ((first, run),) = mlflow.runs.items()
+    assert (run["in"], run["status"]) == ("edgebench", "FAILED") and CONFIG.model in run["name"]
+    assert run["params"] == {name: str(value) for name, value in asdict(CONFIG).items()}
+
+    with tracking.open(CONFIG, folder, mlflow=True, epochs_done=1) as tracker:
+        assert mlflow.runs[first]["status"] == "RUNNING"
+        for epoch in EPOCHS[1:]:
+            tracker.log(epoch)
+    assert [*mlflow.runs] == [first] and run["status"] == "FINISHED"
+    assert run["metrics"] == [(k, e[k], e["epoch"]) for e in EPOCHS for k in ("loss", "validation_accuracy")]
+
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "robots")
+    with tracking.open(CONFIG, folder, mlflow=True):
+        assert [found["in"] for found in mlflow.runs.values()] == ["edgebench", "robots"], "a new run"
+
+
+def test_a_server_of_mlflows_that_is_not_there_is_told(
+    tmp_path: Path, mlflow: FakeMlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nobody")
+    with (
+        pytest.raises(Unsupported, match=r"at http://nobody: connection refused\n") as raised,
+        tracking.open(CONFIG, tmp_path, mlflow=True),
+    ):
+        pytest.fail("the block was entered")
+    assert "MLFLOW_TRACKING_URI" in raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("package", "option"), [("wandb", "wandb"), ("mlflow", "mlflow"), ("tensorboard", "tensorboard")]
+)
 def test_a_missing_package_is_told_at_once_and_costs_no_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, option: str
 ) -> None:
