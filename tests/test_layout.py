@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 CODE = {"edgebench", "exporters", "runtimes", "device_profiles"}
-FOLDERS = CODE | {"tests", "scripts", "docs", "notebooks", "findings", ".ci", ".github"}
+FOLDERS = CODE | {"tests", "scripts", "docs", "notebooks", "findings", "containers", ".ci", ".github"}
 FILES = {
     "pyproject.toml",
     "README.md",
@@ -26,6 +26,7 @@ FILES = {
     "CONTRIBUTING.md",
     "SECURITY.md",
     ".gitignore",
+    ".dockerignore",
     "SKILL.md",
     "action.yml",
 }
