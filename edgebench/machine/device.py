@@ -154,17 +154,33 @@ def _not_itself(profile: Profile, root: Path) -> str:
     """How this board differs from the device that it is recognised as; empty if it does not, or does not tell.
 
     A Jetson can be set up as a smaller module, and its device tree stays the larger one's. The cores are those that are
-    present: power modes switch some of them off. nvpmodel's table names the module that it was made for.
+    present: power modes switch some of them off. nvpmodel's table says, or its file's name, for which module it is.
     """
     found = []
     last = re.fullmatch(r"0-(\d{1,4})", (read(root / "sys/devices/system/cpu/present") or "").strip())
     if last and profile.cpu.cores and int(last[1]) + 1 != profile.cpu.cores:
         found.append(f"it has {int(last[1]) + 1} cores instead of {profile.cpu.cores}")
+    made_for = re.match(r"nvpmodel_(p\d{4})_(\d{4})", _link(root / "etc/nvpmodel.conf"))
+    if made_for and (name := "-".join(made_for.groups())) and not _names(profile, name):
+        found.append(f"its power model is that of the module {name.upper()}")
     module = re.search(r"\bT\d000\b", profile.title)
     told = set(re.findall(r"(?<![A-Za-z0-9])T\d000(?![0-9])", read(root / "etc/nvpmodel.conf") or ""))
     if module and told and module[0] not in told:
         found.append(f"its power model is that of the {' and '.join(sorted(told))}")
     return "; ".join(found)
+
+
+def _names(profile: Profile, module: str) -> bool:
+    """Whether a module of this number is one of the profile's."""
+    return any(fnmatchcase(f"nvidia,{module}", glob) for glob in profile.match.device_tree)
+
+
+def _link(path: Path) -> str:
+    """The name of the file that this is a link to; empty if it is none."""
+    try:
+        return os.path.basename(os.readlink(path))
+    except OSError:
+        return ""
 
 
 def _other_variant(profile: Profile, root: Path) -> str:

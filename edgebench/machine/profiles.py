@@ -44,7 +44,7 @@ class Match:
 
     device_tree: entries of /proc/device-tree/compatible; dmi: the firmware's names; gpu_model: an NVIDIA card's name;
     cpu_model: the processor's name; cpu_part: an Arm core's implementer and part, "0x41 0xd0b"; nvidia_gpu: any NVIDIA
-    card in a machine that is not a Jetson; any: every machine.
+    card in a machine that is not a Jetson; any: every machine; unknown: no machine, since the device is not out yet.
     """
 
     device_tree: tuple[str, ...] = ()
@@ -54,6 +54,7 @@ class Match:
     cpu_part: tuple[str, ...] = ()
     nvidia_gpu: bool = False
     any: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ from edgebench.machine import device, profiles
 from edgebench.records import jsonio, toml
 
 BUILT_IN = [
-    "cpu", "cuda", "dgx_spark", "jetson_agx_xavier", "jetson_nano", "jetson_orin", "jetson_orin_nano", "jetson_orin_nx",
-    "jetson_t4000", "jetson_thor", "jetson_tx1", "jetson_tx2", "jetson_xavier_nx", "raspberry_pi_4", "raspberry_pi_5",
-    "rtx_4060_laptop", "rtx_5060", "rtx_a2000",
+    "cpu", "cuda", "dgx_spark", "igx_orin", "jetson_agx_xavier", "jetson_nano", "jetson_orin", "jetson_orin_32gb",
+    "jetson_orin_industrial", "jetson_orin_nano", "jetson_orin_nx", "jetson_orin_nx_8gb", "jetson_t2000",
+    "jetson_t3000", "jetson_t4000", "jetson_thor", "jetson_tx1", "jetson_tx2", "jetson_xavier_nx", "raspberry_pi_4",
+    "raspberry_pi_5", "rtx_4060_laptop", "rtx_5060", "rtx_a2000",
 ]  # fmt: skip
+ANNOUNCED = {"jetson_t2000", "jetson_t3000"}  # so nothing is recognised as one
 # By what the driver calls the card.
 CARDS = {
     "dgx_spark": "NVIDIA GB10", "rtx_4060_laptop": "NVIDIA GeForce RTX 4060 Laptop GPU",
@@ -33,8 +35,12 @@ RAILS = {
     "jetson_xavier_nx": ("module", {"VDD_IN"}),
     "jetson_orin_nano": ("module", {"VDD_IN"}),
     "jetson_orin_nx": ("module", {"VDD_IN"}),
+    "jetson_orin_nx_8gb": ("module", {"VDD_IN"}),
     "jetson_agx_xavier": ("module", {"GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"}),
-    "jetson_orin": ("module", {"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"}),
+    **dict.fromkeys(
+        ("jetson_orin", "jetson_orin_32gb", "jetson_orin_industrial", "igx_orin"),
+        ("module", {"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"}),
+    ),
     "jetson_thor": ("system", {"VIN"}),
 }
 BOARDS = {
@@ -45,7 +51,10 @@ BOARDS = {
     "jetson_agx_xavier": ["nvidia,p2972-0000", "nvidia,tegra194"],
     "jetson_orin_nano": ["nvidia,p3768-0000+p3767-0005-super", "nvidia,p3767-0005", "nvidia,tegra234"],
     "jetson_orin_nx": ["nvidia,p3509-0000+p3767-0000", "nvidia,p3767-0000", "nvidia,tegra234"],
+    "jetson_orin_nx_8gb": ["nvidia,p3768-0000+p3767-0001-super", "nvidia,p3767-0001", "nvidia,tegra234"],
     "jetson_orin": ["nvidia,p3737-0000+p3701-0000", "nvidia,p3701-0000", "nvidia,tegra234"],
+    "jetson_orin_32gb": ["nvidia,p3737-0000+p3701-0004", "nvidia,p3701-0004", "nvidia,tegra234"],
+    "jetson_orin_industrial": ["nvidia,p3737-0000+p3701-0008", "nvidia,p3701-0008", "nvidia,tegra234"],
     "jetson_thor": ["nvidia,p4071-0000+p3834-0008", "nvidia,p3834-0008", "nvidia,tegra264"],
     "raspberry_pi_4": ["raspberrypi,4-model-b", "brcm,bcm2711"],
     "raspberry_pi_5": ["raspberrypi,5-model-b", "brcm,bcm2712"],
@@ -104,7 +113,7 @@ def test_built_in_profile_loads_and_goes_through_json(name):
     assert jsonio.decode(profiles.Profile, json.loads(jsonio.dumps(profile)), name) == profile
 
 
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda", *CARDS}))
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda", *CARDS, *ANNOUNCED}))
 def test_board_profiles_have_the_limits_that_emulation_needs(name):
     profile = device.load_profile(name)
     assert profile.cpu.cores and profile.memory.total_mib and profile.match.device_tree
@@ -205,12 +214,26 @@ def test_each_board_is_recognised_by_its_profile_alone(name, tmp_path):
     [
         ["nvidia,p3509-0000+p3636-0001", "nvidia,tegra186"],  # Jetson TX2 NX shares the TX2's chip
         ["nvidia,e3900-0000+p2888-0004", "nvidia,tegra194"],  # Clara AGX carries the Xavier module
-        ["nvidia,p3740-0002+p3701-0008", "nvidia,p3701-0008", "nvidia,tegra234"],  # IGX Orin
         ["NVIDIA,P3701-0000"],  # case counts
     ],
 )
 def test_relatives_of_a_board_are_not_that_board(compatible, tmp_path):
     assert device.detect(machine(tmp_path / "root", compatible)).name == "cpu"
+
+
+def test_a_module_on_a_board_of_its_own_is_that_board(tmp_path):
+    tree = ["nvidia,p3740-0002+p3701-0008", "nvidia,p3701-0008", "nvidia,tegra234"]
+    found = device.recognised(machine(tmp_path / "root", tree))
+    assert [profile.name for profile in found] == ["igx_orin", "jetson_orin_industrial", "cpu"]
+
+
+@pytest.mark.parametrize("name", sorted(ANNOUNCED))
+def test_an_announced_device_is_emulated_everywhere(name, tmp_path):
+    root = machine(tmp_path / "root", BOARDS["jetson_thor"])
+    assert not device.matches(device.load_profile(name), root)
+    assert place(name, root).evidence == "emulated"
+    with pytest.raises(EdgebenchError, match="NVIDIA Jetson Thor T"):
+        place(name, root, require_device=True)
 
 
 def test_detects_a_pc_with_and_without_a_card(tmp_path):

@@ -82,6 +82,19 @@ def test_a_thor_that_is_set_up_as_a_smaller_module_is_never_called_measured(core
         place(root, CI="true")
 
 
+@pytest.mark.parametrize(
+    ("table", "named"), [("p3701_0000", ""), ("p3701_0004", "P3701-0004"), ("p3767_0000_super", "P3767-0000")]
+)
+def test_an_orin_that_is_set_up_as_another_module_is_never_called_measured(table, named, tmp_path):
+    tree = "".join(f"{entry}\0" for entry in ("nvidia,p3737-0000+p3701-0005", "nvidia,p3701-0005", "nvidia,tegra234"))
+    root = trees.write(
+        tmp_path, {"proc/device-tree/compatible": tree, f"etc/nvpmodel/nvpmodel_{table}.conf": "", "proc/cpuinfo": ""}
+    )
+    (root / "etc/nvpmodel.conf").symlink_to(f"nvpmodel/nvpmodel_{table}.conf")
+    found = place(root, "jetson_orin")
+    assert found.evidence == ("emulated" if named else "measured") and named in found.notice
+
+
 def test_a_missing_shared_library_is_named_with_what_helps(monkeypatch):
     said = "libnvdla_compiler.so: cannot open shared object file: No such file or directory"
 
