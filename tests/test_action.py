@@ -57,7 +57,8 @@ def step(runner: Path, name: str, **env: str) -> subprocess.CompletedProcess[str
     """Run one step as GitHub does: bash -e -o pipefail, with its variables."""
     assert set(env) - {"CODE"} <= set(STEPS[name]["env"])
     told = {
-        "PATH": f"{runner / 'bin'}:{os.environ['PATH']}", "RUNNER_TEMP": str(runner), "LOG": str(runner / "log"),
+        "PATH": f"{runner / 'bin'}:{os.environ['PATH']}", "RUNNER_TEMP": str(runner),
+        "GITHUB_ACTION_PATH": str(REPOSITORY), "GITHUB_PATH": str(runner / "path"), "LOG": str(runner / "log"),
         "GITHUB_OUTPUT": str(runner / "output"), "GITHUB_STEP_SUMMARY": str(runner / "summary"),
         "GITHUB_REPOSITORY": "o/r", "COMMENTS": str(runner / "comments.json"),
         **dict.fromkeys(STEPS[name]["env"], ""), **env,
@@ -66,6 +67,21 @@ def step(runner: Path, name: str, **env: str) -> subprocess.CompletedProcess[str
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", STEPS[name]["run"]], cwd=runner, env=told,
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
+
+
+def test_what_pip_gets_is_this_commit_with_the_packages_and_its_commands_are_found(runner: Path) -> None:
+    """A stand-in of Python makes an environment whose pip tells what it was called with."""
+    python = """#!/usr/bin/env bash
+[ "$1 $2" = "-m venv" ] && mkdir -p "$3/bin"
+printf '#!/usr/bin/env bash\\nprintf "<%%s>" "$@" > "$LOG"\\n' > "$3/bin/pip" && chmod +x "$3/bin/pip"
+"""
+    (runner / "bin" / "python3").write_text(python)
+    (runner / "bin" / "python3").chmod(0o755)
+    done = step(runner, "Install", PACKAGE="onnxruntime  openvino>=2025")
+    assert done.returncode == 0, done.stderr
+    assert (runner / "log").read_text() == f"<install><--quiet><{REPOSITORY}><onnxruntime><openvino>=2025>"
+    assert (runner / "path").read_text() == f"{runner}/edgebench/bin\n"
+    assert STEPS["Install"]["if"] == "inputs.package != 'none'"
 
 
 def test_models_are_measured_and_the_results_are_named(runner: Path) -> None:

@@ -21,6 +21,7 @@ from edgebench.specs import Precision
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from edgebench.choosing.decision import Decision
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
@@ -115,7 +116,8 @@ def command(
     Looks at the frozen features of all candidates, and tries the best of them: a probe or a short training, the export
     and a brief measurement. Drops those that would break a limit however well they learn. Trains the best few in the
     time that is left, exports, verifies, evaluates and measures them, and chooses as `edgebench select` does. If it is
-    killed, the same command goes on where it was. Exit code 1 if nothing is known to keep the limits.
+    killed, the same command goes on where it was. Exit code 1 if nothing is known to keep the limits, or its accuracy
+    is not known.
     """
     import sys
 
@@ -153,8 +155,20 @@ def command(
     calibrate = confidence.calibrating(picked, workspace, budget_s, warn)
     deploy.write(out, picked.decision, picked.artifact, list(picked.files), calibrate)
     _show(picked, out, as_json)
-    if picked.decision.chosen is None:
+    if missing := uncounted(picked.decision):
+        warn(missing)
+    if missing or picked.decision.chosen is None:
         sys.exit(1)
+
+
+def uncounted(decision: Decision) -> str:
+    """A sentence where the answers of what was chosen were never counted, and so nothing is known of its accuracy."""
+    if decision.chosen is None or decision.chosen.row.deployed_accuracy is not None:
+        return ""
+    return (
+        "the accuracy of what was chosen was not counted before the time was over: `edgebench evaluate` counts it, or "
+        "the same command goes on with a longer --budget"
+    )
 
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:

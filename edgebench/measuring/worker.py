@@ -92,7 +92,8 @@ def _measure(
     tell("loading")
     peak.start_phase()
     began = time.perf_counter_ns()
-    runtime = registry.load("runtimes", job.runtime)
+    with contextlib.nullcontext() if scenario.timed else loop.collection_off():  # a sixth of what imports take
+        runtime = registry.load("runtimes", job.runtime)
     if artifact.format not in runtime.accepts:
         raise Unsupported(
             f"{job.runtime} does not open {artifact.format} artifacts", f"it opens {', '.join(sorted(runtime.accepts))}"
@@ -259,9 +260,10 @@ def main(arguments: list[str]) -> int:
     tell = teller()
     if given.verb == "probe":
         found = []
-        for answer in probing.probes(list(zip(given.adapters[::2], given.adapters[1::2], strict=True))):
-            found.append(answer)  # each is written at once: a later one may end this process
-            jsonio.write(given.result, ProbeAnswers(tuple(found)))
+        with loop.collection_off():  # it takes a sixth of what their imports take
+            for answer in probing.probes(list(zip(given.adapters[::2], given.adapters[1::2], strict=True))):
+                found.append(answer)  # each is written at once: a later one may end this process
+                jsonio.write(given.result, ProbeAnswers(tuple(found)))
         return 0
 
     job, artifact = jsonio.read(Job, given.job), folder.read(given.artifact)

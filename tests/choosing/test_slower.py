@@ -11,6 +11,7 @@ from test_selecting import row
 from edgebench.choosing.decision import Decision
 from edgebench.choosing.limits import Limits
 from edgebench.choosing.selecting import select
+from edgebench.commands.pick import uncounted
 from edgebench.report.choice import headline, markdown
 from edgebench.results.figures import Row
 
@@ -55,3 +56,9 @@ def test_where_fp32_was_not_measured_the_notice_of_the_export_decides() -> None:
     decision = select([alone])
     assert decision.chosen is None and outcomes(decision) == {"m8": "slower"}
     assert any("as its export found" in line for line in headline(decision))
+
+
+def test_a_pick_whose_answers_were_never_counted_says_so() -> None:
+    """It ended with exit code 0 and "chosen", and nobody knew how good that is."""
+    assert "`edgebench evaluate`" in uncounted(select([row(accuracy=None)]))
+    assert uncounted(select([row()])) == "" and uncounted(select([row()], limits=Limits(max_size_mb=1))) == ""
