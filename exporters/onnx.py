@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -41,12 +42,13 @@ class OnnxExporter:
     def __init__(self) -> None:
         import onnx
         import onnxruntime  # noqa: F401
-        import onnxsim
         import torch  # noqa: F401
 
         from edgebench.training import models
 
-        self._onnx, self._onnxsim, self._restore = onnx, onnxsim, models.restore
+        if find_spec("onnxsim") is None:  # loading it takes a second, and only a trace needs it
+            raise ModuleNotFoundError("No module named 'onnxsim'", name="onnxsim")
+        self._onnx, self._restore = onnx, models.restore
 
     def check(self, precision: Precision) -> None:
         quantize.check(precision)
@@ -87,9 +89,10 @@ class OnnxExporter:
         Through TorchScript, which is three to ten times faster than torch.export and gave the same graphs on every
         backbone we tried; a network that cannot be traced goes through torch.export.
         """
+        import onnxsim
         from edgebench.exporters import onnx_trace
 
-        onnx, onnxsim = self._onnx, self._onnxsim
+        onnx = self._onnx
         onnx_trace.write(self._opened(source), source, path)
         # Folds constants and drops nodes without effect.
         simplified, same = onnxsim.simplify(onnx.load(path), skipped_optimizers=KEEP_MATMUL)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,9 @@ Logits = Callable[[np.ndarray], np.ndarray]  # float32 (1, 3, h, w) → (1, clas
 
 
 def check(precision: str) -> None:
-    """Raise Unsupported if int8 is asked for and NNCF is not installed."""
-    if precision == "int8":
-        _nncf()
+    """Raise Unsupported if int8 is asked for and NNCF is not installed. It is loaded where it is used."""
+    if precision == "int8" and find_spec("nncf") is None:
+        raise Unsupported("int8 needs NNCF, which is not installed", "pip install 'edgebench[int8]'")
 
 
 def quantize(
