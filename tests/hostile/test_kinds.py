@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import random
+import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import board_kinds
@@ -23,6 +28,7 @@ from edgebench.records import files, jsonio, replacing
 from edgebench.records.result import Result
 from edgebench.results import store
 
+NOBODY, MEASURED = 65534, 20
 ROUNDS = {"result files": 2, "conversations": 5, "indices": 1}
 
 
@@ -91,6 +97,46 @@ def test_the_measuring_lock_is_one_for_all_users_and_every_tmpdir(
     (places[1] / locks.NAME).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(EdgebenchError, match="no lock for measuring"), locks.machine_shared():
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a moment")
+def test_two_users_with_two_tmpdirs_never_measure_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real users, and two places for locks of which each user may see both: the one who comes first makes the files."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o1777)
+        monkeypatch.delenv(locks.PLACE)
+        monkeypatch.setattr(locks, "PLACES", (Path(name),))
+        told = [_measuring(user) for user in (NOBODY, 0, NOBODY)]
+        spans = sorted(tuple(map(int, line.split())) for read in told for line in read().splitlines())
+        assert (Path(name) / locks.NAME).stat().st_uid in (0, NOBODY)
+    assert len(spans) == 3 * MEASURED
+    assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(spans))
+
+
+def _measuring(user: int) -> Callable[[], str]:
+    """A process of this user that measures a few times; what it returns waits for the moments at which it did."""
+    read, write = os.pipe()
+    if os.fork() == 0:
+        with contextlib.suppress(BaseException):
+            os.environ["TMPDIR"] = f"/tmp/of-{user}"
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+            for _ in range(MEASURED):
+                with locks.device_to_ourselves():
+                    began = time.monotonic_ns()
+                    time.sleep(0.001)
+                    os.write(write, b"%d %d\n" % (began, time.monotonic_ns()))
+        os._exit(0)
+    os.close(write)
+
+    def told() -> str:
+        with os.fdopen(read) as file:
+            text = file.read()
+        os.wait()
+        return text
+
+    return told
 
 
 def test_a_folder_is_replaced_in_one_step(tmp_path: Path) -> None:
