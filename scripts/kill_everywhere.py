@@ -9,6 +9,9 @@ each kill: its workers end, every checkpoint, artifact and result can still be r
 command runs through when it is repeated, and then nothing lies in the workspace and in TMPDIR that would not lie there
 without the kill. Prints a line a command; exit code 1 if any of this did not hold. Give FOLDER on a disk in memory,
 such as /dev/shm, to save the time that a disk takes.
+
+`pick` takes minutes. It runs once, and its files are copied at each of its changes: they are what a kill would leave.
+After each of these, `report` is the next command; --most says after how many `pick` itself is repeated.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / "hostile")]
 import killing  # noqa: E402 (it is beside the tests)
+from counted import sitecustomize  # noqa: E402
 
 QUICK = ["--launches", "1", "--duration", "0.05", "--warmup", "0", "--precision-target", "0"]
 FIRST = ["train", "--epochs", "1", "--subset", "60", "--no-floor"], ["export", "--target", "onnx"]
@@ -38,7 +42,7 @@ COMMANDS = {
     "train": FIRST[0],
     "tune": ["tune", "--no-export", "--runtime", "onnxruntime", "--duration", "0.05"],
     "pick": [
-        "pick", "--data", "{folder}/pictures", "--budget", "25s", "--models", "resnet_mini", "--init", "random",
+        "pick", "--data", "{folder}/pictures", "--budget", "240s", "--models", "resnet_mini", "--init", "random",
         "--image-size", "32", "--runtime", "onnxruntime", "--no-race", "--out", "{folder}/deploy",
     ],
 }  # fmt: skip
@@ -72,7 +76,7 @@ def main() -> None:
         place.rename(template)
     failed = 0
     for name in given.command or COMMANDS:
-        failed += everywhere(name, folder, given.most, random.Random(given.seed))
+        failed += (copied if name == "pick" else everywhere)(name, folder, given.most, random.Random(given.seed))
     sys.exit(1 if failed else 0)
 
 
@@ -135,6 +139,46 @@ def everywhere(name: str, folder: Path, most: int, chance: random.Random) -> int
                 print(f"  {name}, change {nth}, {what}: {said}", flush=True)
     told = ", ".join(f"{figure} {what}" for what, figure in bad.items())
     print(f"{name}: killed at {len(moments)} of {count} changes: {told} ({time.monotonic() - began:.0f} s)", flush=True)
+    return sum(bad.values())
+
+
+def copied(name: str, folder: Path, most: int, chance: random.Random) -> int:
+    """The same with a copy for each kill. Returns at how many of them something did not hold."""
+    began = time.monotonic()
+    place, out, copies = folder / "w", folder / "said.txt", folder / "copies"
+    work = place / "runs"
+    command = [part.format(folder=place) for part in COMMANDS[name]] + ["--workspace", str(work)]
+    following = ["report", "--workspace", str(work)]
+    fresh(folder / "template", place)
+    shutil.rmtree(copies, ignore_errors=True)
+    there = names(work)
+    os.environ[sitecustomize.COPIED] = f"{place}:{folder / 'tmp'}:{copies}"
+    code, count = killing.run(command, out=out)
+    del os.environ[sitecustomize.COPIED]
+    if code:
+        print(f"{name}: it fails undisturbed: {out.read_text()[-500:]}")
+        return 1
+    killing.run(following, out=out)
+    usual = killing.named(place, folder / "tmp")
+    repeated = set(chance.sample(range(1, count + 1), min(most, count)))
+    bad = {"lost": 0, "broken": 0, "not repeated": 0, "left": 0}
+    for nth in range(1, count + 1):
+        for path in (place, folder / "tmp"):
+            shutil.rmtree(path)
+            shutil.copytree(copies / str(nth) / path.name, path, symlinks=True)
+        found = {"lost": sorted(there - names(work)), "broken": killing.broken(work)}
+        code, _ = killing.run(command if nth in repeated else following, out=out)
+        found["not repeated"] = [out.read_text()[-500:]] if code else []
+        found["left"] = sorted(killing.named(place, folder / "tmp") - usual)
+        for what, said in found.items():
+            bad[what] += bool(said)
+            if said:
+                print(f"  {name}, change {nth}, {what}: {said}", flush=True)
+    told = ", ".join(f"{figure} {what}" for what, figure in bad.items())
+    print(
+        f"{name}: {count} copies at {count} changes, {len(repeated)} of them gone on with: {told} "
+        f"({time.monotonic() - began:.0f} s)"
+    )
     return sum(bad.values())
 
 

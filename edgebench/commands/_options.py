@@ -32,7 +32,8 @@ def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
         from edgebench.records.workspace import Workspace
 
         opened = Workspace(value)
-        replacing.sweep_up(opened.root, *opened.folders)  # what a command left that was killed
+        # What a command left that was killed.
+        replacing.sweep_up(replacing.temporary(), opened.root, *opened.folders)
         return opened
 
     return click.option(

@@ -27,7 +27,7 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 def run(arguments: Sequence[str], nth: int = 0, out: Path | None = None) -> tuple[int, int]:
     """Run an edgebench command in a fork of this process and kill it before its nth change; 0 for never. Returns its
     exit code, negative for a signal, and how many changes it and its children made or tried."""
-    with tempfile.NamedTemporaryFile() as counter:
+    with tempfile.NamedTemporaryFile(dir=out and out.parent) as counter:
         if (child := os.fork()) == 0:
             _in_child(arguments, f"{nth}:{os.getpid()}:{counter.name}", out)
         hung = threading.Timer(LIMIT_S, os.kill, (child, signal.SIGKILL))

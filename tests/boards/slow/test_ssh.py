@@ -223,6 +223,20 @@ def test_what_a_board_lacks_is_said_with_the_remedy(
     assert done.returncode == 1 and message in done.stderr and "edgebench devices setup board" in done.stderr
 
 
+def test_a_board_that_prints_for_ever_costs_50_mib(
+    desk: Path, tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a real server, with the real bound: the desk leaves it, and nothing goes on there."""
+    read: list[int] = []
+    true = os.read
+    monkeypatch.setattr(os, "read", lambda number, size: read.append(len(block := true(number, size))) or block)
+    with sshd.board(tmp_path / "it", python=f"exec yes {'Welcome ' * 500}") as made:
+        done = in_process(*there(made, desk, *SHORT))
+        wait_until(lambda: not made.processes(), "it goes on there")
+    assert done.returncode == 1 and "it said more than 50 MiB" in done.stderr
+    assert sum(read) < 52 * 2**20
+
+
 def test_a_board_with_other_code_is_refused(desk: Path, tmp_path: Path, in_process: Command) -> None:
     hello = '{"edgebench": "0.0.1", "code": "", "machine": "aarch64"}'
     python = f"case \"$1\" in -V) echo Python 3.11.2;; *) echo '{hello}'; cat >/dev/null;; esac"

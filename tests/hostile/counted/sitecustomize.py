@@ -7,12 +7,15 @@ together, in a file that grows by a byte a change.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import sys
 from typing import Any
 
 ASKED = "EDGEBENCH_KILLED_AT"  # the number of the change, the process to kill, the file that counts
+COPIED = "EDGEBENCH_COPIED"  # folders to copy at each change, and the folder for the copies; with colons
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.mkfifo"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -28,12 +31,21 @@ def changes(event: str, arguments: tuple[Any, ...]) -> bool:
 def count(asked: str) -> None:
     """Count in this process from now on."""
     nth, command, file = asked.split(":", 2)
-    counter = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    counter, copying = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), False
+    *copied, copies = os.environ.get(COPIED, "").split(":")
 
     def hook(event: str, given: tuple[Any, ...]) -> None:
-        if changes(event, given):
+        nonlocal copying
+        if changes(event, given) and not copying:
             os.write(counter, b".")
-            if os.lseek(counter, 0, os.SEEK_CUR) == int(nth):
+            number = os.lseek(counter, 0, os.SEEK_CUR)
+            if copied:
+                copying = True
+                for folder in copied:
+                    with contextlib.suppress(OSError, shutil.Error):  # another process may be changing it
+                        shutil.copytree(folder, f"{copies}/{number}/{os.path.basename(folder)}", symlinks=True)
+                copying = False
+            if number == int(nth):
                 os.kill(int(command), signal.SIGKILL)
                 os.kill(os.getpid(), signal.SIGKILL)
 

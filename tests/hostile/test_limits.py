@@ -1,0 +1,53 @@
+"""The bounds on what a board may cost: the time of its greeting, the size and the number of its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import board_kinds
+import pytest
+from factories import make_artifact, make_job, make_result
+
+from edgebench.boards import messages, remote_run, ssh
+from edgebench.boards.messages import LARGEST_RESULT, Event
+from edgebench.boards.remote_run import Order, Watch
+from edgebench.boards.ssh import Connection
+from edgebench.errors import BadFile, EdgebenchError
+from edgebench.records import jsonio
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_greeting_that_never_comes_has_a_deadline(
+    silent: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a board that says nothing more, and from one that says something else all the time."""
+    monkeypatch.setattr(ssh, "GREETING_LIMIT_S", 0.2)
+    (tmp_path / "said").write_text("Welcome\n")
+    board = board_kinds.Speaker(tmp_path / "said", silent=silent, endless=not silent)
+    with pytest.raises(EdgebenchError, match="board"), Connection(board) as connection:
+        connection.greet()
+
+
+def test_a_result_has_a_largest_size() -> None:
+    told = messages.heard(Event, b'{"result": %d}' % LARGEST_RESULT, "board")
+    assert told.result == LARGEST_RESULT
+    for size in (LARGEST_RESULT + 1, 2**70, -1):
+        with pytest.raises(EdgebenchError, match=r"at most|at least|64 bits"):
+            messages.heard(Event, b'{"result": %d}' % size, "board")
+
+
+def test_a_board_sends_so_many_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_run, "MOST_RESULTS", 3)
+    made = make_artifact(tmp_path / "net")
+    content = jsonio.dumps(make_result(made, job=make_job(made))).encode()
+    endless = SimpleNamespace(
+        host=SimpleNamespace(name="board"), behind_s=0, tell=lambda request: None, waiting=lambda limit_s: True,
+        hear=lambda kind, limit_s: Event(result=len(content)), body=lambda size: content,
+    )  # fmt: skip
+    order = Order(arguments=("run",), artifacts=(made,), folder=tmp_path / "results", board="board")
+    came: list[Path] = []
+    watch = Watch(result=lambda result, path: came.append(path))
+    with pytest.raises(BadFile, match="board sent more than 3 results"):
+        remote_run._follow(endless, order, remote_run._JobState(), watch)
+    assert len(came) == 3
