@@ -214,6 +214,7 @@ def end_with_parent() -> None:
     Does nothing in a process that was started by hand.
     """
     lifeline = os.environ.pop(LIFELINE, "")
+    replacing.temporary()  # before a library asks Python for it
 
     def wait() -> None:
         os.read(int(lifeline), 1)  # blocks without using the CPU; nothing is ever written, so it returns at end of file

@@ -62,7 +62,7 @@ class Workspace:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder in which something is replaced."""
-        own = (self.root / name for name in ("testsets", "tuned"))
+        own = (self.root / name for name in ("testsets", "tuned", "pick", "sweep", "sweep/steps"))
         return (self.checkpoints, self.artifacts, self.results, self.answers, self.features, self.floors, *own)
 
     def test_set(self, found: Artifact) -> Path:
