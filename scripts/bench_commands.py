@@ -18,7 +18,7 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parents[1]
 MADE = (
-    "train --dataset digits --subset 300 --model mobilenetv3_small_050 --image-size 32 --epochs 1 --init random",
+    "train --dataset digits --subset 300 --model mobilenetv3_small_050 --image-size 32 --epochs 1",
     "export --target onnx --target openvino",
     "evaluate",  # the first one asks torch for its answers
 )
