@@ -78,7 +78,7 @@ def adopt(
             named.check(file)
         folder.ensure_writable(out or workspace.artifacts / UNFINISHED)
         where = out.parent if out else workspace.artifacts
-        make = partial(tempfile.mkdtemp, dir=where, prefix=UNFINISHED)
+        make = partial(tempfile.mkdtemp, dir=where, prefix=UNFINISHED, suffix=replacing.PARTIAL)
         with opener or Opener() as asking, replacing.unfinished(where, UNFINISHED, make) as place:
             made = asking.made(asked, place, time_limit_s=time_limit_s, tell=tell)
             known, settings, target = identified.result()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,11 @@ SCHEMA = 2  # of this file; 1 has no facts, and the first files had no number
 CHUNK = 512  # images in memory at once
 UNFINISHED = ".unfinished-"  # how the name of a file begins that is being written
 FACTS_BYTES = 256 << 20
+# What reading a damaged file raises: an archive that seems encrypted or of another version, a header of no array.
+DAMAGED = (
+    OSError, LookupError, ValueError, EOFError, TypeError, AttributeError, ArithmeticError, MemoryError, RuntimeError,
+    SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 MAKE_AGAIN = "make one where the dataset is: edgebench evaluate ARTIFACT --save-images FILE"
 
 
@@ -103,7 +109,7 @@ def _replacing(path: Path) -> Iterator[Path]:
     """A new file beside `path`, of this process alone, which takes its place once it is whole."""
 
     def make() -> str:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=replacing.PARTIAL)
         os.close(handle)
         return name
 
@@ -134,26 +140,40 @@ def kept(path: Path, artifact: Artifact) -> bool:
 @contextmanager
 def opened(path: Path, artifact: Artifact | None = None) -> Iterator[TestSet]:
     """The test set in the file `path`. Raises BadFile if it is damaged, or not for this artifact, if one is given."""
+    with ExitStack() as open_files:
+        with _told_if_damaged(path):
+            file = open_files.enter_context(zipfile.ZipFile(path))
+            found = _read(file, path, artifact)
+        yield found
+
+
+@contextmanager
+def _told_if_damaged(path: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as file:
-            if "schema.npy" in (inside := file.namelist()):
-                check_schema(_get(file, "schema").item(), SCHEMA, str(path))
-            labels, origin = (_get(file, name) for name in ("labels", "origin"))
-            first = _get(file, "torch_first") if "torch_first.npy" in inside else None
-            facts = _facts(file, path) if "facts.json" in inside else None
-            if artifact and str(origin) != (artifact.origin or artifact.identity):
-                what = "model" if artifact.adopted else "checkpoint"
-                raise BadFile(f"{path} was made for another {what} than {artifact.path}", MAKE_AGAIN)
-            both = (labels,) if first is None else (labels, first)
-            if not all(each.dtype == np.int64 and each.shape == (labels.size,) for each in both):
-                raise BadFile(f"{path} does not hold one label and one answer per image", MAKE_AGAIN)
-            _check(path, labels, first, facts, artifact)
-            yield TestSet(
-                labels=labels, first=first, images=_images(file, path, len(labels), artifact, facts),
-                origin=str(origin), facts=facts,
-            )  # fmt: skip
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        yield
+    except DAMAGED as error:
         raise BadFile(f"{path} is not a test set: {error}", MAKE_AGAIN) from None
+
+
+def _read(file: zipfile.ZipFile, path: Path, artifact: Artifact | None) -> TestSet:
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in file.infolist()):
+        raise ValueError("it is packed in another way")
+    if "schema.npy" in (inside := file.namelist()):
+        check_schema(_get(file, "schema").item(), SCHEMA, str(path))
+    labels, origin = (_get(file, name) for name in ("labels", "origin"))
+    first = _get(file, "torch_first") if "torch_first.npy" in inside else None
+    facts = _facts(file, path) if "facts.json" in inside else None
+    if artifact and str(origin) != (artifact.origin or artifact.identity):
+        what = "model" if artifact.adopted else "checkpoint"
+        raise BadFile(f"{path} was made for another {what} than {artifact.path}", MAKE_AGAIN)
+    both = (labels,) if first is None else (labels, first)
+    if not all(each.dtype == np.int64 and each.shape == (labels.size,) for each in both):
+        raise BadFile(f"{path} does not hold one label and one answer per image", MAKE_AGAIN)
+    _check(path, labels, first, facts, artifact)
+    return TestSet(
+        labels=labels, first=first, images=_images(file, path, len(labels), artifact, facts), origin=str(origin),
+        facts=facts,
+    )  # fmt: skip
 
 
 def _facts(file: zipfile.ZipFile, path: Path) -> SetFacts:
@@ -188,7 +208,8 @@ def _images(
     for start in range(0, count, CHUNK):
         n = min(CHUNK, count - start)
         shape = (n, how.height, how.width, 3) if how else None
-        images = _get(file, f"images/{start}", most_bytes=int(np.prod(shape)) if shape else 1 << 30)
+        with _told_if_damaged(path):
+            images = _get(file, f"images/{start}", most_bytes=int(np.prod(shape)) if shape else 1 << 30)
         if images.dtype != np.uint8 or (images.shape != shape if shape else images.ndim != 4 or len(images) != n):
             wanted = f"uint8 of {shape[1:]}" if shape else f"uint8 of {n} pictures"
             raise BadFile(f"{path} holds images {images.dtype}{images.shape}, not {wanted}", MAKE_AGAIN)

@@ -63,7 +63,8 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         """Every folder in which something is replaced."""
         own = (self.root / name for name in ("testsets", "tuned", "pick", "sweep", "sweep/steps"))
-        return (self.checkpoints, self.artifacts, self.results, self.answers, self.features, self.floors, *own)
+        models = [made for place in (self.checkpoints, self.artifacts) for made in place.glob("*")]
+        return (self.checkpoints, self.artifacts, self.results, self.answers, self.features, self.floors, *own, *models)
 
     def test_set(self, found: Artifact) -> Path:
         """The file that keeps the test split of an artifact's checkpoint once it was needed (testset.py)."""

@@ -25,6 +25,7 @@ from mutated import TOGETHER, changed
 from edgebench import artifact as folder
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError
+from edgebench.measuring import testset
 from edgebench.records import onnx_file, recipe, toml
 from edgebench.records.declared import is_plain
 from edgebench.records.terminal import printable
@@ -121,6 +122,20 @@ def references(chance: random.Random, place: Path) -> int:
     return TOGETHER
 
 
+def test_sets(chance: random.Random, place: Path) -> int:
+    """A damaged file of test pictures: refused, or pictures of the size that it says."""
+    place.mkdir()
+    path = place / "test.npz"
+    facts = testset.SetFacts(dataset="d", classes=("a", "b"), sha256="0" * 64)
+    testset.write(path, np.zeros((3, 4, 4, 3), np.uint8), np.array([0, 1, 0]), np.eye(3)[:, :2], "x", facts)
+    whole = path.read_bytes()
+    for _ in range(TOGETHER):
+        path.write_bytes(changed(whole, chance))
+        with contextlib.suppress(BadFile), testset.opened(path) as found:
+            assert sum(map(len, found.images)) == len(found.labels)
+    return TOGETHER
+
+
 def toml_files(chance: random.Random, place: Path) -> int:
     """A damaged file of settings: an error that is meant for the user, or settings that can be used."""
     path = place / "config.toml"
@@ -157,7 +172,7 @@ def own_figures(chance: random.Random, place: Path) -> int:
 KINDS: dict[str, Callable[[random.Random, Path], int]] = {
     each.__name__.replace("_", " "): each
     for each in (
-        result_files, manifests, indices, onnx_models, references, toml_files, board_kinds.answers,
+        result_files, manifests, indices, onnx_models, references, test_sets, toml_files, board_kinds.answers,
         board_kinds.requests, board_kinds.conversations, terminals, own_figures,
     )
 }  # fmt: skip
