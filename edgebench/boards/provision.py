@@ -48,8 +48,9 @@ class SetupPlan:
 def plan(host: Host, runtimes: Sequence[str] = ()) -> SetupPlan:
     """Inspect the board and plan what it needs. Raises EdgebenchError if it is unreachable or has no suitable Python.
 
-    If no runtime is named, the plan has those of the board's profile whose library its system has, and the first one
-    that pip can install and that opens what edgebench exports.
+    If no runtime is named, the plan has those of the board's profile whose library its system has, and of those that
+    pip can install the first one that opens what edgebench exports, and the first that opens what is exported straight
+    from a checkpoint.
     """
     chosen = tuple(registry.canonical("runtimes", name) for name in runtimes)
     stated: dict[str, RuntimeFacts] = registry.all_facts("runtimes")
@@ -64,9 +65,11 @@ def plan(host: Host, runtimes: Sequence[str] = ()) -> SetupPlan:
     if not chosen:
         fit = [name for name in profile.runtimes if name in stated and stated[name].requirements is not None]
         there = [name for name in fit if stated[name].system_module in seen.modules]
-        exported = set(registry.names("exporters"))
-        useful = [name for name in fit if not stated[name].system_module and stated[name].accepts & exported]
-        chosen = (*there, *useful[:1])
+        exporters = registry.all_facts("exporters")
+        useful = [name for name in fit if not stated[name].system_module and stated[name].accepts & exporters.keys()]
+        straight = {name for name, facts in exporters.items() if ("checkpoint", "fp32") in facts.accepts.values()}
+        opening = [name for name in useful if stated[name].accepts & straight]
+        chosen = tuple(dict.fromkeys((*there, *useful[:1], *opening[:1])))
     cuda = re.match(r"\d{1,3}", str(seen.cuda))
     known = jetpack.of(seen.l4t or "")
     major = cuda[0] if cuda else known.cuda if known else USUAL_CUDA

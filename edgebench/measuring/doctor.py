@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from edgebench.errors import EdgebenchError
-from edgebench.machine import power, registry, scenario_registry
+from edgebench.machine import accelerators, power, registry, scenario_registry
 from edgebench.machine.device import detect
 from edgebench.machine.power.place import Place
 from edgebench.measuring import process
@@ -26,11 +26,14 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """One finding for each registered runtime, exporter, meter and scenario. Never raises, whatever an adapter does."""
+    """One finding for each registered runtime, exporter, meter and scenario, and each accelerator without a runtime.
+
+    Never raises, whatever an adapter does.
+    """
     kinds = {kind: registry.names(kind) for kind in ("runtimes", "exporters")}
     probes = process.probe([(kind, name) for kind, names in kinds.items() for name in names])
     runtimes, exporters = probes[: len(kinds["runtimes"])], probes[len(kinds["runtimes"]) :]
-    return [*map(_runtime, runtimes), *map(_exporter, exporters), *_meters(), *_scenarios()]
+    return [*map(_runtime, runtimes), *map(_exporter, exporters), *_accelerators(), *_meters(), *_scenarios()]
 
 
 def _runtime(probe: Probe) -> Finding:
@@ -40,6 +43,7 @@ def _runtime(probe: Probe) -> Finding:
         detail, fix = f"{probe.version} loads, but finds nothing to run on", "check the driver of the GPU: nvidia-smi"
         return Finding(kind="runtime", name=probe.name, works=False, detail=detail, fix=fix)
     detail = f"{probe.version}: opens {', '.join(probe.accepts)} on {', '.join(probe.computes)}"
+    detail = "; ".join([detail, *(f"not {compute}: {why}" for compute, why in probe.lacking.items())])
     if registry.facts("runtimes", probe.name).only_by_name:
         detail += " (scripted, for tests; only when named)"
     return Finding(kind="runtime", name=probe.name, works=True, detail=detail)
@@ -50,6 +54,13 @@ def _exporter(probe: Probe) -> Finding:
         return Finding(kind="exporter", name=probe.name, works=False, detail=probe.error, fix=probe.fix)
     detail = "; ".join([f"makes {probe.name} in {', '.join(probe.accepts)}", *probe.refused])
     return Finding(kind="exporter", name=probe.name, works=True, detail=detail)
+
+
+def _accelerators() -> list[Finding]:
+    """Those that are here; nobody has to be told of others."""
+    return [
+        Finding(kind="device", name=one.name, works=False, detail=one.why, fix=one.fix) for one in accelerators.found()
+    ]
 
 
 def _meters() -> list[Finding]:

@@ -11,6 +11,7 @@ from edgebench.boards import provision
 from edgebench.boards.messages import BoardFacts, Installing
 from edgebench.boards.ssh import Host
 from edgebench.errors import UsageError
+from edgebench.machine import registry
 from edgebench.machine.device import load_profile
 
 ORIN = ["nvidia,p3737-0000+p3701-0005", "nvidia,p3701-0005", "nvidia,tegra234"]
@@ -64,7 +65,8 @@ def test_a_jetson_without_tensorrt_in_its_python_runs_onnx_runtime_alone(board) 
 def test_another_board_gets_the_first_of_its_profile_that_pip_can_install(board) -> None:
     board(PI, ["tensorrt"])
     made = provision.plan(Host("pi"))
-    assert (made.runtimes, made.requirements) == (("onnxruntime",), ("onnxruntime>=1.17",))
+    assert made.runtimes == ("ncnn", "onnxruntime")  # ncnn's files are made of ONNX, which has to run too
+    assert made.requirements == ("ncnn>=1.0.20250503", "onnxruntime>=1.17")
 
 
 def test_a_runtime_that_opens_nothing_that_is_exported_is_not_chosen(board, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +74,9 @@ def test_a_runtime_that_opens_nothing_that_is_exported_is_not_chosen(board, monk
     board([], [])
     listed = replace(load_profile("cpu"), runtimes=("litert", "onnxruntime"))
     monkeypatch.setattr(provision, "_recognised", lambda device_tree: listed)
+    every = registry.all_facts
+    fewer = lambda kind: {name: facts for name, facts in every(kind).items() if name != "tflite"}  # noqa: E731
+    monkeypatch.setattr(registry, "all_facts", fewer)
     assert provision.plan(Host("board")).runtimes == ("onnxruntime",)
 
 

@@ -17,12 +17,18 @@ from edgebench.machine import device, profiles
 from edgebench.records import jsonio, toml
 
 BUILT_IN = [
-    "cpu", "cuda", "dgx_spark", "igx_orin", "jetson_agx_xavier", "jetson_nano", "jetson_orin", "jetson_orin_32gb",
-    "jetson_orin_industrial", "jetson_orin_nano", "jetson_orin_nx", "jetson_orin_nx_8gb", "jetson_t2000",
-    "jetson_t3000", "jetson_t4000", "jetson_thor", "jetson_tx1", "jetson_tx2", "jetson_xavier_nx", "raspberry_pi_4",
-    "raspberry_pi_5", "rtx_4060_laptop", "rtx_5060", "rtx_a2000",
+    "cpu", "cuda", "dgx_spark", "igx_orin", "intel_core_ultra", "intel_n100", "jetson_agx_xavier", "jetson_nano",
+    "jetson_orin", "jetson_orin_32gb", "jetson_orin_industrial", "jetson_orin_nano", "jetson_orin_nx",
+    "jetson_orin_nx_8gb", "jetson_t2000", "jetson_t3000", "jetson_t4000", "jetson_thor", "jetson_tx1", "jetson_tx2",
+    "jetson_xavier_nx", "raspberry_pi_4", "raspberry_pi_5", "raspberry_pi_500", "raspberry_pi_cm5", "rk3588",
+    "rtx_4060_laptop", "rtx_5060", "rtx_a2000",
 ]  # fmt: skip
 ANNOUNCED = {"jetson_t2000", "jetson_t3000"}  # so nothing is recognised as one
+# A family of chips on many boards, so memory and more are unknown: nothing can be emulated of them.
+CHIPS = {
+    "intel_core_ultra": "Intel(R) Core(TM) Ultra 7 155H", "intel_n100": "Intel(R) N100",
+    "rk3588": "",
+}  # fmt: skip
 # By what the driver calls the card.
 CARDS = {
     "dgx_spark": "NVIDIA GB10", "rtx_4060_laptop": "NVIDIA GeForce RTX 4060 Laptop GPU",
@@ -58,6 +64,9 @@ BOARDS = {
     "jetson_thor": ["nvidia,p4071-0000+p3834-0008", "nvidia,p3834-0008", "nvidia,tegra264"],
     "raspberry_pi_4": ["raspberrypi,4-model-b", "brcm,bcm2711"],
     "raspberry_pi_5": ["raspberrypi,5-model-b", "brcm,bcm2712"],
+    "raspberry_pi_500": ["raspberrypi,500", "brcm,bcm2712"],
+    "raspberry_pi_cm5": ["raspberrypi,5-compute-module", "brcm,bcm2712"],
+    "rk3588": ["xunlong,orangepi-5", "rockchip,rk3588s"],
 }
 MINIMAL = """
 schema = 1
@@ -113,7 +122,7 @@ def test_built_in_profile_loads_and_goes_through_json(name):
     assert jsonio.decode(profiles.Profile, json.loads(jsonio.dumps(profile)), name) == profile
 
 
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda", *CARDS, *ANNOUNCED}))
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda", *CARDS, *CHIPS, *ANNOUNCED}))
 def test_board_profiles_have_the_limits_that_emulation_needs(name):
     profile = device.load_profile(name)
     assert profile.cpu.cores and profile.memory.total_mib and profile.match.device_tree
@@ -151,6 +160,11 @@ def test_the_readme_example_is_a_valid_profile(tmp_path):
         readme = REPOSITORY / "device_profiles" / "README.md"
     (tmp_path / "rover.toml").write_text(re.search(r"```toml\n(.*?)```", readme.read_text(), re.S)[1])
     assert device.load_profile(str(tmp_path / "rover.toml")).cpu.cores == 6
+
+
+@pytest.mark.parametrize("name", [name for name, model in CHIPS.items() if model])
+def test_a_processor_is_recognised_by_its_name(name, tmp_path):
+    assert device.detect(machine(tmp_path, cpu=CHIPS[name])).name == name
 
 
 @pytest.mark.parametrize("name", CARDS)
