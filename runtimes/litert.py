@@ -28,9 +28,21 @@ OTHER_FILE = (
     "Flex), which have to be compiled into the runtime"
 )
 
+INFER = """from ai_edge_litert.interpreter import Interpreter
+
+interpreter = Interpreter(str(HERE / SETTINGS["model"]), num_threads=SETTINGS["threads"] or 1)
+interpreter.allocate_tensors()
+enter, leave = (found()[0]["index"] for found in (interpreter.get_input_details, interpreter.get_output_details))
+
+
+def run(pixels):
+    interpreter.set_tensor(enter, pixels)
+    interpreter.invoke()
+    return interpreter.get_tensor(leave)"""
+
 
 class LiteRt:
-    """Opens TensorFlow Lite files that were adopted: their first subgraph, with the sizes of the artifact."""
+    """Opens TensorFlow Lite files: their first subgraph, with the sizes of the artifact."""
 
     accepts = frozenset({"tflite"})
     native = ("tflite",)
@@ -40,6 +52,7 @@ class LiteRt:
     installs = {"ai_edge_litert": "edgebench[litert]"}
     requirements = ("ai-edge-litert>=2.1",)
     libraries = ("ai-edge-litert",)
+    infer_py = INFER
 
     def __init__(self) -> None:
         import ai_edge_litert.interpreter
@@ -66,8 +79,6 @@ class LiteRt:
                 f"LiteRT runs an {artifact.precision} file as {artifact.precision}, not as {options.precision}",
                 f"a file in {options.precision}",
             )
-        if not artifact.adopted:
-            raise Unsupported("LiteRT opens files that were adopted: a .tflite has one batch size", "edgebench adopt")
         path = model_file(artifact, self.suffixes[artifact.format])
         return LiteRtSession(path, artifact, options, self.version())
 
