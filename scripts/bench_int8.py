@@ -20,7 +20,7 @@ import numpy as np
 import edgebench
 from edgebench.errors import EdgebenchError
 from edgebench.training.models.names import import_timm
-from edgebench.training.short_names import GROUPS
+from edgebench.training.short_names import GROUPS, SHORT_NAMES
 
 SIZE, IMAGES = 224, 12
 SEVEN = GROUPS["the seven backbones"]
@@ -33,7 +33,7 @@ def written(model: str, folder: Path) -> Path:
     path = folder / f"{model}.onnx"
     if not path.exists():
         torch.manual_seed(0)
-        network = import_timm().create_model(SEVEN[model], num_classes=10, exportable=True)
+        network = import_timm().create_model(SHORT_NAMES[model], num_classes=10, exportable=True)
         with torch.no_grad():
             network.train()(torch.randn(8, 3, SIZE, SIZE))  # so that its normalisations have seen something
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
