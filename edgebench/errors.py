@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import click
@@ -71,6 +71,13 @@ def refuse_unknown_options(adapter: str, given: Iterable[str], known: Iterable[s
         if key not in known:
             fix = f"it has {', '.join(known)}" if known else "drop it: it has none"
             raise UsageError(f"{adapter} has no option {key!r}", fix)
+
+
+def one_of(adapter: str, given: Mapping[str, str], key: str, values: Sequence[str]) -> str:
+    """The value of an adapter's option; the first of `values` if it is not given. Raises UsageError for another one."""
+    if (value := given.get(key, values[0])) not in values:
+        raise UsageError(f"{adapter}'s option {key} is {value!r}", f"{key}={' or '.join(values)}")
+    return value
 
 
 def unknown_name(

@@ -31,8 +31,7 @@ class RuntimeFacts:
     aliases: other names that a user may type.
     installs: by Python module, what pip installs if it is missing; install_note: what else helps. shared: by shared
         library, what helps if the system lacks it.
-    libraries: the distributions whose versions change its answers or its speed. Each result records them, and a sweep
-        measures again when one of them changes.
+    libraries: the distributions whose versions change its answers or its speed, so a sweep measures again.
     native: the formats for which it is the default runtime.
     adopts: the formats whose files from elsewhere it reads (`signature`); it is the reference for their answers.
     suffixes: by format, how the name of the model file ends.
@@ -40,6 +39,7 @@ class RuntimeFacts:
         if edgebench cannot set it up. system_module: the Python module that must come with the board's own system.
     suits: the kinds of machine whose new device profile lists it: "cuda", an architecture such as "x86_64", or "any".
     only_by_name: it runs only when it is named, because its figures are not measurements.
+    tunes: by an option of the runtime, the values beside its default that `tune` tries on the CPU.
     baseline: `tune` states every speed-up relative to it, and measures it with default settings.
     infer_py: the code with which a deployed folder's infer.py uses it on a CPU: it reads SETTINGS and defines `run`,
         from float32 pixels (1, 3, h, w) to logits. Empty if infer.py cannot be written for it.
@@ -58,6 +58,7 @@ class RuntimeFacts:
     system_module: str = ""
     suits: tuple[str, ...] = ()
     only_by_name: bool = False
+    tunes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     baseline: bool = False
     infer_py: str = ""
 
@@ -68,8 +69,7 @@ class ExporterFacts:
 
     aliases, installs, install_note, shared: as a runtime's. inputs: those that its product may take.
     also: by a format in `accepts`, the format of an adopted model that it starts from as well.
-    libraries: the distributions whose versions change its product; libraries_for: those that one precision adds. A
-        sweep exports again when one of them changes.
+    libraries: the distributions whose versions change its product; libraries_for: those that one precision adds.
     """
 
     accepts: Mapping[Precision, tuple[str, Precision]] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class Runtime(Protocol):
         """The version of the library underneath."""
 
     def computes(self) -> tuple[str, ...]:
-        """What it can run on here and now, best first; empty if nothing."""
+        """What it can run on here, best first; empty if nothing. runtimes/README.md: `lacking`, for what it could."""
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> Session:
         """Load the model, ready to run. Never falls back: raises Unsupported, with the fix, for what it cannot do."""

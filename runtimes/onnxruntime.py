@@ -1,21 +1,20 @@
-"""ONNX Runtime: the CPU and CUDA execution providers, never a silent fallback."""
+"""ONNX Runtime: one of its execution providers, never a silent fallback."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from edgebench.runtimes import onnxruntime_providers, onnxruntime_settings
+from edgebench.runtimes.onnxruntime_providers import PROVIDERS, Chosen
 
 from edgebench.artifact import check_inputs, model_file, requests
-from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
+from edgebench.errors import BadFile, EdgebenchError, Unsupported
 from edgebench.protocols import Run
 from edgebench.records import replacing
 from edgebench.specs import Artifact, Effective, Foreign, Layers, SessionOptions
@@ -23,7 +22,7 @@ from edgebench.specs import Artifact, Effective, Foreign, Layers, SessionOptions
 if TYPE_CHECKING:
     import onnxruntime
 
-PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+COMPUTES = ("cuda", "cpu")  # each has a provider of its name; others run where one is named
 # By the type of a node's first input, as profiles name it.
 PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8", "uint8": "int8"}
 NO_LAYERS = {"QuantizeLinear", "DequantizeLinear", "Cast", "ReorderInput", "ReorderOutput"}
@@ -47,6 +46,7 @@ class OnnxRuntime:
     requirements = ("onnxruntime>=1.17",)
     libraries = ("onnxruntime", "onnxruntime-gpu")  # two distributions of the same module
     suits = ("any",)
+    tunes = {"spinning": ("off",), "optimization": ("extended",)}
     infer_py = INFER
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class OnnxRuntime:
 
     def computes(self) -> tuple[str, ...]:
         available = self._library.get_available_providers()
-        return tuple(compute for compute, provider in PROVIDERS.items() if provider in available)
+        return tuple(compute for compute in COMPUTES if PROVIDERS[compute].full in available)
 
     def signature(self, path: Path) -> Foreign:
         from edgebench.runtimes import onnxruntime_signature
@@ -68,83 +68,50 @@ class OnnxRuntime:
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> OnnxRuntimeSession:
         onnxruntime = self._library
-        refuse_unknown_options("ONNX Runtime", options.extra)
-        if compute not in self.computes():
-            raise Unsupported(
-                f"this onnxruntime has no {PROVIDERS.get(compute, compute)!r}; "
-                f"it has {', '.join(onnxruntime.get_available_providers())}",
-                "--compute cpu, or install the build with that provider (onnxruntime-gpu)",
-            )
+        chosen = onnxruntime_providers.chosen(onnxruntime, compute, options)
         if artifact.precision != options.precision:
             raise Unsupported(
                 f"ONNX Runtime runs an {artifact.precision} file as {artifact.precision}, not as {options.precision}",
                 f"export at {options.precision}",
             )
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3  # its warnings go to stderr; what matters is read back below
-        if options.threads:  # per request: requests in flight share the cores
-            settings.intra_op_num_threads = max(1, options.threads // options.streams)
-        if options.reference:  # else products of int8 overflow 16 bits on x86 without VNNI
-            settings.add_session_config_entry("session.x64quantprecision", "1")
         path = model_file(artifact, self.suffixes[artifact.format])
-        if compute == "cuda":
-            _load_cuda(onnxruntime)
+        opened = partial(chosen.opened, onnxruntime, str(path))
+        settings = onnxruntime_settings.settings(onnxruntime, chosen.name, options)
         try:
-            session = onnxruntime.InferenceSession(str(path), settings, providers=[_provider(compute, self.version())])
+            session = opened(settings)
         except Exception as error:  # onnxruntime raises a dozen unrelated kinds for a file that it cannot read
             from edgebench.runtimes import onnxruntime_refusals
 
             why, fix = onnxruntime_refusals.explained(str(error))
             raise BadFile(f"ONNX Runtime {self.version()} cannot open {path}: {why}", fix) from error
         check_inputs(artifact, {one.name: one.shape for one in session.get_inputs()})
-        return OnnxRuntimeSession(session, PROVIDERS[compute], options, path, artifact)
-
-
-def _load_cuda(library: ModuleType) -> None:
-    """Load CUDA's and cuDNN's libraries where pip put them (`onnxruntime-gpu[cuda,cudnn]`, or torch's own).
-
-    The system's loader does not look there, and without them ONNX Runtime falls back to the CPU. What is missing is
-    told on stdout, which belongs to the caller; whether the provider works is checked later.
-    """
-    if preload := getattr(library, "preload_dlls", None):  # since 1.21
-        with contextlib.redirect_stdout(io.StringIO()):
-            preload()
-
-
-def _provider(compute: str, version: str) -> str | tuple[str, dict[str, str]]:
-    """The execution provider. On CUDA it computes fp32 in TF32, with 10 bits of mantissa, unless told not to."""
-    if compute != "cuda":
-        return PROVIDERS[compute]
-    major, minor = (int(part) for part in version.split(".")[:2])
-    if (major, minor) < (1, 18):  # has no such option; cuBLAS and cuDNN, which it loads next, heed this
-        os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-        return PROVIDERS[compute]
-    return PROVIDERS[compute], {"use_tf32": "0"}
+        return OnnxRuntimeSession(session, chosen, opened, options, artifact)
 
 
 class OnnxRuntimeSession:
     """An InferenceSession; with CUDA the copies to and from the GPU are part of `run`, as in ONNX Runtime itself."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, wanted: str, options: SessionOptions, path: Path,
+        self, session: onnxruntime.InferenceSession, chosen: Chosen,
+        opened: Callable[[onnxruntime.SessionOptions], onnxruntime.InferenceSession], options: SessionOptions,
         artifact: Artifact,
     ) -> None:  # fmt: skip
         import onnxruntime
 
-        provider = session.get_providers()[0]
+        provider, wanted = session.get_providers()[0], chosen.provider.full
         if provider != wanted:  # a CUDA provider whose libraries are missing is dropped with a mere warning
             raise Unsupported(
                 f"ONNX Runtime fell back to {provider}: its {wanted} did not load",
-                "install the CUDA and cuDNN that it was built for, as by pip install 'onnxruntime-gpu[cuda,cudnn]'; or "
-                "--compute cpu",
+                chosen.provider.fix,
             )
         self._session: onnxruntime.InferenceSession | None = session
-        self._library, self._path, self._artifact, self._batch = onnxruntime, path, artifact, options.batch
+        self._opened, self._artifact, self._options = opened, artifact, options
+        self._settings = partial(onnxruntime_settings.settings, onnxruntime, chosen.name, options)
         self._names = [output.name for output in session.get_outputs()]
         threads = session.get_session_options().intra_op_num_threads
         self.effective = Effective(
             provider=provider,
-            precision=options.precision,
+            precision=options.precision if chosen.name in COMPUTES else None,  # the others do not tell
             # 0: its own choice, which it does not tell
             threads=(threads * options.streams or None) if wanted == "CPUExecutionProvider" else None,
             version=onnxruntime.__version__,
@@ -163,13 +130,12 @@ class OnnxRuntimeSession:
 
     def layers(self) -> Sequence[Layers]:
         """From the profile of a run, which alone tells what the optimised graph computes in, and where."""
-        settings = self._session.get_session_options()
+        settings = self._settings()
         settings.enable_profiling = True
         with replacing.scratch() as folder:
             settings.profile_file_prefix = str(Path(folder, "profile"))
-            opened = self._library.InferenceSession
-            profiled = opened(str(self._path), settings, providers=self._session.get_providers())
-            profiled.run(None, requests(self._artifact, self._batch)[0])
+            profiled = self._opened(settings)
+            profiled.run(None, requests(self._artifact, self._options.batch)[0])
             events = json.loads(Path(profiled.end_profiling()).read_text())
         found = Counter()
         for event in events:

@@ -1,14 +1,14 @@
-"""OpenVINO: IR, ONNX and TensorFlow Lite files on the CPU, in the precision that was asked for."""
+"""OpenVINO: IR, ONNX and TensorFlow Lite files on Intel's and Arm's devices, in the precision that was asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from edgebench.runtimes import openvino_refusals
+from edgebench.runtimes import openvino_devices, openvino_refusals
 
 from edgebench.artifact import check_inputs, model_file
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, refuse_unknown_options
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 # What layers that the file does not quantize compute in, by openvino.Type's names.
 TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-DEVICES = {"cpu": "CPU"}
 INFER = """import openvino
 
-hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+kind = {"fp16": "f16", "bf16": "bf16"}.get(SETTINGS["precision"], "f32")
+hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": kind}
 hints |= {"INFERENCE_NUM_THREADS": SETTINGS["threads"]} if SETTINGS["threads"] else {}
 model = openvino.Core().read_model(HERE / SETTINGS["model"])
 model.reshape([1, 3, SETTINGS["height"], SETTINGS["width"]])  # with an open batch it takes twice as long
@@ -54,8 +54,10 @@ class OpenVino:
         return self._library.__version__
 
     def computes(self) -> tuple[str, ...]:
-        available = self._library.Core().available_devices
-        return tuple(compute for compute, plugin in DEVICES.items() if plugin in available)
+        return openvino_devices.here(self._library.Core())
+
+    def lacking(self) -> Mapping[str, tuple[str, str]]:
+        return openvino_devices.lacking(self._library.Core())
 
     def signature(self, path: Path) -> Foreign:
         from edgebench.runtimes import openvino_signature
@@ -63,27 +65,16 @@ class OpenVino:
         return openvino_signature.read(path)
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> OpenVinoSession:
-        openvino, properties = self._library, self._library.properties
-        hint = properties.hint
-        refuse_unknown_options("OpenVINO", options.extra)
-        if compute not in DEVICES:
-            raise Unsupported(f"OpenVINO does not run on {compute!r} here", f"--compute {' or '.join(DEVICES)}")
+        openvino, core = self._library, self._library.Core()
+        refuse_unknown_options("OpenVINO", options.extra, openvino_devices.OPTIONS)
+        device = openvino_devices.chosen(core, compute, options)
         if options.precision not in TYPES:
             raise Unsupported(
                 f"OpenVINO has no precision hint for {options.precision}", f"an artifact in {', '.join(TYPES)}"
             )
         path = model_file(artifact, self.suffixes[artifact.format])
-        mode = hint.PerformanceMode.LATENCY if options.streams == 1 else hint.PerformanceMode.THROUGHPUT
-        settings = {
-            hint.performance_mode: mode,
-            # On CPUs with AVX512-BF16 or AMX it would run fp32 models in bf16 unless told otherwise.
-            hint.inference_precision: getattr(openvino.Type, TYPES[options.precision]),
-        }
-        if options.threads:
-            settings[properties.inference_num_threads] = options.threads
-        if options.streams > 1:
-            settings[properties.streams.num] = options.streams
-        core = openvino.Core()
+        kind = getattr(openvino.Type, TYPES[options.precision])
+        settings = openvino_devices.settings(device, artifact, options, kind)
         try:
             model = core.read_model(str(path))
         except RuntimeError as error:
@@ -96,7 +87,7 @@ class OpenVino:
             raise BadFile(f"OpenVINO finds {told} in {path.name}", "another --runtime, or export it again")
         shapes = [[d.get_length() if d.is_static else "?" for d in one.partial_shape] for one in model.inputs]
         check_inputs(artifact, dict(zip(_names(model.inputs, artifact.inputs), shapes, strict=True)))
-        return OpenVinoSession(core, model, settings, DEVICES[compute], artifact, options)
+        return OpenVinoSession(core, model, settings, device, artifact, options)
 
 
 class OpenVinoSession:
@@ -125,14 +116,14 @@ class OpenVinoSession:
         self._format = artifact.format
         self._last: openvino.InferRequest | None = None
         self._compiled = compiled = self._compile(options.batch)
-        effective = compiled.get_property(precision)
-        if effective != settings[precision]:
-            exported = bool(artifact.source)
-            raise openvino_refusals.precision(options.precision, effective, artifact.format, exported)
+        effective = openvino_devices.told(compiled, precision)
+        ran = openvino_devices.ran(compiled, device)
+        if effective not in (None, settings[precision]):
+            raise openvino_refusals.precision(options.precision, effective, artifact, ran)
         self.effective = Effective(
-            provider=f"OpenVINO {', '.join(compiled.get_property(properties.execution_devices))}",
-            precision=options.precision,
-            threads=compiled.get_property(properties.inference_num_threads),
+            provider=ran,
+            precision=None if effective is None else options.precision,
+            threads=openvino_devices.told(compiled, properties.inference_num_threads),
             version=openvino.__version__,
         )
 
@@ -175,6 +166,8 @@ class OpenVinoSession:
     def layers(self) -> Sequence[Layers]:
         from edgebench.runtimes import openvino_layers
 
+        if self._device.startswith(openvino_devices.SHARED):
+            return openvino_layers.shared(self._core.query_model(self._model, self._device), self.effective.precision)
         return openvino_layers.read(self._compiled.get_runtime_model(), self.effective.provider)
 
     def lanes(self, count: int) -> Sequence[Run]:

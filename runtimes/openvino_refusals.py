@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgebench.errors import Unsupported
+from edgebench.specs import Artifact
 
 # By the format of a file, who else opens it.
 ELSE = {"onnx": "--runtime onnxruntime", "tflite": "--runtime litert"}
@@ -17,7 +18,9 @@ def unsupported(what: str, error: RuntimeError, format: str) -> Unsupported:
     return Unsupported(message, ", or ".join(filter(None, (ELSE.get(format), "a newer openvino"))))
 
 
-def precision(wanted: str, chosen: str, format: str, exported: bool) -> Unsupported:
+def precision(wanted: str, chosen: str, artifact: Artifact, device: str) -> Unsupported:
     """It computes in another precision than the artifact's: what was exported can be exported in fp32."""
-    fix = "`edgebench export … --target openvino --precision fp32`" if exported else ELSE.get(format, "a file in fp32")
-    return Unsupported(f"this CPU does not run {wanted} in OpenVINO: it chose {chosen}", fix)
+    fix = ELSE.get(artifact.format, "a file in fp32")
+    if artifact.source:
+        fix = "`edgebench export … --target openvino --precision fp32`"
+    return Unsupported(f"{device} does not run {wanted} here: it chose {chosen}", fix)

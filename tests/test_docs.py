@@ -222,7 +222,7 @@ def test_the_example_of_a_plan_and_that_of_a_fleet_are_read(tmp_path: Path) -> N
 def test_the_meter_and_the_scenario_of_the_guide_work(tmp_path: Path) -> None:
     meter, scenario = {"__name__": "rover_meter"}, {"__name__": "rover_scenario"}
     examples = re.findall(r"```python\n(.*?)```", (GUIDE / "extend.md").read_text(), re.DOTALL)
-    for code, names in zip(examples, (meter, scenario), strict=True):
+    for code, names in zip(examples[:2], (meter, scenario), strict=True):  # test_accelerator_example.py has the third
         exec(compile(code, "extend.md", "exec", dont_inherit=True), names)
     place = Place(load_profile("cpu"), root=tmp_path)
     with pytest.raises(Unsupported, match="does not exist"):

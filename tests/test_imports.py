@@ -45,8 +45,8 @@ DOORS = {"__init__", "results"}
 # An adapter sees the contract and its own library; those that read a checkpoint also rebuild the network.
 ADAPTERS = {
     "specs", "protocols", "errors", "artifact", "training.models", "machine.children", "machine.cuda",
-    "exporting.quantize", "exporting.onnx_weights", "linting.onnx_nodes", "records.linted", "records.onnx_file",
-    "records.onnx_graph", "records.replacing",
+    "exporting.quantize", "exporting.onnx_weights", "linting.onnx_nodes", "records.caches", "records.linted",
+    "records.onnx_file", "records.onnx_graph", "records.replacing",
 }  # fmt: skip
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",

@@ -37,6 +37,7 @@ class Trial:
     certain (records/race.py), and `median_ns` follows from it and the best one's median. Otherwise `median_ns` and
     `throughput_per_s` (images a second) are the best of its launches. `rounds`: of the search, or launches in the race.
     `accuracy_drop`: the share of the validation images that it loses against torch; None for fp32, which is not judged.
+    `options`: those of the runtime.
     """
 
     artifact: MaybeSha256
@@ -56,6 +57,7 @@ class Trial:
     standing: str = ""
     accuracy_drop: Signed | None = None
     message: str = ""
+    options: dict[str, str] = field(default_factory=dict, metadata={"json": "unless default"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,6 @@ def measure_tuned(
     crowded = {"batch": asked.batch or best.batch, "streams": asked.streams or best.streams}
     asked = replace(
         asked, runtimes=(best.runtime,), compute=asked.compute or found.compute, threads=asked.threads or best.threads,
-        **crowded if goal == "throughput" else {},
+        runtime_options=asked.runtime_options or best.options, **crowded if goal == "throughput" else {},
     )  # fmt: skip
     return [chosen], asked

@@ -1,4 +1,4 @@
-"""`tune`: searches runtime × precision × threads × batch × requests in flight for the best setting of a network."""
+"""`tune`: searches runtime × precision × threads × options × batch × requests in flight for the best of a network."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class _Bench:
         return Trial(
             artifact=job.artifact, name=found.path.name, format=found.format, precision=job.precision,
             runtime=job.runtime, threads=job.threads, batch=job.batch, streams=job.streams,
-            accuracy_drop=self.drops.get((job.artifact, job.runtime)),
+            accuracy_drop=self.drops.get((job.artifact, job.runtime)), options=job.options,
         )  # fmt: skip
 
 
@@ -273,7 +273,8 @@ def _is_baseline(job: Job) -> bool:
 
 
 def _settings(job: Job, goal: Goal, batches: Sequence[int] = BATCHES) -> list[Job]:
-    """The job as it is, and with other numbers of threads; for throughput also of images in a batch and in flight."""
+    """The job as it is, and with other numbers of threads and other options of the runtime, each alone; for throughput
+    with other numbers of threads, of images in a batch and in flight."""
     if _is_baseline(job):  # only to compare with: its defaults
         return [job]
     cores = min(job.cores or available_cores(), available_cores())
@@ -282,7 +283,11 @@ def _settings(job: Job, goal: Goal, batches: Sequence[int] = BATCHES) -> list[Jo
         powers = [1] if goal == "latency" else powers
     if goal == "latency":
         threads = powers if job.compute == "cpu" else [job.threads]
-        return [job, *(replace(job, threads=n) for n in threads if n != job.threads)]
+        tried = registry.facts("runtimes", job.runtime).tunes if job.compute == "cpu" else {}
+        return [
+            job, *(replace(job, threads=n) for n in threads if n != job.threads),
+            *(replace(job, options=job.options | {name: value}) for name, values in tried.items() for value in values),
+        ]  # fmt: skip
     # As many threads as cores: requests in flight share them.
     others = [replace(job, batch=b, streams=n, threads=max(cores, job.threads or 1)) for b in batches for n in powers]
     return list({each.identity: each for each in (job, *others)}.values())
@@ -290,4 +295,5 @@ def _settings(job: Job, goal: Goal, batches: Sequence[int] = BATCHES) -> list[Jo
 
 def _words(job: Job, goal: Goal) -> str:
     threads = f"{job.threads} threads"
-    return threads if goal == "latency" else f"{threads}, batch {job.batch}, {job.streams} in flight"
+    options = "".join(f", {name}={value}" for name, value in job.options.items())
+    return (threads if goal == "latency" else f"{threads}, batch {job.batch}, {job.streams} in flight") + options

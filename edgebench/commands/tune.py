@@ -126,7 +126,7 @@ def _show(found: Tuned) -> None:
     table = Table(*headings, header_style="bold", pad_edge=False)
     for trial in found.trials:
         cells = (
-            trial.name, trial.runtime, trial.precision, str(trial.threads or MISSING), str(trial.batch),
+            trial.name, _runtime(trial), trial.precision, str(trial.threads or MISSING), str(trial.batch),
             str(trial.streams), f"{trial.median_ns / 1e6:.3f}" if trial.median_ns else MISSING,
             f"{trial.throughput_per_s:,.1f}" if trial.throughput_per_s else MISSING,
             MISSING if trial.accuracy_drop is None else f"{trial.accuracy_drop:.2%}",
@@ -145,6 +145,10 @@ def _show(found: Tuned) -> None:
             click.echo(f"  {found.speedup(other):.2f} × as fast as {name}: {_words(other)}")
 
 
+def _runtime(trial: Trial) -> str:
+    return ", ".join([trial.runtime, *(f"{name}={value}" for name, value in trial.options.items())])
+
+
 def _known(trial: Trial) -> str:
     if trial.standing in ("", "fastest"):
         return "the fastest" if trial.standing else f"round {trial.rounds}"
@@ -157,4 +161,4 @@ def _known(trial: Trial) -> str:
 def _words(trial: Trial) -> str:
     figure = f"{trial.median_ns / 1e6:.3f} ms, {trial.throughput_per_s:,.1f} images/s"
     setting = f"{trial.threads} threads, batch {trial.batch}, {trial.streams} in flight"
-    return f"{trial.name} on {trial.runtime} in {trial.precision}, {setting}: {figure}"
+    return f"{trial.name} on {_runtime(trial)} in {trial.precision}, {setting}: {figure}"

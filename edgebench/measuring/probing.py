@@ -28,9 +28,10 @@ def _probe(kind: AdapterKind, name: str) -> tuple[Probe, bool]:
             made, others = precisions(adapter)
             return Probe(name=name, accepts=made, refused=others), True
         libraries = registry.versions(registry.facts(kind, name).libraries)
+        lacking = adapter.lacking() if hasattr(adapter, "lacking") else {}
         return Probe(
-            name=name, accepts=tuple(sorted(adapter.accepts)), version=adapter.version(),
-            computes=adapter.computes(), libraries=libraries,
+            name=name, accepts=tuple(sorted(adapter.accepts)), version=adapter.version(), computes=adapter.computes(),
+            lacking={compute: f"{why} ({fix})" for compute, (why, fix) in lacking.items()}, libraries=libraries,
         ), True  # fmt: skip
     except EdgebenchError as error:
         # A library that is absent is absent anywhere; one that is there and does not load is the cause of its error.

@@ -32,7 +32,9 @@ class Conditions:
     provider is a failure. `unverified`: wrong answers are no failure, only a notice.
     """
 
-    compute: str | None = option(None, "What the runtime computes on.  [default: the profile's]", metavar="cpu|cuda")
+    compute: str | None = option(
+        None, "What the runtime computes on.  [default: the profile's]", metavar="cpu|cuda|gpu|npu|auto"
+    )
     scenario: str = option(
         LATENCY, "What is asked of the model; single-stream to offline are MLPerf's, run by its own LoadGen."
     )
@@ -51,7 +53,7 @@ class Conditions:
         None, "Stop a measurement that uses more resident memory.  [default: the device's]",
         flag="--memory-limit", metavar="MiB", least=1,
     )  # fmt: skip
-    strict: bool = option(False, "Fail where a layer falls back from the GPU to the CPU.")
+    strict: bool = option(False, "Fail where a layer falls back to another provider, as from a GPU to the CPU.")
     unverified: bool = option(False, "Measure an artifact even if its answers differ from torch's, and label it.")
 
 

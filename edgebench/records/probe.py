@@ -10,13 +10,15 @@ class Probe:
     """What a runtime or exporter reports about itself on this machine; `error` and `fix` if it does not load.
 
     `accepts`: formats, of an exporter the precisions that it makes; `refused`: in sentences, those that it cannot make.
-    `computes`: what it runs on here, best first; `libraries`: the installed versions of those that it declares.
+    `computes`: what it runs on here, best first; `lacking`: by what it does not run on here, what is missing, and the
+    fix; `libraries`: the installed versions of those that it declares.
     """
 
     name: str
     accepts: tuple[str, ...] = ()
     version: str = ""
     computes: tuple[str, ...] = ()
+    lacking: dict[str, str] = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
     error: str = ""
     fix: str = ""

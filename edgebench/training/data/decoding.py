@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebench.errors import BadFile, EdgebenchError
-from edgebench.records import jsonio
+from edgebench.records import caches, jsonio
 from edgebench.records.levels import Levels
 from edgebench.records.replacing import taken
 from edgebench.training.data import formats
@@ -45,7 +45,7 @@ class Broken:
 
 def cache_folder() -> Path:
     """Where decoded images are kept: decoded/ in EDGEBENCH_CACHE, by default in ~/.cache/edgebench."""
-    return Path(os.environ.get("EDGEBENCH_CACHE") or Path.home() / ".cache" / "edgebench").expanduser() / "decoded"
+    return caches.place("decoded")
 
 
 def decode(path: Path, size: int, levels: Levels | None = None) -> np.ndarray:
