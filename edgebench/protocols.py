@@ -196,8 +196,8 @@ class Meter(Protocol):
     It is made with a `Place` (edgebench.machine.power.place), which says where to look, and raises Unsupported, with
     the fix, if it does not work. It is opened for one power pass and read by one thread, every `interval_s`; 0 if
     `read` waits for a source that sets the pace itself. `streams`: every value it returns is new. If False, a value
-    that never changes counts as a stuck sensor. `total_rails`: the rails that add up to the whole. MeterFacts lists
-    what it may state.
+    that never changes counts as a stuck sensor. `total_rails`: the rails that add up to the whole. It may have
+    `faults`: why a rail could not be read, and how often, by (rail, reason). MeterFacts lists what it may state.
     """
 
     name: str

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from edgebench import __version__
-from edgebench.boards import requests, supervisor
+from edgebench.boards import dating, requests, supervisor
 from edgebench.boards.requests import Follow, Forget, Halt, Lacking, Put, Restore, Start, TryRuntimes
 from edgebench.errors import EdgebenchError
 from edgebench.machine.packing import code_digest
-from edgebench.records import digests, files
+from edgebench.records import digests, files, processes
 
 ROOT = Path("~/.local/share/edgebench")
 LEASE_S = 60.0  # the desk sends something every few seconds; a link that died silently must not keep this process
@@ -47,13 +47,11 @@ class Agent:
         self.files, self.jobs = root / "files", root / "jobs"
         for folder in (self.files, self.jobs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._desk = Desk()
-        self._remove_old()
+        self._desk, self._today = Desk(), None
 
     def serve(self) -> None:
         """Answer requests until the desk ends the connection."""
-        hello = {"edgebench": __version__, "code": code_digest(), "clock": time.time()}
-        self._desk.tell(hello)
+        self._desk.tell({"edgebench": __version__, "code": code_digest()})
         while (request := self._desk.hear(LEASE_S)) is not None:
             self.answer(request)
 
@@ -70,12 +68,17 @@ class Agent:
             self._desk.tell({"error": f"its news cannot be told: {error}"})
 
     def do_lacks(self, request: Lacking) -> None:
-        """Which of these files must be sent: those that are missing or damaged. Damaged ones are removed."""
-        lacks = {}
+        """Which of these files must be sent: those that are missing or damaged. Damaged ones are removed.
+
+        Files and jobs are dated by the desk's clock alone, since a board's own may be set at any moment. What was not
+        used for long by it is removed.
+        """
+        lacks, self._today = {}, request.clock
+        self._remove_old()
         for sha256, size in request.files.items():
             path = self.files / sha256
             if path.is_file() and digests.of_file(path) == sha256:
-                os.utime(path)
+                self._date(path)
             else:
                 path.unlink(missing_ok=True)
                 lacks[sha256] = size
@@ -91,7 +94,7 @@ class Agent:
     def do_put(self, request: Put) -> None:
         """Store a file. It counts only when it is whole, on disk, and has the announced sha256."""
         path, left, digest = self.files / request.sha256, request.size, hashlib.sha256()
-        handle, partial = tempfile.mkstemp(dir=self.files, prefix=".partial-")
+        handle, partial = tempfile.mkstemp(dir=self.files, prefix=f".partial-{processes.tag()}-")
         try:
             with os.fdopen(handle, "wb") as file:
                 while left:
@@ -104,6 +107,7 @@ class Agent:
             if digest.hexdigest() != path.name:
                 raise EdgebenchError("a file arrived damaged", "run it again")
             os.replace(partial, path)
+            self._date(path)
         except OSError as error:
             # The rest of the file is still arriving and would be taken for requests: end this connection.
             self._desk.tell({"error": f"it cannot store a file: {error.strerror}", "fix": _remedy(error)})
@@ -117,7 +121,7 @@ class Agent:
         folder = self.jobs / request.job
         known = folder.exists()
         if not known:
-            with tempfile.TemporaryDirectory(dir=self.jobs, prefix=".new-") as made:
+            with tempfile.TemporaryDirectory(dir=self.jobs, prefix=f".new-{processes.tag()}-") as made:
                 scratch = Path(made, "job")
                 self._lay_out(scratch, request)
                 with contextlib.suppress(FileExistsError):  # another connection was faster
@@ -132,6 +136,7 @@ class Agent:
             _lay(self.files / request.images, folder / "images.npz")
             job["arguments"].append("--images=images.npz")
         (folder / "job.json").write_text(json.dumps(job))
+        self._date(folder / "job.json")
         for name, contents in request.folders.items():
             inside = folder / "folders" / name
             inside.mkdir(parents=True)
@@ -173,7 +178,7 @@ class Agent:
         for path, short in ((f"{folder / 'folders'}/", ""), (f"{Path.home()}/", "~/")):
             text = text.replace(json.dumps(path)[1:-1], short)
         content = text.encode()
-        self._desk.tell({"result": len(content), "at": at}, content)
+        self._desk.tell({"result": len(content), "age_s": dating.age_s(folder, text), "at": at}, content)
 
     def do_stop(self, request: Halt) -> None:
         """End a job that is not being followed; it keeps its results."""
@@ -199,16 +204,25 @@ class Agent:
             shutil.rmtree(folder, ignore_errors=True)
         self._desk.tell({})
 
+    def _date(self, path: Path) -> None:
+        if self._today is not None:
+            os.utime(path, (self._today, self._today))
+
     def _remove_old(self) -> None:
-        old = time.time() - KEPT_S
-        for path in self.files.iterdir():
+        """Remove what killed agents left, and what is old by the desk's clock."""
+        for path in [*self.files.glob(".partial-*"), *self.jobs.glob(".new-*")]:
+            if processes.gone("-".join(path.name.split("-")[1:3])):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if self._today is None:
+            return
+        for path in [*self.files.iterdir(), *self.jobs.glob("*/job.json")]:
             with contextlib.suppress(OSError):  # another connection may be removing it too
-                limit = old if _SHA256.fullmatch(path.name) else time.time() - 24 * 3600
-                if path.stat().st_mtime < limit:
+                if path.stat().st_mtime >= self._today - KEPT_S:
+                    continue
+                if path.parent == self.files:
                     path.unlink()
-        for folder in self.jobs.iterdir():
-            if folder.stat().st_mtime < old and supervisor.ended(folder) is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                elif supervisor.ended(path.parent) is not None:
+                    shutil.rmtree(path.parent, ignore_errors=True)
 
 
 class Desk:
@@ -259,6 +273,8 @@ def _lay(file: Path, where: Path) -> None:
 def _remedy(error: OSError) -> str:
     import errno
 
+    if error.errno == errno.ENOENT:
+        return "what was sent is gone there: repeat the command, which sends it again"
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return "its disk is full, or your quota there: free some space" if error.errno in full else ""
 

@@ -93,7 +93,10 @@ def install(root: Path, given: dict[str, Any]) -> dict[str, Any]:
         if any(venv.glob("lib/*/site-packages/edgebench-*")):
             # It may be of the same version but of other code, and pip would not replace it.
             run([*pip, "uninstall", "--yes", "edgebench"], environment)
-        run([*pip, "install", "--retries", "1", "--timeout", "20", str(wheel), *wished["requirements"]], environment)
+        # Of thousands of files few are ever loaded: to compile them all takes a slow board minutes.
+        quick = ["--no-compile", "--retries", "1", "--timeout", "20"]
+        tell(say="installing with pip: a slow board unpacks some 60 MB for minutes")
+        run([*pip, "install", *quick, str(wheel), *wished["requirements"]], environment)
     partial = root / ".setup.json"
     partial.write_text(json.dumps(wished))
     partial.rename(root / "setup.json")

@@ -18,11 +18,10 @@ Words = Annotated[str, Sized(0, 10_000)]
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """The greeting of the agent: its version, the digest of its code, and its clock in seconds since 1970."""
+    """The greeting of the agent: its version and the digest of its code."""
 
     edgebench: Annotated[str, Sized(1, 100)]
     code: Annotated[str, Sized(0, 100)] = ""
-    clock: Amount | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +74,13 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """News of a job; none of it is a sign of life. `result`: as many bytes of one follow. `at`: positions in its files,
-    from which to go on after a lost link."""
+    """News of a job; none of it is a sign of life. `result`: as many bytes of one follow, which began `age_s` ago.
+    `at`: positions in its files, from which to go on after a lost link."""
 
     status: Words | None = None
     line: str | None = None
     result: Annotated[int, Within(0, LARGEST_RESULT)] | None = None
+    age_s: Amount = 0.0
     ended: Ended | None = None
     at: dict[str, Count] = field(default_factory=dict)
 

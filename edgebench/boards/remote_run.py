@@ -8,16 +8,16 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timezone
 from pathlib import Path
 
 from edgebench import artifact as folders
+from edgebench.boards import dating
 from edgebench.boards.messages import Event, Lacks, Nothing, Started
 from edgebench.boards.ssh import Connection, Host, LinkLost
 from edgebench.errors import BadFile, EdgebenchError
 from edgebench.records import digests, jsonio
 from edgebench.records.result import Result
-from edgebench.records.workspace import now
 from edgebench.results import store
 from edgebench.specs import Artifact
 
@@ -71,6 +71,7 @@ class _JobState:
     began: float = field(default_factory=time.monotonic)
     stopping_since: float = 0.0
     results: int = 0
+    clock_told: bool = False
     exit_code: int | None = None
     at: dict[str, int] = field(default_factory=dict)
 
@@ -138,6 +139,8 @@ def _carry_out(connection: Connection, order: Order, job: _JobState, watch: Watc
     answer = connection.ask(Started, "start", job=order.identity, arguments=arguments, folders=contents, images=images)
     if answer.known and not job.started:
         watch.line("this job was started there before, and its results were not fetched: picking it up")
+    if job.started and not answer.known:
+        watch.line("the job is gone there, with what it had measured: it begins again")
     job.started = True
     _follow(connection, order, job, watch)
 
@@ -158,7 +161,8 @@ def _contents(artifacts: Sequence[Artifact]) -> tuple[dict[str, dict[str, str]],
 
 def _send(connection: Connection, files: Mapping[str, Path], watch: Watch) -> None:
     """Send the files that the board does not have yet."""
-    answer = connection.ask(Lacks, "lacks", files={sha256: path.stat().st_size for sha256, path in files.items()})
+    sizes = {sha256: path.stat().st_size for sha256, path in files.items()}
+    answer = connection.ask(Lacks, "lacks", files=sizes, clock=time.time())
     lacking = [sha256 for sha256 in dict.fromkeys(answer.lacks) if sha256 in files]
     for number, sha256 in enumerate(lacking, 1):
         if watch.stopped():
@@ -194,7 +198,7 @@ def _follow(connection: Connection, order: Order, job: _JobState, watch: Watch) 
             job.results += 1
             if job.results > MOST_RESULTS:
                 raise BadFile(f"{order.board} sent more than {MOST_RESULTS:,} results", "is it the right board?")
-            _keep(connection.body(event.result), connection, order, watch)
+            _keep(connection.body(event.result), event.age_s, order, job, watch)
         elif event.status is not None:
             watch.status(event.status)
         elif event.line is not None:
@@ -205,18 +209,20 @@ def _follow(connection: Connection, order: Order, job: _JobState, watch: Watch) 
             return
 
 
-def _keep(content: bytes, connection: Connection, order: Order, watch: Watch) -> None:
+def _keep(content: bytes, age_s: float, order: Order, job: _JobState, watch: Watch) -> None:
     """Save a result from the board, if it is whole and of an artifact that was sent; the desk chooses its file name."""
     where = f"a result from {order.board}"
     try:
         result = jsonio.decode(Result, json.loads(content), where)
         store.check(result, where)
-        created = datetime.fromisoformat(result.created) + timedelta(seconds=connection.behind_s)
+        moment, behind_s = dating.moment(result.created, age_s, datetime.now(timezone.utc))
     except (ValueError, OverflowError, RecursionError) as error:
         raise BadFile(f"{where} is damaged: {error}", "run it again") from None
     ours = next((a for a in order.artifacts if a.identity == result.artifact.identity == result.job.artifact), None)
     if ours is None:
         raise BadFile(f"{order.board} sent a result that was not requested", "is it the right board?")
-    moment = min(created.isoformat(timespec="microseconds"), now())  # nothing comes from the future
+    if behind_s and not job.clock_told:
+        job.clock_told = True
+        watch.line(f"its clock {dating.said(behind_s)}: its results are dated by the clock here")
     result = replace(result, artifact=replace(ours, path=Path()), host=order.board, created=moment)
     watch.result(result, store.save(result, order.folder))

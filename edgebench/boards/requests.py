@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from edgebench.errors import BadFile
-from edgebench.records.declared import AdapterName, Count, Like, Sha256, Sized
+from edgebench.records.declared import AdapterName, Amount, Count, Like, Sha256, Sized
 from edgebench.records.decoding import decode
 
 # A file or folder of the agent's: it cannot lead out of the folder that it is made in.
@@ -15,9 +15,10 @@ Name = Annotated[str, Like("[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", "an allowed file
 
 @dataclass(frozen=True)
 class Lacking:
-    """Which of these files are not there? By sha256, with their sizes."""
+    """Which of these files are not there? By sha256, with their sizes. `clock`: the desk's, in s since 1970."""
 
     files: dict[Sha256, Count]
+    clock: Amount | None = None
 
 
 @dataclass(frozen=True)

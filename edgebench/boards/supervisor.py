@@ -3,7 +3,8 @@
     python -m edgebench.boards.supervisor JOB_FOLDER
 
 JOB_FOLDER holds `job.json` (the arguments of `edgebench`), `folders/` (the artifacts), and then `lock` (held for as
-long as anything of the job lives), `pid`, `progress.jsonl`, `log.txt`, `runs/results/` and, at the end, `ended.json`.
+long as anything of the job lives), `began.json`, `pid`, `progress.jsonl`, `log.txt`, `runs/results/` and, at the end,
+`ended.json`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from edgebench.boards import dating
 from edgebench.machine.device import HOSTED
 from edgebench.records.replacing import taken
 
@@ -32,6 +34,7 @@ def start(folder: Path) -> None:
             return  # it is running
         if (folder / "pid").exists():
             return  # it has ended
+        (folder / dating.BEGAN).write_text(json.dumps(dating.began()))
         # The lock belongs to the open file, which the supervisor inherits: it is held without a gap.
         with (folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(

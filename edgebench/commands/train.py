@@ -13,8 +13,6 @@ from edgebench.records.recipe import TrainConfig, absolute, folder_name
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
 
-LONGEST_START_S = 60.0  # from the start of the process to here, on a slow board
-
 
 @click.command(
     epilog="""\b
@@ -53,16 +51,13 @@ def command(
     import time
     from functools import partial
 
-    import psutil
-
-    from edgebench.records import jsonio
+    from edgebench.records import jsonio, processes
     from edgebench.records.terminal import printable
     from edgebench.report import contexts, floors, searches
     from edgebench.training import at_hand, data
     from edgebench.training.requirements import require_training_libraries
 
-    # What --minutes counts from. The clock of the wall may have been set since: on a robot that is usual at the start.
-    began = time.monotonic() - min(max(0.0, time.time() - psutil.Process().create_time()), LONGEST_START_S)
+    began = time.monotonic() - processes.age_s()  # what --minutes counts from
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
     if not resume:

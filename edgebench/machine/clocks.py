@@ -16,12 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from edgebench.errors import BadFile, EdgebenchError, Unsupported
 from edgebench.machine import jetson, jetson_tools
 from edgebench.machine.fingerprint import ROOT, read
-from edgebench.records import jsonio
+from edgebench.records import jsonio, processes
 
 SCHEMA = 1
 POLICIES = "sys/devices/system/cpu/cpufreq"
@@ -36,12 +34,12 @@ class Before:
     """The state before a run changed it. `clocks`: jetson_clocks has stored its own state beside this file.
 
     `settings`: paths below / and their content. A reboot undoes clocks and settings by itself, but not the mode.
+    `holder`: the process, by its number and its start since the boot, which no step of the clock changes.
     """
 
     asked: str
     boot: str
-    pid: int
-    pid_created: float
+    holder: str
     mode: jetson.Mode | None = None
     clocks: bool = False
     settings: dict[str, str] = field(default_factory=dict)
@@ -59,7 +57,7 @@ def left_behind(folder: Path | None = None) -> Before | None:
     if not os.path.exists(path):  # Path.exists raises if we may not enter the folder
         return None
     before = jsonio.read(Before, path)
-    return None if _alive(before) else before
+    return None if _alive(before, ROOT) else before
 
 
 @contextlib.contextmanager
@@ -84,12 +82,10 @@ def hold(power_mode: str | None, lock_clocks: bool, *, root: Path = ROOT, folder
     by_tool = lock_clocks and shutil.which("jetson_clocks") is not None
     asked = " ".join([f"--power-mode {power_mode}"] * bool(power_mode) + ["--lock-clocks"] * lock_clocks)
     settings = _governors(root) if lock_clocks and not by_tool else {}
-    me = psutil.Process()
     before = Before(
         asked=asked,
         boot=_boot(root),
-        pid=me.pid,
-        pid_created=me.create_time(),
+        holder=processes.tag(),
         mode=was,
         clocks=by_tool,
         settings=settings,
@@ -133,8 +129,9 @@ def restore(*, root: Path = ROOT, folder: Path | None = None) -> str:
                 f"{file} is of user {owner}, and root does not act on another user's file", "run this as that user"
             )
     before = jsonio.read(Before, path)
-    if _alive(before) and before.pid != os.getpid():
-        raise EdgebenchError(f"the run that changed the settings still goes on (process {before.pid})", "end it first")
+    if _alive(before, root) and before.holder != processes.tag():
+        pid = before.holder.partition("-")[0]
+        raise EdgebenchError(f"the run that changed the settings still goes on (process {pid})", "end it first")
     done, rebooted = [], before.boot != _boot(root)
     clocks = before.clocks and not rebooted
     if clocks and not stored.exists():
@@ -228,11 +225,8 @@ def _boot(root: Path) -> str:
     return read(root / "proc/sys/kernel/random/boot_id") or ""
 
 
-def _alive(before: Before) -> bool:
-    try:
-        return abs(psutil.Process(before.pid).create_time() - before.pid_created) < 1
-    except psutil.Error:
-        return False
+def _alive(before: Before, root: Path) -> bool:
+    return before.boot == _boot(root) and not processes.gone(before.holder)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgebench.errors import EdgebenchError
-from edgebench.machine import registry
+from edgebench.machine import registry, virtual
 from edgebench.machine.fingerprint import (  # fmt: skip
     ROOT,
     cpu_model,
@@ -114,6 +114,12 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
 
     Raises EdgebenchError with `require_device`, and in CI, where an emulated figure would be taken for a measured one.
     """
+    if matches(profile, root) and (sign := virtual.mark(root)):
+        found = f"this machine is a virtual one of QEMU, whatever its device tree says: {sign}"
+        if (require_device and HOSTED not in environ) or _in_ci(environ):
+            raise EdgebenchError(found, "run on the board itself")
+        notice = f"EMULATED, NOT MEASURED: {found}. Its times say nothing of a board's; its results are never ranked "
+        return Placement(evidence="emulated", compute=profile.compute, notice=notice + "or gated with measured ones.")
     if matches(profile, root) and (other := _not_itself(profile, root)):
         found = f"this board is recognised as {profile.title}, but it is not as that is: {other}"
         fix = "edgebench devices detect --write NAME, on the board: a profile of its own, as which it is measured"

@@ -8,13 +8,14 @@ import platform
 import re
 import shutil
 import subprocess
+import time
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from edgebench.machine import jetson, registry
-from edgebench.records.notices import Notice, notice
+from edgebench.machine.disturbances import throttled
 
 ROOT = Path("/")
 # Placeholders of firmware whose maker did not fill in the names.
@@ -22,6 +23,9 @@ NO_NAME = {
     "", "to be filled by o.e.m.", "default string", "system product name", "system manufacturer", "not specified",
     "none", "o.e.m.", "not applicable",
 }  # fmt: skip
+# The kernel's cooling devices that slow something down; a fan is one too, and is none of these.
+SLOWS = re.compile(r"(thermal-)?(cpufreq|devfreq|cpuidle|idle)-.*|Processor|intel_powerclamp")
+LOWEST_TRIP = 40_000  # in thousandths of a °C; some firmware has trips of 0 °C, or below
 # The instruction sets by which runtimes choose their kernels.
 ISA = re.compile(r"avx2|avx512f|avx512_vnni|avx_vnni|avx512_bf16|amx_\w+|asimd|asimdhp|asimddp|sve2?|i8mm|bf16")
 # Arm cores report a number, not a name (Linux: arch/arm64/include/asm/cputype.h).
@@ -45,6 +49,7 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
     driver = re.search(r"Kernel Module\D*?([\d.]+)", read(root / "proc/driver/nvidia/version") or "")
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "since_boot_s": round(time.clock_gettime(time.CLOCK_BOOTTIME)) if hasattr(time, "CLOCK_BOOTTIME") else None,
         "os": f"{platform.system()} {platform.release()}",
         "arch": platform.machine(),
         "python": platform.python_version(),
@@ -67,6 +72,8 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
         "cgroup_memory_bytes": limit if limit and limit < 2**60 else None,  # v1 writes "no limit" as a huge number
         "nvpmodel": power_mode(root),
         "clocks": _bounds(root),
+        "cpu_cap_mhz": _cap(root),
+        "trips_c": _trips(root),
         "fan": _fan(root),
         "l4t": (read(root / "etc/nv_tegra_release") or "").partition("\n")[0] or None,
         "nvidia_driver": driver[1] if driver else None,
@@ -110,6 +117,28 @@ def _bounds(root: Path) -> dict[str, list[int]]:
     return found
 
 
+def _cap(root: Path) -> list[int] | None:
+    """The highest clock in MHz that the fastest core may take, and the one that it could; None if they are the same."""
+    folders = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq")
+    pairs = [(integer(read(p / "cpuinfo_max_freq")), integer(read(p / "scaling_max_freq"))) for p in folders]
+    could, may = max((pair for pair in pairs if None not in pair), default=(0, 0))
+    return [may // 1000, could // 1000] if may < could else None
+
+
+def _trips(root: Path) -> dict[str, float]:
+    """For each zone the lowest temperature in °C at which the kernel slows something down, or worse."""
+    found = {}
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        kinds = {p.name[: -len("type")]: read(p) for p in zone.glob("trip_point_*_type")}
+        trips = [
+            integer(read(zone / f"{p}temp")) for p, kind in kinds.items() if kind in ("passive", "hot", "critical")
+        ]
+        if real := [trip for trip in trips if trip is not None and trip >= LOWEST_TRIP]:
+            name = read(zone / "type") or zone.name
+            found[f"{name}-{zone.name}" if name in found else name] = min(real) / 1000
+    return found
+
+
 def _fan(root: Path) -> dict[str, int]:
     """The duty cycle of each fan that the board controls, from 0 to 255."""
     paths = [*root.glob("sys/devices/pwm-fan/target_pwm"), *root.glob("sys/class/hwmon/hwmon*/pwm1")]
@@ -120,47 +149,12 @@ def clocks(root: Path = ROOT) -> tuple[int | None, float | None, bool]:
     """The fastest core's clock in MHz, the hottest sensor in °C, and whether the machine is throttling now."""
     mhz = _mhz(root)
     throttle = _throttle(root)
-    return max(mhz, default=None), max(_temperatures(root).values(), default=None), bool(_throttled(throttle, throttle))
+    return max(mhz, default=None), max(_temperatures(root).values(), default=None), bool(throttled(throttle, throttle))
 
 
 def _mhz(root: Path) -> list[int]:
     paths = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
     return [khz // 1000 for path in paths if (khz := integer(read(path)))]
-
-
-def notices(before: dict[str, Any], after: dict[str, Any]) -> list[Notice]:
-    """What happened around a measurement that makes its figures doubtful, each with a remedy."""
-
-    def grew(key: str) -> int:
-        return 0 if None in (before.get(key), after.get(key)) else max(0, after[key] - before[key])
-
-    found, cpu = [], before.get("cpu") or {}
-    if "powersave" in (cpu.get("governors") or []):
-        found.append(notice("powersave_governor"))
-    steal, total = grew("steal_jiffies"), grew("total_jiffies")
-    if total and steal / total > 0.02:
-        found.append(notice("steal_time", share=steal / total))
-    if pages := grew("swapped_in_pages") + grew("swapped_out_pages"):
-        found.append(notice("swapping", pages=pages))
-    if before.get("nvpmodel") != after.get("nvpmodel"):
-        modes = {"before": before.get("nvpmodel") or "unknown", "after": after.get("nvpmodel") or "unknown"}
-        found.append(notice("power_mode_changed", **modes))
-    elif (before.get("clocks") or {}) != (after.get("clocks") or {}):
-        found.append(notice("clocks_changed", before=before.get("clocks"), after=after.get("clocks")))
-    if why := _throttled(before.get("throttle") or {}, after.get("throttle") or {}):
-        found.append(notice("thermal_throttle", why=why))
-    return found
-
-
-def _throttled(before: dict[str, Any], after: dict[str, Any]) -> str:
-    counts = before.get("counts") or {}
-    reasons = [f"{name} rose" for name, n in (after.get("counts") or {}).items() if n > counts.get(name, n)]
-    alerts = {name for when in (before, after) for name, state in (when.get("alerts") or {}).items() if state}
-    reasons += [f"{name} is active" for name in sorted(alerts)]
-    # The low bits are the present state: under-voltage, capped, throttled, soft limit; bits from 16 on are since boot.
-    if ((before.get("raspberry_pi") or 0) | (after.get("raspberry_pi") or 0)) & 0xF:
-        reasons.append("the firmware reports under-voltage or throttling")
-    return ", ".join(reasons)
 
 
 def read(path: Path) -> str | None:
@@ -281,9 +275,12 @@ def _throttle(root: Path) -> dict[str, Any]:
             counts[path.name] = counts.get(path.name, 0) + n
     devices = sorted((root / "sys/class/thermal").glob("cooling_device*"))
     states = {read(device / "type") or "": integer(read(device / "cur_state")) for device in devices}
+    slowed = [device for device in devices if SLOWS.fullmatch(read(device / "type") or "")]
+    steps = {read(device / "type"): [integer(read(device / f"{n}_state")) for n in ("cur", "max")] for device in slowed}
     pi = [read(path) for path in root.glob("sys/devices/platform/soc*/*firmware/get_throttled")]
     return {
         "counts": counts,
+        "cooling": {name: step for name, step in steps.items() if None not in step and step[0] > 0},
         "alerts": {name: state for name, state in states.items() if name.endswith("-throttle-alert")},
         "raspberry_pi": int(pi[0], 16) if pi and re.fullmatch("(0x)?[0-9a-f]+", pi[0] or "") else None,
     }

@@ -9,8 +9,8 @@ from dataclasses import replace
 from edgebench.machine import scenario_registry
 from edgebench.measuring import process
 from edgebench.records.jobs import MIN_LAUNCHES, Job, Policy, Stop
-from edgebench.records.notices import Notice
-from edgebench.records.result import Result
+from edgebench.records.notices import Notice, notice
+from edgebench.records.result import Result, Summary
 from edgebench.results import stats
 from edgebench.specs import Artifact
 
@@ -88,15 +88,22 @@ def _with_figures(result: Result) -> Result:
     scenario = scenario_registry.load(result.job.scenario)
     if summary is not None and scenario.summarise:
         summary = scenario.summarise(result.job, result.launches, summary)
-    return replace(result, summary=summary, notices=_collected(result))
+    return replace(result, summary=summary, notices=_collected(result) + _few_requests(summary))
+
+
+def _few_requests(summary: Summary | None) -> tuple[Notice, ...]:
+    """Why there is no median, on a slow board or with a large model."""
+    if summary is None or summary.median_ns is not None:
+        return ()
+    return (notice("few_requests", n=summary.n, needed=stats.min_samples(0.5)),)
 
 
 def _collected(result: Result) -> tuple[Notice, ...]:
     """One notice of each kind, the last one seen, with the number of launches that had it."""
     by_code: dict[str, list[Notice]] = {}
     for launch in result.launches:
-        for notice in launch.notices:
-            by_code.setdefault(notice.code, []).append(notice)
+        for each in launch.notices:
+            by_code.setdefault(each.code, []).append(each)
     total = len(result.launches)
     return tuple(
         replace(seen[-1], message=f"{seen[-1].message} (in {len(seen)} of {total} launches)") if total > 1 else seen[-1]

@@ -11,7 +11,7 @@ import psutil
 
 from edgebench.errors import Unsupported, UsageError
 from edgebench.machine import scenario_registry
-from edgebench.machine.device import Profile
+from edgebench.machine.device import Profile, matches
 from edgebench.machine.fingerprint import ROOT
 from edgebench.machine.power import PowerOptions, open_meter
 from edgebench.machine.power.place import Place
@@ -38,9 +38,13 @@ class PowerPass:
     profile: Profile
     root: Path = ROOT
 
-    def check(self, compute: str) -> None:
+    def possible(self, evidence: str) -> bool:
+        """Whether what is drawn here is what the device draws: not where another machine stands in for it."""
+        return evidence == "measured" or (evidence == "emulated" and matches(self.profile, self.root))
+
+    def check(self, compute: str, evidence: str) -> None:
         """Raise Unsupported before anything is measured if the meter that the user named does not work here."""
-        if self.options.meter not in ("auto", "none"):
+        if self.possible(evidence) and self.options.meter not in ("auto", "none"):
             open_meter(self.options.meter, self._place, compute).close()
 
     @property
@@ -97,7 +101,7 @@ class PowerPass:
         """A sampler on a meter, or an `Energy` with the reason why there is none."""
         if self.options.meter == "none":
             return Energy(missing="off", reason="not asked for: --power none")
-        if job.evidence != "measured":
+        if not self.possible(job.evidence):
             return Energy(missing="emulated", reason=f"this machine is not a {job.device}: no power measured")
         scenario = scenario_registry.load(job.scenario)
         if scenario.power == "none":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from edgebench.errors import BadFile
+from edgebench.errors import BadFile, UsageError
 from edgebench.machine import registry, scenario_registry
 from edgebench.machine.children import Child, Ending
 from edgebench.machine.registry import AdapterKind
@@ -19,7 +20,8 @@ from edgebench.records.result import Result
 from edgebench.records.workspace import now
 from edgebench.specs import Artifact
 
-PROBE_LIMIT_S = 60.0
+PROBE_LIMIT = "EDGEBENCH_PROBE_LIMIT"  # an environment variable: the seconds that loading the libraries may take
+PROBE_LIMIT_S = 180.0  # by default; a slow board with a slow card takes longer than a minute
 DOING = ("loading", "measuring", "verifying", "evaluating")  # phases of worker.py that a message can name
 
 
@@ -90,8 +92,20 @@ def probe(adapters: Sequence[tuple[AdapterKind, str]]) -> list[Probe]:
 
 def _probe_alone(adapter: tuple[AdapterKind, str]) -> Probe:
     found, ending = _probe([adapter])
+    if found:
+        return found[0]
+    if ending.cause == "timeout":
+        message = f"its library was not loaded within {_probe_limit_s():g} s: this machine is slow or busy, or it hangs"
+        return Probe(name=adapter[1], error=message, fix=f"try again, or give it more time: {PROBE_LIMIT}=600")
     message = f"its process {ending.how}: {ending.log.strip()[-300:]}"
-    return found[0] if found else Probe(name=adapter[1], error=message, fix="reinstall its library")
+    return Probe(name=adapter[1], error=message, fix="reinstall its library")
+
+
+def _probe_limit_s() -> float:
+    try:
+        return max(1.0, float(os.environ.get(PROBE_LIMIT) or PROBE_LIMIT_S))
+    except ValueError:
+        raise UsageError(f"{PROBE_LIMIT} is no number of seconds", f"for example {PROBE_LIMIT}=600") from None
 
 
 def _probe(adapters: Sequence[tuple[AdapterKind, str]]) -> tuple[list[Probe], Ending]:
@@ -99,7 +113,7 @@ def _probe(adapters: Sequence[tuple[AdapterKind, str]]) -> tuple[list[Probe], En
     with replacing.scratch() as scratch:
         file = Path(scratch, "probes.json")
         words = [word for adapter in adapters for word in adapter]
-        ending = _start_worker(["probe", str(file), *words], None).wait(time_limit_s=PROBE_LIMIT_S)
+        ending = _start_worker(["probe", str(file), *words], None).wait(time_limit_s=_probe_limit_s())
         try:
             return list(jsonio.read(ProbeAnswers, file).found), ending
         except BadFile:

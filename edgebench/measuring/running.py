@@ -84,8 +84,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
         for probe in probes
         if _opens(probe, artifact) and (named or _works(probe, compute))
     ]
-    if placement.evidence == "measured":
-        PowerPass(options.power, profile).check(compute)
+    PowerPass(options.power, profile).check(compute, placement.evidence)
     if not planned:
         raise EdgebenchError(_nothing(artifacts, probes, compute), "`edgebench doctor` says what each runtime lacks")
     return planned

@@ -25,7 +25,8 @@ from edgebench import artifact as folder
 from edgebench.errors import BadFile, EdgebenchError, OutOfMemory, Unsupported, VerificationFailed
 from edgebench.machine import registry, scenario_registry, yardstick
 from edgebench.machine.children import end_with_parent, teller
-from edgebench.machine.fingerprint import fingerprint, notices
+from edgebench.machine.disturbances import notices
+from edgebench.machine.fingerprint import fingerprint
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory

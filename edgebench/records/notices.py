@@ -53,7 +53,7 @@ KINDS = {
     ),
     "clocks_changed": NoticeKind(
         "the bounds of the clocks changed meanwhile: {before} became {after} MHz",
-        "find out who changes them, or hold them with --lock-clocks, and measure again",
+        "hold them with --lock-clocks and measure again; if they were held, find out what changes them all the same",
         disturbs_latency=True,
     ),
     "thermal_throttle": NoticeKind(
@@ -61,6 +61,19 @@ KINDS = {
         "improve cooling or the power supply, let it cool down, or measure in a lower power mode",
         disturbs_latency=True,
         disturbs_power=True,
+    ),
+    "near_trip": NoticeKind(
+        "{zone} is at {now:.0f} °C, and at {trip:.0f} °C the kernel slows the machine down",
+        "improve cooling or let it cool down; a longer run may be slower than this one",
+    ),
+    "clocks_capped": NoticeKind(
+        "the fastest core is held at {may} MHz of {could} MHz",
+        "if that is meant, these are the figures of that limit; otherwise raise scaling_max_freq (cpupower "
+        "frequency-set -u {could}MHz), or see what lowers it: a power profile, or heat",
+    ),
+    "clock_set": NoticeKind(
+        "the machine's clock was set by {step:+,.0f} s meanwhile",
+        "the latencies are right, which another clock measures; dates from before it was set are not",
     ),
     "foreign_load": NoticeKind(
         "other processes used {cores:.0%} of a core during this run{who}",
@@ -76,6 +89,10 @@ KINDS = {
     "no_steady_state": NoticeKind(
         "no steady state: the latency drifted by {change:+.1%} from the first to the last quarter of a launch",
         "a longer --warmup or --duration; look for throttling or other load",
+    ),
+    "few_requests": NoticeKind(
+        "no median: it takes {needed} requests, and {n} were made in the time that they had",
+        "a longer --duration, and more --max-seconds; or a smaller model: this one is slow here",
     ),
     "threads_differ": NoticeKind(
         "{asked} threads were asked for, {used} are used", "ask for what is really used: --threads {used}"

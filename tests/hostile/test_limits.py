@@ -37,7 +37,7 @@ def test_a_board_sends_so_many_results(tmp_path: Path, monkeypatch: pytest.Monke
     made = make_artifact(tmp_path / "net")
     content = jsonio.dumps(make_result(made, job=make_job(made))).encode()
     endless = SimpleNamespace(
-        host=SimpleNamespace(name="board"), behind_s=0, tell=lambda request: None, waiting=lambda limit_s: True,
+        host=SimpleNamespace(name="board"), tell=lambda request: None, waiting=lambda limit_s: True,
         hear=lambda kind, limit_s: Event(result=len(content)), body=lambda size: content,
     )  # fmt: skip
     order = Order(arguments=("run",), artifacts=(made,), folder=tmp_path / "results", board="board")

@@ -16,6 +16,7 @@ from jetson_standin import FREE, HELD, Board
 from edgebench.cli import cli
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError
 from edgebench.machine import clocks
+from edgebench.records import processes
 
 
 @pytest.fixture
@@ -167,12 +168,24 @@ def test_a_pc_holds_its_clocks_by_cpufreq(available, governor, tmp_path, state, 
 def test_a_reboot_undoes_clocks_but_not_the_mode(jetson, state, tmp_path):
     holding = clocks.hold("15W", True)
     holding.__enter__()
-    rewrite(state, boot="another", pid=2**22 + 1)
+    rewrite(state, boot="another", holder=f"{2**22 + 1}-1")
     jetson.set(min="306", emc="0")
     log = len(jetson.calls)
     assert clocks.restore() == "put back: power mode 25W" and jetson.state == FREE
     assert jetson.calls[log:] == ["nvpmodel -m 1"]
     holding.__exit__(None, None, None)
+
+
+def test_a_run_is_known_by_its_start_since_the_boot_which_no_step_of_the_clock_moves(jetson, state):
+    with clocks.hold(None, True):
+        rewrite(state, holder=processes.tag(os.getppid()))  # of another process, which lives
+        assert clocks.left_behind(state) is None
+        with pytest.raises(EdgebenchError, match=f"still goes on .process {os.getppid()}"):
+            clocks.restore()
+        rewrite(state, holder=f"{os.getppid()}-1")  # its number was used again
+        assert clocks.left_behind(state)
+        rewrite(state, holder=processes.tag(os.getppid()), boot="another")
+        assert clocks.left_behind(state)
 
 
 def rewrite(state: Path, **changes) -> None:

@@ -529,3 +529,33 @@ def test_whatever_a_file_holds_it_loads_or_is_refused(tmp_path_factory, text):
 def test_listing_names_parses_nothing(monkeypatch):
     monkeypatch.setattr(toml, "loads", lambda text: pytest.fail("completion must not parse"))
     assert device.profile_names() == BUILT_IN
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "proc/device-tree/fw-cfg@9020000/compatible", "sys/firmware/qemu_fw_cfg/rev",
+        "sys/bus/virtio/devices/virtio0/vendor:0x554d4551", "sys/bus/pci/devices/0000:00:01.0/vendor:0x1b36",
+    ],
+)  # fmt: skip
+def test_a_virtual_machine_of_qemu_is_emulated_whatever_its_device_tree_says(sign, tmp_path):
+    for name, tree in (("jetson_orin", "nvidia,p3701-0000"), ("cpu", "linux,dummy-virt")):
+        root = machine(tmp_path / name, [tree], memory_mb=60000)
+        (root / "proc/cpuinfo").write_text("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n")
+        assert place(name, root).evidence == "measured"
+        path, _, content = sign.rpartition(":0x") if ":0x" in sign else (sign, "", "")
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_text(f"0x{content}\n")
+        made = place(name, root)
+        assert made.evidence == "emulated" and "virtual one of QEMU" in made.notice and made.cores is None
+        assert place(name, root, require_device=True, **{device.HOSTED: "1"}).evidence == "emulated"
+        for environ in ({"CI": "1"}, {}):
+            with pytest.raises(EdgebenchError, match="virtual one of QEMU"):
+                place(name, root, require_device=not environ, **environ)
+
+
+def test_on_x86_only_a_processor_of_qemus_own_is_not_the_hosts(tmp_path):
+    guest = machine(tmp_path / "kvm", cpu="AMD EPYC")
+    (guest / "sys/firmware/qemu_fw_cfg").mkdir(parents=True)
+    assert place("cpu", guest).evidence == "measured"
+    assert place("cpu", machine(tmp_path / "tcg", cpu="QEMU TCG CPU version 2.5+")).evidence == "emulated"

@@ -10,7 +10,8 @@ from asleep import asleep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench.machine.fingerprint import cpu_model, cpu_quota, fingerprint, notices
+from edgebench.machine.disturbances import notices
+from edgebench.machine.fingerprint import cpu_model, cpu_quota, fingerprint
 
 FILES = {
     "proc/cpuinfo": "processor : 0\nmodel name : Intel(R) Xeon(R)\nflags : fpu avx2 avx512f amx_int8 amx_tile sse\n\n"
@@ -107,7 +108,7 @@ def test_reads_what_is_there(before):
 def test_an_empty_machine_gives_none_and_never_zero(tmp_path):
     shown = fingerprint(tmp_path)
     told = {key: value for key, value in shown.items() if value not in (None, {}, [])}
-    assert set(told) == {"time", "os", "arch", "python", "cpu", "throttle", "libraries"}
+    assert set(told) == {"time", "since_boot_s", "os", "arch", "python", "cpu", "throttle", "libraries"}
     assert {k: v for k, v in shown["cpu"].items() if k != "affinity" and v} == {}
     assert not any(shown["throttle"].values())
     assert notices(shown, shown) == []
@@ -249,12 +250,52 @@ def test_the_load_average_is_recorded_but_warns_of_nothing(calm):
         ({"counts": {"package_throttle_count": 7}}, set()),  # no reading before: nothing is known to have risen
         ({"alerts": {"cpu-throttle-alert": 1}}, {"thermal_throttle"}),
         ({"alerts": {"cpu-throttle-alert": None}}, set()),
+        ({"cooling": {"cpufreq-cpu0": [3, 5]}}, {"thermal_throttle"}),
         ({"raspberry_pi": 0x50000}, set()),  # long ago
         ({"raspberry_pi": 0x50005}, {"thermal_throttle"}),
     ],
 )
 def test_throttling(calm, change, found):
     assert codes(calm, {**calm, "throttle": {**calm["throttle"], **change}}) == found
+
+
+def test_the_kernels_own_throttling_is_read_and_told_without_the_advice_to_lock_the_clocks(tmp_path):
+    cpu, thermal = "sys/devices/system/cpu/cpu0/cpufreq", "sys/class/thermal"
+    zone = f"{thermal}/thermal_zone0"
+    files = {
+        f"{cpu}/cpuinfo_max_freq": 2400000, f"{cpu}/scaling_max_freq": 2400000, f"{cpu}/scaling_min_freq": 1500000,
+        f"{zone}/type": "cpu-thermal", f"{zone}/temp": 60000,
+        f"{zone}/trip_point_0_type": "active", f"{zone}/trip_point_0_temp": 50000,  # a fan
+        f"{zone}/trip_point_1_type": "passive", f"{zone}/trip_point_1_temp": 70000,
+        f"{zone}/trip_point_2_type": "critical", f"{zone}/trip_point_2_temp": 0,  # as firmware says that has none
+        f"{thermal}/cooling_device0/type": "cpufreq-cpu0", f"{thermal}/cooling_device0/cur_state": 0,
+        f"{thermal}/cooling_device0/max_state": 2,
+        f"{thermal}/cooling_device1/type": "pwm-fan", f"{thermal}/cooling_device1/cur_state": 3,
+        f"{thermal}/cooling_device1/max_state": 4,
+    }  # fmt: skip
+    root = write(tmp_path, {name: str(value) for name, value in files.items()})
+    cool = fingerprint(root)
+    assert codes(cool, cool) == set()
+    write(root, {f"{zone}/temp": "68000"})
+    (near,) = notices(cool, fingerprint(root))
+    assert near.code == "near_trip" and "cpu-thermal is at 68 °C, and at 70 °C" in near.message
+    hotter = {f"{zone}/temp": "90000", f"{cpu}/scaling_max_freq": "1600000"}
+    write(root, hotter | {f"{thermal}/cooling_device0/cur_state": "1"})
+    (hot,) = notices(cool, fingerprint(root))
+    assert hot.code == "thermal_throttle" and "cpufreq-cpu0 is at step 1 of 2" in hot.message
+    assert "cooling" in hot.remedy and "--lock-clocks" not in hot.remedy
+    write(root, {f"{zone}/temp": "50000", f"{thermal}/cooling_device0/cur_state": "0"})  # capped by somebody
+    capped = fingerprint(root)
+    (cap,) = notices(capped, capped)
+    assert cap.code == "clocks_capped" and "1600 MHz of 2400 MHz" in cap.message
+    assert codes(capped | {"nvpmodel": "15W"}, capped | {"nvpmodel": "15W"}) == set()
+
+
+def test_a_clock_that_is_set_meanwhile_is_told(calm):
+    before = {**calm, "time": "2026-11-28T12:00:00+00:00", "since_boot_s": 100}
+    assert codes(before, {**before, "time": "2026-11-28T12:00:20+00:00", "since_boot_s": 121}) == set()
+    (told,) = notices(before, {**before, "time": "2028-01-02T12:00:20+00:00", "since_boot_s": 120})
+    assert told.code == "clock_set" and "+34,560,000 s" in told.message
 
 
 def test_raspberry_pi_firmware_is_read(tmp_path):

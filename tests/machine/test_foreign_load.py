@@ -35,12 +35,15 @@ class Machine:
         figures = " ".join(map(str, self._ticks.values()))
         (self.root / "proc" / "stat").write_text(f"cpu  {figures}{GUEST}cpu0 {figures}{GUEST}intr 12345 6\n")
 
-    def process(self, pid: int, name: str, seconds: float, started: int = 100) -> None:
+    def process(
+        self, pid: int, name: str, seconds: float, started: int = 100, parent: int = 1, command: str = ""
+    ) -> None:
         """A process that has used so many seconds until now, half of them in the kernel."""
         (self.root / "proc" / str(pid)).mkdir(exist_ok=True)
         ticks = round(seconds * HZ / 2)
-        text = f"{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 {ticks} {ticks} 0 0 20 0 1 0 {started} 0 0\n"
+        text = f"{pid} ({name}) S {parent} 1 1 0 -1 0 0 0 0 0 {ticks} {ticks} 0 0 20 0 1 0 {started} 0 0\n"
         (self.root / "proc" / str(pid) / "stat").write_text(text)
+        (self.root / "proc" / str(pid) / "cmdline").write_text(command.replace(" ", "\0"))
 
     def end(self, pid: int) -> None:
         shutil.rmtree(self.root / "proc" / str(pid))
@@ -141,3 +144,24 @@ def test_an_old_kernels_shorter_line_is_read(machine: Machine) -> None:
     machine.wall = 1.0
     stat.write_text(f"cpu  {100 + HZ} 0 100 900\n")
     assert "100% of a core" in load.notice().message
+
+
+def test_who_started_us_and_reads_our_meter_is_not_foreign(machine: Machine) -> None:
+    """The run shows the progress and reads the power, tegrastats is its child, and the supervisor waits for it."""
+
+    def household(seconds: float) -> None:
+        machine.process(20, "sshd", seconds)
+        machine.process(21, "python", seconds, parent=20, command="python -m edgebench.boards.supervisor /job 7")
+        machine.process(22, "python", seconds, parent=21, command="python -m edgebench run")
+        machine.process(23, "tegrastats", seconds, parent=22, command="tegrastats")
+        machine.process(os.getpid(), "python", 0.0, parent=22, command="python -m edgebench.measuring.worker measure")
+
+    household(1.0)
+    load = ForeignLoad(machine.root)
+    machine.wall, machine.own = 10.0, 9.0
+    household(2.0)
+    machine.spend(user=12.5)
+    assert load.notice() is None, "three of them took a second each; what is left is housekeeping"
+    machine.process(20, "sshd", 9.0)
+    machine.spend(user=7.0)
+    assert "75% of a core" in (said := load.notice().message) and "sshd (process 20)" in said

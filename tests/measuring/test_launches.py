@@ -178,3 +178,13 @@ def test_camera_frames_of_all_launches_are_counted(measured) -> None:
     job = replace(JOB, scenario="camera", rate_hz=30.0, deadline_ms=15.0)
     result, _ = measured([launched(10), launched(20)], Policy(launches=2), job=job)
     assert (result.summary.camera.frames, result.summary.camera.missed) == (80, 40)
+
+
+def test_without_a_median_the_result_says_how_many_requests_were_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = make_result(ARTIFACT, job=JOB, samples=make_samples((9_000_000_000,) * 2), notices=())
+    monkeypatch.setattr(process, "run_job", Workers([slow, slow, slow], 1.0).run_job)
+    made = repeat(JOB, ARTIFACT, Policy(launches=2))
+    assert made.summary.median_ns is None
+    assert [(n.code, n.message) for n in made.notices] == [
+        ("few_requests", "no median: it takes 6 requests, and 4 were made in the time that they had")
+    ]

@@ -37,14 +37,16 @@ def test_no_pass_is_made_and_the_reason_is_kept(
 ) -> None:
     monkeypatch.setattr(process, "run_job", lambda *a, **k: pytest.fail("a worker was started"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    energy = PowerPass(options, CPU, tmp_path).measure(make_result(**job)).energy
+    profile = load_profile("jetson_orin") if missing == "emulated" else CPU
+    energy = PowerPass(options, profile, tmp_path).measure(make_result(**job)).energy
     assert energy.missing == missing and energy.reason and energy.mean_power_mw is None
 
 
 def test_a_named_meter_that_does_not_work_is_an_error_beforehand(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="shows no RAPL counters"):
-        PowerPass(PowerOptions("rapl"), CPU, tmp_path).check("cpu")
-    PowerPass(PowerOptions("auto"), CPU, tmp_path).check("cpu")
+        PowerPass(PowerOptions("rapl"), CPU, tmp_path).check("cpu", "measured")
+    PowerPass(PowerOptions("auto"), CPU, tmp_path).check("cpu", "measured")
+    PowerPass(PowerOptions("rapl"), load_profile("jetson_orin"), tmp_path).check("cpu", "emulated")
 
 
 def test_a_launch_that_fails_under_the_meter_costs_the_energy_alone(

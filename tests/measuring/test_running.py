@@ -11,6 +11,7 @@ from factories import make_artifact, make_job
 
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.machine import device
+from edgebench.machine.children import Ending
 from edgebench.measuring import process, running, worker
 from edgebench.measuring.options import RunOptions
 from edgebench.records.adopted import Adopted
@@ -119,3 +120,13 @@ def test_an_evaluation_compares_at_its_own_batch_alone() -> None:
     artifact = make_artifact()
     for scenario, batches in (("evaluate", [16]), ("verify", [1, 3, 16])):
         assert worker._batches_to_verify(make_job(artifact, scenario=scenario, batch=16), artifact) == batches
+
+
+def test_a_slow_board_is_told_that_it_is_slow_and_what_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_probe", lambda adapters: ([], Ending(cause="timeout")))
+    (found,) = process.probe([("runtimes", "onnxruntime")])
+    assert "not loaded within 180 s" in found.error and "slow or busy" in found.error
+    assert "EDGEBENCH_PROBE_LIMIT=600" in found.fix and "reinstall" not in found.fix
+    monkeypatch.setenv("EDGEBENCH_PROBE_LIMIT", "long")
+    with pytest.raises(UsageError, match="no number of seconds"):
+        process.probe([("runtimes", "onnxruntime")])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,11 +18,21 @@ from edgebench.records.energy import Sample, Scope
 DRIVERS = "sys/bus/i2c/drivers"
 THOR_INPUT = "VIN"  # what an INA238 without a label measures: the input of Thor's carrier board
 
-Channel = tuple[str, Callable[[], "float | None"]]
+Channel = tuple[str, Callable[[], float]]
+# What the drivers say, and what to do.
+SAID = {
+    errno.ENODATA: "the channel is switched off; write 1 to its in*_enable",
+    errno.EAGAIN: "the chip has no value ready; is it in a mode of single conversions?",
+    errno.EREMOTEIO: "the chip does not answer on its bus; see the kernel's log (dmesg)",
+    errno.ENXIO: "the chip does not answer on its bus; see the kernel's log (dmesg)",
+    errno.EIO: "the bus failed; see the kernel's log (dmesg)",
+    errno.ETIMEDOUT: "the chip ends no conversion, or its bus hangs; see the kernel's log (dmesg)",
+    errno.EACCES: "this user may not read it",
+}
 
 
 def channels(root: Path) -> list[Channel]:
-    """The rails, each with a function that reads its power in mW, or None if it cannot be read.
+    """The rails, each with a function that reads its power in mW, and raises OSError if it cannot be read.
 
     Rails are named by label, never by position, which differs between boards. "NC" (not connected) and labels that
     occur twice are left out. Of an INA3221's entries only the three channels are read: the others are their sums and
@@ -54,14 +67,27 @@ def _ina238(root: Path) -> Iterator[Channel]:
         yield read(path.parent / "label") or THOR_INPUT, partial(_scaled, path, 1000)
 
 
-def _product(millivolts: Path, milliamperes: Path) -> float | None:
-    volts, amperes = integer(read(millivolts)), integer(read(milliamperes))
-    return None if volts is None or amperes is None else volts * amperes / 1000
+def _product(millivolts: Path, milliamperes: Path) -> float:
+    return _number(millivolts) * _number(milliamperes) / 1000
 
 
-def _scaled(path: Path, divisor: int) -> float | None:
-    value = integer(read(path))
-    return None if value is None else value / divisor
+def _scaled(path: Path, divisor: int) -> float:
+    return _number(path) / divisor
+
+
+def _number(path: Path) -> int:
+    content = path.read_bytes()
+    if content is None:  # so Python says EAGAIN here
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    number = integer(content.decode("utf-8", "replace").strip())
+    if number is None:
+        raise OSError(errno.ENODATA, "it has no number")
+    return number
+
+
+def _explained(error: OSError) -> str:
+    name = errno.errorcode.get(error.errno or 0, "no reason")
+    return f"{error.strerror} ({name}): {SAID.get(error.errno or 0, 'see the kernel log (dmesg)')}"
 
 
 class Ina:
@@ -77,15 +103,19 @@ class Ina:
                 "no INA3221 or INA238 has labelled rails in /sys/bus/i2c/drivers", "a Jetson's has; in a container, "
                 "mount /sys"
             )  # fmt: skip
-        self._profile = place.profile
+        self._profile, self.faults = place.profile, Counter()
         self.scope: Scope | None = place.ruled("ina")
         self.total_rails = place.profile.power.total_rails
 
     def read(self) -> Sample | None:
         began_ns = time.perf_counter_ns()
-        told = {label: power() for label, power in self._channels}
+        rails = {}
+        for label, power in self._channels:
+            try:
+                rails[label] = power()
+            except OSError as error:
+                self.faults[label, _explained(error)] += 1
         at_ns = (began_ns + time.perf_counter_ns()) // 2
-        rails = {label: mw for label, mw in told.items() if mw is not None}
         return Sample(at_ns, self._profile.total_power_mw(rails), rails) if rails else None
 
     def close(self) -> None:

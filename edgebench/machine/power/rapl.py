@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.errors import EdgebenchError, Unsupported
-from edgebench.machine.fingerprint import integer, read
+from edgebench.machine.fingerprint import cpu_part, integer, read
 from edgebench.machine.power.place import Place
 from edgebench.records.energy import Sample, Scope
 
@@ -68,9 +68,12 @@ class Rapl:
         self._zones = zones(place.root)
         packages = [zone for zone in self._zones if zone.is_package and "/" not in zone.name]
         if not packages:
+            arm = cpu_part(place.root) is not None
             raise Unsupported(
                 "this machine shows no RAPL counters in /sys/class/powercap",
-                "a virtual machine or a container has none; load the kernel module intel_rapl_msr on bare metal",
+                "only Intel's and AMD's processors have them; an Arm board has its own sensors, or a meter at its plug"
+                if arm
+                else "a virtual machine or a container has none; load the kernel module intel_rapl_msr on bare metal",
             )
         if any(integer(read(zone.path / COUNTER)) is None for zone in packages):
             raise Unsupported(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from edgebench.errors import EdgebenchError, Unsupported
 from edgebench.machine.power import in_order, make_meter
 from edgebench.machine.power.place import Place
+from edgebench.machine.power.window import faults_of
 from edgebench.records.energy import Scope
 
 PATIENCE_S = 2.5  # for the first figure: a tool's first line, a counter's second reading
@@ -56,4 +57,5 @@ def _look(name: str, place: Place) -> Found:
             time.sleep(meter.interval_s)
     whole = " + ".join(meter.total_rails)
     problem = f"the whole is {whole}; it shows {', '.join(rails) or 'nothing'}" if whole else "it shows nothing"
-    return replace(found, rails_mw=rails, problem=problem, fix="--device with the board's own profile")
+    faults, fix = faults_of(meter), "--device with the board's own profile"
+    return replace(found, rails_mw=rails, problem=problem + faults, fix="see to the sensor" if faults else fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -131,7 +131,7 @@ def summary(
         reason = f"the window was {window.seconds:.2f} s long, but must have {min_window_s:g} s"
         return replace(energy, missing="too_short", reason=reason)
     if problem := _problem(energy, inside, min_updates):
-        return replace(energy, missing=problem[0], reason=problem[1])
+        return replace(energy, missing=problem[0], reason=problem[1] + faults_of(meter))
     drawn = account(near, window)
     assert drawn is not None  # fewer than two looks are too few updates
     rails = {name: _mean(near, name, window) for name in sorted({name for s in inside for name in s.rails_mw})}
@@ -156,6 +156,16 @@ def summary(
         rails_mw=rails,
         trace=tuple(((s.at_ns - window.start_ns) / 1e9, s.total_mw) for s in near if s.total_mw is not None),
     )
+
+
+def faults_of(meter: Meter) -> str:
+    """Why rails of the whole could not be read, and how often, as the end of a sentence; "" if they could."""
+    known: Mapping[tuple[str, str], int] = getattr(meter, "faults", {})
+    rails: dict[str, list[str]] = {}
+    for (rail, why), times in known.items():
+        if rail in meter.total_rails:
+            rails.setdefault(why, []).append(f"{rail} ({times} times)")
+    return "".join(f"; not read: {', '.join(names)}: {why}" for why, names in rails.items())
 
 
 def mean_mw(samples: Sequence[Sample], window: Window) -> float | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 from edgebench.errors import EdgebenchError, Unsupported, UsageError
 from edgebench.machine.device import load_profile
 from edgebench.machine.power import PowerOptions, open_meter, rapl
+from edgebench.machine.power import survey as surveying
 from edgebench.machine.power.battery import Battery
 from edgebench.machine.power.ina import Ina
 from edgebench.machine.power.model import Model
@@ -363,3 +367,44 @@ def test_no_meter_of_the_processor_is_taken_for_a_card(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_wrong_usage(options: dict) -> None:
     with pytest.raises(UsageError):
         PowerOptions(**options).check()
+
+
+def test_a_rail_that_cannot_be_read_keeps_what_the_driver_said(tmp_path, monkeypatch):
+    """As the kernel's ina3221 says it when its chip does not answer, sleeps, hangs, or has a channel switched off."""
+    here = place(trees.agx_orin(tmp_path), "jetson_orin")
+    meter, read_bytes = Ina(here), Path.read_bytes
+    said = {
+        "EREMOTEIO": "does not answer",
+        "EAGAIN": "no value ready",
+        "ETIMEDOUT": "no conversion",
+        "ENODATA": "in*_enable",
+    }
+
+    def failing(path: Path) -> bytes | None:
+        if path.name != "curr1_input":
+            return read_bytes(path)
+        if name == "EAGAIN":
+            return None  # so Python says it
+        raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    for name, advice in said.items():
+        sample = meter.read()
+        assert sample.total_mw is None and "VDD_GPU_SOC" not in sample.rails_mw and "VDD_CPU_CV" in sample.rails_mw
+        ((rail, why),) = [key for key in meter.faults if name in key[1]]
+        assert rail == "VDD_GPU_SOC" and f"({name})" in why and advice in why
+    now_ns = time.perf_counter_ns()
+    energy = summary(meter, [meter.read() for _ in range(3)], Window(now_ns, now_ns + 10**10), min_window_s=0)
+    assert (
+        energy.missing == "no_total" and "not read: VDD_GPU_SOC (4 times): No data available (ENODATA)" in energy.reason
+    )
+    monkeypatch.setattr(surveying, "PATIENCE_S", 0.1)
+    found = surveying._look("ina", here)
+    assert "ENODATA" in found.problem and found.fix == "see to the sensor"
+
+
+def test_on_arm_rapl_names_no_module_of_intels(tmp_path):
+    root = trees.write(tmp_path, {"proc/cpuinfo": "CPU implementer\t: 0x41\nCPU part\t: 0xd0b"})
+    with pytest.raises(Unsupported) as refused:
+        Rapl(place(root, "cpu"))
+    assert "intel_rapl_msr" not in refused.value.fix and "Arm board" in refused.value.fix
