@@ -10,6 +10,7 @@ from test_layout import tracked
 
 OTHER_TESTS = {  # what tests/ holds beside a folder for each room
     "adapters": "runtimes/ and exporters/",
+    "board": "the virtual board: what a full arm64 Linux with real drivers shows; skipped where none is built",
     "fixtures": "files that tests read",
     "hostile": "generators of what a file or a board may not be, by kind, and the tests over them",
     "plugins": "packages that tests install or put on PYTHONPATH",
@@ -47,6 +48,7 @@ MAY_SKIP = {  # what a machine cannot do, or does not need to; what is only not 
     "tests/conftest.py": "lacking itself",
     "tests/adapters/test_contract.py": "TensorRT needs its card, and has a stand-in",
     "tests/adapters/trt/cases_rules.py": "cuda-python comes with TensorRT alone",
+    "tests/board/virtual.py": "the virtual board takes minutes to build and to boot",
     "tests/boards/slow/test_ssh.py": "only root mounts a disk",
     "tests/exporting/slow/test_export.py": "is about machines without TensorRT",
     "tests/exporting/test_rtx.py": "is about machines without an NVIDIA card",
