@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import PREPROCESSING, make_artifact, make_reference
+from factories import PREPROCESSING, make_artifact, make_reference, make_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -414,3 +414,16 @@ def test_preprocess_of_one_image_is_that_of_many() -> None:
     together = folder.preprocess(images, PREPROCESSING)
     apart = np.concatenate([folder.preprocess(images[i : i + 1], PREPROCESSING) for i in range(4)])
     np.testing.assert_array_equal(together, apart)
+
+
+def test_what_is_printed_is_a_line(tmp_path: Path) -> None:
+    """`print(artifact)` and `print(result)` in Python were walls of all that their manifests hold."""
+    made = make_artifact(tmp_path / "made")
+    assert repr(made) == f"<Artifact mobilenetv3 (onnx, fp32, 0.0 MiB) in {tmp_path / 'made'}>"
+    told = repr(make_result(made))
+    assert told.startswith("<Result mobilenetv3") and "median" in told and len(told) < 160 and "\n" not in told
+
+
+def test_the_size_is_that_of_the_model_without_its_reference_pictures(tmp_path: Path) -> None:
+    made = make_artifact(tmp_path / "made", content=b"\x08\x08" * 500)
+    assert made.size_bytes == 1000 < (made.path / folder.REFERENCE).stat().st_size
