@@ -2,13 +2,16 @@
 
 .venv/bin/python scripts/check_tensorrt_rtx.py
 .venv/bin/python scripts/check_tensorrt_rtx.py mobilenetv3 --image-size 64
+.venv/bin/python scripts/check_tensorrt_rtx.py --image-size 32 --plans fp16 int8     what continuous integration runs
 
 Makes untrained networks (the graph does not depend on the weights), exports each as ONNX in fp32, fp16 and int8, which
 is calibrated on noise, and in fp32 with a camera's bytes; hands them over as `edgebench export --target rtx` does, and
-prints a table in Markdown: what the parser says, and how large the plan is and how long it took.
+prints a table in Markdown: what the parser says, and how large the plan is and how long it took. Exit code 1 if
+anything was refused, which is told with its node.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -22,12 +25,14 @@ from edgebench.exporters import onnx_input, onnx_lower, onnx_trace, tensorrt_pla
 from edgebench import artifact as folder
 from edgebench.errors import EdgebenchError
 from edgebench.machine import registry
+from edgebench.records.workspace import now
 from edgebench.specs import Artifact, Calibration, ExportOptions, Preprocessing, TensorSpec
 from edgebench.training import models
 
 SEVEN = ("convnext_v2_tiny", "efficientnetv2_s", "mobilenetv3", "resnet50", "vit_base", "deit_small", "swin_tiny")
 HYBRIDS = ("coatnet", "caformer", "fastvit", "efficientvit", "mobilenetv4_hybrid", "pvt")
 BUILT = ("mobilenetv3", "resnet50", "deit_small", "swin_tiny")
+KINDS = ("fp32", "fp16", "bf16", "int8", "uint8")  # the last: fp32 from a camera's bytes
 ARCHITECTURE = "8.9"
 
 
@@ -38,7 +43,7 @@ def portable(name: str, size: int, root: Path) -> dict[str, Artifact]:
     made = Artifact(
         format="checkpoint", precision="fp32", inputs=(TensorSpec("input", "float32", shape),), outputs=logits,
         preprocessing=Preprocessing(height=size, width=size, mean=(0.5,) * 3, std=(0.25,) * 3), model=info, files={},
-        tools={}, created="",
+        tools={}, created=now(),
     )  # fmt: skip
     path = root / "traced.onnx"
     onnx_trace.write(network.eval(), made, path)
@@ -67,6 +72,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=[*SEVEN, *HYBRIDS])
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--arch", default=ARCHITECTURE)
+    parser.add_argument("--plans", nargs="*", default=KINDS, choices=KINDS, help="of which precisions plans are built")
     given = parser.parse_args()
     linter, exporter = registry.load("linters", "tensorrt_rtx"), registry.load("exporters", "tensorrt_rtx")
     print(f"{linter.parser()}, plans for {given.arch}, {given.image_size} pixels\n", flush=True)
@@ -75,7 +81,7 @@ def main() -> None:
     for name in given.models:
         with tempfile.TemporaryDirectory() as root:
             every = portable(name, given.image_size, Path(root))
-            for kind in ("fp32", "fp16", "bf16", "int8", "uint8"):
+            for kind in KINDS:
                 source, wanted = every["fp32" if kind == "bf16" else kind], "fp32" if kind == "uint8" else kind
                 out = Path(root, f"{kind}-plan")
                 out.mkdir()
@@ -85,7 +91,7 @@ def main() -> None:
                 if findings:
                     refused += 1
                     told = f"refused: {findings[0].where} {findings[0].reason}"
-                elif name in BUILT:
+                elif name in BUILT and kind in given.plans:
                     since, options = time.perf_counter(), ExportOptions(precision=wanted, extra={"arch": given.arch})
                     try:
                         exporter.export(source, out, options)
@@ -94,7 +100,8 @@ def main() -> None:
                     except EdgebenchError as error:
                         refused, plan = refused + 1, f"refused: {' '.join(error.message.split())}"
                 print(f"| {name} | {kind} | {told} | {plan} |", flush=True)
-    print(f"\n{refused} refused")
+    print(f"\n{refused} of {len(given.models) * len(KINDS)} refused")
+    sys.exit(refused != 0)
 
 
 if __name__ == "__main__":

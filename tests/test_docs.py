@@ -105,6 +105,14 @@ def test_the_workflow_for_boards_is_one_and_its_command_lines_parse() -> None:
     assert "--fail-on slower" in gate and "--out compare.xml" in gate and "GITHUB_STEP_SUMMARY" in text
 
 
+def test_the_command_lines_of_the_check_on_a_card_parse() -> None:
+    script = REPOSITORY / "scripts/check_nvidia"
+    lines = re.findall(r'^step "[^"]+" (edgebench .*)$', script.read_text().replace("\\\n", " "), re.MULTILINE)
+    assert len(lines) == 3
+    for line in lines:
+        check_command_line(script, line)
+
+
 def anchors(page: Path) -> set[str]:
     """What a link to a heading of this page may end in, as GitHub makes it of the heading."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)

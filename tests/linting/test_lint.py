@@ -67,6 +67,14 @@ def test_a_trap_is_found_though_the_parser_takes_it(name: str, tmp_path: Path) -
     assert found.kind == ("changed" if name == "double" else "wrong")
 
 
+@pytest.mark.parametrize("name", [name for name in graphs.trapped() if "bytes" in name])
+def test_what_the_exporter_hands_over_has_no_bytes_that_would_be_cut_off(name: str, tmp_path: Path) -> None:
+    from edgebench.exporters import tensorrt_symmetric
+
+    handed = tensorrt_symmetric.read(written(tmp_path / "m.onnx", graphs.trapped()[name]))
+    assert not tensorrt_traps.traps(written(tmp_path / "handed.onnx", handed))
+
+
 def test_graphs_without_a_trap_have_none(tmp_path: Path) -> None:
     for name, model in graphs.taken().items():
         assert not tensorrt_traps.traps(written(tmp_path / "m.onnx", model)), name
