@@ -168,8 +168,11 @@ def test_what_openvino_refuses_is_measured_by_another(
         ("openvino", False, "a file in fp32"),
     ],
 )  # fmt: skip
-def test_a_precision_that_the_cpu_does_not_run_says_what_to_type(format: str, exported: bool, fix: str) -> None:
-    assert openvino_refusals.precision("bf16", "f32", format, exported).fix == fix
+def test_a_precision_that_the_cpu_does_not_run_says_what_to_type(
+    voice: tuple[Artifact, Workspace], format: str, exported: bool, fix: str
+) -> None:
+    given = replace(voice[0], format=format, source="0123456789abcdef" if exported else None)
+    assert openvino_refusals.precision("bf16", "f32", given, "CPU").fix == fix
 
 
 def test_a_library_that_crashes_on_the_model_is_told(
