@@ -28,6 +28,7 @@ from edgebench.machine.fingerprint import (  # fmt: skip
 from edgebench.machine.profiles import Profile, is_own, load_profile, profile_names
 
 HOSTED = "EDGEBENCH_HOSTED"  # set when a desk starts the run over ssh: nothing is emulated then
+DEFAULT_TABLE = "p3701-0000"  # NVIDIA's nvpmodel.sh gives it to any Orin that it has no branch for, so it tells nothing
 SAME_VARIANT = 0.75  # less memory than this share of the profile's is another variant; firmware takes far less
 
 
@@ -161,13 +162,16 @@ def _not_itself(profile: Profile, root: Path) -> str:
 
     A Jetson can be set up as a smaller module, and its device tree stays the larger one's. The cores are those that are
     present: power modes switch some of them off. nvpmodel's table says, or its file's name, for which module it is.
+    The user's own profile describes a board as it was set up, with the cores that were on, and is not compared.
     """
+    if is_own(profile.name):
+        return ""
     found = []
     last = re.fullmatch(r"0-(\d{1,4})", (read(root / "sys/devices/system/cpu/present") or "").strip())
     if last and profile.cpu.cores and int(last[1]) + 1 != profile.cpu.cores:
         found.append(f"it has {int(last[1]) + 1} cores instead of {profile.cpu.cores}")
     made_for = re.match(r"nvpmodel_(p\d{4})_(\d{4})", _link(root / "etc/nvpmodel.conf"))
-    if made_for and (name := "-".join(made_for.groups())) and not _names(profile, name):
+    if made_for and not _is_of(name := "-".join(made_for.groups()), profile, root):
         found.append(f"its power model is that of the module {name.upper()}")
     module = re.search(r"\bT\d000\b", profile.title)
     told = set(re.findall(r"(?<![A-Za-z0-9])T\d000(?![0-9])", read(root / "etc/nvpmodel.conf") or ""))
@@ -176,9 +180,10 @@ def _not_itself(profile: Profile, root: Path) -> str:
     return "; ".join(found)
 
 
-def _names(profile: Profile, module: str) -> bool:
-    """Whether a module of this number is one of the profile's."""
-    return any(fnmatchcase(f"nvidia,{module}", glob) for glob in profile.match.device_tree)
+def _is_of(module: str, profile: Profile, root: Path) -> bool:
+    """Whether a power model for this module is right here: for the board's own, or for another of the profile's."""
+    own = any(module in entry for entry in device_tree(root))
+    return own or module == DEFAULT_TABLE or any(_fits(f"nvidia,{module}", glob) for glob in profile.match.device_tree)
 
 
 def _link(path: Path) -> str:

@@ -68,6 +68,15 @@ BOARDS = {
     "raspberry_pi_cm5": ["raspberrypi,5-compute-module", "brcm,bcm2712"],
     "rk3588": ["xunlong,orangepi-5", "rockchip,rk3588s"],
 }
+# What /etc/nvpmodel.conf is a link to, as NVIDIA's nvpmodel.sh sets it.
+TABLES = {
+    "jetson_xavier_nx": ["t194_p3668"], "jetson_agx_xavier": ["t194"],
+    "jetson_orin_nano": ["p3767_0003", "p3767_0003_super"], "jetson_orin_nx": ["p3767_0000", "p3767_0000_super"],
+    "jetson_orin_nx_8gb": ["p3767_0001", "p3767_0001_super"], "jetson_orin": ["p3701_0000"],
+    "jetson_orin_32gb": ["p3701_0004"], "jetson_orin_industrial": ["p3701_0008", "p3701_0000"],
+    "igx_orin": ["p3701_0008", "p3701_0000"], "jetson_thor": ["p3834_0008"],
+}  # fmt: skip
+IGX = ["nvidia,p3740-0002+p3701-0008", "nvidia,p3701-0008", "nvidia,tegra234"]
 MINIMAL = """
 schema = 1
 title = "Acme"
@@ -236,9 +245,17 @@ def test_relatives_of_a_board_are_not_that_board(compatible, tmp_path):
 
 
 def test_a_module_on_a_board_of_its_own_is_that_board(tmp_path):
-    tree = ["nvidia,p3740-0002+p3701-0008", "nvidia,p3701-0008", "nvidia,tegra234"]
-    found = device.recognised(machine(tmp_path / "root", tree))
+    found = device.recognised(machine(tmp_path / "root", IGX))
     assert [profile.name for profile in found] == ["igx_orin", "jetson_orin_industrial", "cpu"]
+
+
+@pytest.mark.parametrize(("name", "table"), [(name, table) for name, tables in TABLES.items() for table in tables])
+def test_a_board_with_the_power_model_that_it_comes_with_is_measured(name, table, tmp_path):
+    root = machine(tmp_path / "root", IGX if name == "igx_orin" else BOARDS[name])
+    (root / "etc").mkdir()
+    (root / "etc/nvpmodel.conf").symlink_to(f"nvpmodel/nvpmodel_{table}.conf")
+    assert device.detect(root).name == name
+    assert place(name, root, require_device=True).evidence == "measured"
 
 
 @pytest.mark.parametrize("name", sorted(ANNOUNCED))

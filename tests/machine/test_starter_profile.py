@@ -56,6 +56,21 @@ def test_what_a_board_tells_is_in_its_starter(tmp_path):
     assert not device.matches(found, root), "its name is meant as it stands, not as a glob"
 
 
+def test_a_board_that_is_set_up_as_another_module_is_measured_under_its_own_name(tmp_path):
+    names = {
+        "proc/device-tree/compatible": "nvidia,p3737-0000+p3701-0005\0nvidia,p3701-0005\0nvidia,tegra234\0",
+        "sys/devices/system/cpu/present": "0-11\n",  # a power mode switched all but two off
+    }
+    root = tree(tmp_path / "root", {path: text for path, text in ORIN.items() if "nvpmodel" not in path} | names)
+    (root / "etc").mkdir()
+    (root / "etc/nvpmodel.conf").symlink_to("nvpmodel/nvpmodel_p3767_0000.conf")
+    assert device.place(device.detect(root), require_device=False, environ={}, root=root).evidence == "emulated"
+    starter_profile.write("rover", root=root)
+    found = device.detect(root)
+    assert (found.name, found.cpu.cores) == ("rover", 2)
+    assert device.place(found, require_device=True, environ={}, root=root).evidence == "measured"
+
+
 def test_nothing_is_overwritten_and_no_built_in_is_posed_as(tmp_path, own_profiles):
     root = tree(tmp_path / "root", ORIN)
     starter_profile.write("rover", root=root)
