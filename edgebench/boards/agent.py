@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import select
 import shutil
 import sys
@@ -37,7 +36,6 @@ BEAT_S = 3.0
 LONGEST_REQUEST = 1 << 26  # with the names of all files of a sweep
 SPARE_BYTES = 8 * 2**20  # kept free for the results
 KEPT_S = 30 * 24 * 3600  # files and finished jobs that were not used for this time are removed
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Agent:
@@ -118,6 +116,7 @@ class Agent:
 
     def do_start(self, request: Start) -> None:
         """Start a job. If it is already here, it is not started again."""
+        self._today = request.clock
         folder = self.jobs / request.job
         known = folder.exists()
         if not known:
@@ -215,7 +214,8 @@ class Agent:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         if self._today is None:
             return
-        for path in [*self.files.iterdir(), *self.jobs.glob("*/job.json")]:
+        # A partial file is one that another connection is receiving, and has the date of the board's own clock.
+        for path in [*self.files.glob("[!.]*"), *self.jobs.glob("*/job.json")]:
             with contextlib.suppress(OSError):  # another connection may be removing it too
                 if path.stat().st_mtime >= self._today - KEPT_S:
                     continue
@@ -266,6 +266,8 @@ class Desk:
 def _lay(file: Path, where: Path) -> None:
     try:
         os.link(file, where)
+    except FileNotFoundError:
+        raise EdgebenchError(f"{file} is gone there", "repeat the command, which sends it again") from None
     except OSError:  # a file system without hard links
         shutil.copyfile(file, where)
 
@@ -273,8 +275,6 @@ def _lay(file: Path, where: Path) -> None:
 def _remedy(error: OSError) -> str:
     import errno
 
-    if error.errno == errno.ENOENT:
-        return "what was sent is gone there: repeat the command, which sends it again"
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return "its disk is full, or your quota there: free some space" if error.errno in full else ""
 

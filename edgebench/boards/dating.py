@@ -28,8 +28,8 @@ def age_s(folder: Path, text: str) -> float:
     """
     result = json.loads(text)
     age, oldest = time.time() - datetime.fromisoformat(result["created"]).timestamp(), float("inf")
-    job = json.loads((folder / BEGAN).read_text())
-    if job["boot"] == _boot():
+    job = _told(folder / BEGAN)
+    if job.get("boot") == _boot():
         oldest = time.monotonic() - job["monotonic_s"]
         samples = (result["launches"] or [{}])[0].get("samples") or {}
         if samples.get("began_ns") is not None:
@@ -55,6 +55,14 @@ def said(behind_s: float) -> str:
     units = ((86400, "days"), (3600, "hours"), (60, "minutes"))
     unit, name = next((each for each in units if abs(behind_s) >= 2 * each[0]), (1, "seconds"))
     return f"was {abs(behind_s) / unit:.0f} {name} {'behind' if behind_s > 0 else 'ahead'}"
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """What `began` said; nothing where a power cut, or an edgebench that did not say it, left no whole file."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _boot() -> str:

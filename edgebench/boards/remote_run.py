@@ -135,8 +135,10 @@ def _carry_out(connection: Connection, order: Order, job: _JobState, watch: Watc
     if watch.stopped() and not job.started:
         job.exit_code = INTERRUPTED
         return
-    arguments = list(order.arguments)
-    answer = connection.ask(Started, "start", job=order.identity, arguments=arguments, folders=contents, images=images)
+    answer = connection.ask(
+        Started, "start", job=order.identity, arguments=list(order.arguments), folders=contents, images=images,
+        clock=time.time(),
+    )  # fmt: skip
     if answer.known and not job.started:
         watch.line("this job was started there before, and its results were not fetched: picking it up")
     if job.started and not answer.known:

@@ -6,19 +6,21 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from edgebench.errors import BadFile
-from edgebench.records.declared import AdapterName, Amount, Count, Like, Sha256, Sized
+from edgebench.records.declared import AdapterName, Count, Like, Sha256, Sized, Within
 from edgebench.records.decoding import decode
 
 # A file or folder of the agent's: it cannot lead out of the folder that it is made in.
 Name = Annotated[str, Like("[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", "an allowed file name")]
+# A moment by the desk's clock, in s from 1970 to 2200: one that a file can be dated with.
+Clock = Annotated[float, Within(0, 7_258_118_400)]
 
 
 @dataclass(frozen=True)
 class Lacking:
-    """Which of these files are not there? By sha256, with their sizes. `clock`: the desk's, in s since 1970."""
+    """Which of these files are not there? By sha256, with their sizes."""
 
     files: dict[Sha256, Count]
-    clock: Amount | None = None
+    clock: Clock | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Start:
     arguments: Annotated[tuple[str, ...], Sized(1, 10_000)]
     folders: dict[Name, dict[Name, Sha256]]
     images: Sha256 | None = None
+    clock: Clock | None = None
 
 
 @dataclass(frozen=True)

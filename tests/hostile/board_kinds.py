@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,10 +104,11 @@ def requests(chance: random.Random, place: Path) -> int:
     return TOGETHER
 
 
-NAME = "0" * 64
+NAME = sha256(b"xxx").hexdigest()  # of what `put` sends, so that there is a file to date and to lay out
 ASKED = (
-    f'{{"do": "lacks", "files": {{"{NAME}": 5}}}}', f'{{"do": "put", "sha256": "{NAME}", "size": 3}}',
-    f'{{"do": "start", "job": "0a", "arguments": ["run"], "folders": {{"n": {{"m.onnx": "{NAME}"}}}}, "images": null}}',
+    f'{{"do": "lacks", "files": {{"{NAME}": 5}}, "clock": 1.8e9}}', f'{{"do": "put", "sha256": "{NAME}", "size": 3}}',
+    f'{{"do": "start", "job": "0a", "arguments": ["run"], "folders": {{"n": {{"m.onnx": "{NAME}"}}}}, '
+    '"images": null, "clock": 1.8e9}',
     '{"do": "follow", "job": "0a", "at": {"log": 1, "progress": 0}}', '{"do": "stop", "job": "0a"}',
     '{"do": "forget", "job": "0a"}', '{"do": "probe", "runtimes": ["onnxruntime"]}', '{"do": "restore"}',
 )  # fmt: skip
