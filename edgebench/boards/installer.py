@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 NEEDED_BYTES = 400 * 2**20  # for numpy and a runtime, unpacked, together with their wheels
+NO_VENV = ("No module named venv", "No module named ensurepip", "ensurepip is not available")
 NO_NETWORK = ("No matching distribution found", "Could not fetch URL", "NewConnectionError", "ConnectTimeoutError")
 
 
@@ -114,17 +115,24 @@ def usable(venv: Path, system_site_packages: bool) -> bool:
 
 
 def make_environment(venv: Path, system_site_packages: bool) -> None:
-    command = [sys.executable, "-m", "venv", "--clear", *["--system-site-packages"] * system_site_packages, str(venv)]
-    made = subprocess.run(command, capture_output=True, text=True)
-    if made.returncode:
+    """In two steps: in one, venv keeps to itself why pip could not be put there."""
+    bare = ["--clear", "--without-pip", *["--system-site-packages"] * system_site_packages, str(venv)]
+    pip = [str(venv / "bin" / "python"), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]
+    for command in ([sys.executable, "-m", "venv", *bare], pip):
+        made = subprocess.run(command, capture_output=True, text=True)
+        if made.returncode == 0:
+            continue
         said = (made.stdout + made.stderr).strip()
         shutil.rmtree(venv, ignore_errors=True)
-        if "ensurepip" in said or "No module named venv" in said:
+        if any(sign in said for sign in NO_VENV):
             version = ".".join(platform.python_version_tuple()[:2])
             raise Failure(
                 "its Python cannot make virtual environments", f"there: sudo apt install python{version}-venv"
             )
-        raise Failure(f"it cannot make a virtual environment: {last(said)}", "check whether its home has free space")
+        ended = f"signal {-made.returncode} ended it" if made.returncode < 0 else last(said)
+        raise Failure(
+            f"it cannot make a virtual environment: {ended}", "check whether its home and its /tmp have free space"
+        )
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
@@ -147,4 +155,7 @@ def run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def last(said: str) -> str:
-    return next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+    """The last line with a reason in it: no frame of a traceback, and no command that only passes a failure on."""
+    told = [line for line in said.splitlines() if line.strip()]
+    passing = (" ", "Traceback", "subprocess.CalledProcessError")
+    return next((line for line in reversed(told) if not line.startswith(passing)), "it said nothing")

@@ -33,7 +33,7 @@ unpack() { for package in "$1".apt/var/cache/apt/archives/base-files_*.deb "$1".
 if [ ! -e root.made ]; then
     part "the board's packages"
     fetch board arm64 '?essential' linux-image-arm64 systemd-sysv systemd udev kmod dbus openssh-server openssh-sftp-server \
-        python3 python3-venv i2c-tools sudo iproute2 procps netbase passwd busybox-static
+        python3 python3-venv ca-certificates i2c-tools sudo iproute2 procps netbase passwd busybox-static
     part "unpacking them"
     rm -rf root && mkdir root && unpack board root
     rm -rf root/usr/share/{man,doc,locale,info}
@@ -86,6 +86,7 @@ T
     [ -e key ] || ssh-keygen -q -t ed25519 -N '' -C desk -f key
     echo board > root/etc/hostname
     printf '127.0.0.1 localhost\n127.0.1.1 board\n' > root/etc/hosts
+    cat root/usr/share/ca-certificates/mozilla/*.crt > root/etc/ssl/certs/ca-certificates.crt # Debian's pip needs it
     : > root/etc/machine-id
     touch root/etc/.updated root/var/.updated # else its first boot takes minutes to make databases that nobody needs
     printf '/dev/vda / ext4 defaults,noatime 0 1\n' > root/etc/fstab

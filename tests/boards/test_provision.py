@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgebench.boards import provision
+from edgebench.boards import installer, provision
 from edgebench.boards.messages import BoardFacts, Installing
 from edgebench.boards.ssh import Host
 from edgebench.errors import UsageError
@@ -85,3 +87,25 @@ def test_what_is_named_is_meant(board) -> None:
     assert provision.plan(Host("pi"), ["ov", "fake"]).requirements == ("openvino>=2024.4",)
     with pytest.raises(UsageError, match="does not know what torch needs"):
         provision.plan(Host("pi"), ["torch"])
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "message", "fix"),
+    [
+        (1, "python3: No module named ensurepip", "cannot make virtual environments", "-venv"),
+        (1, "Traceback\nOSError: [Errno 28] No space left on device: ensurepip", "No space left", "free space"),
+        (-9, "", "signal 9 ended it", "free space"),
+    ],
+)
+def test_a_pip_that_cannot_be_put_into_the_environment_is_told_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, said: str, message: str, fix: str
+) -> None:
+    """Not every failure of ensurepip is a Debian without python3-venv."""
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        return subprocess.CompletedProcess(command, code if "ensurepip" in command else 0, said, "")
+
+    monkeypatch.setattr(installer.subprocess, "run", run)
+    with pytest.raises(installer.Failure) as failed:
+        installer.make_environment(tmp_path / "venv", False)
+    assert message in failed.value.args[0] and fix in failed.value.args[1]
