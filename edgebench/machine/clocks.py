@@ -1,7 +1,8 @@
 """Sets this machine's power mode and clocks during a run, and restores them afterwards, however the run ends.
 
 The previous state is written to disk before anything is changed. A killed run leaves that file behind, and `edgebench
-devices restore` restores the state from it. History of the file's schema: 1, first release.
+devices restore` restores the state from it. History of the file's schema: 1, first release; 2, `holder` in place of
+`pid` and `pid_created`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from edgebench.errors import BadFile, EdgebenchError, Unsupported
 from edgebench.machine import jetson, jetson_tools
 from edgebench.machine.fingerprint import ROOT, read
 from edgebench.records import jsonio, processes
 
-SCHEMA = 1
+SCHEMA = 2
 POLICIES = "sys/devices/system/cpu/cpufreq"
 # The only files and values that a restore file may make us write.
 SETTING = re.compile(rf"{POLICIES}/policy[0-9]{{1,4}}/(scaling_governor|scaling_min_freq)")
@@ -34,12 +36,15 @@ class Before:
     """The state before a run changed it. `clocks`: jetson_clocks has stored its own state beside this file.
 
     `settings`: paths below / and their content. A reboot undoes clocks and settings by itself, but not the mode.
-    `holder`: the process, by its number and its start since the boot, which no step of the clock changes.
+    `holder`: the process, by its number and its start since the boot, which no step of the clock changes. A file of
+    schema 1 has none: its run is taken for ended.
     """
+
+    FORMER: ClassVar[tuple[str, ...]] = ("pid", "pid_created")
 
     asked: str
     boot: str
-    holder: str
+    holder: str = "0-0"
     mode: jetson.Mode | None = None
     clocks: bool = False
     settings: dict[str, str] = field(default_factory=dict)

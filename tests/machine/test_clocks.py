@@ -188,6 +188,16 @@ def test_a_run_is_known_by_its_start_since_the_boot_which_no_step_of_the_clock_m
         assert clocks.left_behind(state)
 
 
+def test_what_an_edgebench_of_before_changed_is_put_back(jetson, state):
+    with clocks.hold("15W", True):
+        told = json.loads((state / "restore.json").read_text())
+        del told["holder"]
+        old = told | {"pid": 2**22 + 1, "pid_created": 1.7e9, "schema": 1}
+        (state / "restore.json").write_text(json.dumps(old))
+        assert clocks.left_behind().asked == "--power-mode 15W --lock-clocks"
+        assert "power mode 25W" in clocks.restore() and jetson.state == FREE and not list(state.iterdir())
+
+
 def rewrite(state: Path, **changes) -> None:
     told = json.loads((state / "restore.json").read_text())
     (state / "restore.json").write_text(json.dumps({**told, **changes}))
