@@ -17,17 +17,17 @@ GUEST = " 900 0\n"  # inside user already
 
 
 class Machine:
-    """A /proc/stat that a test moves on by seconds of processor time, and this process's own clocks."""
+    """A /proc/stat that a test moves on by seconds of processor time, and the clock on the wall."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self._ticks = root, dict(BASE)
-        self.wall = self.own = 0.0
+        self.wall = 0.0
         (root / "proc").mkdir()
         self.process(7, "compiler", 5.0)
         self.process(8, "idler", 1.0)
         self.spend()
+        self.process(os.getpid(), "python", 0.0)
         monkeypatch.setattr(foreign_load.time, "monotonic", lambda: self.wall)
-        monkeypatch.setattr(foreign_load.os, "times", lambda: (self.own, 0.0, 0.0, 0.0, self.wall))
 
     def spend(self, **seconds: float) -> None:
         for key, value in seconds.items():
@@ -36,12 +36,14 @@ class Machine:
         (self.root / "proc" / "stat").write_text(f"cpu  {figures}{GUEST}cpu0 {figures}{GUEST}intr 12345 6\n")
 
     def process(
-        self, pid: int, name: str, seconds: float, started: int = 100, parent: int = 1, command: str = ""
-    ) -> None:
-        """A process that has used so many seconds until now, half of them in the kernel."""
+        self, pid: int, name: str, seconds: float, started: int = 100, parent: int = 1, command: str = "",
+        ended: float = 0.0,
+    ) -> None:  # fmt: skip
+        """A process that has used so many seconds until now, half of them in the kernel; and its `ended` children."""
         (self.root / "proc" / str(pid)).mkdir(exist_ok=True)
-        ticks = round(seconds * HZ / 2)
-        text = f"{pid} ({name}) S {parent} 1 1 0 -1 0 0 0 0 0 {ticks} {ticks} 0 0 20 0 1 0 {started} 0 0\n"
+        ticks, theirs = round(seconds * HZ / 2), round(ended * HZ / 2)
+        used = f"{ticks} {ticks} {theirs} {theirs}"
+        text = f"{pid} ({name}) S {parent} 1 1 0 -1 0 0 0 0 0 {used} 20 0 1 0 {started} 0 0\n"
         (self.root / "proc" / str(pid) / "stat").write_text(text)
         (self.root / "proc" / str(pid) / "cmdline").write_text(command.replace(" ", "\0"))
 
@@ -56,7 +58,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def test_a_busy_neighbour_is_told_with_its_name(machine: Machine) -> None:
     load = ForeignLoad(machine.root)
-    machine.wall, machine.own = 10.0, 9.0
+    machine.wall = 10.0
+    machine.process(os.getpid(), "python", 4.0, ended=5.0)
     machine.spend(user=16.0, system=1.0, idle=3.0)
     machine.process(7, "compiler", 12.5)
     notice = load.notice()
@@ -67,7 +70,8 @@ def test_a_busy_neighbour_is_told_with_its_name(machine: Machine) -> None:
 
 def test_this_process_alone_is_no_foreign_load(machine: Machine) -> None:
     load = ForeignLoad(machine.root)
-    machine.wall, machine.own = 10.0, 20.0
+    machine.wall = 10.0
+    machine.process(os.getpid(), "python", 20.0)
     machine.spend(user=20.0)
     assert load.notice() is None
 
@@ -149,19 +153,49 @@ def test_an_old_kernels_shorter_line_is_read(machine: Machine) -> None:
 def test_who_started_us_and_reads_our_meter_is_not_foreign(machine: Machine) -> None:
     """The run shows the progress and reads the power, tegrastats is its child, and the supervisor waits for it."""
 
-    def household(seconds: float) -> None:
+    def household(seconds: float, worked: float = 0.0) -> None:
         machine.process(20, "sshd", seconds)
         machine.process(21, "python", seconds, parent=20, command="python -m edgebench.boards.supervisor /job 7")
         machine.process(22, "python", seconds, parent=21, command="python -m edgebench run")
         machine.process(23, "tegrastats", seconds, parent=22, command="tegrastats")
-        machine.process(os.getpid(), "python", 0.0, parent=22, command="python -m edgebench.measuring.worker measure")
+        worker = "python -m edgebench.measuring.worker measure"
+        machine.process(os.getpid(), "python", worked, parent=22, command=worker)
 
     household(1.0)
     load = ForeignLoad(machine.root)
-    machine.wall, machine.own = 10.0, 9.0
-    household(2.0)
+    machine.wall = 10.0
+    household(2.0, worked=9.0)
     machine.spend(user=12.5)
     assert load.notice() is None, "three of them took a second each; what is left is housekeeping"
     machine.process(20, "sshd", 9.0)
     machine.spend(user=7.0)
     assert "75% of a core" in (said := load.notice().message) and "sshd (process 20)" in said
+
+
+@pytest.mark.parametrize("parent", [22, os.getpid()])
+def test_what_a_child_took_earlier_hides_no_stranger_when_it_ends(machine: Machine, parent: int) -> None:
+    """Its parent waits for it, and gets the time of its whole life at once."""
+    machine.process(22, "python", 1.0, command="python -m edgebench run", ended=3.0)
+    machine.process(os.getpid(), "python", 0.0, parent=22)
+    machine.process(24, "python", 50.0, parent=parent, ended=30.0)
+    machine.process(25, "python", 4.0, parent=24)
+    load = ForeignLoad(machine.root)
+    machine.wall = 10.0
+    machine.end(24)
+    machine.end(25)
+    earlier = 50.0 + 30.0 + 4.0
+    machine.process(22, "python", 1.0, command="python -m edgebench run", ended=3.0 + (earlier + 2.0) * (parent == 22))
+    machine.process(os.getpid(), "python", 0.0, parent=22, ended=(earlier + 2.0) * (parent != 22))
+    machine.spend(user=2.0)
+    assert load.notice() is None, "the two seconds are those of the child"
+    machine.process(7, "compiler", 13.0)
+    machine.spend(user=8.0)
+    assert "80% of a core" in (said := load.notice().message) and "compiler (process 7)" in said
+
+
+def test_a_child_that_nobody_waited_for_makes_no_stranger(machine: Machine) -> None:
+    machine.process(24, "python", 50.0, parent=os.getpid())
+    load = ForeignLoad(machine.root)
+    machine.wall = 10.0
+    machine.end(24)
+    assert load.notice() is None
