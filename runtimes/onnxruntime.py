@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,9 @@ class OnnxRuntime:
         available = self._library.get_available_providers()
         return tuple(compute for compute in COMPUTES if PROVIDERS[compute].full in available)
 
+    def lacking(self) -> Mapping[str, tuple[str, str]]:
+        return onnxruntime_providers.lacking(self._library)
+
     def signature(self, path: Path) -> Foreign:
         from edgebench.runtimes import onnxruntime_signature
 
@@ -75,6 +78,8 @@ class OnnxRuntime:
                 f"export at {options.precision}",
             )
         path = model_file(artifact, self.suffixes[artifact.format])
+        if options.precision == "int8":
+            chosen.provider.refuse(path)
         opened = partial(chosen.opened, onnxruntime, str(path))
         settings = onnxruntime_settings.settings(onnxruntime, chosen.name, options)
         try:

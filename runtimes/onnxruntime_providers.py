@@ -8,12 +8,13 @@ import importlib
 import importlib.util
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from edgebench.runtimes import onnxruntime_nvidia as nvidia
 from edgebench.runtimes.onnxruntime_settings import SESSION, per_request
 
 from edgebench.errors import Unsupported, UsageError, unknown_name
@@ -31,8 +32,8 @@ class Provider:
 
     `plugin`: the module of the package with its library, where it is not part of ONNX Runtime; `prepare` is called
     before it is used or registered. `behind`: what takes the nodes that it leaves, before the CPU. `settings`: its own
-    options for a compute and a session, where its defaults are not what was asked for. `fix`: what helps if its
-    libraries do not load.
+    options for a compute and a session, where its defaults are not what was asked for. `refuse` raises Unsupported for
+    an int8 file that it would compute wrongly. `fix`: what helps if its libraries do not load.
     """
 
     full: str
@@ -42,29 +43,8 @@ class Provider:
     prepare: Callable[[ModuleType], None] = lambda library: None
     behind: tuple[str, ...] = ()
     settings: Callable[[str, SessionOptions], dict[str, str]] = lambda compute, options: {}
-    fix: str = "another provider"
-
-
-def load_cuda(library: ModuleType) -> None:
-    """Load CUDA's and cuDNN's libraries where pip put them (`onnxruntime-gpu[cuda,cudnn]`, or torch's own).
-
-    The system's loader does not look there, and without them ONNX Runtime falls back to the CPU. What is missing is
-    told on stdout, which belongs to the caller; whether the provider works is checked later.
-    """
-    if preload := getattr(library, "preload_dlls", None):  # since 1.21
-        with contextlib.redirect_stdout(io.StringIO()):
-            preload()
-
-
-def _cuda(compute: str, options: SessionOptions) -> dict[str, str]:
-    """It computes fp32 in TF32, with 10 bits of mantissa, unless told not to."""
-    import onnxruntime
-
-    major, minor = (int(part) for part in onnxruntime.__version__.split(".")[:2])
-    if (major, minor) < (1, 18):  # has no such option; cuBLAS and cuDNN, which it loads next, heed this
-        os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-        return {}
-    return {"use_tf32": "0"}
+    refuse: Callable[[Path], None] = lambda path: None
+    fix: str = "another provider; it needs a device of its maker and the driver"
 
 
 def _openvino(compute: str, options: SessionOptions) -> dict[str, str]:
@@ -82,10 +62,21 @@ def _xnnpack(compute: str, options: SessionOptions) -> dict[str, str]:
 
 PROVIDERS = {
     "cuda": Provider(
-        full="CUDAExecutionProvider", computes=("cuda",), brought_by="onnxruntime-gpu", prepare=load_cuda,
-        settings=_cuda,
+        full="CUDAExecutionProvider", computes=("cuda",), brought_by="onnxruntime-gpu", prepare=nvidia.load_cuda,
+        settings=nvidia.cuda,
         fix="install the CUDA and cuDNN that it was built for, as by pip install 'onnxruntime-gpu[cuda,cudnn]'; or "
         "--compute cpu",
+    ),
+    "tensorrt": Provider(
+        full="TensorrtExecutionProvider", computes=("cuda",), brought_by="onnxruntime-gpu", prepare=nvidia.load_cuda,
+        settings=nvidia.tensorrt, refuse=nvidia.refuse_bytes, behind=("CUDAExecutionProvider",),
+        fix="install the TensorRT, CUDA and cuDNN that it was built for, and NVIDIA's driver; or --runtime tensorrt",
+    ),
+    "nvtensorrtrtx": Provider(
+        full="NvTensorRTRTXExecutionProvider", computes=("cuda",), plugin=nvidia.RTX,
+        brought_by="onnxruntime-ep-nv-tensorrt-rtx-cu12 (for RTX cards, under NVIDIA's licence)",
+        prepare=nvidia.load_rtx, settings=nvidia.rtx, refuse=nvidia.refuse_bytes,
+        fix="it needs an RTX card, Ampere or later, and NVIDIA's driver with libcuda.so.1; or --compute cpu",
     ),
     "cpu": Provider(full="CPUExecutionProvider", computes=("cpu",)),
     "xnnpack": Provider(full="XnnpackExecutionProvider", computes=("cpu",), settings=_xnnpack),
@@ -118,7 +109,10 @@ class Chosen:
             settings.add_provider_for_devices(self.devices, dict(self.options))
             return library.InferenceSession(path, settings)
         first = (self.provider.full, dict(self.options)) if self.options else self.provider.full
-        return library.InferenceSession(path, settings, providers=[first, *self.provider.behind])
+        with contextlib.redirect_stdout(io.StringIO()):  # it tells of a fallback there; callers look for one
+            session = library.InferenceSession(path, settings, providers=[first, *self.provider.behind])
+        session.disable_fallback()  # else it would take another provider in the middle of a measurement
+        return session
 
 
 def chosen(library: ModuleType, compute: str, options: SessionOptions) -> Chosen:
@@ -139,11 +133,10 @@ def chosen(library: ModuleType, compute: str, options: SessionOptions) -> Chosen
     if provider.full in (available := library.get_available_providers()):
         provider.prepare(library)
         return Chosen(name, provider, settings)
-    if provider.plugin and importlib.util.find_spec(provider.plugin):
+    if _installed(provider):
         if not (devices := _devices(library, provider, compute)):
             raise Unsupported(
-                f"the plug-in {provider.plugin} offers ONNX Runtime no {KINDS[compute]} on this machine",
-                "another provider: it looks for its maker's devices and their drivers",
+                f"the plug-in {provider.plugin} offers ONNX Runtime no {KINDS[compute]} on this machine", provider.fix
             )
         return Chosen(name, provider, settings, devices)
     raise Unsupported(
@@ -184,17 +177,23 @@ def _register(library: ModuleType, provider: Provider) -> None:
         library.register_execution_provider_library(provider.plugin, path)
     except Exception as error:  # its library may miss others, and its package may be of another time
         why = " ".join(str(error).split())
-        raise Unsupported(f"the plug-in {provider.plugin} does not load: {why}", "reinstall it") from error
+        raise Unsupported(f"the plug-in {provider.plugin} does not load: {why}", provider.fix) from error
 
 
-def found(library: ModuleType) -> list[tuple[str, bool, str, str]]:
-    """Of each provider its name, whether it is here, what of it is, and the fix. Nothing is loaded: a plug-in tells
-    which devices it has when it is used."""
-    told = []
-    for name, one in PROVIDERS.items():
-        here, why = one.full in library.get_available_providers(), "part of this onnxruntime"
+def lacking(library: ModuleType) -> dict[str, tuple[str, str]]:
+    """By what it does not compute on by itself: what is missing, and what helps. Loads no plug-in."""
+    available, told = library.get_available_providers(), {}
+    for compute in ("cuda", "gpu", "npu"):
+        able = {name: one for name, one in PROVIDERS.items() if compute in one.computes}
+        here = [name for name, one in able.items() if one.full in available or _installed(one)]
         if not here:
-            here = bool(one.plugin and importlib.util.find_spec(one.plugin))
-            why = f"the plug-in {one.plugin} is installed" if here else f"not {why}"
-        told.append((name, here, why, "" if here else f"install {one.brought_by}"))
+            brought = "; or ".join(dict.fromkeys(one.brought_by for one in able.values()))
+            told[compute] = f"it has no provider {' or '.join(able)}", f"install {brought}"
+        elif compute not in here:
+            asked = " or ".join(f"provider={name}" for name in here)
+            told[compute] = "a provider has to be named", f"--compute {compute} --runtime-option {asked}"
     return told
+
+
+def _installed(provider: Provider) -> bool:
+    return bool(provider.plugin and importlib.util.find_spec(provider.plugin))

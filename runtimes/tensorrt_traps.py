@@ -20,16 +20,13 @@ def traps(path: Path) -> list[LintFinding]:
 
 def _bytes(nodes: Nodes) -> Iterator[LintFinding]:
     """uint8 around 0, as quantizers write it after a ReLU."""
-    for node in nodes.of("QuantizeLinear"):
-        kind = nodes.types.get(node.input[2]) if len(node.input) > 2 and node.input[2] else "UINT8"  # ONNX's default
-        zero = nodes.value(node.input[2]) if len(node.input) > 2 else None
-        if kind == "UINT8" and (zero is None or not zero.any()) and node.input[0] not in nodes.weights:
-            yield LintFinding(
-                kind="wrong", node=node.name, operator=node.op_type, fix=SYMMETRIC,
-                reason="it quantizes to uint8, which the parser reads as int8 with the same scale: what is above half "
-                "of the range is cut off",
-                source="NVIDIA/TensorRT#2081; TensorRT-RTX 1.7.1's parser warns so (onnxOpImporters.cpp)",
-            )  # fmt: skip
+    for node in nodes.to_uint8_around_0():
+        yield LintFinding(
+            kind="wrong", node=node.name, operator=node.op_type, fix=SYMMETRIC,
+            reason="it quantizes to uint8, which the parser reads as int8 with the same scale: what is above half "
+            "of the range is cut off",
+            source="NVIDIA/TensorRT#2081; TensorRT-RTX 1.7.1's parser warns so (onnxOpImporters.cpp)",
+        )  # fmt: skip
 
 
 def _doubles(nodes: Nodes) -> Iterator[LintFinding]:

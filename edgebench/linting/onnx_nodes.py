@@ -37,6 +37,14 @@ class Nodes:
     def of(self, *operators: str) -> Iterator[onnx.NodeProto]:
         return (node for node in self.each if node.op_type in operators)
 
+    def to_uint8_around_0(self) -> Iterator[onnx.NodeProto]:
+        """Activations as bytes that begin at 0, as quantizers write them after a ReLU."""
+        for node in self.of("QuantizeLinear"):
+            kind = self.types.get(node.input[2]) if len(node.input) > 2 and node.input[2] else "UINT8"  # ONNX's default
+            zero = self.value(node.input[2]) if len(node.input) > 2 else None
+            if kind == "UINT8" and (zero is None or not zero.any()) and node.input[0] not in self.weights:
+                yield node
+
     def named(self, name: str) -> onnx.NodeProto | None:
         return next((node for node in self.each if name and node.name == name), None)
 

@@ -115,11 +115,16 @@ def test_openvino_and_xnnpack_are_told_the_precision_and_the_threads_that_they_w
     assert chosen(library, "cpu", _asked("cpu", provider="xnnpack")).options == {"intra_op_num_threads": "3"}
 
 
-def test_what_is_there_is_told_without_loading_a_plug_in(plugin: ModuleType) -> None:
+def test_what_is_lacking_is_told_without_loading_a_plug_in(plugin: ModuleType) -> None:
     library = Library("XnnpackExecutionProvider")
-    told = {name: (here, fix) for name, here, _, fix in onnxruntime_providers.found(library)}
-    assert told["cpu"] == (True, "") and told["xnnpack"] == (True, "") and told["webgpu"] == (True, "")
-    assert told["cuda"] == (False, "install onnxruntime-gpu") and not library.registered
+    told = onnxruntime_providers.lacking(library)
+    why, fix = told["cuda"]
+    assert why == "it has no provider cuda or tensorrt or nvtensorrtrtx" and fix.startswith(
+        "install onnxruntime-gpu; or"
+    )
+    assert told["gpu"][1].endswith("provider=webgpu") and "openvino" in told["npu"][0]
+    assert not library.registered
+    assert "cuda" not in onnxruntime_providers.lacking(Library("TensorrtExecutionProvider", "CUDAExecutionProvider"))
 
 
 @pytest.mark.parametrize(
