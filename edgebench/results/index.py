@@ -30,8 +30,8 @@ from edgebench.results.rows import Entry
 from edgebench.specs import SCHEMA
 
 NAME = ".index"
-FIELDS = [field.name for field in dataclasses.fields(Row)]
-LISTS = [i for i, field in enumerate(dataclasses.fields(Row)) if field.type.startswith("tuple")]  # kept as JSON
+FIELDS = [field.name for field in dataclasses.fields(Row) if field.name != "file"]
+LISTS = {field.name for field in dataclasses.fields(Row) if field.type.startswith("tuple")}  # kept as JSON
 TOGETHER = 200  # files a line: a first reading that is stopped keeps what it has read
 TICK_S = 0.02  # at most this long the kernel gives two edits of a file the same time
 SPARE = 1000  # entries of files that are gone, before the cache is made anew
@@ -124,11 +124,10 @@ class _Kept:
             found: dict[str, Found] = {}
             count = 0
             for line in lines:
-                block = _checked(line)
-                count += len(block)
-                for name, stamp, *entry in block:
+                for name, stamp, kept in self._entries(_checked(line)):
+                    count += 1
                     if (now := present.get(name)) is not None and list(now) == stamp:
-                        found[name] = self._entry(name, *entry)
+                        found[name] = kept
                     else:
                         found.pop(name, None)
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -160,22 +159,39 @@ class _Kept:
         return {}
 
     def _line(self, present: dict[str, Stamp | None], part: dict[str, Found]) -> bytes:
-        block = [[name, present[name], *self._columns(name, found)] for name, found in part.items() if present[name]]
-        text = json.dumps(block, separators=(",", ":"), allow_nan=False).encode()
+        kept = {name: found for name, found in part.items() if present[name]}
+        refused = [  # the message begins with the path, which may differ next time
+            (name, present[name], found.message.removeprefix(str(self._folder / name)), found.fix)
+            for name, found in kept.items()
+            if isinstance(found, BadFile)
+        ]
+        entries = {name: found for name, found in kept.items() if isinstance(found, Entry)}
+        heads = [(name, present[name], found.cell, found.deployed) for name, found in entries.items()]
+        columns = [_column(name, [found.row for found in entries.values()]) for name in FIELDS]
+        text = json.dumps([refused, heads, columns], separators=(",", ":"), allow_nan=False).encode()
         return _digest(text) + b" " + text + b"\n"
 
-    def _columns(self, name: str, found: Found) -> list[Any]:
-        if isinstance(found, BadFile):  # its message begins with the path, which may differ next time
-            return [found.message.removeprefix(str(self._folder / name)), found.fix, None]
-        values = [getattr(found.row, name) for name in FIELDS]
-        for i in LISTS:
-            values[i] = json.dumps(values[i])
-        return [found.cell, found.deployed, values]
+    def _entries(self, block: list[Any]) -> Iterator[tuple[str, list[int], Found]]:
+        """The name, the stamp, and what is kept of each file in a line."""
+        refused, heads, columns = block
+        for name, stamp, message, fix in refused:
+            yield name, stamp, BadFile(f"{self._folder / name}{message}", fix)
+        told = dict(zip(FIELDS, columns, strict=True))
+        told |= {name: [_list(text) for text in told[name]] for name in LISTS}
+        first = {name: values[0] for name, values in told.items() if values}
+        others = {name: values for name, values in told.items() if len(values) > 1}
+        for (name, stamp, cell, deployed), *values in zip(heads, *others.values(), strict=True):
+            row = first | {"file": name}
+            row.update(zip(others, values, strict=True))
+            yield name, stamp, Entry(row=rows.of_columns(row), cell=cell, deployed=deployed)
 
-    def _entry(self, name: str, first: str, second: str, values: list[Any] | None) -> Found:
-        if values is None:
-            return BadFile(f"{self._folder / name}{first}", second)
-        return Entry(row=_row(values, name), cell=first, deployed=second)
+
+def _column(name: str, rows: list[Row]) -> list[Any]:
+    """A column of these rows; where all have the same in it, that once: most columns of a folder hold few values."""
+    values = [getattr(row, name) for row in rows]
+    if name in LISTS:
+        values = [json.dumps(value) for value in values]
+    return values[:1] if len(set(map(repr, values))) == 1 else values
 
 
 def _checked(line: bytes) -> list[Any]:
@@ -188,14 +204,6 @@ def _checked(line: bytes) -> list[Any]:
 
 def _digest(text: bytes) -> bytes:
     return hashlib.blake2b(text, digest_size=16).hexdigest().encode()
-
-
-def _row(values: list[Any], file: str) -> Row:
-    for i in LISTS:
-        values[i] = _list(values[i])
-    made = object.__new__(Row)  # thousands at once, for which the constructor takes three times as long
-    vars(made).update(zip(FIELDS, values, strict=True), file=file)
-    return made
 
 
 @cache  # most rows have the same few
