@@ -128,14 +128,13 @@ def _cap(root: Path) -> list[int] | None:
 def _trips(root: Path) -> dict[str, float]:
     """For each zone the lowest temperature in °C at which the kernel slows something down, or worse."""
     found = {}
-    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+    for name, zone in _zones(root).items():
         kinds = {p.name[: -len("type")]: read(p) for p in zone.glob("trip_point_*_type")}
         trips = [
             integer(read(zone / f"{p}temp")) for p, kind in kinds.items() if kind in ("passive", "hot", "critical")
         ]
         if real := [trip for trip in trips if trip is not None and trip >= LOWEST_TRIP]:
-            name = read(zone / "type") or zone.name
-            found[f"{name}-{zone.name}" if name in found else name] = min(real) / 1000
+            found[name] = min(real) / 1000
     return found
 
 
@@ -255,14 +254,19 @@ def _cpu(root: Path) -> dict[str, Any]:
     }
 
 
-def _temperatures(root: Path) -> dict[str, float]:
-    found = {}
+def _zones(root: Path) -> dict[str, Path]:
+    """The folder of each thermal zone by its name, which may be that of several."""
+    found: dict[str, Path] = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        value = integer(read(zone / "temp"))
-        if value is not None and value > -100_000:  # some report -256 °C for "no reading"
-            name = read(zone / "type") or zone.name
-            found[f"{name}-{zone.name}" if name in found else name] = value / 1000
+        name = read(zone / "type") or zone.name
+        found[f"{name}-{zone.name}" if name in found else name] = zone
     return found
+
+
+def _temperatures(root: Path) -> dict[str, float]:
+    values = {name: integer(read(zone / "temp")) for name, zone in _zones(root).items()}
+    # Some report -256 °C for "no reading".
+    return {name: value / 1000 for name, value in values.items() if value is not None and value > -100_000}
 
 
 def _throttle(root: Path) -> dict[str, Any]:

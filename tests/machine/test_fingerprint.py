@@ -305,3 +305,16 @@ def test_raspberry_pi_firmware_is_read(tmp_path):
 
 def test_notices_need_no_key():
     assert notices({}, {}) == []
+
+
+def test_two_zones_of_one_name_keep_their_own_temperatures_and_trips(tmp_path):
+    first, second, third = (f"sys/class/thermal/thermal_zone{number}" for number in range(3))
+    files = {
+        f"{first}/type": "acpitz", f"{first}/temp": "95000",
+        f"{second}/type": "acpitz", f"{second}/temp": "40000",
+        f"{second}/trip_point_0_type": "passive", f"{second}/trip_point_0_temp": "90000",
+        f"{third}/type": "acpitz", f"{third}/temp": "-256000",  # no reading
+    }  # fmt: skip
+    shown = fingerprint(write(tmp_path, files))
+    assert shown["temperatures_c"] == {"acpitz": 95.0, "acpitz-thermal_zone1": 40.0}
+    assert shown["trips_c"] == {"acpitz-thermal_zone1": 90.0} and codes(shown, shown) == set()
