@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import random
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,8 +116,8 @@ def test_two_users_with_two_tmpdirs_never_measure_at_once(monkeypatch: pytest.Mo
 def _measuring(user: int) -> Callable[[], str]:
     """A process of this user that measures a few times; what it returns waits for the moments at which it did."""
     read, write = os.pipe()
-    if os.fork() == 0:
-        with contextlib.suppress(BaseException):
+    if (child := os.fork()) == 0:
+        try:
             os.environ["TMPDIR"] = f"/tmp/of-{user}"
             os.setgroups([])
             os.setgid(user)
@@ -127,13 +127,17 @@ def _measuring(user: int) -> Callable[[], str]:
                     began = time.monotonic_ns()
                     time.sleep(0.001)
                     os.write(write, b"%d %d\n" % (began, time.monotonic_ns()))
-        os._exit(0)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
     os.close(write)
 
     def told() -> str:
         with os.fdopen(read) as file:
             text = file.read()
-        os.wait()
+        assert os.waitpid(child, 0) == (child, 0), f"user {user} could not measure: see stderr"
         return text
 
     return told

@@ -20,8 +20,15 @@ from edgebench.records import jsonio
 def test_a_greeting_that_never_comes_has_a_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh, "GREETING_LIMIT_S", 0.2)
     (tmp_path / "said").write_text("Welcome\n")
-    with pytest.raises(EdgebenchError), Connection(board_kinds.Speaker(tmp_path / "said", silent=True)) as connection:
+    silent = board_kinds.Speaker(tmp_path / "said", silent=True)
+    with pytest.raises(EdgebenchError, match="board does not answer"), Connection(silent) as connection:
         connection.greet()
+
+
+def test_the_page_says_the_limits_that_there_are() -> None:
+    page = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    limits = f"The greeting may take {ssh.GREETING_LIMIT_S / 60:g} minutes, a result {LARGEST_RESULT / 2**20:g} MiB"
+    assert limits in page and f"more than {ssh.MOST_TALK / 2**20:g} MiB of talk" in page
 
 
 def test_a_result_has_a_largest_size() -> None:
