@@ -18,6 +18,8 @@ DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU", "auto": "AUTO"}
 OPTIONS = ("cache", "fallback")
 CHOICE = "AUTO"  # takes the best device, and says afterwards which it was
 SHARED = "HETERO:"  # the CPU takes the layers that a device does not have
+LOADER = "libOpenCL"
+INTEL = "0x8086"  # its number as a maker of PCI devices
 NPU_COMPILER = "libopenvino_intel_npu_compiler_loader.so"
 
 
@@ -34,23 +36,44 @@ def lacking(core: openvino.Core, root: Path = Path("/")) -> dict[str, tuple[str,
 
 
 def _missing(core: openvino.Core, device: str, root: Path) -> tuple[str, str]:
-    try:
-        core.get_property(device, "AVAILABLE_DEVICES")
-    except RuntimeError as error:  # its plugin does not load
-        if "libOpenCL" in str(error):
-            fix = "install the loader and Intel's driver: apt install ocl-icd-libopencl1 intel-opencl-icd"
-            return "libOpenCL.so.1, the OpenCL loader, is missing", fix
-        return f"this build of OpenVINO has no {device} plugin", "--compute cpu"
-    nodes, driver, unit = {
-        "GPU": ("dev/dri/renderD*", "intel-opencl-icd", "an Intel GPU"),
-        "NPU": ("dev/accel/accel*", "Intel's linux-npu-driver and Level Zero", "an Intel NPU (Core Ultra)"),
+    """The first that is missing, from the build to the hardware, and from there to what is installed on top of it."""
+    nodes, known, driver, unit = {
+        "GPU": ("dev/dri/renderD*", "sys/class/drm", "intel-opencl-icd", "Intel GPU"),
+        "NPU": ("dev/accel/accel*", "sys/class/accel", "Intel's linux-npu-driver and Level Zero", "Intel NPU"),
     }[device]
-    if not list(root.glob(nodes)):
-        return f"there is no /{nodes}: the kernel knows of no {unit.removeprefix('an ')}", "--compute cpu"
+    said = _said(core, device)
+    if said and LOADER not in said:
+        return f"this build of OpenVINO has no {device} plugin", "--compute cpu"
+    found = list(root.glob(nodes))
+    if not found:
+        return f"there is no /{nodes}: the kernel knows of no {unit}", "--compute cpu"
+    makers = [_maker(root / known / node.name) for node in found]
+    if all(makers) and INTEL not in makers:
+        return f"what is behind /{nodes} is of another maker: there is no {unit}", "--compute cpu"
+    if said:
+        fix = "install the loader and Intel's driver: apt install ocl-icd-libopencl1 intel-opencl-icd"
+        return f"{LOADER}.so.1, the OpenCL loader, is missing", fix
     return (
-        f"OpenVINO finds no {unit.removeprefix('an ')} behind /{nodes}",
+        f"OpenVINO finds no {unit} behind /{nodes}",
         f"install {driver}, and see that you may open /{nodes} (group render)",
     )
+
+
+def _maker(device: Path) -> str:
+    """The number of who made it; empty if the kernel does not tell."""
+    try:
+        return (device / "device/vendor").read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _said(core: openvino.Core, device: str) -> str:
+    """What OpenVINO says if the plugin of a device does not load; empty if it does."""
+    try:
+        core.get_property(device, "AVAILABLE_DEVICES")
+    except RuntimeError as error:
+        return str(error)
+    return ""
 
 
 def chosen(core: openvino.Core, compute: str, options: SessionOptions) -> str:

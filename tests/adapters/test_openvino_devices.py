@@ -43,23 +43,36 @@ def test_what_is_here_is_named_best_first_and_a_second_card_is_no_other_compute(
 
 
 @pytest.mark.parametrize(
-    ("broken", "nodes", "why", "fix"),
+    ("broken", "makers", "why", "fix"),
     [
-        ({"GPU": NO_LOADER}, [], "libOpenCL.so.1, the OpenCL loader, is missing", "ocl-icd-libopencl1"),
         ({"GPU": 'Device with "GPU" name is not registered'}, [], "this build of OpenVINO has no GPU plugin", "cpu"),
         ({}, [], "there is no /dev/dri/renderD*: the kernel knows of no Intel GPU", "--compute cpu"),
-        ({}, ["dev/dri/renderD128"], "OpenVINO finds no Intel GPU behind", "intel-opencl-icd"),
+        ({"GPU": NO_LOADER}, [], "there is no /dev/dri/renderD*: the kernel knows of no Intel GPU", "--compute cpu"),
+        ({"GPU": NO_LOADER}, ["0x1002", "0x10de"], "is of another maker: there is no Intel GPU", "--compute cpu"),
+        ({}, ["0x1002"], "is of another maker: there is no Intel GPU", "--compute cpu"),
+        ({"GPU": NO_LOADER}, ["0x10de", "0x8086"], "libOpenCL.so.1, the OpenCL loader, is missing", "libopencl1"),
+        ({"GPU": NO_LOADER}, ["0x10de", ""], "libOpenCL.so.1, the OpenCL loader, is missing", "libopencl1"),
+        ({}, ["0x8086"], "OpenVINO finds no Intel GPU behind", "intel-opencl-icd"),
     ],
 )
 def test_what_a_gpu_lacks_is_named(
-    broken: dict[str, str], nodes: list[str], why: str, fix: str, tmp_path: Path
+    broken: dict[str, str], makers: list[str], why: str, fix: str, tmp_path: Path
 ) -> None:
-    for node in nodes:
-        (tmp_path / node).parent.mkdir(parents=True)
-        (tmp_path / node).touch()
+    _graphics(tmp_path, *makers)
     told = openvino_devices.lacking(Core(["CPU"], broken), tmp_path)
     assert why in told["gpu"][0] and fix in told["gpu"][1]
     assert "/dev/accel" in told["npu"][0]  # it has its own reason
+
+
+def _graphics(root: Path, *makers: str) -> None:
+    """Nodes of graphics, and what the kernel tells of who made each; an empty maker is not told."""
+    for number, maker in enumerate(makers, 128):
+        (root / "dev/dri").mkdir(parents=True, exist_ok=True)
+        (root / f"dev/dri/renderD{number}").touch()
+        device = root / f"sys/class/drm/renderD{number}/device"
+        device.mkdir(parents=True)
+        if maker:
+            (device / "vendor").write_text(f"{maker}\n")
 
 
 def test_nothing_is_lacking_where_all_is_there() -> None:
@@ -67,10 +80,10 @@ def test_nothing_is_lacking_where_all_is_there() -> None:
 
 
 def test_a_compute_without_its_hardware_is_refused_with_what_is_missing() -> None:
-    core = Core(["CPU"], {"GPU": NO_LOADER})
-    with pytest.raises(Unsupported, match=r"'gpu' here: libOpenCL.so.1") as refused:
+    core = Core(["CPU"], {"GPU": "not registered"})
+    with pytest.raises(Unsupported, match="'gpu' here: this build of OpenVINO has no GPU plugin") as refused:
         openvino_devices.chosen(core, "gpu", SessionOptions())
-    assert "intel-opencl-icd" in refused.value.fix
+    assert refused.value.fix == "--compute cpu"
     with pytest.raises(Unsupported, match="does not run on 'cuda' here"):
         openvino_devices.chosen(core, "cuda", SessionOptions())
 
