@@ -47,11 +47,19 @@ def test_an_npu_is_named_by_the_device_tree(compatible: str, tmp_path: Path) -> 
     assert one.name == "Rockchip's NPU (RK3588)" and ".rknn" in one.why and "plug-in" in one.fix
 
 
+def test_what_helps_is_said_by_the_maker_whatever_the_name() -> None:
+    for maker, name in (
+        of for table in (accelerators.PCI, accelerators.USB, accelerators.NPUS) for of in table.values()
+    ):
+        assert accelerators.Accelerator(maker, name, "/sys").why.endswith(f": {accelerators.HELP[maker]}")
+    assert ".rknn" in accelerators.Accelerator("Rockchip", "NPU beside a Coral", "/sys").why
+
+
 def test_a_machine_without_one_has_none_and_doctor_lists_those_that_are_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert accelerators.found(tmp_path) == []
-    monkeypatch.setattr(accelerators, "found", lambda: [accelerators.Accelerator("Hailo-8 or 8L", "/sys")])
+    monkeypatch.setattr(accelerators, "found", lambda: [accelerators.Accelerator("Hailo", "AI HAT+", "/sys")])
     (finding,) = doctor._accelerators()
-    assert (finding.kind, finding.name, finding.works) == ("device", "Hailo-8 or 8L", False)
+    assert (finding.kind, finding.name, finding.works) == ("device", "AI HAT+", False)
     assert ".hef" in finding.detail and finding.fix
