@@ -163,6 +163,13 @@ def test_every_source_that_is_declared_is_used(name):
         assert text.count(f"[{label}]") > 1, f"{name}.toml declares [{label}] and never uses it"
 
 
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"cpu", "cuda", *CHIPS}))
+def test_a_bandwidth_that_is_not_given_is_said_to_be_left_out(name):
+    text = resources.files("edgebench.device_profiles").joinpath(f"{name}.toml").read_text()
+    left_out = re.search(r"Left out: .*?(?=\nschema)", text, re.S)
+    assert device.load_profile(name).memory.bandwidth_gb_s or (left_out and "bandwidth" in left_out[0])
+
+
 def test_the_readme_example_is_a_valid_profile(tmp_path):
     readme = resources.files("edgebench.device_profiles").joinpath("README.md")
     if not readme.is_file():
