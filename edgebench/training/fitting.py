@@ -28,7 +28,7 @@ from edgebench.training.setup import Setup
 
 READ_LOSS_EVERY = {"cpu": 1, "cuda": 10}  # steps: reading the loss makes the host wait for the device
 
-Track = Callable[..., AbstractContextManager[tracking.Tracker]]  # (config, epochs_done=n): see tracking.open
+Track = Callable[..., AbstractContextManager[tracking.Tracker]]  # (config, epochs_done=n, say=…): tracking.open
 Keep = Callable[[RunState, Learner, Tensors, Tensors], None]  # saves a state, with the best and the first weights
 
 
@@ -36,7 +36,9 @@ class Diverged(EdgebenchError):
     """The loss is no finite number any more."""
 
 
-def untracked(config: TrainConfig, epochs_done: int) -> AbstractContextManager[tracking.Tracker]:
+def untracked(
+    config: TrainConfig, epochs_done: int, say: Callable[[str], None]
+) -> AbstractContextManager[tracking.Tracker]:
     """A Track that keeps nothing."""
     return nullcontext(tracking.Tracker(()))
 
@@ -79,7 +81,7 @@ def fit(
     interrupted, started = False, time.monotonic() - saved.seconds
     epoch = saved.epoch
     try:
-        with track(config, epochs_done=saved.epoch) as tracker:
+        with track(config, epochs_done=saved.epoch, say=listener.say) as tracker:
             while epoch < course.epochs:
                 epoch, epoch_began = epoch + 1, time.monotonic()
                 if config.patience and _epochs_since_best(state.history, config) >= config.patience:

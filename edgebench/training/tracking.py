@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from edgebench.errors import Unsupported
 from edgebench.records.recipe import TrainConfig
@@ -32,14 +34,15 @@ class Tracker:
 @contextmanager
 def open(
     config: TrainConfig, folder: Path, wandb: bool = False, mlflow: bool = False, tensorboard: bool = False,
-    epochs_done: int = 0,
+    epochs_done: int = 0, say: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[Tracker]:  # fmt: skip
     """A Tracker that writes `folder`/history.jsonl and, if asked, `folder`/tensorboard/ and `folder`/wandb/, and tells
     MLflow.
 
     `epochs_done`: epochs of a resumed run to keep; later ones are dropped. `folder` must not be moved before the end.
     An error inside the block marks the run of W&B and MLflow as failed. Entering it raises Unsupported if a package is
-    missing or one of them does not start; an existing history is then unchanged.
+    missing or one of them does not start; an existing history is then unchanged. `say` gets a sentence if MLflow's
+    server goes away later: the training goes on.
     """
     with ExitStack() as stack:
         opened: list[AbstractContextManager[Sink]] = []
@@ -48,7 +51,7 @@ def open(
         if wandb:
             opened.append(_wandb(config, folder, epochs_done))
         if mlflow:
-            opened.append(_mlflow(config, folder, epochs_done))
+            opened.append(_mlflow(config, folder, epochs_done, say))
         sinks = [stack.enter_context(place) for place in opened]
         yield Tracker([History(folder / "history.jsonl", epochs_done).append, *sinks])
 
@@ -108,7 +111,7 @@ def _wandb(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink
 
 
 @contextmanager
-def _mlflow(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sink]:
+def _mlflow(config: TrainConfig, folder: Path, epochs_done: int, say: Callable[[str], None]) -> Iterator[Sink]:
     """Without a server that MLFLOW_TRACKING_URI names, a database beside all trainings' logs: `mlflow ui` shows it."""
     try:
         from mlflow import MlflowClient
@@ -136,21 +139,38 @@ def _mlflow(config: TrainConfig, folder: Path, epochs_done: int) -> Iterator[Sin
             client.log_batch(run, params=settings)
             kept.write_text(run)
     except MlflowException as error:
+        bare = urlsplit(place)
         raise Unsupported(
-            f"MLflow does not start at {place}: {str(error).splitlines()[0]}",
+            f"MLflow does not start at {bare._replace(netloc=bare.netloc.rpartition('@')[2]).geturl()}: {_line(error)}",
             "set MLFLOW_TRACKING_URI to a server that runs, or leave it out for a file in the workspace",
         ) from None
 
+    lost: list[str] = []
+
+    def send(act: Callable[..., None], *arguments: Any) -> None:
+        """Tell MLflow, as long as it listens: nothing that it lacks is worth a training."""
+        if lost:
+            return
+        try:
+            act(run, *arguments)
+        except MlflowException as error:
+            lost.append(_line(error))
+            say(f"MLflow gets no more figures: {lost[0]}; {folder / 'history.jsonl'} has all of them")
+
     def log(record: Record) -> None:
         at, step = int(1000 * time.time()), int(record["epoch"])
-        client.log_batch(run, [Metric(k, float(v), at, step) for k, v in record.items() if k != "epoch"])
+        send(client.log_batch, [Metric(k, float(v), at, step) for k, v in record.items() if k != "epoch"])
 
     ended = "FAILED"
     try:
         yield log
         ended = "FINISHED"
     finally:
-        client.set_terminated(run, ended)
+        send(client.set_terminated, ended)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _name(config: TrainConfig) -> str:

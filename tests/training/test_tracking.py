@@ -143,7 +143,7 @@ class FakeMlflow(ModuleType):
 
     def __init__(self) -> None:
         super().__init__("mlflow")
-        self.places, self.experiments, self.runs, self.MlflowClient = [], [], {}, self.client
+        self.places, self.experiments, self.runs, self.MlflowClient, self.gone = [], [], {}, self.client, False
         self.Metric, self.Param = namedtuple("Metric", "key value timestamp step"), namedtuple("Param", "key value")
 
     def client(self, tracking_uri: str) -> FakeMlflow:
@@ -169,11 +169,15 @@ class FakeMlflow(ModuleType):
         return SimpleNamespace(info=SimpleNamespace(run_id=run_id))
 
     def update_run(self, run_id: str, status: str) -> None:
+        if self.gone:
+            raise self.MlflowException("connection reset\nby its peer")
         self.runs[run_id]["status"] = status
 
     set_terminated = update_run
 
     def log_batch(self, run_id: str, metrics: Sequence = (), params: Sequence = ()) -> None:
+        if self.gone:
+            raise self.MlflowException("connection reset\nby its peer")
         self.runs[run_id]["metrics"] += [(each.key, each.value, each.step) for each in metrics]
         self.runs[run_id]["params"].update(dict(params))
 
@@ -215,13 +219,26 @@ def test_mlflow_keeps_settings_figures_and_how_good_failed_and_resumed_runs_ende
 def test_a_server_of_mlflows_that_is_not_there_is_told(
     tmp_path: Path, mlflow: FakeMlflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nobody")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@nobody")
     with (
         pytest.raises(Unsupported, match=r"at http://nobody: connection refused\n") as raised,
         tracking.open(CONFIG, tmp_path, mlflow=True),
     ):
         pytest.fail("the block was entered")
     assert "MLFLOW_TRACKING_URI" in raised.value.fix
+
+
+def test_a_server_of_mlflows_that_goes_away_costs_its_figures_and_not_the_training(
+    tmp_path: Path, mlflow: FakeMlflow
+) -> None:
+    said: list[str] = []
+    folder = tmp_path / "logs" / "run"
+    with tracking.open(CONFIG, folder, mlflow=True, say=said.append) as tracker:
+        mlflow.gone = True
+        for epoch in (1, 2):
+            tracker.log({"epoch": epoch, "loss": 0.5})
+    assert len((folder / "history.jsonl").read_text().splitlines()) == 2
+    assert said == [f"MLflow gets no more figures: connection reset; {folder / 'history.jsonl'} has all of them"]
 
 
 @pytest.mark.parametrize(
