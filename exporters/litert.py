@@ -47,6 +47,8 @@ class LiteRtExporter:
 
     def export(self, source: Artifact, out: Path, options: ExportOptions) -> Exported:
         refuse_unknown_options("the LiteRT exporter", options.extra)
+        # Before the work, which may take an hour: one that is missing is told at once.
+        tools = {name: metadata.version(name) for name in (*self.libraries, *self.libraries_for["int8"])}
         with replacing.scratch() as scratch:
             if source.format == "checkpoint":
                 work = ["convert", str(source.path)]
@@ -67,8 +69,7 @@ class LiteRtExporter:
             inputs=tuple(replace(spec, name=found.name, shape=(1, *spec.shape[1:]))
                          for spec, found in zip(source.inputs, told.inputs, strict=True)),
             outputs=tuple(replace(spec, shape=(1, *spec.shape[1:])) for spec in source.outputs),
-            tools={name: metadata.version(name) for name in (*self.libraries, *self.libraries_for["int8"])},
-            precision=options.precision,
+            tools=tools, precision=options.precision,
         )  # fmt: skip
 
     def _requests(self, source: Artifact, options: ExportOptions, scratch: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -102,10 +103,10 @@ def _probe_alone(adapter: tuple[AdapterKind, str]) -> Probe:
 
 
 def _probe_limit_s() -> float:
-    try:
-        return max(1.0, float(os.environ.get(PROBE_LIMIT) or PROBE_LIMIT_S))
-    except ValueError:
-        raise UsageError(f"{PROBE_LIMIT} is no number of seconds", f"for example {PROBE_LIMIT}=600") from None
+    said = os.environ.get(PROBE_LIMIT) or str(PROBE_LIMIT_S)
+    if not re.fullmatch(r"\d{1,6}(\.\d*)?", said):
+        raise UsageError(f"{PROBE_LIMIT} is no number of seconds", f"for example {PROBE_LIMIT}=600")
+    return max(1.0, float(said))
 
 
 def _probe(adapters: Sequence[tuple[AdapterKind, str]]) -> tuple[list[Probe], Ending]:

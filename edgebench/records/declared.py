@@ -17,6 +17,7 @@ from typing import Annotated, Any
 LARGEST = 2**63 - 1  # of integers, which every database and every other language can hold
 FARTHEST = 1e30  # of floats from 0: sums and products of some stay finite
 LEAST_RATIO, MOST_RATIO = 1e-9, 1e9
+FARTHEST_EFFECT = 50.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ Share = Annotated[float, Within(0, 1)]
 Signed = Annotated[float, Within(-1, 1)]  # the difference of two shares, or a cosine
 Ratio = Annotated[float, Within(LEAST_RATIO, MOST_RATIO)]  # of two times
 Side = Annotated[int, Within(1, 65_535)]  # of a picture, in pixels
-Effect = Annotated[float, Within(-50, 50)]  # the logarithm of a ratio
+Effect = Annotated[float, Within(-FARTHEST_EFFECT, FARTHEST_EFFECT)]  # the logarithm of a ratio
 Times = Annotated[tuple[AboveZero, ...], Sized(2, 2), Ascending()]  # an interval
 Ratios = Annotated[tuple[Ratio, ...], Sized(2, 2), Ascending()]
 Shares = Annotated[tuple[Share, ...], Sized(2, 2), Ascending()]  # an interval of a share

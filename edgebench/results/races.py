@@ -9,8 +9,9 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
+from edgebench.records.declared import FARTHEST_EFFECT
+
 PRIOR = 4  # how many degrees of freedom the scatter of all pairs weighs beside a pair's own
-FARTHEST = 50.0  # logarithms of ratios, as `Effect` declares
 
 
 class Part(NamedTuple):
@@ -42,7 +43,8 @@ def joint(
     variance = (prior * scatter + own * statistics.variance(differences)) / (prior + own)
     reach = student_t(1 - share / 2, prior + own) * math.sqrt(variance / len(differences))
     centre = statistics.fmean(differences)
-    low, high = max(-FARTHEST, centre - reach), min(FARTHEST, centre + reach)  # two launches can differ without bounds
+    # Two launches can differ without bounds.
+    low, high = max(-FARTHEST_EFFECT, centre - reach), min(FARTHEST_EFFECT, centre + reach)
     return math.exp(centre), math.exp(low), math.exp(high)
 
 

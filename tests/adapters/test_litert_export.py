@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
-import sys
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_a_network_that_cannot_be_converted_is_told_with_the_converters_last_wor
         exporter.export(checkpoint, out, ExportOptions())
 
 
-@pytest.mark.skipif("litert_torch" in sys.modules, reason="it is installed here")
+@pytest.mark.skipif(importlib.util.find_spec("litert_torch") is not None, reason="it is installed here")
 def test_without_its_tools_the_extra_is_named() -> None:
     with pytest.raises(Unsupported, match="tflite needs the Python module 'litert_torch'") as refused:
         registry.load("exporters", "tflite")

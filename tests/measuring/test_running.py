@@ -127,6 +127,7 @@ def test_a_slow_board_is_told_that_it_is_slow_and_what_to_raise(monkeypatch: pyt
     (found,) = process.probe([("runtimes", "onnxruntime")])
     assert "not loaded within 180 s" in found.error and "slow or busy" in found.error
     assert "EDGEBENCH_PROBE_LIMIT=600" in found.fix and "reinstall" not in found.fix
-    monkeypatch.setenv("EDGEBENCH_PROBE_LIMIT", "long")
-    with pytest.raises(UsageError, match="no number of seconds"):
-        process.probe([("runtimes", "onnxruntime")])
+    for wrong in ("long", "nan", "inf", "-5"):
+        monkeypatch.setenv("EDGEBENCH_PROBE_LIMIT", wrong)
+        with pytest.raises(UsageError, match="no number of seconds"):
+            process.probe([("runtimes", "onnxruntime")])
