@@ -2,7 +2,7 @@
 
 .venv/bin/python scripts/check_tensorrt_rtx.py
 .venv/bin/python scripts/check_tensorrt_rtx.py mobilenetv3 --image-size 64
-.venv/bin/python scripts/check_tensorrt_rtx.py --image-size 32 --plans fp16 int8     what continuous integration runs
+.venv/bin/python scripts/check_tensorrt_rtx.py mobilenetv3 --image-size 32 --plans fp16 int8     what CI runs
 
 Makes untrained networks (the graph does not depend on the weights), exports each as ONNX in fp32, fp16 and int8, which
 is calibrated on noise, and in fp32 with a camera's bytes; hands them over as `edgebench export --target rtx` does, and
