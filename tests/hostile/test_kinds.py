@@ -207,3 +207,8 @@ def test_a_report_that_is_killed_anywhere_loses_nothing(tmp_path: Path) -> None:
         assert killing.run(command, nth)[0] == -9
         assert not killing.broken(tmp_path / "runs") and len(store.read_all(tmp_path / "runs" / "results")[0]) == 3
         assert killing.run(command)[0] == 0 and killing.named(tmp_path) == usual
+
+
+def test_a_seed_beyond_64_bits_is_refused_in_words(in_process: Command, tmp_path: Path) -> None:
+    done = in_process("train", "--dataset", "digits", "--seed", 2**64, "--workspace", tmp_path)
+    assert done.returncode == 2 and f"--seed is {2**64}" in done.stderr and "Traceback" not in done.stderr
