@@ -70,6 +70,9 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:  # of a command that has nothing to tell
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)  # as shells do after SIGINT
         except OSError as error:
             if error.errno == errno.EPIPE:  # `| head` closed the pipe: click ends quietly
                 raise

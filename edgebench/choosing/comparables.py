@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from edgebench.choosing.decision import Aside
 from edgebench.errors import EdgebenchError, UsageError, unknown_name
+from edgebench.machine.profiles import profile_names
 from edgebench.results import context
 from edgebench.results.columns import Known
 from edgebench.results.context import TestSplit
@@ -32,6 +33,11 @@ def of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[l
         (device,) = meant
         notes = [f"{other} has no {EVIDENCE[best]} results: --device {other}" for other in devices if other != device]
     if device not in devices:
+        if device in profile_names():
+            raise EdgebenchError(
+                f"there are no results of {device}, but of {', '.join(devices)}",
+                f"`edgebench run --device {device}`, or choose by another --device",
+            )
         raise unknown_name("device in the results", device, devices)
     scenarios = sorted({row.scenario for row in rows if row.device == device})
     if scenario not in scenarios:

@@ -51,7 +51,8 @@ def _metadata(row: Row, chosen: Artifact) -> dict[str, object]:
 
 
 def _figures(row: Row) -> Iterator[str]:
-    yield f"Measured on {markdown_safe(', '.join(row.machine) or row.device)} with {row.runtime}, {row.evidence}.\n"
+    machine = markdown_safe(", ".join(row.machine) or row.device)
+    yield f"{row.evidence.capitalize()} on {machine} with {row.runtime}.\n"
     yield "| figure | value | 95 % interval |\n| --- | ---: | ---: |"
     for criterion in CRITERIA.values():
         known = criterion.known(row)

@@ -21,6 +21,7 @@ from onnx import helper
 from edgebench import artifact
 from edgebench.errors import BadFile, EdgebenchError, Unsupported, UsageError, VerificationFailed
 from edgebench.exporting import pipeline
+from edgebench.machine.profiles import load_profile
 from edgebench.measuring import agreement, running
 from edgebench.measuring.options import RunOptions
 from edgebench.records.batches import batch_refused
@@ -77,9 +78,10 @@ def test_a_batch_is_refused_and_left_out_it_is_1(made: dict[str, Artifact]) -> N
     why, fix = batch_refused(made["fp32"], 4)
     assert "ncnn files have one batch size" in why and fix == "--batch 1"
     assert batch_refused(made["fp32"], 1) is None
-    profile = SimpleNamespace(name="cpu", runtimes=())
     placed = SimpleNamespace(compute="cpu", evidence="emulated", cores=1, memory_limit_mib=None)
-    (planned,) = running.plan([made["fp32"]], profile, placed, RunOptions(scenario="evaluate"))  # 16 of others
+    (planned,) = running.plan(
+        [made["fp32"]], load_profile("cpu"), placed, RunOptions(scenario="evaluate", runtimes=("ncnn",))
+    )  # 16 of others
     assert planned.job.batch == 1
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edgebench.choosing.limits import Limits
 from edgebench.choosing.selecting import select
 from edgebench.cli import cli
-from edgebench.errors import UsageError
+from edgebench.errors import EdgebenchError, UsageError
 from edgebench.records.answers import Evaluation
 from edgebench.report.choice import checked, headline, markdown
 from edgebench.results import store
@@ -140,6 +140,12 @@ def test_what_nothing_tells_apart_ties() -> None:
     assert outcomes([row("a", 3.00, 0.9), row("b", 3.01, 0.9), row("c", 3.00, 0.5)]) == {
         "a": "chosen", "b": "tie", "c": "fits",
     }  # fmt: skip
+
+
+def test_a_device_without_results_is_told_how_to_get_some() -> None:
+    with pytest.raises(EdgebenchError, match="there are no results of jetson_orin, but of cpu") as told:
+        select([row("one")], device="jetson_orin")
+    assert "edgebench run --device jetson_orin" in told.value.fix
 
 
 def test_sizes_that_are_shown_alike_decide_nothing() -> None:

@@ -6,13 +6,15 @@ import io
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import Command
 from factories import make_artifact
 from rich.console import Console
 
 import edgebench
 from edgebench.adopting import adopt, opener
-from edgebench.commands import _adopting
+from edgebench.cli import cli
+from edgebench.commands import _adopting, models
 from edgebench.errors import UsageError
 from edgebench.records.adopted import Adopted
 from edgebench.records.workspace import Workspace, now
@@ -99,3 +101,12 @@ def test_only_what_is_adopted_now_is_said_to_be(
     shown = io.StringIO()
     _adopting.read([Path("net.onnx")], Workspace(tmp_path), Console(file=shown, width=200))
     assert shown.getvalue().startswith(said)
+
+
+def test_ctrl_c_in_a_command_that_has_nothing_to_tell_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models.command, "callback", interrupted)
+    done = CliRunner().invoke(cli, ["models"])
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Interrupted.\n")

@@ -6,7 +6,8 @@ import io
 
 from rich.console import Console
 
-from edgebench.commands._progress import EVERY_S, WAITING, Phases
+from edgebench.commands._progress import EVERY_S, Phases
+from edgebench.machine.locks import WAITING
 
 
 def test_a_log_gets_a_line_now_and_then_and_a_wait_at_once() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -132,3 +134,11 @@ def test_a_frame_that_is_not_understood_stops_nothing(node_of: Any) -> None:
     assert not node.published and "'yuv422' are not understood" in node.errors[0] and "not whole" in node.errors[1]
     node.on_image(image("mono8", np.zeros((4, 4), np.uint8)))
     assert node.published[0].results[0].class_id == CLASSES[0]
+
+
+def test_without_ros_it_says_what_to_source(tmp_path: Path) -> None:
+    node = shutil.copyfile(deploy.ROS2, tmp_path / "ros2_node.py")
+    (tmp_path / "infer.py").write_text("")
+    done = subprocess.run([sys.executable, node], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "this is a node of ROS 2: No module named 'rclpy' (source /opt/ros/" in done.stderr

@@ -120,6 +120,7 @@ def test_a_proxy_is_asked_for_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("http_proxy", proxy.endpoint)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.setattr(constants, "ENDPOINT", "http://hub.invalid")
+        monkeypatch.setattr(hub, "PROBE_S", 60.0)
         assert "answers 503" in hub.unreachable()
         assert proxy.asked == ["HEAD http://hub.invalid/"]
 

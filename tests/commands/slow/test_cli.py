@@ -14,6 +14,7 @@ from conftest import REPOSITORY, SCRIPTED_CLOCK, Command
 
 from edgebench import artifact
 from edgebench.cli import cli
+from edgebench.machine.profiles import profile_names
 from edgebench.specs import Artifact
 
 FAST = ("--duration", "0.2", "--warmup", "0", "--launches", "1")
@@ -292,7 +293,7 @@ def test_completion_offers_devices(edgebench: Command) -> None:
     typed = {"COMP_WORDS": "edgebench run --device jetson_o", "COMP_CWORD": "3"}
     done = edgebench(env={"_EDGEBENCH_COMPLETE": "bash_complete"} | typed)
     offered = {line.split(",")[1] for line in done.stdout.splitlines()}
-    assert offered == {"jetson_orin", "jetson_orin_nano", "jetson_orin_nx"}
+    assert offered == {name for name in profile_names() if name.startswith("jetson_o")} and len(offered) > 2
     assert "_EDGEBENCH_COMPLETE=bash_complete" in edgebench("completion", "bash").stdout
 
 
