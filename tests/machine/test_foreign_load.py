@@ -172,7 +172,7 @@ def test_who_started_us_and_reads_our_meter_is_not_foreign(machine: Machine) -> 
     assert "75% of a core" in (said := load.notice().message) and "sshd (process 20)" in said
 
 
-@pytest.mark.parametrize("parent", [22, os.getpid()])
+@pytest.mark.parametrize("parent", [22, os.getpid()], ids=["an-ancestor", "this-process"])
 def test_what_a_child_took_earlier_hides_no_stranger_when_it_ends(machine: Machine, parent: int) -> None:
     """Its parent waits for it, and gets the time of its whole life at once."""
     machine.process(22, "python", 1.0, command="python -m edgebench run", ended=3.0)
