@@ -287,3 +287,9 @@ def test_tensorrt_is_marked_unverified_until_it_ran_on_hardware() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_how_their_own_help_begins(name: str) -> None:
     assert " ".join(command(name).help.split()).startswith(COMMANDS[name])
+
+
+def test_every_page_is_in_the_sites_contents() -> None:
+    """scripts/build_site names those beside the folders, and stops at one that no list has."""
+    named = (REPOSITORY / "scripts" / "build_site").read_text().split()
+    assert [path.stem for path in (REPOSITORY / "docs").glob("*.md") if f"docs/{path.stem}" not in named] == []
