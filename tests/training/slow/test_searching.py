@@ -160,7 +160,7 @@ def test_a_search_whose_time_is_over_chooses_from_what_was_trained(
     short = lambda *parts, **named: replace(true(*parts, **named), until=named["clock"]() + 0.001)  # noqa: E731
     monkeypatch.setattr(searching, "bounds", short)
     made = loop.train(
-        replace(RECIPE, search=5, minutes=1, epochs=1), tmp_path / "made", listener=Listener(say=said.append)
+        replace(RECIPE, search=5, minutes=30, epochs=1), tmp_path / "made", listener=Listener(say=said.append)
     )
     search = made.training.search
     assert len(search.rungs) == len(search.lengths) == 1 and 0 <= search.lengths[0] < 0.001
