@@ -137,7 +137,8 @@ fi
 if [ ! -e wheels.made ]; then
     part "the wheels that edgebench needs there"
     version=$(basename "$(echo root/usr/lib/python3.*)") && version=${version#python}
-    tags=(); for tag in manylinux_2_17 manylinux2014 manylinux_2_26 manylinux_2_27 manylinux_2_28 manylinux_2_34; do tags+=(--platform "${tag}_aarch64"); done
+    # All tags up to the board's glibc: pip takes those named and no older ones by itself.
+    tags=(--platform manylinux2014_aarch64); for minor in $(seq 17 41); do tags+=(--platform "manylinux_2_${minor}_aarch64"); done
     mkdir -p root/opt/wheels
     python3 -m pip download -q --only-binary=:all: "${tags[@]}" --python-version "$version" --implementation cp -d root/opt/wheels \
         numpy click psutil rich ${WHEELS:-onnxruntime}
