@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -176,9 +177,8 @@ def pick(
     )  # fmt: skip
     warn([ready.site.notice] if ready.site.notice else [])
     picked = picking.pick(ready, kept := Workspace(Path(workspace)), tell=tell)
-    calibrate = confidence.calibrating(picked, kept, budget_s, lambda sentence: warn([sentence]))
-    deploy.write(folder, picked.decision, picked.artifact, list(picked.files), calibrate)
-    return picked
+    sure, files = confidence.calibrating(picked, kept, budget_s), list(picked.files)
+    return dataclasses.replace(picked, decision=deploy.write(folder, picked.decision, picked.artifact, files, sure))
 
 
 def probe(

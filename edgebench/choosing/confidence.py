@@ -80,19 +80,13 @@ def calibrate(folder: Path, artifact: Artifact, images: Path, seconds: float = L
     return curve(best, logits.argmax(axis=1) == labels[: len(logits)])
 
 
-def calibrating(
-    picked: Picked, workspace: Workspace, budget_s: float, warn: Callable[[str], None]
-) -> Callable[[Path], Sequence[Sure]]:
-    """A function that calibrates the threshold of the folder; without success it warns, and the folder has none."""
+def calibrating(picked: Picked, workspace: Workspace, budget_s: float) -> Callable[[Path], Sequence[Sure]]:
+    """A function that calibrates the threshold of the folder, or raises EdgebenchError."""
 
     def calibrated(folder: Path) -> Sequence[Sure]:
-        try:
-            if (images := deployable.judging_images(None, picked.artifact, workspace)) is None:
-                return ()
-            return calibrate(folder, picked.artifact, images(), min(LONGEST_S, 0.02 * budget_s))
-        except EdgebenchError as error:
-            warn(f"no threshold was calibrated: {error.message}")
+        if (images := deployable.judging_images(None, picked.artifact, workspace)) is None:
             return ()
+        return calibrate(folder, picked.artifact, images(), min(LONGEST_S, 0.02 * budget_s))
 
     return calibrated
 

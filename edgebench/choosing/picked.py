@@ -32,7 +32,8 @@ class Asked:
 class Picked:
     """The decision and what it is based on. `artifact`: the chosen one; None if nothing keeps the limits.
 
-    `files` holds the file of each of `results`; `left_out`: by model, why a candidate was not measured to the end.
+    `files` holds the file of each of `results`; `left_out`: by model, why a candidate was not measured to the end. What
+    speaks against the answer is in the notes of the decision.
     """
 
     decision: Decision

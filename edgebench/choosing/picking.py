@@ -16,10 +16,11 @@ same steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from edgebench.choosing import first_look, pick_times
+from edgebench.choosing import first_look, pick_doubts, pick_times
 from edgebench.choosing.budget import Budget, OutOfTime, StepsInTime, this_machine
 from edgebench.choosing.first_look import Sift
 from edgebench.choosing.pick_steps import Chain, Steps
@@ -78,8 +79,9 @@ class Pick:
         self, ready: ReadyPick, steps: Steps, kept: Records, budget: Budget, work: StepsInTime,
         tell: Callable[[str], None], trials: Trials,
     ) -> None:  # fmt: skip
-        self._asked, self._device, self._steps = ready.asked, ready.site.device, steps
+        self._ready, self._asked, self._device, self._steps = ready, ready.asked, ready.site.device, steps
         self._kept, self._budget, self._work, self._tell, self._trials = kept, budget, work, tell, trials
+        self._doubts: list[str] = []
 
     def decide(self) -> Picked:
         """Do the whole pick. Raises EdgebenchError if no candidate could be measured."""
@@ -99,6 +101,8 @@ class Pick:
             )
         results, files = zip(*pairs, strict=True)
         decision = select(rows(results), self._asked.limits, device=self._device, prefer=self._asked.prefer)
+        doubts = pick_doubts.of(decision, self._ready, results, trials.left_out, self._doubts)
+        decision = replace(decision, notes=(*decision.notes, *doubts))
         self._budget.save()
         artifact = None
         if decision.chosen is not None:
@@ -109,6 +113,11 @@ class Pick:
             decision=decision, artifact=artifact,
             results=results, files=files, left_out=trials.left_out, seconds=self._budget.spent_s,
         )  # fmt: skip
+
+    def _doubt(self, sentence: str) -> None:
+        """Tell it, and keep it with the answer."""
+        self._tell(sentence)
+        self._doubts.append(sentence)
 
     def _by_error(self) -> list[str]:
         """The candidates that are left, the lowest validation error first."""
@@ -146,7 +155,7 @@ class Pick:
         if count and least_s[0] > self._free_s() and trials.probe_again(order[0], self._free_s()):
             return  # larger images bring more than a training that is too short for a few epochs
         if not count:
-            self._tell("no time for a longer training: the probe or the trial run is used")
+            self._doubt("no time for a longer training: the probe or the trial run is used")
         for place, model in enumerate(close[:count]):
             if trials.best[model][0] > 0.0:
                 self._train(model, self._free_s() / (count - place))
@@ -172,14 +181,14 @@ class Pick:
             size = int(self._budget.decided(f"pixels {model}", decide))
         minutes = self._budget.decided(f"minutes {model}", lambda: round(pick_times.PLANNED * slot_s / 60, 2))
         if minutes <= 0:
-            return self._tell(f"{model}: no time for a longer training")
+            return self._doubt(f"{model}: no time for a longer training")
         step = self._steps.training(model, minutes, MOST_EPOCHS, size)
         try:
             done = self._work.do([step], left_s - slot_s * LATE)[step.identity]
         except OutOfTime:
-            return self._tell(f"{model}: its training did not end in {slot_s:.0f} s: what it had before is used")
+            return self._doubt(f"{model}: its training did not end in {slot_s:.0f} s: what it had before is used")
         if done.status != "ok":
-            return self._tell(f"{model}: not trained any longer: {done.status}: {done.message}")
+            return self._doubt(f"{model}: not trained any longer: {done.status}: {done.message}")
         return trials.judge(model, done, f"{minutes:g} min of training" + f" at {size} pixels" * bool(size))
 
     def _finish(self) -> dict[str, list[StepOutcome]]:

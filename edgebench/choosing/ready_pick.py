@@ -14,6 +14,7 @@ from edgebench.measuring import process
 from edgebench.records import account_text
 from edgebench.records.account import Account, Reason
 from edgebench.records.beginning import Licence
+from edgebench.records.probe import Probe
 from edgebench.records.recipe import TrainConfig, absolute
 from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process
@@ -32,7 +33,7 @@ class ReadyPick:
     `account`: what becomes of the files, with every image in use.
 
     `left_out`: by model, why a candidate was left out from the start. `unavailable`: the same for those of our own
-    candidates whose weights cannot be had.
+    candidates whose weights cannot be had. `untimed`: by runtime, why it is not measured on.
     """
 
     asked: Asked
@@ -43,6 +44,7 @@ class ReadyPick:
     account: Account
     left_out: dict[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    untimed: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -102,13 +104,14 @@ def prepare(
         allowed = tuple(sorted(allowed, key=lambda c: -1 if began_with[c.model].learned else order.get(c.model, 99)))
     if not allowed:
         raise UsageError("; ".join(left_out.values()), "other --models, or leave out --licence")
+    working, untimed = _working(runtimes, here)
     asked = Asked(
-        configs=allowed, device=here.device, runtimes=_working(runtimes, here), precisions=tuple(precisions),
+        configs=allowed, device=here.device, runtimes=working, precisions=tuple(precisions),
         limits=limits, prefer=prefer, budget_s=budget_s, race=race,
     )  # fmt: skip
     return ReadyPick(
         asked=asked, known=known, site=here, images=images, began=began, left_out=left_out, unavailable=unavailable,
-        account=account,
+        account=account, untimed=untimed,
     )  # fmt: skip
 
 
@@ -131,15 +134,24 @@ def _ours(init: str) -> tuple[str, ...]:
     return candidates.RANDOM if init == "random" else tuple(dict.fromkeys((*candidates.LEARNED, *candidates.RANDOM)))
 
 
-def _working(wanted: Sequence[str], here: Site) -> tuple[str, ...]:
-    works = {
-        probe.name
-        for probe in here.probes
-        if not probe.error and here.compute in probe.computes and Asked.target in probe.accepts
-    }
-    if not (found := tuple(name for name in wanted if name in works)):
+def _working(wanted: Sequence[str], here: Site) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The runtimes to measure on, and by runtime why another is not. Raises EdgebenchError if none works."""
+    untimed = {}
+    for probe in here.probes:
+        if probe.name in wanted and (why := _unfit(probe, here.compute)):
+            untimed[probe.name] = why
+    if not (found := tuple(name for name in wanted if name not in untimed)):
         raise EdgebenchError(
-            f"none of {', '.join(wanted)} runs {Asked.target} files here on {here.compute}",
+            f"none of {', '.join(wanted)} runs {Asked.target} files here on {here.compute}: "
+            f"{'; '.join(f'{name}: {why}' for name, why in untimed.items())}",
             "another --runtime, or `edgebench doctor` says what is missing",
         )
-    return found
+    return found, untimed
+
+
+def _unfit(probe: Probe, compute: str) -> str:
+    if probe.error:
+        return f"{probe.error} ({probe.fix})" if probe.fix else probe.error
+    if compute not in probe.computes:
+        return f"it has no {compute} here" + (f": {probe.lacking[compute]}" if compute in probe.lacking else "")
+    return "" if Asked.target in probe.accepts else f"it opens no {Asked.target} files"

@@ -14,7 +14,7 @@ from edgebench.choosing import comparables, slower
 from edgebench.choosing.decision import Candidate, CandidateOutcome, Check, Decision
 from edgebench.choosing.limits import ORDER, Bound, Limits, Prefer, known_classes
 from edgebench.errors import unknown_name
-from edgebench.records.jobs import LATENCY
+from edgebench.records.jobs import LATENCY, MIN_LAUNCHES
 from edgebench.results import recalls
 from edgebench.results.columns import Known
 from edgebench.results.context import listed
@@ -179,6 +179,11 @@ def _doubts(row: Row) -> list[str]:
         told.append(f"its accuracy is not clearly above the {share} of always answering the most frequent class")
     if never := [name for name, images, right in row.class_counts if images and not right]:
         told.append(f"it never finds {listed(never)}")
+    if row.beside_floor in ("unclear", "below"):
+        told.append(f"it does not clearly beat the best method without a network, at {100 * row.floor_accuracy:.1f} %")
+    if row.median_ms is not None and row.launches < MIN_LAUNCHES:
+        launches = "one launch" if row.launches == 1 else f"{row.launches} launches"
+        told.append(f"it was measured in {launches} only: that says little about how launches differ")
     if row.judged:
         told.append(f"{row.precision}: {row.judged}")
     return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from edgebench.specs import Precision
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from edgebench.choosing.decision import Decision
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
     from edgebench.choosing.ready_pick import ReadyPick
@@ -120,10 +120,12 @@ def command(
     is not known.
     """
     import sys
+    import time
 
+    began = time.monotonic()
     from rich.console import Console
 
-    from edgebench.choosing import confidence, picking, ready_pick
+    from edgebench.choosing import confidence, pick_doubts, picking, ready_pick
     from edgebench.choosing.picked import Asked
     from edgebench.report import deploy
     from edgebench.training.listening import fetching
@@ -151,24 +153,14 @@ def command(
         except KeyboardInterrupt:
             click.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
             sys.exit(130)
-    warn = lambda sentence: click.echo(f"warning: {sentence}", err=True)  # noqa: E731
-    calibrate = confidence.calibrating(picked, workspace, budget_s, warn)
-    deploy.write(out, picked.decision, picked.artifact, list(picked.files), calibrate)
-    _show(picked, out, as_json)
-    if missing := uncounted(picked.decision):
-        warn(missing)
-    if missing or picked.decision.chosen is None:
+    ended = time.monotonic()
+    calibrate = confidence.calibrating(picked, workspace, budget_s)
+    decision = deploy.write(out, picked.decision, picked.artifact, list(picked.files), calibrate)
+    _show(replace(picked, decision=decision), out, as_json)
+    # The budget does not count what comes before it and after it.
+    _end(picked, out, picked.seconds + (ready.began - began) + (time.monotonic() - ended))
+    if decision.chosen is None or pick_doubts.uncounted(decision):
         sys.exit(1)
-
-
-def uncounted(decision: Decision) -> str:
-    """A sentence where the answers of what was chosen were never counted, and so nothing is known of its accuracy."""
-    if decision.chosen is None or decision.chosen.row.deployed_accuracy is not None:
-        return ""
-    return (
-        "the accuracy of what was chosen was not counted before the time was over: `edgebench evaluate` counts it, or "
-        "the same command goes on with a longer --budget"
-    )
 
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:
@@ -183,6 +175,8 @@ def _say_what_is_ahead(ready: ReadyPick) -> None:
     what, runtimes = "1 candidate" if n == 1 else f"{n} candidates", ", ".join(asked.runtimes)
     click.echo(f"{what}, {ready.images} images at {size}, {_time(asked.budget_s)}, on {runtimes}", err=True)
     began = {config.model: ready.known.beginnings[key(absolute(config))] for config in asked.configs}
+    for name, why in ready.untimed.items():
+        click.echo(f"not on {name}: {why}", err=True)
     for line in _beginnings(began) if n <= NAMED else _counted_beginnings(began):
         click.echo(line, err=True)
     if ready.unavailable:
@@ -227,11 +221,6 @@ def _show(picked: Picked, out: Path, as_json: bool) -> None:
 
     from edgebench.report import choice, floors
 
-    reasons: dict[str, list[str]] = {}
-    for model, why in picked.left_out.items():
-        reasons.setdefault(why, []).append(model)
-    for why, models in reasons.items():
-        click.echo(f"left out: {', '.join(models)}: {why}", err=True)
     if as_json:
         click.echo(choice.as_json(picked.decision), nl=False)
     else:
@@ -240,8 +229,11 @@ def _show(picked: Picked, out: Path, as_json: bool) -> None:
         for line in floors.lines(picked.artifact.training) if picked.artifact else []:
             click.echo(line)
         Console(width=None if sys.stdout.isatty() else 200).print(choice.terminal(picked.decision))
+
+
+def _end(picked: Picked, out: Path, seconds: float) -> None:
     runs = f"; try: python {out / 'infer.py'} IMAGE" if picked.decision.chosen else ""
-    click.echo(f"picked in {_clock(picked.seconds)}: {out}{runs}", err=True)
+    click.echo(f"picked in {_clock(seconds)}: {out}{runs}", err=True)
 
 
 def _clock(seconds: float) -> str:

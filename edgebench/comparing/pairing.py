@@ -37,7 +37,8 @@ def ran(result: Result) -> dict[str, Any]:
         f"effective {name}": seen(lambda launch, name=name: getattr(launch.effective, name))
         for name in ("precision", "threads")
     }
-    return {"evidence": result.evidence, **effective, **machine, **cpu}
+    environment = {f"environment's {name}": value for name, value in result.job.environment.items()}
+    return {"evidence": result.evidence, **effective, **machine, **cpu, **environment}
 
 
 def free(result: Result) -> dict[str, Any]:

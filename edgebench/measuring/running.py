@@ -18,7 +18,7 @@ from edgebench.measuring import process, search
 from edgebench.measuring.launches import repeat
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.power_pass import PowerPass
-from edgebench.records import replacing
+from edgebench.records import jobs, replacing
 from edgebench.records.batches import batch_refused, only_batch
 from edgebench.records.energy import Energy
 from edgebench.records.jobs import Conditions, Job
@@ -75,6 +75,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
                 precision=artifact.precision,
                 cores=placement.cores,
                 options=options.runtime_options,
+                environment=jobs.steering(),
                 **given | ({"batch": only} if options.batch is None and (only := only_batch(artifact)) else {}),
             ),
             artifact=artifact,

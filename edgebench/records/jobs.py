@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +21,10 @@ Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "unsuppo
 Evidence = Literal["measured", "emulated", "scripted"]
 LATENCY = "latency"  # the scenario if none is named, and the one that choices are made by
 MIN_LAUNCHES = 5  # fewer say too little about how launches differ (Kalibera & Jones, ISMM 2013)
+# Environment variables by which libraries of threads and of matrices choose how they compute. The number of OpenMP's
+# threads is not among them: the job itself says it.
+STEERS = re.compile(r"(OMP|GOMP|KMP|OPENBLAS|MKL|BLIS|GOTO|VECLIB|ONEDNN|DNNL|TBB)_[A-Z0-9_]{1,60}")
+SET_BY_US = ("OMP_NUM_THREADS",)
 # Why no further launch was made.
 Stop = Literal["precision", "launches", "max_seconds", "interrupted", "failed"]
 
@@ -62,6 +69,7 @@ class Job(Conditions):
     """Everything that a measurement depends on; the hash of its content is its identity.
 
     `cores` and `memory_limit_mib` bound the worker process; `compute` is the runtime's device ("cpu", "cuda").
+    `environment`: the variables that steer libraries of threads, as the worker inherits them.
     """
 
     artifact: Sha256
@@ -76,10 +84,17 @@ class Job(Conditions):
     time_limit_s: AboveZero = 120.0
     cores: Positive | None = None
     options: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, metadata={"json": "unless default"})
 
     @property
     def identity(self) -> str:
         return digests.of_data(self)
+
+
+def steering(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of an environment by which libraries compute otherwise than they would by themselves."""
+    found = {name: value[:200] for name, value in environ.items() if STEERS.fullmatch(name) and value}
+    return {name: found[name] for name in sorted(found) if name not in SET_BY_US}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,12 @@ def check(out: Path) -> None:
 def write(
     out: Path, decision: Decision, chosen: Artifact | None, results: list[Path],
     calibrate: Callable[[Path], Sequence[Sure]] = lambda folder: (),
-) -> None:  # fmt: skip
+) -> Decision:  # fmt: skip
     """Write the folder `out`, whole or not at all: the evidence and, if something was chosen, the files to run it.
 
     `results`: the files of the results that the decision rests on. `calibrate` gets the folder once its infer.py runs,
-    and says how sure that has to be. Raises Unsupported for a runtime or an artifact that
-    infer.py cannot run.
+    and says how sure that has to be; if it raises EdgebenchError, the folder has no thresholds. Returns the decision
+    as it was written, with a note on that. Raises Unsupported for a runtime or an artifact that infer.py cannot run.
     """
     check(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,15 +62,22 @@ def write(
         (scratch / "evidence").mkdir()
         for path in results:
             shutil.copy2(path, scratch / "evidence")
-        jsonio.write_text(scratch / OURS, choice.as_json(decision))
-        told = choice.markdown(decision)
+        sure: Sequence[Sure] = ()
         if chosen is not None:
             settings = _runnable(scratch, decision, chosen)
-            if sure := calibrate(scratch):
+            try:
+                sure = calibrate(scratch)
+            except EdgebenchError as error:
+                note = f"no threshold was calibrated: {error.message}"
+                decision = replace(decision, notes=(*decision.notes, note))
+            if sure:
                 _settings(scratch, settings | {"sure": [vars(one) for one in sure]})
-                told += f"\n{confidence.table(sure)}"
             jsonio.write_text(scratch / "README.md", card.card(decision, chosen, sure))
-        jsonio.write_text(scratch / "decision.md", told)
+        jsonio.write_text(scratch / OURS, choice.as_json(decision))
+        jsonio.write_text(
+            scratch / "decision.md", "\n".join([choice.markdown(decision), *([confidence.table(sure)] if sure else [])])
+        )
+    return decision
 
 
 def _settings(scratch: Path, settings: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ class Row:
     answering the most frequent class. `energy_mj`: gross, per inference. Figures of different power scopes are never
     compared. `floor_accuracy`: of the best method without a network, on the checkpoint's test images; `beside_floor`:
     the network is "above" it, "below" it or neither ("unclear"). `precision` is what the runtime reported or, where
-    `precision_reported` is false, what it was asked for.
+    `precision_reported` is false, what it was asked for. `settings`: options of the runtime, and of its environment.
     """
 
     model: str = column("model", lambda r: r.artifact.model.name, cell=lambda row: row.name)
@@ -245,6 +245,7 @@ class Row:
     created: str = column("", lambda r: r.created)
     artifact: str = column("", lambda r: r.job.artifact)
     network: str = column("", lambda r: r.artifact.origin or r.job.artifact, written=False)
+    settings: tuple[str, ...] = column("", readings.settings)
     host: str = column("board", lambda r: r.host, optional=True, once=True, before="compute")
     machine: tuple[str, ...] = column("", readings.machine)
     power_mode: str = column(

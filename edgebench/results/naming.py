@@ -1,4 +1,4 @@
-"""The names of rows: the model's, and where several networks have that name, what tells them apart."""
+"""The names of rows: the model's, what tells it from others of that name, and what is special about the measurement."""
 
 from __future__ import annotations
 
@@ -8,12 +8,31 @@ from edgebench.results.figures import Row
 
 
 def names(rows: Sequence[Row]) -> list[str]:
-    """A name for each row: "resnet_mini, 32 px, 3 epochs". Rows of one network have the same name."""
+    """A name for each row: "resnet_mini, 32 px, 3 epochs, inter_op_threads=2, interrupted after 2 launches".
+
+    Rows of one network on one runtime have the same name, unless they differ in what the runtime was given.
+    """
     by_model: dict[str, list[Row]] = {}
+    by_runtime: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         by_model.setdefault(row.model, []).append(row)
+        by_runtime.setdefault((row.network, row.runtime), []).append(row)
     told = {model: _apart(found) for model, found in by_model.items()}
-    return [", ".join((row.model, *told[row.model].get(row.network, ()))) for row in rows]
+    shared = {of: set.intersection(*(set(row.settings) for row in found)) for of, found in by_runtime.items()}
+    return [
+        ", ".join((
+            row.model, *told[row.model].get(row.network, ()),
+            *(one for one in row.settings if one not in shared[row.network, row.runtime]), *_cut_short(row),
+        ))
+        for row in rows
+    ]  # fmt: skip
+
+
+def _cut_short(row: Row) -> tuple[str, ...]:
+    """A mark of a measurement that was interrupted: its figures are of what was done by then."""
+    if row.stop != "interrupted" or row.status != "ok":
+        return ()
+    return (f"interrupted after {row.launches} launch{'es' * (row.launches != 1)}",)
 
 
 def _apart(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:

@@ -161,6 +161,12 @@ def trained_for(result: Result) -> str:
     return "probe" if training.frozen else f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else ""
 
 
+def settings(result: Result) -> tuple[str, ...]:
+    """What its runtime was given as it is, and what steered its libraries from outside: "inter_op_threads=2"."""
+    job = result.job
+    return tuple(f"{name}={value}" for name, value in sorted((job.options | job.environment).items()))
+
+
 def adopted(result: Result) -> str:
     """Of an adopted model: where its inputs come from, and whose answers count. Empty for one of ours."""
     return result.artifact.adopted.told if result.artifact.adopted else ""

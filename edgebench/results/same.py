@@ -77,7 +77,9 @@ def _scenario_request(result: Result) -> dict[str, Any]:
 
 
 def _options(result: Result) -> dict[str, Any]:
-    return {"options": result.job.options}
+    """What the runtime was given as it is, and what steered its libraries from outside."""
+    environment = result.job.environment
+    return {"options": result.job.options, **({"environment": environment} if environment else {})}
 
 
 def _host(result: Result) -> dict[str, Any]:

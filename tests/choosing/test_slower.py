@@ -10,8 +10,8 @@ from test_selecting import row
 
 from edgebench.choosing.decision import Decision
 from edgebench.choosing.limits import Limits
+from edgebench.choosing.pick_doubts import uncounted
 from edgebench.choosing.selecting import select
-from edgebench.commands.pick import uncounted
 from edgebench.report.choice import headline, markdown
 from edgebench.results.figures import Row
 

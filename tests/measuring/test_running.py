@@ -115,6 +115,17 @@ def test_threads_of_a_worker_that_times_nothing_wait_asleep(
     assert given == {"OMP_NUM_THREADS": "1"} | ({"OMP_WAIT_POLICY": "passive"} if asleep else {})
 
 
+def test_what_steers_a_workers_threads_from_outside_is_in_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = device.detect()
+    placement = device.place(profile, require_device=False, environ={})
+    probe = Probe(name="onnxruntime", accepts=("onnx",), computes=("cpu", "cuda"))
+    monkeypatch.setattr(process, "probe_all", lambda names: [probe])
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    (planned,) = running.plan([make_artifact()], profile, placement, RunOptions())
+    assert planned.job.environment["OMP_WAIT_POLICY"] == "active"
+    assert "OMP_NUM_THREADS" not in planned.job.environment  # its threads say that
+
+
 def test_an_evaluation_compares_at_its_own_batch_alone() -> None:
     """At 1 and 3 as well, the 64 pictures of the reference took longer than those of the test split."""
     artifact = make_artifact()

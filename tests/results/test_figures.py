@@ -117,6 +117,7 @@ def test_the_page_shows_the_percentiles_of_the_table() -> None:
 def test_a_row_carries_data() -> None:
     assert {f.name: f.type for f in dataclasses.fields(Row) if f.type.startswith("tuple")} == {
         "layers": "tuple[tuple[str, float], ...]", "warnings": "tuple[str, ...]", "machine": "tuple[str, ...]",
+            "settings": "tuple[str, ...]",
         "class_counts": "tuple[tuple[str, int, int], ...]", "race_effects": "tuple[float | None, ...]",
     }  # fmt: skip
 

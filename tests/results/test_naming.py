@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factories import make_artifact, make_result
+from factories import make_artifact, make_result, make_samples
 
 from edgebench.records.result import Result
 from edgebench.results.rows import rows
@@ -39,3 +39,24 @@ def test_networks_are_named_by_what_differs() -> None:
     assert names(made("a" * 64), made("b" * 64, epochs=3), made("c" * 64, epochs=3)) == {
         "8 epochs, aaaaaaaa", "3 epochs, bbbbbbbb", "3 epochs, cccccccc",
     }  # fmt: skip
+
+
+def test_settings_of_one_runtime_are_named_by_what_differs() -> None:
+    """Two rows of `--runtime-option` looked the same but for their times."""
+    made_by = make_artifact()
+    plain = make_result(made_by, options={"shared": "1"})
+    tried = make_result(made_by, options={"shared": "1", "session.inter_op_threads": "2"})
+    spins = make_result(made_by, options={"shared": "1"}, environment={"OMP_WAIT_POLICY": "active"})
+    other = make_result(made_by, runtime="openvino", options={"hint": "latency"})
+    found = {row.name.removeprefix(made_by.model.name) for row in rows([plain, tried, spins, other])}
+    assert found == {"", ", session.inter_op_threads=2", ", OMP_WAIT_POLICY=active"}
+    assert [row.settings for row in rows([tried])] == [("session.inter_op_threads=2", "shared=1")]
+
+
+def test_what_was_interrupted_says_so_in_its_name() -> None:
+    """It stood in tables like a whole measurement, where there was no room for why it stopped."""
+    cut = make_result(samples=[make_samples((1_000_000,) * 40)] * 2, stop="interrupted")
+    model = cut.artifact.model.name
+    assert [row.name for row in rows([cut])] == [f"{model}, interrupted after 2 launches"]
+    (once,) = rows([make_result(stop="interrupted")])
+    assert once.name == f"{model}, interrupted after 1 launch"

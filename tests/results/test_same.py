@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 from factories import make_result
 
+from edgebench.comparing import pairing
 from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
+from edgebench.records.jobs import steering
 from edgebench.records.result import Result, SearchPoint
 from edgebench.results.same import measurement
 
@@ -46,6 +48,26 @@ def test_the_closer_one_looks_the_less_is_alike() -> None:
     assert measurement(one, "meaning") == measurement(tuned, "meaning")
     assert measurement(one, "exactly") != measurement(tuned, "exactly")
     assert measurement(one, "answers") == measurement(replace(one, job=replace(one.job, threads=7)), "answers")
+
+
+def test_what_steers_the_threads_from_outside_makes_it_another_measurement() -> None:
+    """OMP_WAIT_POLICY of a shell changed the times of workers, and no result held it."""
+    plain, spins = make_result(), make_result(environment={"OMP_WAIT_POLICY": "active"})
+    for closeness in ("repetition", "exactly"):
+        assert measurement(plain, closeness) != measurement(spins, closeness)
+    told = pairing.differences(pairing.ran(plain), pairing.ran(spins))
+    assert told == ["environment's OMP_WAIT_POLICY unknown → active"]
+    assert "environment" not in json.loads(jsonio.dumps(plain.job)), "and jobs are as they were without it"
+
+
+def test_the_variables_that_steer_are_those_of_threads_and_of_matrices() -> None:
+    given = dict.fromkeys(
+        ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "GOMP_SPINCOUNT", "OPENBLAS_CORETYPE", "MKL_NUM_THREADS",
+         "OMP_NUM_THREADS", "PATH", "HOME", "COMPANY_TOKEN", "MKL_EMPTY"), "1",
+    )  # fmt: skip
+    assert steering(given | {"MKL_EMPTY": ""}) == dict.fromkeys(
+        ("GOMP_SPINCOUNT", "KMP_BLOCKTIME", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_CORETYPE"), "1"
+    )
 
 
 def test_the_options_of_a_sweep_that_the_first_release_wrote_are_read() -> None:
