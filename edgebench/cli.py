@@ -54,7 +54,12 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return importlib.import_module(f"edgebench.commands.{name}").command if name in COMMANDS else None
+        if name not in COMMANDS:
+            return None
+        from edgebench.records.collecting import paused
+
+        with paused():
+            return importlib.import_module(f"edgebench.commands.{name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
+# As on a machine where edgebench is used: else Python compiles a hundred of its files each time it starts.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 MAKE = "import sys, bench_results, pathlib; bench_results.make(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
 
 
@@ -50,7 +52,8 @@ def report(checkout: Path, workspace: Path, before: Callable[[Path], None]) -> f
     """Seconds of CPU of a report, after `before`."""
     before(workspace / "results")
     command = [python(checkout), "-m", "edgebench", "report", "--workspace", str(workspace)]
-    process = subprocess.Popen(command, cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=checkout, stdout=quiet, stderr=quiet, env=ENVIRONMENT)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, command

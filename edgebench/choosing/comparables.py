@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from edgebench.choosing.decision import Aside
 from edgebench.errors import EdgebenchError, UsageError, unknown_name
-from edgebench.machine.profiles import profile_names
 from edgebench.results import context
 from edgebench.results.columns import Known
 from edgebench.results.context import TestSplit
@@ -33,6 +32,8 @@ def of_device(rows: Sequence[Row], device: str | None, scenario: str) -> tuple[l
         (device,) = meant
         notes = [f"{other} has no {EVIDENCE[best]} results: --device {other}" for other in devices if other != device]
     if device not in devices:
+        from edgebench.machine.profiles import profile_names
+
         if device in profile_names():
             raise EdgebenchError(
                 f"there are no results of {device}, but of {', '.join(devices)}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import gc
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from edgebench.errors import UsageError
-from edgebench.records import options
+from edgebench.records import collecting, options
 from edgebench.records.options import flag
 
 if TYPE_CHECKING:
@@ -169,6 +168,7 @@ def _parsed(parse: Callable[[str, str], Any], ctx: click.Context, parameter: cli
     return given if given is None else parse(parameter.opts[0], given)
 
 
+@collecting.paused()
 def rows(workspace: Workspace) -> list[Row]:
     """The report's rows for all results in a workspace; a warning on stderr names what cannot be read."""
     from rich.console import Console
@@ -190,8 +190,9 @@ def rows(workspace: Workspace) -> list[Row]:
     if ahead := [entry.row.file for entry in entries if entry.row.created > until]:
         told = f"{ahead[0]}{f' and {len(ahead) - 1} more' if len(ahead) > 1 else ''}"
         click.echo(f"warning: dated in the future, so counted as the oldest: {told}; was a clock wrong?", err=True)
-    gc.freeze()  # there are many, and all live to the end: do not search them for garbage
-    return merged(entries)
+    made = merged(entries)
+    collecting.leave_out()  # there are many
+    return made
 
 
 dataset = click.option(

@@ -8,7 +8,6 @@ from typing import Any
 
 from edgebench.errors import EdgebenchError, Unsupported, UsageError, unknown_name
 from edgebench.machine import registry
-from edgebench.machine.power import PowerOptions
 from edgebench.protocols import Scenario
 from edgebench.records import options
 from edgebench.records.jobs import Conditions, Job, Policy
@@ -18,8 +17,6 @@ from edgebench.records.result import Result
 FIRST = ("latency", "throughput", "camera", "sustained", "single-stream", "multi-stream", "server", "offline")
 # Options of scenarios that have a field in a job; all others are in its field `own`.
 _SLOTS = {f.name for f in dataclasses.fields(Conditions) if not f.metadata}
-# Names that a scenario cannot use for its own options, because every run has an option of that name.
-_TAKEN = {*options.keys(Conditions), *options.keys(Policy), *options.keys(PowerOptions), "runtimes"} - _SLOTS
 
 
 def names() -> list[str]:
@@ -42,12 +39,20 @@ def _loaded(name: str) -> Scenario:
             f"the scenario {name} does not load: its entry point is not a Scenario of that name",
             "reinstall its library",
         )
-    if taken := [each.flag for each in options.options_of(found.options) if each.key in _TAKEN]:
+    if taken := [each.flag for each in options.options_of(found.options) if each.key in _taken()]:
         raise Unsupported(
             f"the scenario {name} does not load: every run has an option {taken[0]} already",
             "give the option another name",
         )
     return found
+
+
+@cache
+def _taken() -> set[str]:
+    """Names that a scenario cannot use for its own options, because every run has an option of that name."""
+    from edgebench.machine.power import PowerOptions
+
+    return {*options.keys(Conditions), *options.keys(Policy), *options.keys(PowerOptions), "runtimes"} - _SLOTS
 
 
 @cache

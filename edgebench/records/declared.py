@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 LARGEST = 2**63 - 1  # of integers, which every database and every other language can hold
@@ -93,13 +94,19 @@ class Holding:
     kinds: tuple[tuple[str, type], ...]
 
     def objection(self, value: dict[str, Any]) -> str:
-        for path, kind in self.kinds:
+        for *folders, key, kind in _ways(self.kinds):
             found: Any = value
-            for key in path.split("."):
-                found = found.get(key) if isinstance(found, dict) else None
-            if found is not None and type(found) is not kind:
-                return f"{kind.__name__} as {path}"
+            for folder in folders:
+                found = found.get(folder) if isinstance(found, dict) else None
+            if isinstance(found, dict) and (held := found.get(key)) is not None and type(held) is not kind:
+                return f"{kind.__name__} as {'.'.join((*folders, key))}"
         return ""
+
+
+@cache  # thousands of results have such objects
+def _ways(kinds: tuple[tuple[str, type], ...]) -> tuple[tuple[Any, ...], ...]:
+    """The keys on the way to each place, and its type."""
+    return tuple((*path.split("."), kind) for path, kind in kinds)
 
 
 Constraint = Within | Sized | Ascending | Like | InUtc | Plain | Holding

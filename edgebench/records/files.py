@@ -27,7 +27,10 @@ def opened(path: Path, *, follow: bool = True) -> BinaryIO:
 def content(path: Path, most: int = MOST_BYTES, *, follow: bool = True) -> bytes:
     """All bytes of a regular file. Raises BadFile if they are more than `most`, and what `opened` raises."""
     with opened(path, follow=follow) as file:
-        found = file.read(most + 1)
+        expected = min(os.fstat(file.fileno()).st_size, most)  # a buffer for `most` would take longer than the reading
+        found = file.read(expected + 1)
+        if len(found) > expected:  # it grows, or is of a kind that does not tell its size
+            found += file.read(most + 1 - len(found))
     if len(found) > most:
         raise BadFile(f"{path} is larger than {most / 2**20:.0f} MiB", "is it the right file?")
     return found

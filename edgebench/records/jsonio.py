@@ -58,13 +58,13 @@ def _left_out_if_default(kind: type) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def read(kind: type[T], path: Path, trim: Callable[[str], str] = str) -> T:
+def read(kind: type[T], path: Path, trim: Callable[[bytes], bytes] = bytes) -> T:
     """Read one dataclass from a JSON file, whose text `trim` may shorten before it is parsed.
 
     Raises BadFile if the file cannot be read, is not JSON or does not fit; NewerFile if a newer edgebench wrote it.
     """
     try:
-        return decode(kind, json.loads(trim(files.content(path).decode("utf-8"))), str(path))
+        return decode(kind, json.loads(trim(files.content(path)).decode("utf-8")), str(path))
     except NewerFile:
         raise
     except BadFile as error:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebench.records import jsonio
-from edgebench.records.result import titled
 from edgebench.records.terminal import printable
 from edgebench.report.written import MISSING, WRITTEN, cells, record
 from edgebench.results import context
@@ -54,6 +53,8 @@ def _failures(rows: Sequence[Row]) -> list[str]:
     found: dict[tuple[str, str], dict[str, None]] = {}
     for row in rows:
         if row.status != "ok" or row.message:
+            from edgebench.records.result import titled
+
             title = titled(row.name, row.format, row.precision, row.runtime)
             found.setdefault((row.verdict or row.status, row.message), {})[title] = None
     return [f"{what}: {'; '.join(titles)}: {message}" for (what, message), titles in found.items()]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from edgebench.records.answers import ClassAccuracy
-from edgebench.records.notices import Notice, notice
-from edgebench.specs import DataSplit
+if TYPE_CHECKING:  # a cached report needs none of these
+    from edgebench.records.answers import ClassAccuracy
+    from edgebench.records.notices import Notice
+    from edgebench.specs import DataSplit
 
 ELSEWHERE = "is its input what --preprocess says, and are its classes those of --class-names?"  # of a foreign model
 FEW = 10  # training images of a class: with fewer, hardly any network learns what it looks like
@@ -105,6 +106,8 @@ def recall(of_class: ClassAccuracy) -> Recall:
 def notices(classes: Sequence[ClassAccuracy], data: DataSplit | None) -> tuple[Notice, ...]:
     """What speaks against the accuracy of these classes: it is the majority's, a class is never found, or labels are
     few in the data that they were learned from, if that is known."""
+    from edgebench.records.notices import notice
+
     if (found := of(classes)) is None:
         return ()
     told = []

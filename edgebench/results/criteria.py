@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from edgebench.records.jobs import MIN_LAUNCHES
 from edgebench.results.columns import Criterion, Limit
 
 # Repetitions differ by up to 30 % on a shared machine: without an interval, a median is known no better than that.
@@ -39,6 +38,8 @@ def _run_for(row: Any, needed: int) -> str:
         return f"{MEASURE} with a longer --duration"
     seconds = math.ceil(1.2 * needed * row.batch / row.throughput_per_s / row.launches)
     asked = {"--runtime": row.runtime, "--scenario": row.scenario, "--batch": row.batch, "--launches": row.launches}
+    from edgebench.records.jobs import MIN_LAUNCHES
+
     default = {"--scenario": "latency", "--batch": 1, "--launches": MIN_LAUNCHES}
     options = [f"{option} {value}" for option, value in asked.items() if value != default.get(option)]
     return " ".join([MEASURE, "…", *options, f"--duration {seconds}"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import hashlib
 import json
 import os
@@ -23,11 +22,11 @@ from typing import Any
 
 import edgebench
 from edgebench.errors import BadFile
-from edgebench.records import digests, files, replacing
-from edgebench.results import rows, store
+from edgebench.records import files, replacing
+from edgebench.records.collecting import paused
+from edgebench.results import rows
 from edgebench.results.figures import Row
 from edgebench.results.rows import Entry
-from edgebench.specs import SCHEMA
 
 NAME = ".index"
 FIELDS = [field.name for field in dataclasses.fields(Row) if field.name != "file"]
@@ -40,6 +39,7 @@ Stamp = tuple[int, int, int, int]  # what changes when a file does: its size, bo
 Found = Entry | BadFile  # what a file holds, or why it cannot be read
 
 
+@paused()
 def load(folder: Path, tell: Callable[[int, int], None] = lambda done, of: None) -> tuple[list[Entry], list[BadFile]]:
     """An entry for each result in the folder, by name, and an error for every other .json file, and for a cache that
     was damaged.
@@ -86,11 +86,12 @@ def _stamps(folder: Path) -> dict[str, Stamp | None]:
 
 
 def _read(path: Path) -> Found:
+    from edgebench.results import store  # with all records: a cache that is complete does without them
+
     try:
-        entry = rows.entry(store.read(path, samples=False))
+        return store.entry(path)
     except BadFile as error:
         return error
-    return dataclasses.replace(entry, row=dataclasses.replace(entry.row, file=path.name))
 
 
 class _Kept:
@@ -116,8 +117,6 @@ class _Kept:
             return self._odd()
         if header.startswith(b"edgebench index ") and header != self._header:
             return {}  # another edgebench's
-        collecting = gc.isenabled()
-        gc.disable()  # it would scan every object that is made here, again and again
         try:
             if header != self._header:
                 return self._odd()
@@ -132,9 +131,6 @@ class _Kept:
                         found.pop(name, None)
         except (ValueError, TypeError, KeyError, RecursionError):
             return self._odd()
-        finally:
-            if collecting:
-                gc.enable()
         self._whole = not rest and count <= 2 * len(found) + SPARE  # else a process was killed while it wrote
         return found
 
@@ -166,7 +162,7 @@ class _Kept:
             if isinstance(found, BadFile)
         ]
         entries = {name: found for name, found in kept.items() if isinstance(found, Entry)}
-        heads = [(name, present[name], found.cell, found.deployed) for name, found in entries.items()]
+        heads = [(name, present[name], each.cell, each.deployed, each.timed) for name, each in entries.items()]
         columns = [_column(name, [found.row for found in entries.values()]) for name in FIELDS]
         text = json.dumps([refused, heads, columns], separators=(",", ":"), allow_nan=False).encode()
         return _digest(text) + b" " + text + b"\n"
@@ -180,10 +176,10 @@ class _Kept:
         told |= {name: [_list(text) for text in told[name]] for name in LISTS}
         first = {name: values[0] for name, values in told.items() if values}
         others = {name: values for name, values in told.items() if len(values) > 1}
-        for (name, stamp, cell, deployed), *values in zip(heads, *others.values(), strict=True):
+        for (name, stamp, cell, deployed, timed), *values in zip(heads, *others.values(), strict=True):
             row = first | {"file": name}
             row.update(zip(others, values, strict=True))
-            yield name, stamp, Entry(row=rows.of_columns(row), cell=cell, deployed=deployed)
+            yield name, stamp, Entry(rows.of_columns(row), cell, deployed, timed)
 
 
 def _column(name: str, rows: list[Row]) -> list[Any]:
@@ -217,21 +213,27 @@ def _made_by() -> int:
     It covers the whole package and the plug-ins that bring scenarios, which takes some 10 ms to read. So nobody has to
     remember to raise a version or to list what a row calls.
     """
-    return int(digests.of_data([edgebench.__version__, SCHEMA, _package(), _plugins()])[:7], 16)
+    told = "\n".join([edgebench.__version__, _package(), *_plugins()])
+    return int(hashlib.sha256(told.encode()).hexdigest()[:7], 16)
 
 
 @cache  # code that is edited meanwhile is not what this process runs
-def _package() -> list[str]:
-    return [digests.of_bytes(path.read_bytes()) for path in _code(Path(edgebench.__file__).parent)]
+def _package() -> str:
+    whole = hashlib.sha256()
+    for path in _code(os.path.dirname(edgebench.__file__)):
+        with open(path, "rb", buffering=0) as file:
+            content = file.read()
+        whole.update(b"%d\n%b" % (len(content), content))
+    return whole.hexdigest()
 
 
-def _code(folder: Path) -> Iterator[Path]:
+def _code(folder: str) -> Iterator[str]:
     with os.scandir(folder) as inside:
         for item in sorted(inside, key=lambda item: item.name):
             if item.name.endswith(".py"):
-                yield Path(item.path)
+                yield item.path
             elif item.name != "__pycache__" and item.is_dir():
-                yield from _code(Path(item.path))
+                yield from _code(item.path)
 
 
 def _plugins() -> list[str]:
@@ -239,5 +241,11 @@ def _plugins() -> list[str]:
 
     `importlib.metadata` would give the same, but takes ten times as long.
     """
-    found = (file for folder in dict.fromkeys(sys.path) for file in Path(folder).glob("*.dist-info/entry_points.txt"))
-    return sorted({file.parent.name for file in found if b"[edgebench.scenarios]" in file.read_bytes()})
+    found = set()
+    for folder in dict.fromkeys(sys.path):
+        with contextlib.suppress(OSError), os.scandir(folder or ".") as inside:
+            for name in [item.name for item in inside if item.name.endswith(".dist-info")]:
+                with contextlib.suppress(OSError), open(f"{folder or '.'}/{name}/entry_points.txt", "rb") as file:
+                    if b"[edgebench.scenarios]" in file.read():
+                        found.add(name)
+    return sorted(found)

@@ -5,23 +5,38 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from edgebench.machine.scenario_registry import find
-from edgebench.records.answers import ClassAccuracy
-from edgebench.records.energy import Energy
-from edgebench.records.result import Result
 from edgebench.results import context
-from edgebench.specs import Layers, Training
 
-NO_ENERGY = Energy()  # of a result written before there were meters, or of a failure
+if TYPE_CHECKING:  # a cached report needs none of these, and they take longer to import than it takes to read the cache
+    from edgebench.protocols import Scenario
+    from edgebench.records.answers import ClassAccuracy
+    from edgebench.records.energy import Energy
+    from edgebench.records.result import Result
+    from edgebench.specs import Layers, Training
+
+
+def _scenario(result: Result) -> Scenario:
+    from edgebench.machine.scenario_registry import find
+
+    return find(result.job.scenario)
+
+
+@cache
+def _no_energy() -> Energy:
+    """Of a result written before there were meters, or of a failure."""
+    from edgebench.records.energy import Energy
+
+    return Energy()
 
 
 def figure(result: Result, name: str) -> float | None:
     """A figure over all launches; if there is none, as with LoadGen's runs, the one that the scenario gives instead."""
     if result.summary:
         return getattr(result.summary, name)
-    told = find(result.job.scenario).figures
+    told = _scenario(result).figures
     return told(result).get(name) if told else None
 
 
@@ -65,13 +80,13 @@ def camera(result: Result, name: str) -> Any:
 
 
 def verdict(result: Result) -> str:
-    told = find(result.job.scenario).verdict
+    told = _scenario(result).verdict
     return told(result) if told else ""
 
 
 def message(result: Result) -> str:
     """What went wrong, or why a result that is ok is not to be trusted. The result has the advice in full."""
-    told = find(result.job.scenario).objection
+    told = _scenario(result).objection
     return result.message or (told(result) if told else "")
 
 
@@ -190,7 +205,7 @@ def accuracy_end(result: Result, end: int) -> float | None:
 
 
 def energy(result: Result) -> Energy:
-    return result.energy or NO_ENERGY
+    return result.energy or _no_energy()
 
 
 def metered(result: Result, name: str, without: Any) -> Any:

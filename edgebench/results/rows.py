@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebench.machine.scenario_registry import find
-from edgebench.records import digests
-from edgebench.records.result import Result
 from edgebench.records.workspace import now
 from edgebench.results.figures import COLUMNS, Row
 from edgebench.results.naming import names
-from edgebench.results.same import Closeness, measurement
+
+if TYPE_CHECKING:
+    from edgebench.records.result import Result
 
 SHARED = tuple(column.name for column in COLUMNS.values() if column.shared)
 _shared, _created = attrgetter(*SHARED), attrgetter("row.created")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """What tables need of one result. `cell` is equal for repetitions of one measurement, `deployed` for those that
-    share an accuracy. Only the row of an evaluation has that accuracy."""
+    share an accuracy. Only the row of an evaluation has that accuracy, and is not `timed`."""
 
     row: Row
     cell: str
     deployed: str
+    timed: bool
 
 
 def rows(found: Sequence[Result]) -> list[Row]:
@@ -37,8 +35,16 @@ def rows(found: Sequence[Result]) -> list[Row]:
 
 def entry(result: Result) -> Entry:
     """The part of a result that tables need."""
-    row = Row(**{name: column.read(result) for name, column in COLUMNS.items()})
-    return Entry(row=row, cell=_key(result, "repetition"), deployed=_key(result, "answers"))
+    from edgebench.machine.scenario_registry import find
+    from edgebench.records import digests
+    from edgebench.results.same import measurement
+
+    return Entry(
+        row=of_columns({name: column.read(result) for name, column in COLUMNS.items()}),
+        cell=digests.of_data(measurement(result, "repetition"))[:32],
+        deployed=digests.of_data(measurement(result, "answers"))[:32],
+        timed=find(result.job.scenario).timed,
+    )
 
 
 def merged(entries: Sequence[Entry]) -> list[Row]:
@@ -62,7 +68,7 @@ def merged(entries: Sequence[Entry]) -> list[Row]:
     scored = {entry.deployed: entry.row.score for entry in ordered if entry.row.score}
     # A result that was cut short counts only if there is no complete one.
     for entry in sorted(ordered, key=lambda entry: entry.row.stop != "interrupted"):
-        if not find(entry.row.scenario).timed:
+        if not entry.timed:
             continue
         if entry.row.status != "ok":  # a later failure does not hide a figure: it has a row of its own
             newest["failed", entry.cell] = entry
@@ -104,7 +110,3 @@ def of_columns(values: dict[str, Any]) -> Row:
     made = object.__new__(Row)
     object.__setattr__(made, "__dict__", values)
     return made
-
-
-def _key(result: Result, closeness: Closeness) -> str:
-    return digests.of_data(measurement(result, closeness))[:32]

@@ -22,10 +22,11 @@ from edgebench.choosing.budget import PickProgress
 from edgebench.choosing.tuning import Tuned
 from edgebench.errors import BadFile, NewerFile
 from edgebench.machine.clocks import Before
-from edgebench.records import jsonio
+from edgebench.records import decoding, jsonio
 from edgebench.records.jobs import Job
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.result import Result, Samples, Summary
+from edgebench.records.values import DEEPEST
 from edgebench.specs import Artifact, DataSplit, ModelInfo, Preprocessing, TensorSpec
 from edgebench.sweeping.steps import StepOutcome
 
@@ -323,3 +324,19 @@ def test_what_is_read_if_good(tmp_path: Path) -> None:
     assert jsonio.read_if_good(PickProgress, tmp_path / "bad.json") is None
     jsonio.write(tmp_path / "good.json", PickProgress(seconds=2.0))
     assert jsonio.read_if_good(PickProgress, tmp_path / "good.json") == PickProgress(seconds=2.0)
+
+
+def test_any_json_is_at_most_so_deep_and_its_place_is_told(tmp_path: Path) -> None:
+    def nested(depth: int, inside: object) -> object:
+        return inside if depth == 0 else {"a": nested(depth - 1, inside)}
+
+    kind = dict[str, Any]
+    assert decoding.decode(kind, nested(DEEPEST, 1), "x") == nested(DEEPEST, 1)
+    for bad in (
+        nested(DEEPEST + 2, 1),
+        {"a": {"b": [1, "\ud800"]}},
+        {"a": [float("nan")]},
+        {"a": {"\ud800": 1}},
+    ):
+        with pytest.raises(BadFile, match=r"^x\.a: "):
+            decoding.decode(kind, bad, "x")

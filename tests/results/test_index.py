@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -260,3 +261,38 @@ def test_another_version_of_a_plug_in_with_a_scenario_makes_rows_anew(
     shutil.rmtree(tmp_path / "plugged-1.0.dist-info")
     install("1.1", "scenarios")
     assert reads(tmp_path / "results") == [1]
+
+
+def test_a_complete_cache_is_read_without_the_records(tmp_path: Path) -> None:
+    """They take longer to import than a thousand rows take to read."""
+    save(tmp_path / "results", 1)
+    report = f"['report', '--workspace', {str(tmp_path)!r}]"
+    code = (
+        f"import sys, edgebench.cli as c\ntry: c.cli({report})\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+    loaded = [
+        set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.split())
+        for _ in range(2)
+    ]
+    records = {"edgebench.specs", "edgebench.records.result", "edgebench.machine.registry", "numpy"}
+    assert records <= loaded[0] and not records & loaded[1]
+
+
+def test_the_search_for_garbage_goes_on_after_a_reading(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    seen = []
+    index.load(tmp_path, lambda done, of: seen.append(gc.isenabled()))
+    assert seen == [False] and gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (r'{"latency_ns": [1, 2], "a": "\"latency_ns\": [3]"}', r'{"latency_ns": [], "a": "\"latency_ns\": [3]"}'),
+        ('{"late_ns":[1,\n 2],"warmup_ns": [-], "late_ns": [7]}', '{"late_ns":[],"warmup_ns": [-], "late_ns": []}'),
+        ('{"latency_ns": [1e9], "late_ns": ["x"], "warmup_ns": [[1]]}', None),
+        ('{"latency_ns": [1, 2', None),
+    ],
+)  # fmt: skip
+def test_only_whole_lists_of_digits_are_left_out(text: str, left: str | None) -> None:
+    assert store._without_samples(text.encode()).decode() == (text if left is None else left)
