@@ -28,8 +28,8 @@ from edgebench.choosing.limits import Limits, Prefer, documented
 from edgebench.comparing import judging
 from edgebench.errors import UsageError, unknown_name
 from edgebench.linting import lint as linting
-from edgebench.machine import registry
-from edgebench.machine.device import check_names, detect, load_profile, place
+from edgebench.machine import registry, stated
+from edgebench.machine.device import detect, load_profile, place
 from edgebench.measuring import options as run_options
 from edgebench.measuring import running
 from edgebench.measuring.options import RunOptions
@@ -156,7 +156,7 @@ def evaluate(
     }  # fmt: skip
     asked = RunOptions(**given, scenario="evaluate")
     asked.check()
-    check_names(None if host else device)
+    stated.check(device=None if host else device)
     found = read_sources(artifacts, where, host, asked.runtimes, preprocess)
     if host is not None:
         evaluating.need_one_checkpoint(found, "host")

@@ -23,8 +23,7 @@ from edgebench.comparing import judging, ratio
 from edgebench.comparing.history import Histories
 from edgebench.comparing.judging import Comparison
 from edgebench.errors import UsageError
-from edgebench.machine import locks
-from edgebench.machine.device import check_names
+from edgebench.machine import locks, stated
 from edgebench.records.account import Account
 from edgebench.records.beginning import Licence
 from edgebench.records.recipe import TrainConfig
@@ -112,7 +111,7 @@ def estimate(
     """
     from edgebench.estimating import model_floor
 
-    check_names(device)
+    stated.check(device=device)
     where = Workspace(Path(workspace))
     return model_floor.estimate(
         read_sources(artifacts, where), where, device=device, batch=batch, here=here, named=artifacts is not None,
@@ -137,7 +136,7 @@ def tune(
     sense, EdgebenchError if nothing could be measured.
     """
     where = Workspace(Path(workspace))
-    check_names(device, several(runtime))
+    stated.check(several(runtime), compute, device=device)
     start = where.newest_source() if source is None else read_source(source, where)
     return tuning.tune(
         start, where, device=device, goal=goal, precisions=precisions, accuracy_drop=accuracy_drop,

@@ -28,17 +28,16 @@ if TYPE_CHECKING:  # who looks for an adapter needs none of it
 class RuntimeFacts:
     """What a runtime states about itself; only `accepts` is required.
 
-    aliases: other names that a user may type.
-    installs: by Python module, what pip installs if it is missing; install_note: what else helps. shared: by shared
-        library, what helps if the system lacks it.
+    aliases: other names that a user may type. suffixes: by format, how the name of the model file ends.
+    installs: by module, what pip installs if it is missing; install_note: what else helps. shared: by shared library.
     libraries: the distributions whose versions change its answers or its speed, so a sweep measures again.
-    native: the formats for which it is the default runtime.
+    native: the formats for which it is the default. only_by_name: it runs only when named, as it measures nothing.
     adopts: the formats whose files from elsewhere it reads (`signature`); it is the reference for their answers.
-    suffixes: by format, how the name of the model file ends.
     requirements: what pip installs on a board for it; "{cuda}" stands for the major version of the board's CUDA; None
         if edgebench cannot set it up. system_module: the Python module that must come with the board's own system.
     suits: the kinds of machine whose new device profile lists it: "cuda", an architecture such as "x86_64", or "any".
-    only_by_name: it runs only when it is named, because its figures are not measurements.
+    on: what it may compute on. takes: by option its possible values, none for any; "name." stands for all that begin
+        so. What is None is not checked before it is opened.
     tunes: by an option of the runtime, the values beside its default that `tune` tries on the CPU.
     baseline: `tune` states every speed-up relative to it, and measures it with default settings.
     infer_py: the code with which a deployed folder's infer.py uses it on a CPU: it reads SETTINGS and defines `run`,
@@ -58,6 +57,8 @@ class RuntimeFacts:
     system_module: str = ""
     suits: tuple[str, ...] = ()
     only_by_name: bool = False
+    on: tuple[str, ...] | None = None
+    takes: Mapping[str, tuple[str, ...]] | None = None
     tunes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     baseline: bool = False
     infer_py: str = ""
@@ -96,8 +97,7 @@ class MeterFacts:
     installs, install_note: as a runtime's. takes_watts: it needs what the user declares with `--watts`.
     sees: the computes whose power its figure includes, "cpu" or "cuda". A meter of the processor does not see a
         graphics card; on a Jetson, the module's power includes both.
-    scope: what its figure covers; None if the device's profile says so.
-    machines: what it is for, in words.
+    scope: what its figure covers; None if the device's profile says so. machines: what it is for, in words.
     auto_order: when `--power auto` tries it, lowest first. Ours have 10 to 60, the power model 90: first what covers
         most of the device and costs it least to read.
     """

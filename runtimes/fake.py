@@ -25,6 +25,7 @@ class Fake:
     accepts = frozenset({"checkpoint", "onnx", "openvino", "tensorrt"})
     only_by_name = True
     requirements = ()
+    on, takes = ("cpu", "cuda"), {"latency_ms": ()}
 
     def version(self) -> str:
         return "1"

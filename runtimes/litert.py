@@ -52,6 +52,7 @@ class LiteRt:
     installs = {"ai_edge_litert": "edgebench[litert]"}
     requirements = ("ai-edge-litert>=2.1",)
     libraries = ("ai-edge-litert",)
+    on, takes = ("cpu",), {}
     infer_py = INFER
 
     def __init__(self) -> None:

@@ -50,6 +50,7 @@ class Ncnn:
     installs = {"ncnn": "edgebench[ncnn]"}
     requirements = ("ncnn>=1.0.20250503",)
     libraries = ("ncnn",)
+    on, takes = ("cpu",), {}
     infer_py = INFER
 
     def __init__(self) -> None:

@@ -47,6 +47,7 @@ class OnnxRuntime:
     libraries = ("onnxruntime", "onnxruntime-gpu")  # two distributions of the same module
     suits = ("any",)
     tunes = {"spinning": ("off",), "optimization": ("extended",)}
+    on, takes = ("cpu", "cuda", "gpu", "npu"), onnxruntime_providers.OPTIONS
     infer_py = INFER
 
     def __init__(self) -> None:

@@ -91,6 +91,7 @@ PROVIDERS = {
         brought_by="onnxruntime-ep-webgpu",
     ),
 }  # fmt: skip
+OPTIONS = {"provider": tuple(PROVIDERS), **SESSION, **{f"{name}.": () for name in PROVIDERS}}
 
 
 @dataclass(frozen=True)

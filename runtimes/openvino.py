@@ -43,6 +43,7 @@ class OpenVino:
     requirements = ("openvino>=2024.4",)
     libraries = ("openvino",)
     suits = ("x86_64", "AMD64")
+    on, takes = tuple(openvino_devices.DEVICES), openvino_devices.OPTIONS
     infer_py = INFER
 
     def __init__(self) -> None:

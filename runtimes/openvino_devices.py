@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import openvino
 
 DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU", "auto": "AUTO"}
-OPTIONS = ("cache", "fallback")
+OPTIONS = {"cache": ("off", "on"), "fallback": ("none", "cpu")}
 CHOICE = "AUTO"  # takes the best device, and says afterwards which it was
 SHARED = "HETERO:"  # the CPU takes the layers that a device does not have
 LOADER = "libOpenCL"
@@ -82,7 +82,7 @@ def chosen(core: openvino.Core, compute: str, options: SessionOptions) -> str:
         raise Unsupported(f"OpenVINO does not run on {compute!r} here", f"--compute {' or '.join(here(core))}")
     if why := lacking(core).get(compute):
         raise Unsupported(f"OpenVINO does not run on {compute!r} here: {why[0]}", why[1])
-    if one_of("OpenVINO", options.extra, "fallback", ("none", "cpu")) == "none":
+    if one_of("OpenVINO", options.extra, "fallback", OPTIONS["fallback"]) == "none":
         return DEVICES[compute]
     if compute not in ("gpu", "npu"):
         raise UsageError(f"fallback=cpu is for --compute gpu or npu, not {compute}", "leave it out")
@@ -108,7 +108,7 @@ def settings(device: str, artifact: Artifact, options: SessionOptions, kind: ope
         found["ENABLE_STARTUP_FALLBACK"] = False
     if "NPU" in device and not (Path(openvino.__file__).parent / "libs" / NPU_COMPILER).is_file():
         found["NPU_COMPILER_TYPE"] = "DRIVER"  # PyPI's wheel has the plugin, but not its compiler
-    if one_of("OpenVINO", options.extra, "cache", ("off", "on")) == "on":
+    if one_of("OpenVINO", options.extra, "cache", OPTIONS["cache"]) == "on":
         found[properties.cache_dir] = str(caches.compiled("openvino", artifact.identity))
     return found
 

@@ -29,12 +29,12 @@ class TensorRt:
     installs = dict.fromkeys(("tensorrt", "cuda"), "edgebench[tensorrt]")
     install_note = "a Jetson has TensorRT from JetPack: make the environment with --system-site-packages there"
     shared = tensorrt_missing.SHARED
-    # TensorRT itself comes with JetPack, and is not on PyPI for boards; beside it goes the cuda-python of JetPack's own
-    # CUDA: 12 on JetPack 6, 13 on JetPack 7.
+    # TensorRT itself comes with JetPack, not from PyPI; beside it goes the cuda-python of JetPack's own CUDA.
     requirements = ("cuda-python=={cuda}.*",)
     system_module = "tensorrt"
     libraries = ("tensorrt",)
     suits = ("cuda",)
+    on, takes = ("cuda",), {}
 
     product = "TensorRT"
     anew = (

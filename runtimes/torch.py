@@ -27,6 +27,7 @@ class Torch:
     suffixes = {"checkpoint": ".safetensors", "pt2": ".pt2"}
     installs = dict.fromkeys(("torch", "timm", "safetensors", "sklearn"), "edgebench[train]")
     libraries = ("torch", "timm")
+    on, takes = ("cpu", "cuda"), {}
     baseline = True
 
     def __init__(self) -> None:

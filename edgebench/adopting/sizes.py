@@ -38,7 +38,8 @@ def resolved(
     """The inputs with their sizes. A name of a dimension has the same size wherever it occurs; `usual`: a size for it
     that the file suggests.
 
-    Raises UsageError for a shape that the model does not take, BadFile for a request that is absurdly large.
+    Raises UsageError for a shape that the model does not take or that holds nothing, BadFile for a request that is
+    absurdly large.
     """
     specs = {spec.name: spec for spec in inputs}
     sizes: dict[str, int] = {}
@@ -62,16 +63,21 @@ def resolved(
         for spec in inputs
     )
     for spec in made:
+        if 0 in spec.sizes and not STATE.search(spec.name.lower()):  # a cache may be empty at first
+            shape = "×".join(map(str, spec.sizes))
+            raise UsageError(f"{spec.name!r} is {shape}: with a size of 0 it holds nothing", _other(spec, "larger"))
         if (count := math.prod(spec.sizes)) * ITEM_BYTES > MOST_BYTES:
             shape = "×".join(map(str, spec.sizes))
-            raise BadFile(f"{spec.name!r} has {count:,} elements ({shape}): more than edgebench makes", _smaller(spec))
+            raise BadFile(
+                f"{spec.name!r} has {count:,} elements ({shape}): more than edgebench makes", _other(spec, "smaller")
+            )
     return made
 
 
-def _smaller(spec: TensorSpec) -> str:
-    return f"give smaller sizes with --shape {spec.name}=…" if any(isinstance(s, str) for s in spec.shape) else (
-        "its size is fixed in the file: export the model again"
-    )  # fmt: skip
+def _other(spec: TensorSpec, how: str) -> str:
+    if any(isinstance(size, str) for size in spec.shape):
+        return f"give {how} sizes with --shape {spec.name}=…"
+    return "its size is fixed in the file: export the model again"
 
 
 def _take(spec: TensorSpec, wanted: tuple[int, ...], sizes: dict[str, int]) -> None:

@@ -82,11 +82,13 @@ def command(
     from rich.console import Console
 
     from edgebench.comparing import sides
-    from edgebench.machine.device import check_names
+    from edgebench.machine import stated
     from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
 
-    check_names(runtimes=filter(None, (given["runtime"], given["runtime_b"])))
+    for side in ("", "_b"):
+        runtime = given[f"runtime{side}"] or given["runtime"]
+        stated.check([runtime] if runtime else [], given["compute"], given[f"runtime_option{side}"])
     console = Console(stderr=True)
     paths = [a, b] if b else [a]
     with console.status("reading the artifacts") as reading:

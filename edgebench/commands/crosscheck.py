@@ -65,11 +65,11 @@ def command(
     from rich.console import Console
 
     from edgebench.comparing import crosscheck
-    from edgebench.machine.device import check_names
+    from edgebench.machine import stated
     from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
 
-    check_names(runtimes=filter(None, [given["runtime"]]))
+    stated.check([given["runtime"]] if given["runtime"] else [], given.get("compute"))
     crosscheck.check_rivals(rivals)
     console = Console(stderr=True)
     with console.status("reading the artifact") as status:

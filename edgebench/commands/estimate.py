@@ -47,10 +47,10 @@ def command(
     from rich.console import Console
 
     from edgebench.estimating import model_floor
-    from edgebench.machine.device import check_names
+    from edgebench.machine import stated
     from edgebench.records import jsonio
 
-    check_names(device)
+    stated.check(device=device)
     model_floor.check_places(device, here=here)
     given = _adopting.read(paths, workspace, Console(stderr=True)) or workspace.newest_artifacts()
     found = model_floor.estimate(

@@ -87,7 +87,7 @@ def command(
 
     from edgebench.adopting import adopt
     from edgebench.adopting.judged import Judged
-    from edgebench.machine.device import check_names
+    from edgebench.machine import stated
     from edgebench.records import jsonio
     from edgebench.report import evaluations
     from edgebench.training import evaluating
@@ -98,7 +98,7 @@ def command(
         artifacts = _remote.chosen(paths, workspace, asked.runtimes, preprocess=preprocess)
         evaluating.need_one_checkpoint(artifacts, "--host")
     else:
-        check_names(device)
+        stated.check(device=device)
         read = partial(adopt.read, workspace=workspace, preprocess=preprocess)
         artifacts = list(map(read, paths)) or workspace.newest_artifacts()
     judged = Judged(images=images, preprocess=preprocess, class_names=class_names, output=output, score=score)

@@ -78,13 +78,13 @@ def command(
 
     from edgebench.choosing import tuning
     from edgebench.commands._progress import Phases
-    from edgebench.machine.device import check_names
+    from edgebench.machine import stated
     from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
     from edgebench.records.missing import missing
 
     console = Console(stderr=True)
-    check_names(device, runtimes)
+    stated.check(runtimes, compute, device=device)
     for given in calibration:
         if not given.exists():
             raise missing(given)

@@ -6,14 +6,14 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from edgebench.errors import EdgebenchError
-from edgebench.machine import registry, virtual
+from edgebench.machine import virtual
 from edgebench.machine.fingerprint import (  # fmt: skip
     ROOT,
     cpu_model,
@@ -202,11 +202,3 @@ def _other_variant(profile: Profile, root: Path) -> str:
         f"this board has {total // 2**20} MiB of memory, {profile.title} has {nominal}: the measurement is valid, but "
         "this is another variant, whose peaks and bandwidth may differ from the profile's"
     )
-
-
-def check_names(device: str | None = None, runtimes: Iterable[str] = ()) -> None:
-    """Raise UsageError for a device or a runtime that nobody knows, before anything is done for it."""
-    if device:
-        load_profile(device)
-    for name in runtimes:
-        registry.canonical("runtimes", name)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgebench.errors import UsageError, unknown_name
-from edgebench.machine import scenario_registry
-from edgebench.machine.device import check_names
+from edgebench.machine import scenario_registry, stated
 from edgebench.machine.power import PowerOptions
 from edgebench.records import options
 from edgebench.records.jobs import Conditions, Policy
@@ -46,7 +45,7 @@ class RunOptions(Conditions):
     def check(self) -> None:
         """Raise UsageError for options that cannot be run."""
         options.check(self)
-        check_names(runtimes=self.runtimes)
+        stated.check(self.runtimes, self.compute)
         if not (math.isfinite(self.warmup_s) and self.warmup_s >= 0):
             raise UsageError(f"--warmup is {self.warmup_s:g}", "give a number of seconds, 0 for none")
         scenario, own = scenario_registry.load(self.scenario), scenario_registry.own(self)
@@ -60,6 +59,7 @@ class RunOptions(Conditions):
         self.power.check()
         if self.runtime_options and len(self.runtimes) != 1:
             raise UsageError("--runtime-option needs exactly one runtime", "name it: --runtime NAME")
+        stated.check(self.runtimes, options=self.runtime_options)
         if scenario.check:
             scenario.check(self, own)
         if self.time_limit_s is not None and self.time_limit_s <= self.measured_s:

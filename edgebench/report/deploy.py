@@ -19,6 +19,7 @@ from edgebench.records import jsonio, replacing
 from edgebench.report import card, choice
 from edgebench.specs import Artifact
 from edgebench.training.data.formats import FORMATS
+from edgebench.training.data.listing import SYSTEM_FOLDERS, THUMBNAILS
 
 # infer.py, the same for every runtime except for the lines that load the model, which the runtime states. It reads
 # names from JSON, so no name is code.
@@ -108,6 +109,7 @@ def _runnable(scratch: Path, decision: Decision, chosen: Artifact) -> dict[str, 
         "precision": chosen.precision,
         "height": prepared.height, "width": prepared.width, "mean": prepared.mean, "std": prepared.std,
         "classes": chosen.training.data.classes, "levels": prepared.levels, "formats": tuple(FORMATS),
+        "passed_over": sorted(THUMBNAILS | SYSTEM_FOLDERS),
     }  # fmt: skip
     _settings(scratch, settings)
     jsonio.write_text(scratch / "infer.py", infer_py(row.runtime, load))

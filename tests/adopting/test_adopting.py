@@ -193,7 +193,6 @@ def spec(name: str, shape: tuple, dtype: str = "float32") -> TensorSpec:
         (("batch_size", "sequence_length"), "int64", (1, 128)),
         (("x:0", "x:1"), "float32", (1, 512)),
         (("b", "audio_samples"), "float32", (1, 16_000)),
-        ((2, 0, 4), "float32", (2, 0, 4)),
         ((), "int64", ()),
     ],
 )
@@ -223,11 +222,24 @@ def test_shapes_are_read_from_text() -> None:
         ({"in": (1, 4, 1)}, "has 2 dimensions, 3 were given"),
         ({"in": (1, 5)}, "has 4 where 5 was given"),
         ({"in": (2**31, 4)}, "more than edgebench makes"),
+        ({"in": (0, 4)}, "'in' is 0×4: with a size of 0 it holds nothing"),
     ],
 )
 def test_a_shape_that_the_model_does_not_take(given: dict, told: str) -> None:
     with pytest.raises(EdgebenchError, match=told):
         sizes.resolved([spec("in", ("batch", 4))], given)
+
+
+def test_an_input_that_holds_nothing_is_refused_but_for_an_empty_cache() -> None:
+    """Such a model was adopted and measured: nothing, in no time."""
+    with pytest.raises(UsageError, match="holds nothing") as refused:
+        sizes.resolved([spec("in", ("batch", 3, 0, 224))], {})
+    assert "--shape in=" in refused.value.fix
+    with pytest.raises(UsageError, match="holds nothing") as refused:
+        sizes.resolved([spec("in", (1, 0))], {})
+    assert "export the model again" in refused.value.fix
+    (made,) = sizes.resolved([spec("past_key_values", (1, 8, "past", 64))], {"past_key_values": (1, 8, 0, 64)})
+    assert made.sizes == (1, 8, 0, 64)
 
 
 def test_the_users_inputs(tmp_path: Path) -> None:

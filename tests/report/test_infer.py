@@ -15,7 +15,7 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from edgebench.report import deploy
-from edgebench.training.data import formats
+from edgebench.training.data import formats, listing
 
 CLASSES = ["dark", "50% grey", "light"]
 LOAD = """steps = np.float32([0.0, 0.5, 1.0])
@@ -40,7 +40,8 @@ def photos(tmp_path: Path) -> Path:
 
 def program(folder: Path, load: str = LOAD) -> dict:
     settings = {
-        "levels": None, "formats": list(formats.FORMATS), "width": 4, "height": 4, "mean": [0], "std": [1],
+        "levels": None, "passed_over": sorted(listing.THUMBNAILS | listing.SYSTEM_FOLDERS),
+        "formats": list(formats.FORMATS), "width": 4, "height": 4, "mean": [0], "std": [1],
         "classes": CLASSES, "sure": [
             {"threshold": 0.0, "coverage": 1.0, "error_high": 0.2},
             {"threshold": 0.999, "coverage": 0.6, "error_high": 0.05},
@@ -86,6 +87,19 @@ def test_a_folder_is_every_image_in_it(infer: Infer, photos: Path) -> None:
     assert len(err.splitlines()) == 2 and ".thumbs" not in out and "notes.txt" not in err
     (photos / "empty").mkdir()
     assert infer(photos / "empty")[::2] == (1, f"{photos}/empty: there is no image in this folder\n")
+
+
+def test_what_training_passes_over_is_not_answered(infer: Infer, photos: Path) -> None:
+    """A network drive's thumbnails were: two answers more for each picture."""
+    for folder in ("@eaDir/a.png", "sub/@eaDir", "__MACOSX", "#recycle", ".thumbnails", "System Volume Information"):
+        (photos / folder).mkdir(parents=True)
+        Image.new("L", (9, 7)).save(photos / folder / "SYNOPHOTO_THUMB_M.jpg")
+    (photos / "Thumbs.db").write_bytes(b"not a picture")
+    (photos / "._a.png").write_bytes(b"not a picture")
+    _, out, err = infer(photos)
+    assert "THUMB" not in out + err and "Thumbs" not in out + err and "._a" not in out + err
+    taken = {file.name for file in listing.walk(photos, {"": "all"}).pictures["all"]}
+    assert taken == {str(path.relative_to(photos)) for path in program(photos.parent)["images"](photos)}
 
 
 def test_lines_of_json_and_the_likeliest_classes(infer: Infer, photos: Path) -> None:
