@@ -6,6 +6,7 @@ import codecs
 import errno
 import importlib
 import io
+import os
 import sys
 from typing import Any
 
@@ -81,7 +82,7 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # `| head` closed the pipe: click ends quietly
                 raise
-            where = f"{error.filename}: " if error.filename else ""
+            where = f"{_place(str(error.filename))}: " if error.filename else ""
             fix = {
                 errno.EACCES: "choose a folder that you may write to (--workspace or --out), or change its permissions",
                 errno.EPERM: "choose a folder that you may write to (--workspace or --out), or change its permissions",
@@ -92,6 +93,13 @@ class Commands(click.Group):
                 errno.ENOTDIR: "a part of the path is a file: choose another --workspace or --out",
             }.get(error.errno or 0, "")
             raise EdgebenchError(f"{where}{error.strerror or error}", fix) from error
+
+
+def _place(path: str) -> str:
+    """The path that the user knows: of what is not finished, the folder that it is in."""
+    from edgebench.records.replacing import OLD, PARTIAL
+
+    return os.path.dirname(path) if path.endswith((PARTIAL, OLD)) else path
 
 
 @click.group(

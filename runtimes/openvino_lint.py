@@ -27,7 +27,7 @@ class OpenVinoLinter:
         return f"OpenVINO {self._library.__version__.partition('-')[0]} (CPU)"
 
     def lint(self, path: Path) -> Sequence[LintFinding]:
-        core, fix = self._library.Core(), "a newer openvino, or --target onnxruntime"
+        core, fix = self._library.Core(), "a newer openvino"
         try:
             core.compile_model(core.read_model(str(path)), "CPU")
         except RuntimeError as error:

@@ -192,12 +192,14 @@ def _earlier(target: Path, settings: str, file: Path) -> Artifact | None:
 def read(
     path: Path, workspace: Workspace | None, tell: Callable[[str], None] = lambda stage: None, *, preprocess: str = ""
 ) -> Artifact:  # fmt: skip
-    """The artifact in this folder. In a workspace, a model file or `timm:NAME` is the one that was adopted from it, or
-    becomes one.
+    """The artifact in this folder. In a workspace, a bare name is that of one in it, and a model file or `timm:NAME` is
+    the one that was adopted from it, or becomes one.
 
     `preprocess`: what the caller will make of a picture. A size in it is that of the model where the file leaves that
     open, so a file is then adopted with it; else it is the artifact that every other command takes.
     """
+    if workspace and not path.exists() and not is_named(path):
+        path = workspace.named(path)
     foreign = is_named(path) or (path.is_file() and path.name not in folder.MANIFESTS)
     if workspace and not foreign and not path.exists():
         raise missing(path, (workspace.artifacts, workspace.checkpoints))

@@ -19,6 +19,7 @@ from edgebench.records.heads import FrozenFeatures
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
+from edgebench.training import at_hand
 from edgebench.training.requirements import require_training_libraries
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def probe(
         raise UsageError(f"--init names {unknown[0]!r}, which is not among --models", "name it there too")
     for each in configs:
         replace(each, freeze=False).check()
+        at_hand.check_model(each.model)
     require_training_libraries()
     from edgebench.training import data, probing
     from edgebench.training import models as networks

@@ -10,6 +10,7 @@ from edgebench.choosing import candidates
 from edgebench.choosing.limits import Limits, Prefer, known_classes
 from edgebench.choosing.picked import Asked
 from edgebench.errors import BadFile, EdgebenchError, UsageError
+from edgebench.machine import stated
 from edgebench.measuring import process
 from edgebench.records import account_text
 from edgebench.records.account import Account, Reason
@@ -20,7 +21,7 @@ from edgebench.specs import Precision
 from edgebench.sweeping import site, step_process
 from edgebench.sweeping.facts import Facts, Progress, Question, key
 from edgebench.sweeping.site import Site
-from edgebench.training import data, sizing
+from edgebench.training import at_hand, data, sizing
 
 BUDGET_S = 1800.0
 FETCH_SHARE = 0.2  # of the budget, for fetching weights
@@ -71,6 +72,9 @@ def prepare(
         group_by=group_by, near_copies=near_copies, skip_conflicts=skip_conflicts, skip_broken=skip_broken,
     )  # fmt: skip
     common.check()
+    stated.check(runtimes, device=device)  # a mistyped name is told before any picture is read
+    for model in models:
+        at_hand.check_model(model)
     found, inits, limits = data.of(common), inits or {}, limits or Limits()
     known_classes(limits, found.classes)
     account = _checked(found, common)

@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 from edgebench.commands import _adopting, _options
+from edgebench.errors import UsageError
 from edgebench.records.export_settings import ExportSettings
 from edgebench.specs import InputType, Precision
 
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
+
+
+def _any_batch(ctx: click.Context, parameter: click.Parameter, given: str | None) -> None:
+    """Refuse `--batch`, for which `--max-batch` would be offered, which says something else."""
+    if given is not None:
+        raise UsageError(
+            "an export has no --batch: it takes requests of any size",
+            f"leave it out, and measure with `edgebench run --batch {given}`; of a TensorRT engine, the largest is "
+            "--max-batch",
+        )
 
 
 @click.command(
@@ -61,6 +72,7 @@ Examples:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the artifact (with one --target)."
 )
+@click.option("--batch", hidden=True, expose_value=False, callback=_any_batch, help="Refused.")
 @_options.workspace
 @_options.as_json
 def command(
@@ -88,7 +100,6 @@ def command(
     from rich.console import Console
 
     from edgebench.adopting import inputs
-    from edgebench.errors import UsageError
     from edgebench.exporting import deployable, pipeline
     from edgebench.machine import registry
     from edgebench.measuring import agreement

@@ -71,11 +71,13 @@ def command(
 
     from edgebench.choosing import probes
     from edgebench.records import jsonio
-    from edgebench.training import data
+    from edgebench.training import at_hand, data
     from edgebench.training.requirements import require_training_libraries
 
     config = TrainConfig(**given)
     inits = _by_model(models, inits)
+    for model in models:
+        at_hand.check_model(model)
     with _training.TrainingProgress() as progress:
         data.of(config, download=download, on_progress=partial(progress.preparing, "bytes"))
     require_training_libraries()

@@ -53,22 +53,27 @@ def command(
 
     from edgebench.records import jsonio, processes
     from edgebench.records.terminal import printable
+    from edgebench.records.workspace import need_unfinished
     from edgebench.report import contexts, floors, searches
-    from edgebench.training import at_hand, data
+    from edgebench.training import at_hand, data, tracking
     from edgebench.training.requirements import require_training_libraries
 
     began = time.monotonic() - processes.age_s()  # what --minutes counts from
     config = absolute(TrainConfig(**given))
     config.check()  # before torch is loaded: a mistyped number or name is told at once
+    tracking.check(wandb=wandb, mlflow=mlflow, tensorboard=tensorboard)
     if not resume:
         at_hand.check(config)
+    elif out:
+        need_unfinished(out)
     with _training.TrainingProgress() as progress:
         dataset = data.of(config, download=download, on_progress=partial(progress.preparing, "bytes"))
+    out = out or workspace.checkpoints / folder_name(config, dataset.name)
+    if resume:
+        need_unfinished(out)
     require_training_libraries()
-    from edgebench.training import tracking
     from edgebench.training.loop import train
 
-    out = out or workspace.checkpoints / folder_name(config, dataset.name)
     track = partial(
         tracking.open, folder=workspace.root / "logs" / out.name, wandb=wandb, mlflow=mlflow, tensorboard=tensorboard
     )

@@ -53,7 +53,15 @@ def lint(
             found = found[-1:]
             break
     kept = found if names else [one for one in found if one.status != "not asked"]
-    return [replace(one, model=str(where)) for one in kept or found]
+    taken = [one.target for one in kept if one.status == "taken"]
+    return [_with_others(replace(one, model=str(where)), taken) for one in kept or found]
+
+
+def _with_others(linted: Linted, taken: Sequence[str]) -> Linted:
+    """With the targets among those that were asked that take what this one refuses: no other is a way out."""
+    others = f", or --target {' or '.join(taken)}, which takes it" if taken else ""
+    findings = (replace(f, fix=f.fix + others) if f.kind == "refused" and f.fix else f for f in linted.findings)
+    return replace(linted, findings=tuple(findings))
 
 
 def explain(linted: Linted) -> str:

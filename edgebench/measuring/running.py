@@ -112,7 +112,9 @@ def _works(probe: Probe, compute: str) -> bool:
 def _nothing(artifacts: Sequence[Artifact], probes: Sequence[Probe], compute: str) -> str:
     formats = ", ".join(sorted({artifact.format for artifact in artifacts}))
     have = ", ".join(f"{p.name} ({', '.join(p.accepts)} on {', '.join(p.computes)})" for p in probes if p.computes)
-    lacking = [f"{p.name} has {compute}, but here {p.lacking[compute]}" for p in probes if compute in p.lacking]
+    lacking = [
+        f"{p.name} could run on {compute}, but here: {p.lacking[compute]}" for p in probes if compute in p.lacking
+    ]
     lacking += [] if compute in ("cpu", "cuda") else [one.why for one in accelerators.found()]
     return "; ".join([f"no runtime here opens {formats} on {compute}", *lacking, f"what works: {have or 'none'}"])
 

@@ -7,18 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.errors import BadFile, EdgebenchError
+from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import files
 
 if TYPE_CHECKING:
     from edgebench.specs import Artifact
 
 UNFINISHED = ".unfinished"  # how the folder of a training that has not ended is called
+STATE = "state.safetensors"  # the state of such a training, in its folder
 
 
 def unfinished(out: Path) -> Path:
     """The hidden folder beside a future checkpoint that holds the state of its training."""
     return out.parent / f".{out.name}{UNFINISHED}"
+
+
+def need_unfinished(out: Path) -> None:
+    """Raise UsageError if there is no state of a training of this future checkpoint to go on from."""
+    if not (unfinished(out) / STATE).is_file():
+        raise UsageError(f"there is no unfinished run to resume in {unfinished(out)}", "leave out --resume")
 
 
 def now() -> str:
@@ -127,6 +134,11 @@ class Workspace:
         raise EdgebenchError(
             f"the adopted model that {found.path.name} was made from is not in {self.artifacts}", "name it itself"
         )
+
+    def named(self, path: Path) -> Path:
+        """The artifact or checkpoint of this bare name here; the path itself where there is none."""
+        places = (self.artifacts, self.checkpoints) if path == Path(path.name) else ()
+        return next((place / path for place in places if (place / path).is_dir()), path)
 
     def newest_artifacts(self) -> list[Artifact]:
         """The newest checkpoint and what was exported from it; failing that, all artifacts here.

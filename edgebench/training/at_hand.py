@@ -16,12 +16,19 @@ from edgebench.training.short_names import SHORT_NAMES
 def check(config: TrainConfig) -> None:
     """Raise EdgebenchError if the recipe asks for an unknown network, or for pretrained weights that cannot be had."""
     name = config.model
-    if user_functions.is_function(name) or name.endswith(".toml") or name in registry.names("models"):
-        return
-    if name not in SHORT_NAMES:
-        check_name(name)
-    if config.init == "pretrained" and (why := lacking(name)):
+    check_model(name)
+    if not _own(name) and config.init == "pretrained" and (why := lacking(name)):
         raise no_weights(name, why, weights_folder(config.data_dir))
+
+
+def check_model(name: str) -> None:
+    """Raise UsageError for what `--model` cannot mean: no network of ours, of timm's or of the user's."""
+    if not _own(name) and name not in SHORT_NAMES:
+        check_name(name)
+
+
+def _own(name: str) -> bool:
+    return user_functions.is_function(name) or name.endswith(".toml") or name in registry.names("models")
 
 
 def check_name(name: str) -> None:

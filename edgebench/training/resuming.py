@@ -21,11 +21,10 @@ from edgebench.records.distillation import Distillation
 from edgebench.records.options import flag
 from edgebench.records.recipe import TrainConfig
 from edgebench.records.search import Search
-from edgebench.records.workspace import unfinished
+from edgebench.records.workspace import STATE, need_unfinished, unfinished
 from edgebench.training.learner import Learner
 from edgebench.training.setup import Setup
 
-STATE = "state.safetensors"
 PAUSE = 20  # after a save, the run goes on for at least this many times as long as it took: saving costs at most 5 %
 
 Tensors = dict[str, torch.Tensor]
@@ -55,7 +54,7 @@ class SavedRun:
     """A hidden folder beside the future checkpoint. Its one file, the last saved state, is replaced as a whole."""
 
     def __init__(self, out: Path) -> None:
-        self.folder = unfinished(out)
+        self._out, self.folder = out, unfinished(out)
         self._saved_at, self._took_s = -float("inf"), 0.0
 
     def exists(self) -> bool:
@@ -96,9 +95,8 @@ class SavedRun:
 
         Raises BadFile if it is damaged, or if the run did not begin with the weights of the identity `planned`.
         """
+        need_unfinished(self._out)
         path = self.folder / STATE
-        if not self.exists():
-            raise UsageError(f"there is no unfinished run to resume in {self.folder}", "leave out --resume")
         try:
             with safe_open(path, "pt") as file:
                 told = json.loads((file.metadata() or {}).get("progress", ""))

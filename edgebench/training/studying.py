@@ -15,7 +15,7 @@ from edgebench.errors import EdgebenchError, UsageError, unknown_name
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
-from edgebench.training import data, study_probes
+from edgebench.training import at_hand, data, study_probes
 from edgebench.training.learning_curve import ImagesNeeded
 from edgebench.training.requirements import require_training_libraries
 from edgebench.training.study import (
@@ -101,6 +101,7 @@ def _train_all(
     configs = [absolute(TrainConfig(**{**given, **settings})) for settings in varied]
     for config in configs:
         config.check()
+        at_hand.check_model(config.model)
     require_training_libraries()
     from edgebench.training import beginnings, loop, models, tracking
 

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,17 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.training.history import History, Record
 
 Sink = Callable[[Record], None]
+
+
+PACKAGES = {"wandb": "Weights & Biases", "mlflow": "MLflow", "tensorboard": "TensorBoard"}
+
+
+def check(**asked: bool) -> None:
+    """Raise Unsupported for a sink of PACKAGES whose package is not installed; nothing is imported."""
+    for package, name in PACKAGES.items():
+        found = find_spec(package) if asked.get(package) else None
+        if asked.get(package) and (found is None or found.origin is None):  # W&B's own folder ./wandb has none
+            raise _missing(name, package, "it is not installed")
 
 
 class Tracker:
@@ -177,5 +189,5 @@ def _name(config: TrainConfig) -> str:
     return f"{config.model} on {config.dataset}, seed {config.seed}"
 
 
-def _missing(name: str, extra: str, error: Exception) -> Unsupported:
+def _missing(name: str, extra: str, error: Exception | str) -> Unsupported:
     return Unsupported(f"{name} does not load: {error}", f"pip install 'edgebench[{extra}]'")

@@ -144,7 +144,7 @@ def without_inputs(path: Path) -> Path:
 
 ODD: dict[str, Write] = {
     "branches": lambda path: branches(path, 4), "function": local_function, "ends": ends, "no inputs": without_inputs,
-    "no elements": lambda path: foreign.plain(path, (1, 0, 4)), "a scalar": lambda path: foreign.plain(path, ()),
+    "a scalar": lambda path: foreign.plain(path, ()),
     "a scalar index": lambda path: foreign.plain(path, (), INT64),
 }  # fmt: skip
 

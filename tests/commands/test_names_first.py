@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import edgebench
 from edgebench.adopting import adopt, opener
 from edgebench.cli import cli
 from edgebench.commands import _adopting, models
-from edgebench.errors import UsageError
+from edgebench.errors import BadFile, UsageError
+from edgebench.records import replacing
 from edgebench.records.adopted import Adopted
 from edgebench.records.workspace import Workspace, now
 from edgebench.specs import TensorSpec
-from edgebench.training import at_hand
+from edgebench.training import at_hand, data, requirements, tracking
 from edgebench.training.models.names import import_timm
 
 
@@ -48,6 +50,69 @@ def test_what_was_meant_is_offered(
 ) -> None:
     done = in_process(*arguments, "--workspace", tmp_path)
     assert done.returncode == 2 and said in done.stderr and fix in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (("pick", "--data", "photos", "--models", "nosuch_net"), "unknown model 'nosuch_net'", 2),
+        (("pick", "--data", "photos", "--device", "nosuch"), "unknown device", 2),
+        (("probe", "--dataset", "photos", "--models", "nosuch_net"), "unknown model 'nosuch_net'", 2),
+        (("study", "samples", "--dataset", "photos", "--models", "nosuch_net"), "unknown model 'nosuch_net'", 2),
+        (("train", "--dataset", "photos", "--mlflow"), "MLflow does not load: it is not installed", 1),
+        (("train", "--dataset", "photos", "--out", "made", "--resume"), "there is no unfinished run", 2),
+    ],
+)  # fmt: skip
+def test_what_costs_nothing_to_find_out_is_told_before_any_picture_is_read(
+    arguments: tuple[str, ...], said: str, code: int, tmp_path: Path, in_process: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """`pick --models nosuch` read all pictures first, and `--mlflow` without MLflow was told after them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "of", lambda *given, **more: pytest.fail("the pictures were read first"))
+    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    done = in_process(*arguments, "--workspace", tmp_path / "runs")
+    assert done.returncode == code and said in done.stderr, done.stderr
+
+
+def test_a_run_that_is_not_there_is_told_before_torch_is_loaded(
+    tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "require_training_libraries", lambda: pytest.fail("torch was loaded first"))
+    done = in_process("train", "--dataset", "digits", "--resume", "--workspace", tmp_path)
+    assert done.returncode == 2 and "there is no unfinished run" in done.stderr
+
+
+def test_the_batch_of_an_export_is_not_taken_for_max_batch(tmp_path: Path, in_process: Command) -> None:
+    """click offered `--max-batch`, which is about TensorRT's engines."""
+    done = in_process("export", "--batch", "4", "--workspace", tmp_path)
+    assert done.returncode == 2 and "requests of any size" in done.stderr and "run --batch 4" in done.stderr
+    assert "--batch " not in in_process("export", "--help").stdout.replace("--max-batch", "")
+
+
+def test_an_artifact_of_the_workspace_is_found_by_its_bare_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The help of `evaluate` says NAME-onnx, and only its whole path was taken."""
+    monkeypatch.chdir(tmp_path)
+    made = make_artifact(tmp_path / "runs" / "artifacts" / "net-onnx")
+    for given in ("net-onnx", "runs/artifacts/net-onnx"):
+        assert adopt.read(Path(given), Workspace(Path("runs"))).identity == made.identity
+    with pytest.raises(BadFile, match="no-such-onnx does not exist"):
+        adopt.read(Path("no-such-onnx"), Workspace(Path("runs")))
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_by_its_own_name(
+    tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of a temporary folder was told, which nobody knows."""
+
+    def refuses(*given: object, **named: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / f".net.1234{replacing.PARTIAL}"))
+
+    monkeypatch.setattr(adopt, "read", refuses)
+    done = in_process("run", tmp_path / "net.onnx", "--workspace", tmp_path)
+    assert f"Error: {tmp_path}: Read-only file system" in done.stderr
 
 
 def test_every_network_of_timms_is_known_without_importing_it() -> None:

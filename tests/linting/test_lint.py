@@ -152,6 +152,24 @@ def test_a_file_that_ends_the_parser_is_an_answer_and_the_next_is_linted(in_proc
 
 
 @pytest.mark.usefixtures("dying")
+def test_a_fix_names_no_target_that_refuses_the_model_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OpenVINO's fix was "--target onnxruntime", whose parser had refused the same file."""
+    file = written(tmp_path / "net.onnx", next(iter(graphs.refused().values())))
+    takes: set[str] = set()
+
+    def asked(pair: ToLint, *given: object) -> Linted:
+        if pair.target in takes:
+            return Linted(model=pair.source, target=pair.target, status="taken")
+        finding = LintFinding(kind="refused", reason="no such operator", fix="a newer one")
+        return Linted(model=pair.source, target=pair.target, status="refused", findings=(finding,))
+
+    monkeypatch.setattr(lint, "_asked", asked)
+    both = ("openvino", "onnxruntime")
+    assert [one.findings[0].fix for one in lint.lint(file, both)] == ["a newer one"] * 2
+    takes.add("onnxruntime")
+    assert lint.lint(file, both)[0].findings[0].fix == "a newer one, or --target onnxruntime, which takes it"
+
+
 def test_a_parser_that_does_not_end_is_ended(tmp_path: Path) -> None:
     path = written(tmp_path / "keeps.onnx", graphs.taken()["Erf-17-fp32"])
     (said,) = edgebench.lint(path, "ort", time_limit_s=0.3)
