@@ -142,7 +142,7 @@ def chosen(library: ModuleType, compute: str, options: SessionOptions) -> Chosen
         return Chosen(name, provider, settings, devices)
     raise Unsupported(
         f"this onnxruntime has no {provider.full!r}; it has {', '.join(available)}",
-        f"install {provider.brought_by}; or another provider",
+        f"install {provider.brought_by}; or " + ("another provider" if compute == "cpu" else "--compute cpu"),
     )
 
 

@@ -34,10 +34,14 @@ SAME_VARIANT = 0.75  # less memory than this share of the profile's is another v
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """How a run under a profile is labelled and bounded here. `notice`, unless empty, must be shown prominently."""
+    """How a run under a profile is labelled and bounded here. `notice`, unless empty, must be shown prominently.
+
+    `compute` is the only one there is if this machine stands in for another, and else what is taken by default.
+    """
 
     evidence: Literal["measured", "emulated"]
     compute: str
+    stands_in: bool = False
     cores: int | None = None
     memory_limit_mib: int | None = None
     notice: str = ""
@@ -150,7 +154,9 @@ def place(profile: Profile, *, require_device: bool, environ: Mapping[str, str],
         "set (ISA), caches, memory bandwidth, TensorRT tactics, clock scaling (DVFS) and thermals are not the board's: "
         "no power is reported, and these results are never ranked or gated with measured ones."
     )
-    return Placement(evidence="emulated", compute="cpu", cores=cores, memory_limit_mib=limit, notice=notice)
+    return Placement(
+        evidence="emulated", compute="cpu", stands_in=True, cores=cores, memory_limit_mib=limit, notice=notice
+    )
 
 
 def _in_ci(environ: Mapping[str, str]) -> bool:

@@ -49,7 +49,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
         if artifact.adopted and options.batch and (refused := batch_refused(artifact, options.batch)):
             raise UsageError(*refused)
     compute = options.compute or placement.compute
-    if placement.evidence == "emulated" and compute != placement.compute:
+    if placement.stands_in and compute != placement.compute:
         raise UsageError(f"an emulated {profile.name} runs on {placement.compute}, not on {compute}", "drop --compute")
     cores = placement.cores or available_cores()
     threads = options.threads or min(cores, psutil.cpu_count(logical=False) or cores)

@@ -142,3 +142,19 @@ def test_a_slow_board_is_told_that_it_is_slow_and_what_to_raise(monkeypatch: pyt
         monkeypatch.setenv("EDGEBENCH_PROBE_LIMIT", wrong)
         with pytest.raises(UsageError, match="no number of seconds"):
             process.probe([("runtimes", "onnxruntime")])
+
+
+@pytest.mark.parametrize("evidence", ["measured", "emulated"])
+def test_a_board_of_its_own_may_compute_on_its_cpu_but_a_stand_in_on_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: str
+) -> None:
+    """A virtual board is emulated too, and is no stand-in: what its profile prefers is a default there."""
+    made, profile = make_artifact(tmp_path / "made", format="onnx"), device.load_profile("jetson_orin")
+    found = Probe(name="onnxruntime", accepts=("onnx",), version="1", computes=("cpu", "cuda"), libraries={})
+    monkeypatch.setattr(process, "probe_all", lambda names: [found])
+    board = device.Placement(evidence=evidence, compute="cuda")
+    planned = running.plan([made], profile, board, RunOptions(runtimes=("onnxruntime",), compute="cpu"))
+    assert [each.job.compute for each in planned] == ["cpu"]
+    desk = device.Placement(evidence="emulated", compute="cpu", stands_in=True)
+    with pytest.raises(UsageError, match="runs on cpu, not on cuda"):
+        running.plan([made], profile, desk, RunOptions(runtimes=("onnxruntime",), compute="cuda"))
