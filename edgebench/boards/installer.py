@@ -7,6 +7,7 @@ JSON: {"say": …} on its progress, then {"facts": …}, {"done": …} or {"erro
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.util
 import json
 import os
@@ -14,10 +15,15 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+BEAT_S = 10.0  # pip unpacks for minutes without a word
 NEEDED_BYTES = 400 * 2**20  # for numpy and a runtime, unpacked, together with their wheels
 NO_VENV = ("No module named venv", "No module named ensurepip", "ensurepip is not available")
 NO_NETWORK = ("No matching distribution found", "Could not fetch URL", "NewConnectionError", "ConnectTimeoutError")
@@ -40,7 +46,8 @@ def main(asked: str) -> None:
 
 
 def tell(**answer: Any) -> None:
-    print(json.dumps(answer), flush=True)
+    sys.stdout.write(json.dumps(answer) + "\n")  # in one piece: two threads tell
+    sys.stdout.flush()
 
 
 def look(root: Path, modules: list[str]) -> dict[str, Any]:
@@ -93,10 +100,12 @@ def install(root: Path, given: dict[str, Any]) -> dict[str, Any]:
         pip = [python, "-m", "pip"]
         if any(venv.glob("lib/*/site-packages/edgebench-*")):
             # It may be of the same version but of other code, and pip would not replace it.
+            tell(say="removing the edgebench that is there")
             run([*pip, "uninstall", "--yes", "edgebench"], environment)
         # Of thousands of files few are ever loaded: to compile them all takes a slow board minutes.
         quick = ["--no-compile", "--retries", "1", "--timeout", "20"]
-        tell(say="installing with pip: a slow board unpacks some 60 MB for minutes")
+        what = ", ".join(["edgebench", *wished["requirements"]])
+        tell(say=f"installing {what}: a slow board unpacks some 60 MB for minutes")
         run([*pip, "install", *quick, str(wheel), *wished["requirements"]], environment)
     partial = root / ".setup.json"
     partial.write_text(json.dumps(wished))
@@ -116,35 +125,69 @@ def usable(venv: Path, system_site_packages: bool) -> bool:
 
 def make_environment(venv: Path, system_site_packages: bool) -> None:
     """In two steps: in one, venv keeps to itself why pip could not be put there."""
-    bare = ["--clear", "--without-pip", *["--system-site-packages"] * system_site_packages, str(venv)]
-    pip = [str(venv / "bin" / "python"), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]
-    for command in ([sys.executable, "-m", "venv", *bare], pip):
-        made = subprocess.run(command, capture_output=True, text=True)
-        if made.returncode == 0:
-            continue
-        said = (made.stdout + made.stderr).strip()
+    made = [sys.executable, "-m", "venv", "--clear", "--without-pip"]
+    call([*made, *["--system-site-packages"] * system_site_packages, str(venv)], venv)
+    if wheel := own_pip():
+        with no_room(venv), zipfile.ZipFile(wheel) as archive:
+            archive.extractall(next(venv.glob("lib/*/site-packages")))
+    else:
+        call([str(venv / "bin" / "python"), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"], venv)
+
+
+def own_pip() -> Path | None:
+    """The wheel of pip that `ensurepip` would install. It would compile all of it: on a slow board that takes minutes,
+    and a wheel of Python alone is installed by being unpacked."""
+    spec = importlib.util.find_spec("ensurepip")
+    if not spec or not spec.origin:
+        return None
+    # Debian and others keep the wheel elsewhere.
+    own = Path(spec.origin).parent / "_bundled"
+    kept = [sysconfig.get_config_var("WHEEL_PKG_DIR"), "/usr/share/python-wheels", own]
+    found = [wheel for folder in kept if folder for wheel in sorted(Path(folder).glob("pip-*-py3-none-any.whl"))]
+    return found[-1] if found else None
+
+
+def call(command: list[str], venv: Path) -> None:
+    """Do a step of making the virtual environment, or remove it and tell why not."""
+    made = subprocess.run(command, capture_output=True, text=True)
+    if made.returncode == 0:
+        return
+    said = (made.stdout + made.stderr).strip()
+    if any(sign in said for sign in NO_VENV):
         shutil.rmtree(venv, ignore_errors=True)
-        if any(sign in said for sign in NO_VENV):
-            version = ".".join(platform.python_version_tuple()[:2])
-            raise Failure(
-                "its Python cannot make virtual environments", f"there: sudo apt install python{version}-venv"
-            )
-        ended = f"signal {-made.returncode} ended it" if made.returncode < 0 else last(said)
+        version = ".".join(platform.python_version_tuple()[:2])
+        raise Failure("its Python cannot make virtual environments", f"there: sudo apt install python{version}-venv")
+    with no_room(venv):
+        raise OSError(f"signal {-made.returncode} ended it" if made.returncode < 0 else last(said))
+
+
+@contextlib.contextmanager
+def no_room(venv: Path) -> Iterator[None]:
+    """What becomes of a step that fails: nothing of the environment stays."""
+    try:
+        yield
+    except (OSError, zipfile.BadZipFile) as error:
+        shutil.rmtree(venv, ignore_errors=True)
         raise Failure(
-            f"it cannot make a virtual environment: {ended}", "check whether its home and its /tmp have free space"
-        )
+            f"it cannot make a virtual environment: {getattr(error, 'strerror', None) or error}",
+            "check whether its home and its /tmp have free space",
+        ) from None
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
-    """Run pip, and pass its output on."""
-    said = []
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
-    for line in process.stdout:
-        said.append(line.rstrip())
-        tell(say=line.strip()[:200])
-    if process.wait():
+    """Run pip, and pass its output on. While it says nothing, tell how much it has written."""
+    said, ended, free = ["pip is starting"], threading.Event(), shutil.disk_usage(Path(command[0]).parent).free
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    silent = threading.Thread(target=beat, args=(said, free, Path(command[0]).parent, ended))
+    with subprocess.Popen(command, **pipes, text=True, env=environment) as process:
+        silent.start()
+        for line in process.stdout:
+            said.append(line.rstrip())
+            if line.strip():
+                tell(say=line.strip()[:200])
+    ended.set()
+    silent.join()
+    if process.returncode:
         text = "\n".join(said)
         if "No space left" in text or "quota exceeded" in text:
             raise Failure("its disk is full", "free some space there, also in its /tmp")
@@ -152,6 +195,16 @@ def run(command: list[str], environment: dict[str, str]) -> None:
             fix = "connect it, or configure an index or a folder of wheels for pip there (~/.config/pip/pip.conf)"
             raise Failure(f"pip there finds no package index, or not the packages it needs: {last(text)}", fix)
         raise Failure(f"pip there failed: {last(text)}", f"there: {' '.join(command[:4])} … shows the whole output")
+
+
+def beat(said: list[str], free: int, where: Path, ended: threading.Event) -> None:
+    """Every BEAT_S without a line of pip's, what it is at and how much it has written."""
+    told = len(said)
+    while not ended.wait(BEAT_S):
+        if len(said) == told and not ended.is_set():
+            at = next((line for line in reversed(said) if line), "").partition(":")[0][:100]
+            tell(say=f"{at}: {max(0, free - shutil.disk_usage(where).free) / 1e6:.0f} MB are written")
+        told = len(said)
 
 
 def last(said: str) -> str:

@@ -93,8 +93,9 @@ def carry_out(host: Host, plan: SetupPlan, say: Callable[[str], None]) -> None:
             "do": "install", "wheel_name": name, "wheel": base64.b64encode(content).decode(), "wished": plan.wished,
             "system_site_packages": plan.system_site_packages,
         }  # fmt: skip
+        say(f"sending edgebench, {len(asked['wheel']) / 1e6:.1f} MB")
         _converse(host, asked, say)
-    say("checking that it works")
+    say(f"checking that it works: {', '.join(('edgebench', *plan.runtimes))}")
     with Connection(host) as connection:
         connection.greet()
         probes = connection.ask(RuntimesTried, "probe", runtimes=list(plan.runtimes)).probes

@@ -49,7 +49,14 @@ def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None
         if not yes:
             click.confirm("Go on?", default=True, abort=True, err=True)
     with console.status("") as status:
-        provision.carry_out(board, plan, lambda text: status.update(printable(text).replace("[", "\\[")))
+
+        def say(text: str) -> None:
+            if console.is_terminal:
+                status.update(printable(text).replace("[", "\\["))
+            else:  # a log gets a line of each
+                click.echo(f"{board.name}: {printable(text)}", err=True)
+
+        provision.carry_out(board, plan, say)
     if as_json:
         click.echo(jsonio.dumps({"host": board.name, "plan": plan}, indent=1))
     else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,49 @@ def test_a_pip_that_cannot_be_put_into_the_environment_is_told_with_its_reason(
         return subprocess.CompletedProcess(command, code if "ensurepip" in command else 0, said, "")
 
     monkeypatch.setattr(installer.subprocess, "run", run)
+    monkeypatch.setattr(installer, "own_pip", lambda: None)
     with pytest.raises(installer.Failure) as failed:
         installer.make_environment(tmp_path / "venv", False)
     assert message in failed.value.args[0] and fix in failed.value.args[1]
+
+
+def test_pip_is_unpacked_and_not_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """ensurepip compiles hundreds of files, of which few are ever loaded: two minutes on a slow board."""
+    called, real = [], subprocess.run
+
+    def run(command: list[str], **more: object) -> subprocess.CompletedProcess:
+        called.append(command)
+        return real(command, **more)
+
+    monkeypatch.setattr(installer.subprocess, "run", run)
+    assert installer.own_pip(), "this Python has no wheel of pip: what else could be tested?"
+    installer.make_environment(tmp_path / "venv", False)
+    assert len(called) == 1 and not list(tmp_path.glob("venv/**/pip/**/*.pyc"))
+    assert installer.usable(tmp_path / "venv", False)
+
+
+def test_a_damaged_wheel_of_pip_is_told_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wheel = tmp_path / "pip.whl"
+    wheel.write_bytes(b"no archive")
+    monkeypatch.setattr(installer, "own_pip", lambda: wheel)
+    with pytest.raises(installer.Failure, match="cannot make a virtual environment"):
+        installer.make_environment(tmp_path / "venv", False)
+    assert not (tmp_path / "venv").exists()
+
+
+def test_while_pip_says_nothing_set_up_tells_how_much_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    go, told = tmp_path / "go", []
+
+    def tell(say: str) -> None:
+        told.append(say)
+        if "Installing: " in say and "written" in say:
+            go.touch()
+
+    monkeypatch.setattr(installer, "BEAT_S", 0.02)
+    monkeypatch.setattr(installer, "tell", tell)
+    wait = f"while not os.path.exists({str(go)!r}): time.sleep(.01)"
+    silent = f"import os, time\nprint('Installing: a, b', flush=True)\n{wait}"
+    installer.run([sys.executable, "-c", silent], {})
+    assert "Installing: a, b" in told and "Installing: 0 MB are written" in [re.sub(r"\d+", "0", say) for say in told]

@@ -57,6 +57,8 @@ def test_a_board_is_set_up_and_setting_it_up_again_finds_it_done(tmp_path: Path,
         lay_out_packages(system, "numpy", "click", "psutil", "rich", *["tomli"] * (sys.version_info < (3, 11)))
         done = set_up(board, in_process, "--yes")
         assert done.returncode == 0 and "board: set up: fake" in done.stdout, done.stderr
+        for step in ("sending edgebench", "installing edgebench", "Installing collected packages", "checking that it"):
+            assert f"board: {step}" in done.stderr  # also where no terminal shows it
         assert (board.folder / "venv" / "bin" / "edgebench").exists()
         done = set_up(board, in_process, "--json")
         assert done.returncode == 0 and json.loads(done.stdout)["plan"]["needed"] is False
