@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import trees
 
 from edgebench.errors import EdgebenchError, Unsupported
 from edgebench.machine import device, jetpack, registry
+from edgebench.records import toml
+
+RECORDED = toml.read(Path(__file__).with_name("jetpack7_boards.toml"), example="")["board"]
 
 R = "# R{} (release), REVISION: {}, GCID: 40000000, BOARD: generic, EABI: aarch64, DATE: Mon Jan  1 00:00:00 UTC 2026"
 
@@ -31,6 +35,35 @@ def test_the_release_of_jetson_linux_tells_what_jetpack_brings(told, name, cuda,
 @pytest.mark.parametrize("told", ["", "Ubuntu 24.04", "# R (release)", R.format(28, "1.0"), "# R39 (release)"])
 def test_what_is_no_release_tells_nothing(told):
     assert jetpack.of(told) is None
+
+
+def recorded(root: Path, told: dict, **changed: str) -> Path:
+    files = {
+        "proc/device-tree/compatible": "".join(f"{entry}\0" for entry in told["compatible"]),
+        "proc/device-tree/model": f"{told['model']}\0",
+        "proc/meminfo": f"MemTotal:       {told['memory_mib'] * 1024} kB",
+        "proc/sys/kernel/osrelease": told["kernel"],
+        "sys/devices/system/cpu/present": f"0-{told['cores'] - 1}",
+        "etc/nv_tegra_release": "\n".join((told["release"], told.get("more", ""))),
+    }
+    return trees.write(root, files | changed)
+
+
+@pytest.mark.parametrize("told", RECORDED, ids=lambda told: f"{told['profile']}-{told['jetpack']}")
+def test_a_board_that_was_recorded_under_jetpack_7_is_recognised(told, tmp_path):
+    root = recorded(tmp_path, told)
+    assert jetpack.of(told["release"]) == jetpack.Jetpack(told["jetpack"], "13", told["python"], told["tensorrt"])
+    assert device.detect(root).name == told["profile"]
+    assert place(root, told["profile"], CI="true").evidence == "measured"
+
+
+@pytest.mark.parametrize("told", RECORDED, ids=lambda told: f"{told['profile']}-{told['jetpack']}")
+def test_a_board_that_was_recorded_is_no_other_board(told, tmp_path):
+    root = recorded(tmp_path, told)
+    for name in {"jetson_thor", "jetson_orin", "jetson_orin_nano", "jetson_t4000", "jetson_t3000"} - {told["profile"]}:
+        assert place(root, name).evidence == "emulated"
+        with pytest.raises(EdgebenchError, match=re.escape(told["model"])):
+            place(root, name, CI="true")
 
 
 def board(root: Path, module: str = "p3834-0008", cores: int = 14, conf: str = "") -> Path:
