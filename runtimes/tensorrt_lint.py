@@ -47,12 +47,14 @@ class TensorRtRtxLinter:
         from edgebench.runtimes import tensorrt_refusals
 
         trt = self._library
+        self._log.lines.clear()  # what it said of another file
         network = self._builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = trt.OnnxParser(network, self._log)
         if parser.parse_from_file(str(path)):  # by path: weights kept outside the ONNX file are found beside it
             return []
         said = list(self._log.lines)
-        found = [tensorrt_refusals.finding(parser.get_error(i), said) for i in range(parser.num_errors)]
+        errors = [parser.get_error(i) for i in range(parser.num_errors)]
+        found = [tensorrt_refusals.placed(tensorrt_refusals.finding(error, said), error, path) for error in errors]
         return found or [LintFinding(kind="refused", reason=" ".join(said) or "it does not say why")]
 
     @staticmethod

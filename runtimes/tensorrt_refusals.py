@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from edgebench.records.linted import LintFinding
@@ -49,3 +51,16 @@ def finding(error: Any, log: list[str]) -> LintFinding:
         said, reason = "", reason or "the parser does not take this operator"
     words = f"{reason} ({said})" if reason and said else reason or said
     return LintFinding(kind="refused", reason=words, fix=fix, node=error.node_name(), operator=operator)
+
+
+def placed(found: LintFinding, error: Any, path: Path) -> LintFinding:
+    """The finding with its operator, and its node if that is the only one: some errors name the importer alone."""
+    importer = re.fullmatch(r"import([A-Z]\w*)", error.func())
+    if found.operator or not importer:
+        return found
+    from edgebench.linting.onnx_nodes import Nodes
+
+    nodes = list(Nodes(path).of(importer[1]))  # none, if it imports something else than a node
+    if not nodes:
+        return found
+    return replace(found, operator=importer[1], node=nodes[0].name if len(nodes) == 1 else "")

@@ -81,6 +81,12 @@ def refused() -> dict[str, onnx.ModelProto]:
         "QLinearConv": graph([rounded, node("QLinearConv", "q s z w s o s z", pads=[1] * 4)], scales, made=2),
         "DynamicQuantizeLinear": graph([node("DynamicQuantizeLinear", outputs="y s z")], made=Kind.UINT8),
         "Unique": graph([node("Unique")]),
+        "scatter": graph(  # of which the parser's error names no node
+            [node("ScatterElements", "x i u", axis=1, reduction="max")],
+            {"i": np.zeros((1, 2), np.int64), "u": np.ones((1, 2), np.float32)},
+            given={"x": (Kind.FLOAT, (1, 16))},
+            opset=18,
+        ),
         "BitShift": graph(
             [node("BitShift", "x k", direction="LEFT")], {"k": np.uint8(2)}, given={"x": (Kind.UINT8, (1, 3))}, made=2
         ),
