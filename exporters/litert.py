@@ -33,7 +33,10 @@ class LiteRtExporter:
     verify_on = "cpu"
     aliases = ("litert",)
     installs = dict.fromkeys((CONVERTER, QUANTIZER), ".[litert-export]")
-    install_note = "in the folder of edgebench's source, with an environment of its own: it brings 1.1 GB and older versions of common libraries"
+    install_note = (
+        "in the folder of edgebench's source, with an environment of its own: it brings 1.1 GB and older versions of "
+        "common libraries"
+    )
     libraries = ("torch", "timm", "litert-torch", "litert-converter")
     libraries_for = dict.fromkeys(("fp16", "int8"), ("ai-edge-quantizer",))
 

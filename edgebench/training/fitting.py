@@ -20,11 +20,12 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.training import balance, finishing, resuming, tracking
 from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
-from edgebench.training.learner import Learner, image_size_at
+from edgebench.training.learner import Learner
 from edgebench.training.listening import Listener, TrainingStep
 from edgebench.training.planning import Pacer
 from edgebench.training.resuming import RunState, Tensors
 from edgebench.training.setup import Setup
+from edgebench.training.sizing import image_size_at
 
 READ_LOSS_EVERY = {"cpu": 1, "cuda": 10}  # steps: reading the loss makes the host wait for the device
 

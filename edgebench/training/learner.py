@@ -9,15 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from edgebench.records.recipe import TrainConfig
 from edgebench.training import augment, models, optimization, stages
 from edgebench.training.distilling import UNLABELLED, Teaching
 from edgebench.training.distributed import World
 from edgebench.training.gradients import Accumulation
 from edgebench.training.setup import Setup
 
-LEAST_SIZE = 16  # pixels a side: what is smaller shows little
-SMALLER = (1 / 2, 3 / 4)  # of the side: the sizes of progressive training before the full one
 # Of fp16's gradients. From torch's 65,536 the scale has to be halved until nothing overflows, and each time a step is
 # lost: 5 of the 28 steps of mobilenetv3_small_050 on 600 digits. Gradients differ as little from fp32's at 1,024.
 FIRST_SCALE = 1024.0
@@ -114,18 +111,3 @@ class Learner:
             else:
                 loss, logits = F.cross_entropy(outputs, targets, label_smoothing=config.label_smoothing), outputs
         return loss, torch.stack([(logits.argmax(1) == labels).sum(), (labels != UNLABELLED).sum()])
-
-
-def image_sizes(config: TrainConfig) -> tuple[int, ...]:
-    """The pixels a side of a training's images, in their order."""
-    full = config.image_size
-    smaller = (round(full * share / 8) * 8 for share in SMALLER) if config.progressive else ()
-    return (*(size for size in smaller if LEAST_SIZE <= size < full), full)
-
-
-def image_size_at(config: TrainConfig, progress: float) -> int:
-    """The pixels a side at the share `progress` of the training."""
-    *smaller, full = image_sizes(config)
-    if not smaller or progress >= config.progressive - 1e-9:
-        return full
-    return smaller[int(progress / config.progressive * len(smaller) + 1e-9)]

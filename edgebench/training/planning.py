@@ -13,8 +13,9 @@ from edgebench.records.course import Course, Pace, Plan
 from edgebench.training import floor
 from edgebench.training.batches import BatchReader
 from edgebench.training.distributed import World
-from edgebench.training.learner import Learner, image_sizes
+from edgebench.training.learner import Learner
 from edgebench.training.setup import Setup
+from edgebench.training.sizing import image_sizes
 
 TIMED = 3  # steps of each kind: the fastest counts, after one that is not timed
 LEAST_STEPS = 20  # fewer move no weight far

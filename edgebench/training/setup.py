@@ -135,7 +135,9 @@ def prepare(
         say(f"raised the momentum of batch normalisation: an epoch has only {batches} batch{'es' * (batches != 1)}")
     threads = config.threads or worthwhile_threads(info.macs * sizes["batch_size"])
     fits_head = began.learned and models.linear_head(network, len(splits.info.classes)) is not None
+    growing = config.progressive  # as asked, None if it was not
     config = replace(config, threads=threads, **_stages(config, began.learned, fits_head, sizes["steps"]))
+    config = _one_size(config, network, asked=growing is not None, say=say)
     config = replace(config, lr=config.lr or optimization.default_lr(config, network, learned=began.learned))
     torch.set_num_threads(threads)
     return Setup(
@@ -197,6 +199,18 @@ def _stages(config: TrainConfig, has_weights: bool, fits_head: bool, steps: int)
         "layer_decay": config.layer_decay or (LAYER_DECAY if head_first else 1.0),
         "progressive": progressive if config.progressive is None else config.progressive,
     }
+
+
+def _one_size(config: TrainConfig, network: nn.Module, *, asked: bool, say: Callable[[str], None]) -> TrainConfig:
+    """Without smaller images at the beginning, if the network takes none. UsageError if they were asked for."""
+    refused = [size for size in sizing.image_sizes(config) if not models.takes_size(network, size)]
+    if not refused:
+        return config
+    told = f"{config.model} takes no images of {refused[0]} pixels"
+    if asked:
+        raise UsageError(f"--progressive begins with smaller images, and {told}", "--progressive 0, or another --model")
+    say(f"{told}: no smaller images at the beginning")
+    return replace(config, progressive=0.0)
 
 
 def _network(

@@ -1,4 +1,4 @@
-"""Chooses the size of images: for random weights their own, for learned ones the largest that fits into the time."""
+"""The size of images: what fits the data and the time, and the smaller ones that a training may begin with."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from edgebench.records.recipe import TrainConfig
 from edgebench.training.data.decoding import usual_side
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ EPOCHS = 5  # that have to fit: larger images bring more than more epochs
 TRIED = 128  # pixels at which a step is timed: the time goes with the pixels
 IMAGES = 16
 KEPT_S = 15.0  # for all else
+LEAST_SIZE = 16  # pixels a side: what is smaller shows little
+SMALLER = (1 / 2, 3 / 4)  # of the side: the sizes of progressive training before the full one
 
 
 def usual(dataset: Dataset) -> int:
@@ -64,3 +67,18 @@ def largest(needed_s: float, pixels: int, left_s: float, among: Sequence[int] = 
     """The largest size that fits into `left_s` for what takes `needed_s` at `pixels` a side; else the smallest."""
     fitting = [size for size in among if needed_s * (size / pixels) ** 2 <= left_s]
     return max(fitting, default=min(among))
+
+
+def image_sizes(config: TrainConfig) -> tuple[int, ...]:
+    """The pixels a side of a training's images, in their order."""
+    full = config.image_size
+    smaller = (round(full * share / 8) * 8 for share in SMALLER) if config.progressive else ()
+    return (*(size for size in smaller if LEAST_SIZE <= size < full), full)
+
+
+def image_size_at(config: TrainConfig, progress: float) -> int:
+    """The pixels a side at the share `progress` of the training."""
+    *smaller, full = image_sizes(config)
+    if not smaller or progress >= config.progressive - 1e-9:
+        return full
+    return smaller[int(progress / config.progressive * len(smaller) + 1e-9)]

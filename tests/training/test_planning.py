@@ -11,8 +11,8 @@ import torch
 from edgebench.records.course import Course, Pace, Plan
 from edgebench.records.recipe import TrainConfig
 from edgebench.training import optimization
-from edgebench.training.learner import image_size_at, image_sizes
 from edgebench.training.planning import Pacer, epochs_in, trial_s
+from edgebench.training.sizing import image_size_at, image_sizes
 
 PACE = Pace(sizes=(32,), steps_s=(0.5,), answer_s=0.001, amp_s={"none": 1.0}, start_s=5.0, end_s=10.0)
 

@@ -29,7 +29,7 @@ from edgebench.training.models.names import (
     timm_weights,
 )
 from edgebench.training.models.outputs import named as named_outputs
-from edgebench.training.models.small_images import Adaptation
+from edgebench.training.models.small_images import Adaptation, takes_size
 from edgebench.training.models.weights import (
     OtherNetwork,
     WeightsReport,
@@ -42,8 +42,8 @@ from edgebench.training.short_names import SHORT_NAMES
 __all__ = [
     "OtherNetwork", "TimmWeights", "WeightsReport", "build", "check_weights_file",
     "classifier_names", "freeze", "hasten_statistics", "import_timm", "input_statistics", "is_timm", "keep_frozen",
-    "linear_head", "load_weights", "named_outputs", "parameter_groups", "resolve", "restore", "timm_weights",
-    "usual_size",
+    "linear_head", "load_weights", "named_outputs", "parameter_groups", "resolve", "restore", "takes_size",
+    "timm_weights", "usual_size",
 ]  # fmt: skip
 
 

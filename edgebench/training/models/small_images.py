@@ -202,3 +202,15 @@ def set_strides(model: nn.Module, strides: dict[str, int]) -> None:
                 module.padding = (kernel - stride + 1) // 2
         else:
             raise ValueError(f"{name} is a {type(module).__name__}, which has no stride")
+
+
+def takes_size(network: nn.Module, size: int) -> bool:
+    """Whether a network in eval mode takes square images of so many pixels. One with a position for each patch takes
+    those that it was built for alone."""
+    first = next(network.parameters())
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, 3, size, size, device=first.device))
+    except Exception:  # a network may refuse a size in any way
+        return False
+    return True
