@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 from edgebench.errors import BadFile
-from edgebench.records.onnx_file import NUMBER, external_files, fields
+from edgebench.records.onnx_file import external_files
 from edgebench.records.onnx_graph import Graph, collected, text
+from edgebench.records.onnx_walk import NUMBER, fields
 from edgebench.specs import ANY_RANK, Foreign, Precision, TensorSpec
 
 # onnx.proto's numbers of element types, by numpy's names. The others have no type in numpy.

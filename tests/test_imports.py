@@ -46,7 +46,7 @@ DOORS = {"__init__", "results"}
 ADAPTERS = {
     "specs", "protocols", "errors", "artifact", "training.models", "machine.children", "machine.cuda",
     "exporting.quantize", "exporting.onnx_weights", "linting.onnx_nodes", "records.caches", "records.linted",
-    "records.onnx_file", "records.onnx_graph", "records.replacing",
+    "records.onnx_file", "records.onnx_graph", "records.onnx_walk", "records.replacing",
 }  # fmt: skip
 HEAVY = (
     "torch", "timm", "sklearn", "PIL", "safetensors", "onnx", "onnxruntime", "openvino", "tensorrt",

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from edgebench.records.onnx_file import DEEPEST, NUMBER, fields, varint
+from edgebench.records.onnx_walk import DEEPEST, NUMBER, fields, varint
 
 PASSED_ON = {"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Flatten"}  # integers stay what they are
 

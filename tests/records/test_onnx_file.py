@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebench.errors import BadFile
-from edgebench.records.onnx_file import PATHS, external_files
+from edgebench.records import onnx_file, onnx_walk
+from edgebench.records.onnx_file import external_files
+from edgebench.records.onnx_walk import PATHS
 
 
 def outside(name: str) -> TensorProto:
@@ -136,4 +142,61 @@ def test_a_field_whose_number_is_none_is_refused(number: int, tmp_path: Path) ->
         tag >>= 7
     (tmp_path / "model.onnx").write_bytes(b"\x08\x08" + bytes([*digits, tag]) + b"\x00")
     with pytest.raises(BadFile):
+        external_files(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGBUS)", "ended with signal 7"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)", "took more than 60 s"),
+        ("import time\ntime.sleep(600)", "took more than 0.5 s"),
+        ("raise MemoryError", "ended with exit code 1"),
+    ],
+)
+def test_a_file_that_ends_or_holds_up_the_process_that_reads_it_is_refused(
+    program: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "walk.py").write_text(program)
+    monkeypatch.setattr(onnx_walk, "__file__", str(tmp_path / "walk.py"))
+    monkeypatch.setattr(onnx_file, "WAITED_S", 0.5 if "time" in program else 600)
+    path = written(tmp_path, model().SerializeToString())
+    with pytest.raises(BadFile, match=told):
+        external_files(path)
+    monkeypatch.setattr(onnx_file, "_ours", True)  # a worker: its parent says what became of it
+    assert len(external_files(path)) == 5
+
+
+def test_the_walk_ends_by_itself(tmp_path: Path) -> None:
+    """Its parent may have been killed."""
+    code = (
+        "import sys; from edgebench.records import onnx_walk as walk\n"
+        "def endless(path):\n    while True: pass\n"
+        "walk.LIMIT_S = 1; walk.external_files = endless; sys.argv.append('x'); walk.main()"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=600).returncode == -signal.SIGXCPU
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_ends_no_command(tmp_path: Path) -> None:
+    path = written(tmp_path, b"\x0a\x00" * (1 << 22))
+    code = (
+        "import os, sys; from edgebench.records import onnx_walk as walk\n"
+        "found = walk.varint\n"
+        "def cut(*given):\n    os.truncate(sys.argv[1], 0)\n    return found(*given)\n"
+        "walk.varint = cut; walk.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], stdout=subprocess.DEVNULL)
+    assert done.returncode == -signal.SIGBUS
+
+
+def test_too_many_and_too_long_names_are_refused(tmp_path: Path) -> None:
+    for names in ([b"x" * 5000], [b"%d" % i for i in range(10_001)]):
+        entries = (field(13, field(1, b"location") + field(2, name)) for name in names)
+        with pytest.raises(BadFile, match="than there can be"):
+            external_files(written(tmp_path, field(7, field(5, b"".join(entries)))))
+
+
+def test_a_pipe_in_the_place_of_a_model_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+    with pytest.raises(BadFile, match="no regular file"):
         external_files(tmp_path / "model.onnx")
