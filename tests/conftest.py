@@ -60,7 +60,7 @@ if WORKER:
 
 REPOSITORY = Path(__file__).parent.parent
 LONGEST = (
-    "test_train.py", "test_base_install.py", "test_ray.py", "test_tune_command.py", "test_resume.py",
+    "test_train.py", "test_ray.py", "test_tune_command.py", "test_resume.py",
     "test_sweep_processes.py", "test_plugin.py", "test_precision.py", "test_ab.py",
 )  # fmt: skip
 PLUGINS = Path(__file__).parent / "plugins" / "faulty"

@@ -13,6 +13,7 @@ OTHER_TESTS = {  # what tests/ holds beside a folder for each room
     "board": "the virtual board: what a full arm64 Linux with real drivers shows; skipped where none is built",
     "fixtures": "files that tests read",
     "hostile": "generators of what a file or a board may not be, by kind, and the tests over them",
+    "packaging": "the wheel in fresh environments: `.ci/run` runs it after scripts/test, which leaves it out",
     "plugins": "packages that tests install or put on PYTHONPATH",
     "slow": "what goes through several rooms",
 }
@@ -58,7 +59,7 @@ MAY_SKIP = {  # what a machine cannot do, or does not need to; what is only not 
     "tests/machine/test_clocks.py": "only root gives a file away",
     "tests/machine/test_memory.py": "Linux alone tells of memory",
     "tests/report/slow/test_page_in_chromium.py": "axe-core comes from npm, which the tests do not need",
-    "tests/slow/test_base_install.py": "the newest Python is the oldest",
+    "tests/packaging/test_base_install.py": "the newest Python is the oldest",
     "tests/training/data/test_formats.py": "is about a Pillow without plug-ins",
     "tests/training/data/test_listing.py": "not every Pillow writes each format",
     "tests/training/test_augment.py": "needs a GPU",
