@@ -14,6 +14,7 @@ from conftest import REPOSITORY
 from test_docs import check_command_line
 
 ACTION = REPOSITORY / "action.yml"
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 STEPS = {step["name"]: step for step in yaml.safe_load(ACTION.read_text())["runs"]["steps"]}
 # Tells what it was called with, and writes the file that --out names.
 EDGEBENCH = """#!/usr/bin/env bash
@@ -130,3 +131,22 @@ def test_the_skill_names_commands_that_there_are() -> None:
     assert len(lines) > 8
     for line in lines:
         check_command_line(REPOSITORY / "SKILL.md", line)
+
+
+def test_what_others_wrote_is_pinned_by_the_hash_of_a_commit() -> None:
+    pages = [*WORKFLOWS, ACTION, REPOSITORY / "docs" / "device-runners.md"]
+    used = [line.strip() for page in pages for line in page.read_text().splitlines() if "uses:" in line]
+    assert len(used) > 5
+    for line in used:
+        pinned = re.fullmatch(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", line)
+        assert pinned or line.startswith("- uses: OWNER/edgebench@COMMIT"), line
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_may_do_no_more_than_it_needs(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert set(job.get("permissions", {}).values()) <= {"read"}
+        checkouts = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout")]
+        assert all(step["with"]["persist-credentials"] is False for step in checkouts)
