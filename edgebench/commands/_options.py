@@ -27,12 +27,13 @@ def workspace(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--workspace`, given to the command as a `Workspace`."""
 
     def opened(ctx: click.Context, parameter: click.Parameter, value: Path) -> Any:
-        from edgebench.records import replacing
+        from edgebench.records import elsewhere, replacing
         from edgebench.records.workspace import Workspace
 
         opened = Workspace(value)
         # What a command left that was killed.
-        replacing.sweep_up(replacing.temporary(), opened.root, *opened.folders)
+        replacing.sweep_up(replacing.temporary(), opened.root, *opened.folders, *elsewhere.of(opened.root))
+        ctx.call_on_close(elsewhere.forget)
         return opened
 
     return click.option(

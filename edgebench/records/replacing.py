@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from edgebench.records import elsewhere
+
 _MACHINE = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
 PARTIAL, OLD = f".{_MACHINE}.edgebench.partial", f".{_MACHINE}.edgebench.replaced"
 RENAME_EXCHANGE = 2  # linux/fs.h
@@ -72,6 +74,7 @@ def unfinished(folder: Path, prefix: str, make: Callable[[], str]) -> Iterator[P
 @contextlib.contextmanager
 def staged(out: Path) -> Iterator[Path]:
     """A scratch folder beside `out`. It replaces `out` when the block succeeds, and vanishes if it fails."""
+    _remember(out.parent)
     sweep_up(out.parent)
 
     def make() -> str:
@@ -84,8 +87,15 @@ def staged(out: Path) -> Iterator[Path]:
         _replace(scratch, out)
 
 
+def _remember(folder: Path) -> None:
+    """For the next command of this workspace. What lies in an unfinished folder is removed with that."""
+    if not any(part.endswith(PARTIAL) for part in folder.absolute().parts):
+        elsewhere.remember(folder)
+
+
 def check_writable(folder: Path) -> None:
     """Raise the OSError now if nothing can be made in a folder. What a kill leaves of it, the next command removes."""
+    _remember(folder)
     tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=PARTIAL).cleanup()
 
 
@@ -147,6 +157,7 @@ def rewritten(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if (place := path.parent.absolute()) not in _swept:  # it may hold ten thousand results
         _swept.add(place)
+        _remember(place)
         sweep_up(place)
     while True:
         partial = path.parent / f".{path.name[:150]}.{secrets.token_hex(4)}{PARTIAL}"
