@@ -139,7 +139,8 @@ def summary(
         what = f"the whole is {drawn.mean_mw:,.0f} mW on average: the current flows backwards, or the sign is wrong"
         return replace(energy, missing="negative", reason=what, rails_mw=rails)
     largest = max(rails, key=lambda name: rails[name], default="")
-    if meter.scope in RULED and rails.get(largest, 0) > INSIDE * drawn.mean_mw:
+    back_mw = -sum(min(rails.get(name, 0.0), 0.0) for name in meter.total_rails)  # a rail that feeds another
+    if meter.scope in RULED and rails.get(largest, 0) > INSIDE * (drawn.mean_mw + back_mw):
         what = (
             f"{largest} draws {rails[largest]:,.0f} mW, more than the whole ({' + '.join(meter.total_rails)}) at "
             f"{drawn.mean_mw:,.0f} mW: the carrier board labels its rails wrongly"

@@ -133,6 +133,16 @@ def test_permuted_labels_are_found_out(tmp_path: Path) -> None:
     assert (energy.missing, energy.gross_j) == ("mislabelled", None) and "POM_5V_GPU" in energy.reason
 
 
+def test_a_rail_with_a_backward_current_does_not_make_the_others_too_large(tmp_path: Path) -> None:
+    """Real registers have a sign: the whole is then less than a rail, and no label is wrong."""
+    meter = Ina(place(trees.agx_orin(tmp_path), "jetson_orin"))
+    drawn = {"VDD_GPU_SOC": 50730.0, "VDD_CPU_CV": -26030.0, "VIN_SYS_5V0": 10050.0}
+    told = [replace(s, total_mw=34750.0 + i % 2, rails_mw={**drawn, "VIN_SYS_5V0": 10050.0 + i % 2})
+            for i, s in enumerate(unmoved(meter))]  # fmt: skip
+    energy = summary(meter, told, Window(S, 9 * S))
+    assert energy.missing is None and energy.gross_j == pytest.approx(8 * 34.75, rel=1e-4)
+
+
 def clocked(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
     """Let the meter's two looks at the clock in each read say these moments."""
     moments = iter([round(s * S) for s in seconds for _ in range(2)])
