@@ -71,7 +71,7 @@ def carry_out(
     if code is None:
         here = "1 result is" if len(done) == 1 else f"{len(done)} results are"
         message = f"the measurement was killed on {host.name}" + (f": {here} here" if done else "")
-        raise EdgebenchError(message, "did the board restart, or run out of memory?")
+        raise EdgebenchError(message, "did the board restart, or run out of memory or disk?")
     return done, code
 
 

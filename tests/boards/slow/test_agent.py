@@ -9,9 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from conftest import clean_environment
+
+from edgebench.boards import agent
+from edgebench.boards.requests import Follow
 
 HELLO = b"hello"
 NAME = sha256(HELLO).hexdigest()
@@ -88,3 +93,17 @@ def test_what_is_no_request_is_refused_and_the_next_is_heard(tmp_path: Path) -> 
             assert "request" in board.ask(do)["error"]
         assert board.ask("lacks")["error"] == "lacks: key 'files' is missing"
         assert board.ask("lacks", files={}) == {"lacks": []}
+
+
+def test_a_job_that_ended_on_a_full_disk_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not write down why it ended: all that is known otherwise is that something killed it."""
+    board, told = agent.Agent(tmp_path), []
+    (tmp_path / "jobs" / "one").mkdir()
+    (tmp_path / "jobs" / "one" / "lock").touch()
+    board._desk = SimpleNamespace(tell=lambda answer, body=b"": told.append(answer))
+    for free, lines in ((2**30, 0), (4096, 1)):
+        told.clear()
+        monkeypatch.setattr(agent.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        board.do_follow(Follow("one"))
+        assert told[-1] == {"ended": {"exit_code": None}}
+        assert ["its disk is full" in answer["line"] for answer in told[:-1]] == [True] * lines
