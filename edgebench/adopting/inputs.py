@@ -22,6 +22,7 @@ HEAVY = 64 << 20  # bytes of weights that all requests together may read
 MOST_FILE_BYTES = 4 << 30
 CALIBRATION = "name files.npz, pictures, or a folder of them"
 MASK = re.compile(r"mask|valid|enabled")
+TELLING = 200  # characters of a name: SIZE takes a time that grows with their square
 SIZE = re.compile(r"(image|im|img|orig|target).*(size|shape)|^size$|^im_shape$")
 SCALE = re.compile(r"scale|ratio")
 RATE = re.compile(r"^sr$|sampl\w*rate")
@@ -182,7 +183,7 @@ def _values(
     spec: TensorSpec, specs: Sequence[TensorSpec], below: Mapping[str, int], random: np.random.Generator
 ) -> tuple[np.ndarray, str]:
     """Values for one input, and in words what they are."""
-    name, sizes, kind = spec.name.lower(), spec.sizes, np.dtype(spec.dtype)
+    name, sizes, kind = spec.name[:TELLING].lower(), spec.sizes, np.dtype(spec.dtype)
 
     def filled(value: object, told: str) -> tuple[np.ndarray, str]:
         return np.full(sizes, value, kind), told

@@ -112,6 +112,9 @@ def measure_tuned(
     chosen = next((one for one in workspace.family(given[0]) if one.identity == best.artifact), None)
     if chosen is None:
         raise BadFile(f"{best.name}, which {where} found best, is not here any more", "`edgebench tune` again")
+    if paths := [name for name, value in best.options.items() if "/" in value or "\\" in value]:
+        fix = f"give it yourself: --runtime-option {paths[0]}=…"  # it may say where a library writes
+        raise BadFile(f"{where}: the option {paths[0]} is a path, which is not taken from a file", fix)
     crowded = {"batch": asked.batch or best.batch, "streams": asked.streams or best.streams}
     asked = replace(
         asked, runtimes=(best.runtime,), compute=asked.compute or found.compute, threads=asked.threads or best.threads,

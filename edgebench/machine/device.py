@@ -94,7 +94,7 @@ def _fits(value: str, glob: str) -> bool:
 
 
 def _spelt(glob: str) -> int:
-    return len(re.sub(r"\[.*?\]|[*?]", "", glob))
+    return len(re.sub(r"\[[^\[\]]*\]|[*?]", "", glob))
 
 
 def describe_machine(root: Path = ROOT) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edgebench.errors import Unsupported
+from edgebench.records import files
 from edgebench.records.recipe import TrainConfig
 from edgebench.training.history import History, Record
 
@@ -134,7 +135,7 @@ def _mlflow(config: TrainConfig, folder: Path, epochs_done: int, say: Callable[[
 
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "mlflow-run"  # its id, for a training that is resumed
-    known = kept.read_text().strip() if epochs_done and kept.is_file() else ""
+    known = files.content(kept, most=1000).decode(errors="replace").strip() if epochs_done and kept.exists() else ""
     place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.absolute().parent / 'mlflow.db'}"
     try:
         client = MlflowClient(tracking_uri=place)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from factories import make_artifact, make_job, make_result
 
 from edgebench.choosing import tuning
-from edgebench.choosing.tuned import Trial
+from edgebench.choosing.tuned import Trial, Tuned, measure_tuned
+from edgebench.errors import BadFile
 from edgebench.machine.device import detect
+from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
+from edgebench.records import jsonio
 from edgebench.records.race import Lag, Raced
 from edgebench.records.result import Samples
+from edgebench.records.workspace import Workspace, now
 
 ARTIFACT = make_artifact()
 JOBS = [make_job(ARTIFACT, threads=n) for n in (1, 2, 3)]
@@ -62,3 +67,22 @@ def test_a_race_is_decided_by_ratios_and_not_by_each_ones_own_time(monkeypatch: 
     bench = tuning._Bench(duration_s=1.0, goal="latency", artifacts={ARTIFACT.identity: ARTIFACT})
     costs = bench.race(JOBS[:2], detect(), lambda phase: None)
     assert costs == {JOBS[0].identity: 40_000_000, JOBS[1].identity: 60_000_000}
+
+
+@pytest.mark.parametrize("value", ["/etc/x", "..\\x", "caches/here"])
+def test_a_file_of_settings_names_no_path_for_a_library_to_write_to(tmp_path: Path, value: str) -> None:
+    made, home = make_artifact(tmp_path / "artifacts" / "net"), Workspace(tmp_path)
+    best = Trial(
+        artifact=made.identity, name="net", format="onnx", precision="fp32", runtime="onnxruntime", threads=1, batch=1,
+        streams=1, options={"tensorrt.trt_engine_cache_path": value},
+    )  # fmt: skip
+    kept = Tuned(
+        goal="latency", device="cpu", compute="cpu", evidence="measured", origin=made.identity, best=best, eager=None,
+        default=None, trials=(), accuracy_bound=0.01, seconds=1.0, created=now(),
+    )  # fmt: skip
+    jsonio.write(home.tuned(made, "cpu", "latency"), kept)
+    with pytest.raises(BadFile, match=r"trt_engine_cache_path is a path"):
+        measure_tuned([made], home, "cpu", RunOptions())
+    plain = replace(kept, best=replace(best, options={"provider": "xnnpack"}))
+    jsonio.write(home.tuned(made, "cpu", "latency"), plain)
+    assert measure_tuned([made], home, "cpu", RunOptions())[1].runtime_options == {"provider": "xnnpack"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -268,3 +269,14 @@ def test_wandb_without_a_key_says_how_to_go_on(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, **options)
     assert "entered" not in done.stdout
     assert "errors.Unsupported" in done.stderr and "WANDB_MODE=offline" in done.stderr
+
+
+def test_the_id_of_a_run_of_mlflows_is_read_from_a_small_regular_file(tmp_path: Path, mlflow: FakeMlflow) -> None:
+    for folder, make in ((tmp_path / "a", os.mkfifo), (tmp_path / "b", lambda path: path.write_bytes(b"x" * 5000))):
+        folder.mkdir()
+        make(folder / "mlflow-run")
+        with (
+            pytest.raises(BadFile, match=r"no regular file|larger than"),
+            tracking.open(CONFIG, folder, mlflow=True, epochs_done=1),
+        ):
+            pass
