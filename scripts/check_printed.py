@@ -3,8 +3,8 @@
     python scripts/check_printed.py [WORKSPACE]
 
 For each artifact of a checkpoint in the workspace that has been evaluated once: its runtime is asked by edgebench, in
-a process of its own; then its file is opened here by ONNX Runtime or OpenVINO itself, and loops in plain Python count
-agreement, cosine, relative error and accuracy. They have to be equal to the last digit that is printed.
+a process of its own; then its file is opened here by ONNX Runtime, OpenVINO or ncnn itself, and loops in plain Python
+count agreement, cosine, relative error and accuracy. They have to be equal to the last digit that is printed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 
 from edgebench import artifact as folder
 from edgebench.measuring import correctness, process, testset
+from edgebench.records.batches import only_batch
 from edgebench.records.jobs import Job
 from edgebench.records.workspace import Workspace
 from edgebench.specs import Artifact
 
-RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
+RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn"}
 BATCHES, LARGEST = (1, 3), 16
 
 
@@ -31,11 +32,30 @@ def opened(made: Artifact):
 
         session = onnxruntime.InferenceSession(made.path / "model.onnx", providers=["CPUExecutionProvider"])
         return lambda x: session.run(None, {session.get_inputs()[0].name: x})[0]
+    if made.format == "ncnn":
+        return one_by_one(made)
     import openvino
 
     hint = {"INFERENCE_PRECISION_HINT": "bf16" if made.precision == "bf16" else "f32"}
     model = openvino.Core().compile_model(made.path / "model.xml", "CPU", hint)
     return lambda x: model(x)[0]
+
+
+def one_by_one(made: Artifact):
+    """ncnn takes one picture at a time."""
+    import ncnn
+
+    net = ncnn.Net()
+    for name in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"):
+        setattr(net.opt, name, made.precision == "fp16")
+    assert not net.load_param(str(made.path / "model.param")) and not net.load_model(str(made.path / "model.bin"))
+
+    def answer(picture: np.ndarray) -> np.ndarray:
+        extractor = net.create_extractor()
+        extractor.input(net.input_names()[0], ncnn.Mat(np.ascontiguousarray(picture)).clone())
+        return np.array(extractor.extract(net.output_names()[0])[1])
+
+    return lambda x: np.stack([answer(picture) for picture in x])
 
 
 def asked(run, made: Artifact, images: np.ndarray, batch: int) -> np.ndarray:
@@ -59,11 +79,13 @@ def by_hand(known: np.ndarray, found: np.ndarray) -> tuple[float, float, float]:
 
 def checked(made: Artifact, images: Path) -> list[str]:
     """What differs, in words."""
+    only = only_batch(made)
     reference, run, wrong = folder.read_reference(made), opened(made), []
-    for scenario, batches in (("verify", sorted({*BATCHES, LARGEST})), ("evaluate", [LARGEST])):
+    verified = [only] if only else sorted({*BATCHES, LARGEST})
+    for scenario, batches in (("verify", verified), ("evaluate", [only or LARGEST])):
         job = Job(
             artifact=made.identity, runtime=RUNTIMES[made.format], device="", compute="cpu", scenario=scenario,
-            precision=made.precision, batch=LARGEST, time_limit_s=3600,
+            precision=made.precision, batch=only or LARGEST, time_limit_s=3600,
         )  # fmt: skip
         result = process.run_job(job, made, images=images if scenario == "evaluate" else None)
         if result.status != "ok":
@@ -76,7 +98,7 @@ def checked(made: Artifact, images: Path) -> list[str]:
         if scenario == "evaluate":
             with testset.opened(images, made) as test:
                 labels, torch = test.labels, test.first
-                first = np.concatenate([asked(run, made, part, LARGEST).argmax(axis=1) for part in test.images])
+                first = np.concatenate([asked(run, made, part, only or LARGEST).argmax(axis=1) for part in test.images])
             counted = sum(map(int, first == labels)) / len(labels), sum(map(int, first == torch)) / len(labels)
             said = result.evaluation.accuracy, result.evaluation.torch_agreement
             if [f"{100 * v:.2f}" for v in counted] != [f"{100 * v:.2f}" for v in said]:
