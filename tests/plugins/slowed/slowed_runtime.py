@@ -18,6 +18,7 @@ class Slowed(OnnxRuntime):
 
     native = ()
     aliases = ()
+    takes = {"by": ()}
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> SlowedSession:
         by = float(options.extra.get("by", "0"))
