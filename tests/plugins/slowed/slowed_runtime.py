@@ -18,7 +18,7 @@ class Slowed(OnnxRuntime):
 
     native = ()
     aliases = ()
-    takes = {"by": ()}
+    on, takes = ("cpu",), {"by": ()}
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> SlowedSession:
         by = float(options.extra.get("by", "0"))
