@@ -130,8 +130,12 @@ def supervise(folder: Path, lock: int) -> None:
     _unblock()
     exit_code = process.wait()
     partial = folder / ".ended.json"
-    partial.write_text(json.dumps({"exit_code": exit_code}))
-    partial.rename(folder / "ended.json")
+    try:
+        partial.write_text(json.dumps({"exit_code": exit_code}))
+        partial.rename(folder / "ended.json")
+    except OSError as error:  # a full disk; the agent tells so
+        said = f"how the job ended, with exit code {exit_code}, cannot be written down: {error.strerror}"
+        raise SystemExit(said) from None
 
 
 def _unblock() -> None:

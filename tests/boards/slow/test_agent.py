@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import clean_environment
 
-from edgebench.boards import agent
+from edgebench.boards import agent, supervisor
 from edgebench.boards.requests import Follow
 
 HELLO = b"hello"
@@ -107,3 +107,15 @@ def test_a_job_that_ended_on_a_full_disk_is_told_so(tmp_path: Path, monkeypatch:
         board.do_follow(Follow("one"))
         assert told[-1] == {"ended": {"exit_code": None}}
         assert ["its disk is full" in answer["line"] for answer in told[:-1]] == [True] * lines
+
+
+def test_a_job_that_cannot_write_down_how_it_ended_says_so_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk. What it says goes to the desk, where it was a traceback."""
+    (tmp_path / "job.json").write_text('{"arguments": ["run"], "folders": []}')
+    (tmp_path / ".ended.json").mkdir()
+    monkeypatch.setattr(supervisor.subprocess, "Popen", lambda *a, **b: SimpleNamespace(wait=lambda: 1))
+    monkeypatch.setattr(supervisor.signal, "signal", lambda number, act: None)
+    with pytest.raises(SystemExit, match="with exit code 1, cannot be written down: Is a directory"):
+        supervisor.supervise(tmp_path, 0)
