@@ -12,7 +12,7 @@ from edgebench.linting.onnx_nodes import Nodes
 from edgebench.records.linted import LintFinding
 
 # How it names a node, with its operator, in what it says of a failure.
-NAMED = re.compile(r"node with name '(?P<a>[^']*)'|Node \((?P<b>[^)]*)\)|In Node, \(\"(?P<c>[^\"]*)\"")
+NAMED = re.compile(r"node with name '(?P<a>[^']{0,500})'|Node \((?P<b>[^)]{0,500})\)|In Node, \(\"(?P<c>[^\"]*)\"")
 WEIGHTS, SEVEN_BITS = 2**28, 64
 
 

@@ -58,7 +58,7 @@ def _version(path: Path) -> int:
     """The version of the IR. OpenVINO would try all that it knows on a file that is something else."""
     with path.open("rb") as file:
         head = file.read(HEAD).decode("utf-8", errors="replace")
-    net = re.match(r"\ufeff?\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<net\b([^>]*)>", head, re.DOTALL)
+    net = re.match(r"\ufeff?\s*(<\?xml[^>]*\?>\s*)?(<!--(?:(?!-->).)*-->\s*)*<net\b([^>]*)>", head, re.DOTALL)
     version = re.search(r"\bversion\s*=\s*[\"'](\d{1,4})[\"']", net[3]) if net else None
     if version is None:
         raise BadFile(f"{path} is not an OpenVINO IR: it does not begin as one", "name the .xml of a model")

@@ -51,7 +51,7 @@ class Clocks:
 def power_modes(conf: str) -> dict[int, str]:
     """The names of the modes in the text of /etc/nvpmodel.conf, by their number."""
     found = {}
-    for inside in re.findall(r"^\s*<\s*POWER_MODEL\s([^>]*)>", conf, re.M):
+    for inside in re.findall(r"^[ \t]*<[ \t]*POWER_MODEL\s([^>]{0,200})>", conf, re.M):
         told = dict(re.findall(r"(ID|NAME)=(\S+)", inside))
         if re.fullmatch(r"[0-9]{1,4}", told.get("ID", "")) and "NAME" in told:
             found[int(told["ID"])] = told["NAME"]
@@ -82,7 +82,7 @@ def clocks(show: str) -> Clocks:
     """Parse the output of `jetson_clocks --show`; CPUs that are offline are left out."""
     cpus, gpu, emc, override, fan = {}, None, None, None, ""
     for line in show.splitlines():
-        head, told = line.split(" ", 1)[0], dict(re.findall(r"(\w+)=([0-9]+)\b", line))
+        head, told = line.split(" ", 1)[0], dict(re.findall(r"\b(\w+)=([0-9]+)\b", line))
         if re.fullmatch(r"cpu[0-9]+:", head) and told.get("Online") != "0" and "MaxFreq" in told:
             cpus[head[:-1]] = _frequencies(told, 1000)
         elif head == "GPU":

@@ -123,7 +123,7 @@ def _guarded(kind: AdapterKind, name: str, use: Callable[[Any], Any]) -> Any:
     except EdgebenchError:
         raise
     except Exception as error:  # a broken native library can raise anything when it is imported
-        if found := re.search(r"(\S+\.so[.\d]*): cannot open shared object file", str(error)):
+        if found := re.search(r"(?<!\S)(\S+\.so[.\d]*): cannot open shared object file", str(error)):
             helps = getattr(facts(kind, name), "shared", {}).get(found[1], "install the package that has it")
             lacks = f"{name} needs the shared library {found[1]}, which this system lacks"
             raise Unsupported(lacks, helps) from error

@@ -12,7 +12,8 @@ from edgebench.records.energy import Sample, Scope
 
 LIMIT_S = 2.0
 _LINE = re.compile(
-    r"^\s*(\w+)_([AV])\s+(?:current|volt)\([0-9]+\)=(-?[0-9]{1,6}(?:\.[0-9]{1,12})?)([AV])\s*$", re.ASCII | re.MULTILINE
+    r"^[ \t]*(\w{1,40})_([AV])[ \t]+(?:current|volt)\([0-9]+\)=(-?[0-9]{1,6}(?:\.[0-9]{1,12})?)([AV])[ \t\r]*$",
+    re.ASCII | re.MULTILINE,
 )
 
 

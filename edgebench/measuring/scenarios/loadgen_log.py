@@ -67,7 +67,7 @@ def _number(text: str) -> float | None:
 
 def _reasons(summary: str) -> tuple[str, ...]:
     """What is not satisfied, then LoadGen's recommendations and, if it did not stop early, what that needs."""
-    unmet = re.findall(r"^ +(.+ satisfied) ?: NO\s*$", summary, re.MULTILINE)
+    unmet = re.findall(r"^ +(\S.* satisfied) ?: NO\s*$", summary, re.MULTILINE)
     headings = ["Recommendations:"]
     if "Early stopping satisfied" in unmet:
         headings.append("Early Stopping Result:")
