@@ -29,7 +29,7 @@ class RuntimeFacts:
     """What a runtime states about itself; only `accepts` is required.
 
     aliases: other names that a user may type. suffixes: by format, how the name of the model file ends.
-    installs: by module, what pip installs if it is missing; install_note: what else helps. shared: by shared library.
+    installs: by module, what pip installs; install_note: what else helps. shared: by shared library, what helps.
     libraries: the distributions whose versions change its answers or its speed, so a sweep measures again.
     native: the formats for which it is the default. only_by_name: it runs only when named, as it measures nothing.
     adopts: the formats whose files from elsewhere it reads (`signature`); it is the reference for their answers.

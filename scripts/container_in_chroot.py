@@ -57,9 +57,8 @@ def inside(root: Path, command: list[str], state: dict) -> None:
     )  # fmt: skip
 
 
-def mounted(root: Path) -> list[Path]:
-    """Bind what the steps need of this machine."""
-    done = []
+def mount(root: Path, done: list[Path]) -> None:
+    """Bind what the steps need of this machine, and note each place in `done` at once: it has to be freed."""
     for place in (*SHARED, *os.environ.get("PIP_FIND_LINKS", "").split()):
         target = root / place.lstrip("/")
         if not Path(place).exists():
@@ -70,7 +69,6 @@ def mounted(root: Path) -> list[Path]:
             target.touch()
         subprocess.run(["mount", "--bind", place, target], check=True)
         done.append(target)
-    return done
 
 
 def main() -> int:
@@ -86,8 +84,9 @@ def main() -> int:
     print(f"FROM {base}: Debian {release} with its own Python", flush=True)
     packages = f"--include={','.join(PYTHON)}"
     subprocess.run(["mmdebstrap", "--variant=minbase", packages, release, root], check=True)
-    binds = mounted(root)
+    binds: list[Path] = []
     try:
+        mount(root, binds)
         for step, what in rest:
             print(f"{step} {what}", flush=True)
             if step == "RUN":
@@ -109,9 +108,9 @@ def main() -> int:
         print(f"start: {' '.join(start)}", flush=True)
         inside(root, start, state)
     finally:
-        for target in reversed(binds):
-            subprocess.run(["umount", target], check=False)
-        if not asked.keep and not any(os.path.ismount(target) for target in binds):
+        # What is still bound is a folder of this machine: it must not be removed with the rest.
+        bound = [target for target in reversed(binds) if subprocess.run(["umount", target]).returncode]
+        if not bound and not asked.keep:
             shutil.rmtree(root)
     print(f"{asked.file.name}: every step was done")
     return 0

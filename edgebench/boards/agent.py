@@ -159,8 +159,8 @@ class Agent:
                     self._send_result(folder, name, at)
                 if ended != {"exit_code": 0} and (free := shutil.disk_usage(folder).free) < SPARE_BYTES:
                     # The job could not even write down why it ended.
-                    told = f"Error: its disk is full: {free / 2**20:.1f} MiB are free in {self.jobs}"
-                    self._desk.tell({"line": told, "at": at})
+                    line = f"Error: its disk is full: {free / 2**20:.1f} MiB are free in {self.jobs}"
+                    self._desk.tell({"line": line, "at": at})
                 self._desk.tell({"ended": ended})
                 return
             if time.monotonic() - told > BEAT_S:

@@ -177,15 +177,17 @@ def no_room(venv: Path) -> Iterator[None]:
 def run(command: list[str], environment: dict[str, str]) -> None:
     """Run pip, and pass its output on. While it says nothing, tell how much it has written."""
     said, ended, free = ["pip is starting"], threading.Event(), shutil.disk_usage(Path(command[0]).parent).free
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
     silent = threading.Thread(target=beat, args=(said, free, Path(command[0]).parent, ended))
     with subprocess.Popen(command, **pipes, text=True, env=environment) as process:
         silent.start()
-        for line in process.stdout:
-            said.append(line.rstrip())
-            if line.strip():
-                tell(say=line.strip()[:200])
-    ended.set()
+        try:
+            for line in process.stdout:
+                said.append(line.rstrip())
+                if line.strip():
+                    tell(say=line.strip()[:200])
+        finally:
+            ended.set()
     silent.join()
     if process.returncode:
         text = "\n".join(said)

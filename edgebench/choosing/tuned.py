@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgebench.errors import BadFile, UsageError
-from edgebench.machine import scenario_registry
+from edgebench.machine import registry, scenario_registry
 from edgebench.measuring.options import RunOptions
 from edgebench.records import jsonio
 from edgebench.records.declared import (
@@ -112,9 +112,11 @@ def measure_tuned(
     chosen = next((one for one in workspace.family(given[0]) if one.identity == best.artifact), None)
     if chosen is None:
         raise BadFile(f"{best.name}, which {where} found best, is not here any more", "`edgebench tune` again")
-    if paths := [name for name, value in best.options.items() if "/" in value or "\\" in value]:
-        fix = f"give it yourself: --runtime-option {paths[0]}=…"  # it may say where a library writes
-        raise BadFile(f"{where}: the option {paths[0]} is a path, which is not taken from a file", fix)
+    tried = registry.facts("runtimes", best.runtime).tunes  # another may say where a library writes
+    untried = [name for name, value in best.options.items() if value not in tried.get(name, ())]
+    if untried and not asked.runtime_options:
+        fix = f"`edgebench tune` again, or give it yourself: --runtime-option {untried[0]}=…"
+        raise BadFile(f"{where}: tuning tries no {untried[0]} like this, so it is not taken from the file", fix)
     crowded = {"batch": asked.batch or best.batch, "streams": asked.streams or best.streams}
     asked = replace(
         asked, runtimes=(best.runtime,), compute=asked.compute or found.compute, threads=asked.threads or best.threads,

@@ -46,7 +46,9 @@ def fingerprint(root: Path = ROOT) -> dict[str, Any]:
     limit = integer(
         read(root / "sys/fs/cgroup/memory.max") or read(root / "sys/fs/cgroup/memory/memory.limit_in_bytes")
     )
-    driver = re.search(r"Kernel Module\D{0,40}?([\d.]+)", read(root / "proc/driver/nvidia/version") or "")
+    driver = re.search(
+        r"Kernel Module(?: for \S{1,20})?\s{1,10}([\d.]+)", read(root / "proc/driver/nvidia/version") or ""
+    )
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "since_boot_s": round(time.clock_gettime(time.CLOCK_BOOTTIME)) if hasattr(time, "CLOCK_BOOTTIME") else None,

@@ -35,7 +35,9 @@ def _check_compute(names: Sequence[str], compute: str) -> None:
     able = _able(stated, names or list(stated))
     if able is not None and compute not in able:
         others = [name for name, facts in stated.items() if facts.on and compute in facts.on and not facts.only_by_name]
-        fix = f"--compute {' or '.join(able)}; or for {compute} --runtime {' or '.join(others)}"
+        fix = f"--compute {' or '.join(able)}"
+        if others:
+            fix += f"; or for {compute} --runtime {' or '.join(others)}"
         raise UsageError(f"{' or '.join(names)} does not run on {compute}", fix)
 
 

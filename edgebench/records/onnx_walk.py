@@ -51,11 +51,17 @@ def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) 
     for number, begin, stop in fields(data, start, end):
         inner = PATHS[message].get(number) if stop != NUMBER else None
         if inner == "entry":
-            pair = {field: bytes(data[a:b]) for field, a, b in fields(data, begin, stop) if b != NUMBER}
+            pair = {field: _text(data, a, b) for field, a, b in fields(data, begin, stop) if b != NUMBER}
             if pair.get(1) == b"location":
                 yield pair.get(2, b"").decode(errors="replace")
         elif inner:
             yield from _locations(data, begin, stop, inner, depth + 1)
+
+
+def _text(data: mmap.mmap, start: int, end: int) -> bytes:
+    if end - start > LONGEST_NAME:  # before it is copied
+        raise ValueError(f"it has a name or a value of {end - start:,} bytes")
+    return bytes(data[start:end])
 
 
 def fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -104,7 +110,9 @@ def varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
 def main() -> None:
     """Print the names of the files with weights, each in hexadecimal on a line of its own; or why the file is not an
     ONNX file. The kernel ends this process after LIMIT_S, also if its parent has ended meanwhile."""
-    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 5))
+    most = resource.getrlimit(resource.RLIMIT_CPU)[1]  # a batch system may have set a lower one
+    if most == resource.RLIM_INFINITY or most > LIMIT_S + 5:
+        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 5))
     try:
         names = external_files(sys.argv[1])
     except (ValueError, IndexError, OSError) as error:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgebench.machine import registry, scenario_registry
 from edgebench.measuring.options import RunOptions
+from edgebench.records import jobs
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 from edgebench.specs import Artifact, Precision
 from edgebench.sweeping import facts
@@ -84,6 +85,7 @@ def measure(source: Step, runtime: str, site: Site, options: RunOptions) -> Meas
         machine=site.machine,
         options=replace(options, runtimes=(runtime,)),
         tools=tools,
+        environment=jobs.steering() if scenario_registry.find(options.scenario).timed else {},
     )
 
 

@@ -110,7 +110,8 @@ class Export:
 class Measure:
     """Measure or evaluate, as `options.scenario` says, what the step `source` makes, on one runtime of a device.
 
-    `machine` distinguishes this device from others of the same profile; `tools`: the version of the runtime there.
+    `machine` distinguishes this device from others of the same profile; `tools`: the version of the runtime there;
+    `environment`: the variables by which libraries compute otherwise (`jobs.steering`).
     """
 
     source: str
@@ -118,6 +119,7 @@ class Measure:
     machine: str
     options: RunOptions
     tools: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, metadata={"json": "unless default"})
 
     @property
     def kind(self) -> StepKind:

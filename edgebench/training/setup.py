@@ -203,7 +203,8 @@ def _stages(config: TrainConfig, has_weights: bool, fits_head: bool, steps: int)
 
 def _one_size(config: TrainConfig, network: nn.Module, *, asked: bool, say: Callable[[str], None]) -> TrainConfig:
     """Without smaller images at the beginning, if the network takes none. UsageError if they were asked for."""
-    refused = [size for size in sizing.image_sizes(config) if not models.takes_size(network, size)]
+    smaller = sizing.image_sizes(config)[:-1]
+    refused = [size for size in smaller if not models.takes_size(network, size)]
     if not refused:
         return config
     told = f"{config.model} takes no images of {refused[0]} pixels"

@@ -91,4 +91,4 @@ def test_a_network_that_cannot_be_converted_is_told_with_the_converters_last_wor
 def test_without_its_tools_the_extra_is_named() -> None:
     with pytest.raises(Unsupported, match="tflite needs the Python module 'litert_torch'") as refused:
         registry.load("exporters", "tflite")
-    assert "edgebench[litert-export]" in refused.value.fix and "an environment of its own" in refused.value.fix
+    assert "'.[litert-export]'" in refused.value.fix and "an environment of its own" in refused.value.fix

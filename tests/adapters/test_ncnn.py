@@ -78,7 +78,7 @@ def test_a_batch_is_refused_and_left_out_it_is_1(made: dict[str, Artifact]) -> N
     why, fix = batch_refused(made["fp32"], 4)
     assert "ncnn files have one batch size" in why and fix == "--batch 1"
     assert batch_refused(made["fp32"], 1) is None
-    placed = SimpleNamespace(compute="cpu", evidence="emulated", cores=1, memory_limit_mib=None)
+    placed = SimpleNamespace(compute="cpu", evidence="emulated", cores=1, memory_limit_mib=None, stands_in=None)
     (planned,) = running.plan(
         [made["fp32"]], load_profile("cpu"), placed, RunOptions(scenario="evaluate", runtimes=("ncnn",))
     )  # 16 of others

@@ -59,7 +59,10 @@ def desk(*arguments: Any, during: Callable[[], None] | None = None, when: Callab
                 failed.append("the moment did not come")
                 return
             time.sleep(1)
-        during()
+        try:
+            during()
+        except Exception as error:  # it would end with its thread
+            failed.append(repr(error))
 
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()

@@ -69,8 +69,8 @@ def test_a_race_is_decided_by_ratios_and_not_by_each_ones_own_time(monkeypatch: 
     assert costs == {JOBS[0].identity: 40_000_000, JOBS[1].identity: 60_000_000}
 
 
-@pytest.mark.parametrize("value", ["/etc/x", "..\\x", "caches/here"])
-def test_a_file_of_settings_names_no_path_for_a_library_to_write_to(tmp_path: Path, value: str) -> None:
+@pytest.mark.parametrize("value", ["/etc/x", "..\\x", "caches/here", "here", ".."])
+def test_a_file_of_settings_says_not_where_a_library_writes(tmp_path: Path, value: str) -> None:
     made, home = make_artifact(tmp_path / "artifacts" / "net"), Workspace(tmp_path)
     best = Trial(
         artifact=made.identity, name="net", format="onnx", precision="fp32", runtime="onnxruntime", threads=1, batch=1,
@@ -81,8 +81,11 @@ def test_a_file_of_settings_names_no_path_for_a_library_to_write_to(tmp_path: Pa
         default=None, trials=(), accuracy_bound=0.01, seconds=1.0, created=now(),
     )  # fmt: skip
     jsonio.write(home.tuned(made, "cpu", "latency"), kept)
-    with pytest.raises(BadFile, match=r"trt_engine_cache_path is a path"):
+    with pytest.raises(BadFile, match=r"tuning tries no tensorrt\.trt_engine_cache_path like this") as refused:
         measure_tuned([made], home, "cpu", RunOptions())
-    plain = replace(kept, best=replace(best, options={"provider": "xnnpack"}))
+    assert "--runtime-option tensorrt.trt_engine_cache_path=" in refused.value.fix
+    own = RunOptions(runtimes=("onnxruntime",), runtime_options={"tensorrt.trt_engine_cache_path": "mine"})
+    assert measure_tuned([made], home, "cpu", own)[1].runtime_options == own.runtime_options
+    plain = replace(kept, best=replace(best, options={"spinning": "off"}))
     jsonio.write(home.tuned(made, "cpu", "latency"), plain)
-    assert measure_tuned([made], home, "cpu", RunOptions())[1].runtime_options == {"provider": "xnnpack"}
+    assert measure_tuned([made], home, "cpu", RunOptions())[1].runtime_options == {"spinning": "off"}

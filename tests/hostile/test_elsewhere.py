@@ -40,11 +40,14 @@ def test_what_a_kill_leaves_beside_out_is_gone_after_any_next_command(tmp_path: 
 def test_a_staged_folder_beside_its_place_too(tmp_path: Path, in_process: Command) -> None:
     (tmp_path / "runs").mkdir()
     if (child := os.fork()) == 0:
-        elsewhere.of(tmp_path / "runs")
-        (tmp_path / "deploy").mkdir()
-        with replacing.staged(tmp_path / "deploy" / "net") as scratch:
-            (scratch / "file").touch()
-            os.kill(os.getpid(), 9)
+        try:
+            elsewhere.of(tmp_path / "runs")
+            (tmp_path / "deploy").mkdir()
+            with replacing.staged(tmp_path / "deploy" / "net") as scratch:
+                (scratch / "file").touch()
+                os.kill(os.getpid(), 9)
+        finally:
+            os._exit(1)
     os.waitpid(child, 0)
     assert list((tmp_path / "deploy").iterdir())
     in_process("report", "--workspace", tmp_path / "runs")

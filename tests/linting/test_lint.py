@@ -151,7 +151,6 @@ def test_a_file_that_ends_the_parser_is_an_answer_and_the_next_is_linted(in_proc
     assert "was killed by SIGSEGV" in ended["reason"] and ended["fix"] and done.returncode == 1
 
 
-@pytest.mark.usefixtures("dying")
 def test_a_fix_names_no_target_that_refuses_the_model_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """OpenVINO's fix was "--target onnxruntime", whose parser had refused the same file."""
     file = written(tmp_path / "net.onnx", next(iter(graphs.refused().values())))
@@ -170,6 +169,7 @@ def test_a_fix_names_no_target_that_refuses_the_model_too(monkeypatch: pytest.Mo
     assert lint.lint(file, both)[0].findings[0].fix == "a newer one, or --target onnxruntime, which takes it"
 
 
+@pytest.mark.usefixtures("dying")
 def test_a_parser_that_does_not_end_is_ended(tmp_path: Path) -> None:
     path = written(tmp_path / "keeps.onnx", graphs.taken()["Erf-17-fp32"])
     (said,) = edgebench.lint(path, "ort", time_limit_s=0.3)

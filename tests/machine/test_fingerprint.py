@@ -318,3 +318,11 @@ def test_two_zones_of_one_name_keep_their_own_temperatures_and_trips(tmp_path):
     shown = fingerprint(write(tmp_path, files))
     assert shown["temperatures_c"] == {"acpitz": 95.0, "acpitz-thermal_zone1": 40.0}
     assert shown["trips_c"] == {"acpitz-thermal_zone1": 90.0} and codes(shown, shown) == set()
+
+
+@pytest.mark.parametrize(
+    "kind", ["x86_64 Kernel Module", "Open Kernel Module for x86_64", "Open Kernel Module for aarch64"]
+)
+def test_the_driver_is_the_number_after_the_kind_of_module(kind: str, tmp_path: Path) -> None:
+    write(tmp_path, {"proc/driver/nvidia/version": f"NVRM version: NVIDIA UNIX {kind}  580.159.04  Release Build\n"})
+    assert fingerprint(tmp_path)["nvidia_driver"] == "580.159.04"

@@ -145,10 +145,19 @@ def test_a_field_whose_number_is_none_is_refused(number: int, tmp_path: Path) ->
         external_files(tmp_path / "model.onnx")
 
 
+def test_a_name_of_many_bytes_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    model = onnx.ModelProto()
+    tensor = model.graph.initializer.add(name="w", data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="x" * 5000)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BadFile, match=r"a name or a value of 5,000 bytes"):
+        external_files(tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize(
     ("program", "told"),
     [
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGBUS)", "ended with signal 7"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGBUS)", f"ended with signal {signal.SIGBUS:d}"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)", "took more than 60 s"),
         ("import time\ntime.sleep(600)", "took more than 0.5 s"),
         ("raise MemoryError", "ended with exit code 1"),
