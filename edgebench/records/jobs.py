@@ -25,6 +25,7 @@ MIN_LAUNCHES = 5  # fewer say too little about how launches differ (Kalibera & J
 # threads is not among them: the job itself says it.
 STEERS = re.compile(r"(OMP|GOMP|KMP|OPENBLAS|MKL|BLIS|GOTO|VECLIB|ONEDNN|DNNL|TBB)_[A-Z0-9_]{1,60}")
 SET_BY_US = ("OMP_NUM_THREADS",)
+SET_BY_IMPORTS = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")  # of scikit-learn and others; they change no speed
 # Why no further launch was made.
 Stop = Literal["precision", "launches", "max_seconds", "interrupted", "failed"]
 
@@ -94,7 +95,7 @@ class Job(Conditions):
 def steering(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables of an environment by which libraries compute otherwise than they would by themselves."""
     found = {name: value[:200] for name, value in environ.items() if STEERS.fullmatch(name) and value}
-    return {name: found[name] for name in sorted(found) if name not in SET_BY_US}
+    return {name: found[name] for name in sorted(found) if name not in (*SET_BY_US, *SET_BY_IMPORTS)}
 
 
 @dataclass(frozen=True)
