@@ -1,4 +1,4 @@
-"""The progress of a training or a probe: a live bar on a terminal; elsewhere a line an epoch."""
+"""The progress of a training or a probe: a live bar on a terminal; elsewhere a line an epoch, and now and then."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ class TrainingProgress:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+        from edgebench.commands._progress import Phases
+
         console = Console(stderr=True)
-        self._console, self._bar = console, None
+        self._console, self._bar, self._log = console, None, Phases(console)
         if console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -65,6 +67,8 @@ class TrainingProgress:
             self._bar.update(self._task, total=total or None, completed=done, description=f"reading {what}")
         elif done == total:
             self._console.print(f"read {total:,} {what}", highlight=False)
+        else:
+            self._log.update(f"{done:,} of {total:,} {what}" if total else f"{done:,} {what}")
 
     def counting(self, what: str, done: int, total: int) -> None:
         """So many of `total` images are done; `what` says what is done to them."""
@@ -72,6 +76,8 @@ class TrainingProgress:
             self._bar.update(self._task, total=total or None, completed=done, description=what)
         elif done == total:
             self._console.print(f"{what}: {total:,}", highlight=False)
+        else:
+            self._log.update(f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}")
 
     def fetching(self, what: str, done: int, total: int) -> None:
         """Learned weights that come from the hub, in bytes."""

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from edgebench.commands import _progress
 from edgebench.commands._training import TrainingProgress
 
 STEP = SimpleNamespace(
@@ -44,3 +45,16 @@ def test_a_log_has_no_line_for_the_epochs_of_a_search(capsys: pytest.CaptureFixt
     with TrainingProgress() as progress:
         progress.show(SimpleNamespace(**vars(STEP) | {"part": "search 1/2, setting 3/9"}))
     assert capsys.readouterr().err == ""
+
+
+def test_a_log_gets_a_line_now_and_then_of_what_takes_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reading ten thousand pictures and torch's answers to them takes minutes, in which nothing was said."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr(_progress, "EVERY_S", 0.0)
+    with TrainingProgress() as progress:
+        progress.preparing("images", 4000, 10000)
+        progress.preparing("images", 10000, 10000)
+        progress.counting("features", 5, 8)
+    assert capsys.readouterr().err.splitlines() == ["4,000 of 10,000 images", "read 10,000 images", "features: 5 of 8"]

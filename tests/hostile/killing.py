@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 from counted import sitecustomize
 
-LIMIT_S = 300  # of a command
+LIMIT_S = 900  # of a command: pick is given four minutes, and copies its files at each change
 ALONE_S = 20.0  # after this long, a process that its killed parent left is one that stays
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 

@@ -63,6 +63,20 @@ def test_same_seed_same_weights_bit_for_bit(in_process: Command, checkpoint: Art
     assert artifact.read(tmp_path / "again").files["weights.safetensors"] == checkpoint.files["weights.safetensors"]
 
 
+def test_two_equal_trainings_at_once_make_one_checkpoint(tmp_path: Path) -> None:
+    """Both end well: the one that is later replaces the other's checkpoint, which has the same weights."""
+    asked = ("train", *QUICK, "--workspace", tmp_path, "--json")
+    with open(tmp_path / "first", "w+") as first, open(tmp_path / "second", "w+") as second:
+        runs = [
+            copies.start(*asked, cwd=tmp_path, stdout=told.fileno(), stderr=told.fileno()) for told in (first, second)
+        ]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) for run in runs]
+    told = [(tmp_path / name).read_text() for name in ("first", "second")]
+    assert codes == [0, 0], "\n".join(text[-2000:] for text in told)
+    (made,) = (tmp_path / "checkpoints").iterdir()
+    assert artifact.read(made).training.data.train > 0
+
+
 def test_ctrl_c_keeps_the_best_checkpoint_so_far(
     in_process: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
