@@ -85,6 +85,7 @@ class Child:
         self._log = log.open("w+b") if log else tempfile.TemporaryFile(dir=replacing.temporary())  # noqa: SIM115
         self._oom_kills = _oom_kills()
         self._peak_mib, self._last, self._phase = 0, "", ""
+        self._since = 0  # where in the log the present request began
         told = {LIFELINE: str(lifeline), PHASES: str(phases)}
         if threading.current_thread() is threading.main_thread():  # the kernel would take any other's end for ours
             told[WATCHED] = "1"
@@ -115,33 +116,60 @@ class Child:
 
         `phase_limit_s`: for each phase; `on_wait` hears from time to time how long the present one takes.
         """
+        limit = self._watched([], time_limit_s, phase_limit_s, memory_limit_mib, on_phase, on_wait, clock)
+        return self._ending(limit or "")
+
+    def wait_for(
+        self, answer: int, *, time_limit_s: float = math.inf, memory_limit_mib: int | None = None,
+        on_phase: Callable[[str], None] = lambda phase: None,
+    ) -> Ending | None:  # fmt: skip
+        """Wait until the file descriptor `answer` can be read: it lives on then. Else, how it ended, as `wait` says.
+
+        The limits, and what `said` and `phase` tell, are for what it does from now on.
+        """
+        self._peak_mib, self._phase, self._since = 0, "", os.fstat(self._log.fileno()).st_size
+        limit = self._watched(
+            [answer], time_limit_s, math.inf, memory_limit_mib, on_phase, lambda seconds: None, time.monotonic
+        )
+        return None if limit is None else self._ending(limit)
+
+    def _watched(
+        self, answers: list[int], time_limit_s: float, phase_limit_s: float, memory_limit_mib: int | None,
+        on_phase: Callable[[str], None], on_wait: Callable[[float], None], clock: Callable[[], float],
+    ) -> Literal["", "timeout", "out_of_memory"] | None:  # fmt: skip
+        """Which limit it reached; "" if it ended by itself, None if one of `answers` can be read."""
         since = clock()
         deadline = since + time_limit_s
-        limit: Literal["", "timeout", "out_of_memory"] = ""
         listening = True
         try:
-            while self._process.poll() is None and not limit:
-                if listening and select.select([self._phases], [], [], POLL_S)[0]:
+            while self._process.poll() is None:
+                if listening or answers:
+                    ready = select.select([*([self._phases] if listening else []), *answers], [], [], POLL_S)[0]
+                else:  # it is about to end
+                    ready = []
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._process.wait(POLL_S)
+                if self._phases in ready:
                     heard = self._heard()
                     listening = bool(heard)
                     for phase in heard:
                         since = clock()
                         on_phase(phase)
-                elif not listening:  # it is about to end
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        self._process.wait(POLL_S)
+                if any(answer in ready for answer in answers):
+                    return None
                 with contextlib.suppress(psutil.Error):  # it may have ended in between
                     rss_mib = psutil.Process(self._process.pid).memory_info().rss // 2**20
                     self._peak_mib = max(self._peak_mib, rss_mib)
-                if memory_limit_mib and self._peak_mib > memory_limit_mib:
-                    limit = "out_of_memory"
-                elif clock() > min(deadline, since + phase_limit_s):
-                    limit = "timeout"
+                late = clock() > min(deadline, since + phase_limit_s)
                 on_wait(clock() - since)
+                if memory_limit_mib and self._peak_mib > memory_limit_mib:
+                    return "out_of_memory"
+                if late:
+                    return "timeout"
         except BaseException:
             self.stop()
             raise
-        return self._ending(limit)
+        return ""
 
     @property
     def pid(self) -> int:
@@ -173,10 +201,10 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def said(self) -> str:
-        """The end of what it printed so far."""
+        """The end of what it printed so far, since the last `wait_for` began."""
         size = os.fstat(self._log.fileno()).st_size
         # Without a seek: the child shares the position in the file.
-        return os.pread(self._log.fileno(), LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
+        return os.pread(self._log.fileno(), LOG_BYTES, max(self._since, size - LOG_BYTES)).decode(errors="replace")
 
     def stop(self) -> None:
         """End it and what it started; may be called twice."""

@@ -41,7 +41,7 @@ def run_job(
         arguments = ["measure", *([] if verify else ["--no-verify"]), *(["--images", str(images)] if images else [])]
         arguments += ["--answers", str(answers)] if answers else []
         arguments += [str(job_file), str(artifact.path.resolve()), str(result_file)]
-        ending = _start_worker(arguments, job.threads, timed=scenario_registry.load(job.scenario).timed).wait(
+        ending = start_worker(arguments, job.threads, timed=scenario_registry.load(job.scenario).timed).wait(
             time_limit_s=job.time_limit_s, memory_limit_mib=job.memory_limit_mib, on_phase=on_phase
         )
         return result_of(job, artifact, result_file, ending, created)
@@ -95,14 +95,20 @@ def _probe_alone(adapter: tuple[AdapterKind, str]) -> Probe:
     found, ending = _probe([adapter])
     if found:
         return found[0]
+    return unanswered(adapter[1], ending)
+
+
+def unanswered(name: str, ending: Ending) -> Probe:
+    """What stands for the answer of an adapter whose process ended without one."""
     if ending.cause == "timeout":
-        message = f"its library was not loaded within {_probe_limit_s():g} s: this machine is slow or busy, or it hangs"
-        return Probe(name=adapter[1], error=message, fix=f"try again, or give it more time: {PROBE_LIMIT}=600")
+        message = f"its library was not loaded within {probe_limit_s():g} s: this machine is slow or busy, or it hangs"
+        return Probe(name=name, error=message, fix=f"try again, or give it more time: {PROBE_LIMIT}=600")
     message = f"its process {ending.how}: {ending.log.strip()[-300:]}"
-    return Probe(name=adapter[1], error=message, fix="reinstall its library")
+    return Probe(name=name, error=message, fix="reinstall its library")
 
 
-def _probe_limit_s() -> float:
+def probe_limit_s() -> float:
+    """How long an adapter may take to load its library. Raises UsageError if what is set is no number."""
     said = os.environ.get(PROBE_LIMIT) or str(PROBE_LIMIT_S)
     if not re.fullmatch(r"\d{1,6}(\.\d*)?", said):
         raise UsageError(f"{PROBE_LIMIT} is no number of seconds", f"for example {PROBE_LIMIT}=600")
@@ -114,16 +120,19 @@ def _probe(adapters: Sequence[tuple[AdapterKind, str]]) -> tuple[list[Probe], En
     with replacing.scratch() as scratch:
         file = Path(scratch, "probes.json")
         words = [word for adapter in adapters for word in adapter]
-        ending = _start_worker(["probe", str(file), *words], None).wait(time_limit_s=_probe_limit_s())
+        ending = start_worker(["probe", str(file), *words], None).wait(time_limit_s=probe_limit_s())
         try:
             return list(jsonio.read(ProbeAnswers, file).found), ending
         except BadFile:
             return [], ending
 
 
-def _start_worker(arguments: list[str], threads: int | None, *, timed: bool = True) -> Child:
+def start_worker(
+    arguments: list[str], threads: int | None, *, timed: bool = True, held: Sequence[int] = ()
+) -> Child:  # fmt: skip
+    """A worker with these arguments; it inherits the file descriptors `held`."""
     # OpenMP reads these before any adapter can set them. Its threads wait for each other by spinning: beside other
     # programs that takes up to ten times the CPU of what is computed. Where nothing is timed, they sleep.
     environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
     environment |= {} if timed else {"OMP_WAIT_POLICY": "passive"}
-    return Child([sys.executable, "-m", "edgebench.measuring.worker", *arguments], environment=environment)
+    return Child([sys.executable, "-m", "edgebench.measuring.worker", *arguments], environment=environment, held=held)

@@ -27,6 +27,8 @@ from edgebench.records.result import Result
 from edgebench.results import store
 from edgebench.specs import Artifact
 
+Ask = Callable[[Sequence[str], int, "int | None"], list[Probe]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
@@ -37,11 +39,15 @@ class Planned:
     profile: Profile
 
 
-def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, options: RunOptions) -> list[Planned]:
+def plan(
+    artifacts: Sequence[Artifact], profile: Profile, placement: Placement, options: RunOptions, *,
+    ask: Ask = lambda names, threads, cores: process.probe_all(list(names)),
+) -> list[Planned]:  # fmt: skip
     """Plan every artifact on every runtime that can open it here, or on those of the named runtimes that can.
 
-    A named runtime that does not work here is planned as well, so that a result records what is wrong. Raises
-    EdgebenchError if there is nothing to measure.
+    A named runtime that does not work here is planned as well, so that a result records what is wrong. `ask` asks
+    them what they open; it hears the threads and the cores (None: all) that each will have. Raises EdgebenchError if
+    there is nothing to measure.
     """
     options.check()
     named = [registry.canonical("runtimes", name) for name in options.runtimes]
@@ -55,7 +61,7 @@ def plan(artifacts: Sequence[Artifact], profile: Profile, placement: Placement, 
     threads = options.threads or min(cores, psutil.cpu_count(logical=False) or cores)
     if threads > (most := max(cores, psutil.cpu_count() or cores)):  # thousands of threads would not even start in time
         raise UsageError(f"--threads is {threads}, this machine has {most} cores", f"give at most {most}")
-    probes = process.probe_all(named or _likely(artifacts))
+    probes = ask(named or _likely(artifacts), threads, placement.cores)
     physical_mib = psutil.virtual_memory().total // 2**20
     limits = [mb for mb in (options.memory_limit_mib, placement.memory_limit_mib, int(physical_mib * 0.9)) if mb]
     given = {
@@ -199,15 +205,17 @@ def keep(result: Result, folder: Path) -> Path:
 def evaluate(
     item: Planned, images: Path, folder: Path, *, score: Callable[[Result, Path, Path], Result] | None = None,
     on_phase: Callable[[str], None] = lambda phase: None, on_wait: Callable[[], None] = lambda: None,
+    run_job: Callable[..., Result] = process.run_job,
 ) -> Result:  # fmt: skip
     """Evaluate an artifact on the test set in the file `images` (testset.py); the result is saved in `folder`.
 
     `score` gets the result, the test set and the file of the answers to it, and returns the result with more.
+    `run_job`: in which process, as process.run_job.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locks.device_to_ourselves(on_wait), replacing.scratch() as scratch:
         answers = Path(scratch, "answers.zip") if score else None
-        result = process.run_job(item.job, item.artifact, images=images.resolve(), answers=answers, on_phase=on_phase)
+        result = run_job(item.job, item.artifact, images=images.resolve(), answers=answers, on_phase=on_phase)
         if score and result.status == "ok":
             result = score(result, images, answers)
     keep(result, folder)

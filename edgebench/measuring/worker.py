@@ -4,6 +4,7 @@
     python -m edgebench.measuring.worker measure JOB.json FOLDER RESULT.json --turns SOCKET
     python -m edgebench.measuring.worker probe PROBES.json KIND NAME [KIND NAME …]
     python -m edgebench.measuring.worker bursts JOB.json FOLDER SOCKET
+    python -m edgebench.measuring.worker evaluate SOCKET
 
 Nothing is read from stdin or written to stdout: runtimes may print there.
 """
@@ -30,7 +31,7 @@ from edgebench.machine.fingerprint import fingerprint
 from edgebench.machine.foreign_load import ForeignLoad
 from edgebench.machine.gpu_memory import GpuMemory
 from edgebench.machine.memory import PeakMemory
-from edgebench.measuring import agreement, judging, loop, probing
+from edgebench.measuring import agreement, judging, loop, probing, serving
 from edgebench.measuring.turns import burst, performer
 from edgebench.records import jsonio
 from edgebench.records.answers import Evaluation
@@ -250,11 +251,13 @@ def main(arguments: list[str]) -> int:
     asking = verbs.add_parser("probe")
     asking.add_argument("result", type=Path)
     asking.add_argument("adapters", nargs="+", help="the kind and the name of each")
-    serving = verbs.add_parser("bursts")
-    serving.add_argument("--no-verify", action="store_true", help="an earlier launch has verified it")
+    bursting = verbs.add_parser("bursts")
+    bursting.add_argument("--no-verify", action="store_true", help="an earlier launch has verified it")
     for name in ("job", "artifact"):
-        serving.add_argument(name, type=Path)
-    serving.add_argument("connection", type=int, help="file descriptor of a socket")
+        bursting.add_argument(name, type=Path)
+    bursting.add_argument("connection", type=int, help="file descriptor of a socket")
+    evaluating = verbs.add_parser("evaluate")
+    evaluating.add_argument("connection", type=int, help="file descriptor of a socket")
     given = parser.parse_args(arguments)
 
     end_with_parent()
@@ -265,6 +268,10 @@ def main(arguments: list[str]) -> int:
             for answer in probing.probes(list(zip(given.adapters[::2], given.adapters[1::2], strict=True))):
                 found.append(answer)  # each is written at once: a later one may end this process
                 jsonio.write(given.result, ProbeAnswers(tuple(found)))
+        return 0
+
+    if given.verb == "evaluate":
+        serving.serve(Connection(given.connection), run_job, tell)
         return 0
 
     job, artifact = jsonio.read(Job, given.job), folder.read(given.artifact)

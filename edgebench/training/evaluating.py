@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from edgebench.errors import UsageError
 from edgebench.machine.device import detect, load_profile, place
 from edgebench.measuring import running
+from edgebench.measuring.evaluators import Evaluators
 from edgebench.measuring.options import RunOptions
 from edgebench.measuring.running import Planned
 from edgebench.records.result import Result
@@ -39,10 +41,18 @@ def evaluate(
     placement = place(profile, require_device=False, environ=os.environ)
     if placement.notice:
         on_notice(placement.notice)
-    planned = running.plan(artifacts, profile, placement, replace(asked, scenario="evaluate"))
     done = []
-    for number, item in enumerate(planned, 1):
-        on_start(item, number, len(planned))
-        images = files[item.artifact.identity]
-        done.append(running.evaluate(item, images, workspace.results, score=score, on_phase=on_phase, on_wait=on_wait))
+    with contextlib.closing(Evaluators()) as evaluators:
+        planned = running.plan(
+            artifacts, profile, placement, replace(asked, scenario="evaluate"), ask=evaluators.ask
+        )  # fmt: skip
+        for number, item in enumerate(planned, 1):
+            evaluators.keep({each.job.runtime for each in planned[number - 1 :]})
+            on_start(item, number, len(planned))
+            done.append(
+                running.evaluate(
+                    item, files[item.artifact.identity], workspace.results, score=score, on_phase=on_phase,
+                    on_wait=on_wait, run_job=evaluators.run_job,
+                )
+            )  # fmt: skip
     return done

@@ -104,7 +104,7 @@ def test_threads_of_a_worker_that_times_nothing_wait_asleep(
     class Stopped(Exception):
         pass
 
-    def child(command: list[str], *, environment: dict[str, str]) -> None:
+    def child(command: list[str], *, environment: dict[str, str], **others: object) -> None:
         given.update(environment)
         raise Stopped
 

@@ -19,7 +19,8 @@ from edgebench.specs import Artifact, Exported, ExportOptions, SessionOptions
 
 
 class Faulty:
-    """`--runtime-option fault=NAME` chooses the fault; it strikes in the timed loop unless it is about loading."""
+    """`--runtime-option fault=NAME` chooses the fault; it strikes in the timed loop unless it is about loading.
+    The variables FAULTY_FAULT and FAULTY_ONLY do so for all artifacts, and for the one of that folder."""
 
     accepts = frozenset({"onnx", "checkpoint"})
 
@@ -31,6 +32,8 @@ class Faulty:
 
     def open(self, artifact: Artifact, compute: str, options: SessionOptions) -> FaultySession:
         fault = options.extra.get("fault") or os.environ.get("FAULTY_FAULT", "none")
+        if os.environ.get("FAULTY_ONLY", artifact.path.name) != artifact.path.name:
+            fault = "none"
         if fault == "unsupported":
             raise Unsupported("this board has no such accelerator", "use another board")
         if fault == "orphan":  # leaves a grandchild behind
