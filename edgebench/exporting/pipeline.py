@@ -292,6 +292,7 @@ def folder_name(source: Artifact, target: str, precision: Precision, input: Inpu
         changed = [precision] * (precision != "fp32")
         return adopted.folder_name(source.model.name, source.adopted.settings, target, *changed)
     training, origin = source.training, source.origin or source.identity
-    parts = [plain(training.config.model), plain(training.data.dataset), origin[:8], target]
+    model = training.config.model.rpartition("/")[2]  # without the folder of a user's own file
+    parts = [plain(model), plain(training.data.dataset), origin[:8], target]
     parts += [precision] * (precision != "fp32") + [input] * (input != "float32")
     return "-".join(parts)
