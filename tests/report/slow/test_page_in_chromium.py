@@ -204,3 +204,39 @@ def test_on_paper_there_is_what_can_be_read_and_nothing_to_click(opened: Browser
     opened.js("dispatchEvent(new Event('afterprint'))")
     assert opened.js("document.querySelectorAll('#details details[open]').length") == 0
     opened.send("Emulation.setEmulatedMedia", media="")
+
+
+def test_a_wide_screen_is_used_and_rows_have_their_lines(browser: Browser, page: Path) -> None:
+    """A third of a wide screen was empty; and beside a column that stays, collapsed borders are not drawn."""
+    browser.open(page, width=1920)
+    assert browser.js("document.querySelector('main').getBoundingClientRect().width") > 0.95 * 1920
+    cells = "[...document.querySelectorAll('#table tbody th, #table tbody td')].map(getComputedStyle)"
+    assert browser.js(f"{cells}.every(s => s.borderCollapse === 'separate' && parseFloat(s.borderBottomWidth) >= 1)")
+
+
+def test_no_name_is_broken_within_a_word(browser: Browser, page: Path) -> None:
+    browser.open(page, width=390)
+    lines = browser.js(
+        """(() => { const found = [];
+        for (const link of document.querySelectorAll('#table tbody th a')) for (const node of link.childNodes) {
+          if (node.nodeType !== 3) continue;
+          for (const word of node.data.matchAll(/[\\p{L}\\p{N}]+/gu)) {
+            const range = document.createRange();
+            range.setStart(node, word.index); range.setEnd(node, word.index + word[0].length);
+            const tops = new Set([...range.getClientRects()].filter(r => r.width > 0).map(r => Math.round(r.top)));
+            if (word[0].length < 16) found.push([word[0], tops.size]);
+          } }
+        return found; })()"""
+    )
+    assert len(lines) > 50 and [word for word, count in lines if count > 1] == []
+
+
+def test_a_missing_figure_stands_where_the_figures_stand(opened: Browser) -> None:
+    cells = opened.js(
+        "[...document.querySelectorAll('#table tbody tr')].flatMap(row => [...row.cells].slice(1).map("
+        "(cell, i) => [i, cell.textContent.trim(), getComputedStyle(cell).textAlign]))"
+    )
+    figures = {i for i, text, _ in cells if text[:1].isdigit()}
+    sides = {i: {side for column, text, side in cells if column == i and text} for i in figures}
+    dashes = [i for i, text, _ in cells if text == "–" and i in figures]
+    assert dashes and all(sides[i] == {"right"} for i in dashes), sides
