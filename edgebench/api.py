@@ -78,7 +78,7 @@ def train(
     config.check()
     if not resume:
         at_hand.check(config)
-    dataset = data.of(config, download=download)
+    data.check(dataset := data.of(config, download=download), config.subset)
     require_training_libraries()
     from edgebench.training import listening, loop
 

@@ -68,6 +68,7 @@ def command(
         need_unfinished(out)
     with _training.TrainingProgress() as progress:
         dataset = data.of(config, download=download, on_progress=partial(progress.preparing, "bytes"))
+        data.check(dataset, config.subset)  # what takes no picture to find out is told before torch is loaded
     out = out or workspace.checkpoints / folder_name(config, dataset.name)
     if resume:
         need_unfinished(out)

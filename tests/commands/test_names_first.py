@@ -10,13 +10,14 @@ import pytest
 from click.testing import CliRunner
 from conftest import Command
 from factories import make_artifact
+from PIL import Image
 from rich.console import Console
 
 import edgebench
 from edgebench.adopting import adopt, opener
 from edgebench.cli import cli
 from edgebench.commands import _adopting, models
-from edgebench.errors import BadFile, UsageError
+from edgebench.errors import BadFile, EdgebenchError, UsageError
 from edgebench.records import replacing
 from edgebench.records.adopted import Adopted
 from edgebench.records.workspace import Workspace, now
@@ -81,6 +82,26 @@ def test_a_run_that_is_not_there_is_told_before_torch_is_loaded(
     monkeypatch.setattr(requirements, "require_training_libraries", lambda: pytest.fail("torch was loaded first"))
     done = in_process("train", "--dataset", "digits", "--resume", "--workspace", tmp_path)
     assert done.returncode == 2 and "there is no unfinished run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("reds", "blues", "said"),
+    [(5, 0, "only the class 'red'"), (5, 1, "has 1 image: each class needs at least 3"), (5, 5, "4000")],
+)
+def test_what_is_wrong_with_a_folder_is_told_before_torch_is_loaded(
+    reds: int, blues: int, said: str, tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class with a single image was told after eight seconds of imports."""
+    for name, count in (("red", reds), ("blue", blues)):
+        for i in range(count):
+            (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), name).save(tmp_path / "photos" / name / f"{i}.png")
+    monkeypatch.setattr(requirements, "require_training_libraries", lambda: pytest.fail("torch was loaded first"))
+    given = ("--dataset", tmp_path / "photos", "--subset", "4000", "--workspace", tmp_path / "runs")
+    done = in_process("train", *given)
+    assert done.returncode and said in done.stderr, done.stderr
+    with pytest.raises(EdgebenchError, match=said):
+        edgebench.train(dataset=str(tmp_path / "photos"), subset="4000", workspace=tmp_path / "runs")
 
 
 def test_the_batch_of_an_export_is_not_taken_for_max_batch(tmp_path: Path, in_process: Command) -> None:
