@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from edgebench.exporters import tensorrt_symmetric
 from edgebench import artifact
 from edgebench.cli import cli
 from edgebench.errors import Unsupported, UsageError
-from edgebench.exporting import quantize
+from edgebench.exporting import beside, quantize
 from edgebench.machine import registry
 from edgebench.measuring import process, testset
 from edgebench.records.jobs import Job
@@ -31,6 +32,14 @@ from edgebench.specs import Artifact, Calibration, ExportOptions
 
 pytestmark = pytest.mark.xdist_group("precision")  # what is quantized is quantized once
 INT8 = ("--precision", "int8", "--calibration-images", "12")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untimed() -> Iterator[None]:
+    """How fast an artifact is beside fp32 is tests/exporting/test_beside.py's; it is a third of an export's work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beside, "measure", lambda made, source, tell: ())
+        yield
 
 
 @pytest.fixture(scope="module")
