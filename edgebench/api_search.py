@@ -143,7 +143,7 @@ def tune(
         runtimes=several(runtime), compute=compute, duration_s=duration_s, export=export,
         images=Path(images) if images else None,
         calibration=[Path(p) for p in ([calibration] if isinstance(calibration, (str, os.PathLike)) else calibration)],
-        on_phase=tell, on_wait=lambda: tell(locks.WAITING), on_left_out=lambda said: warn([said]),
+        on_phase=tell, on_wait=lambda: tell(locks.waiting()), on_left_out=lambda said: warn([said]),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from edgebench.specs import SCHEMA
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Step, StepOutcome
 from edgebench.sweeping.this_machine import Local, slots
-from edgebench.sweeping.work import Engine, SweepState, settled, work
+from edgebench.sweeping.work import Engine, SweepState, settled, waits, work
 
 SAVE_EVERY_S = 5.0
 LATE = (0.25, 30.0)  # of the budget, and seconds at least: how late a pick may end that would else have no answer
@@ -49,6 +49,16 @@ class Budget:
         self._progress = jsonio.read_if_good(PickProgress, file) or PickProgress()
         self._began = (time.monotonic() if began is None else began) - self._progress.seconds
         self._saved = time.monotonic()
+        self._waits_since: float | None = None
+        self.waited_s = 0.0  # for another edgebench: time that is not of this budget
+
+    def waits(self, now: bool) -> None:
+        """Called again and again while steps are done. While it waits for the machine, the budget stands still."""
+        moment = time.monotonic()
+        if self._waits_since is not None:
+            self._began += moment - self._waits_since
+            self.waited_s += moment - self._waits_since
+        self._waits_since = moment if now else None
 
     @property
     def spent_s(self) -> float:
@@ -115,6 +125,11 @@ class StepsInTime:
         until_s = max(until_s, -self._budget.late_s)
 
         def on_change(state: SweepState) -> None:
+            waiting = waits(state, self._kept)
+            self._budget.waits(bool(waiting))
+            if waiting:
+                self._show(waiting, self._budget.left_s)
+                return self._budget.save_now_and_then()
             running = [o for o in state.outcomes.values() if o.status == "running"]
             for outcome in running[:1]:
                 phase = self._kept.phase(outcome.step.identity)
@@ -123,6 +138,7 @@ class StepsInTime:
             ended = len(state.outcomes) - len(running)  # nothing runs while another edgebench has the machine
             if ended < len(state.steps) and self._budget.left_s < until_s:
                 raise OutOfTime
+            return None
 
         try:
             if self._budget.left_s < until_s and not self.done(steps):

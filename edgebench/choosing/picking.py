@@ -112,6 +112,7 @@ class Pick:
         return Picked(
             decision=decision, artifact=artifact,
             results=results, files=files, left_out=trials.left_out, seconds=self._budget.spent_s,
+            waited_s=self._budget.waited_s,
         )  # fmt: skip
 
     def _doubt(self, sentence: str) -> None:

@@ -51,6 +51,37 @@ class Phases:
             self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
+def says_it_waits(console: Console, show: Callable[[str], None]) -> Callable[[], None]:
+    """For a command that waits for the machine: says so, and for whom. `show` puts it on the line of the present phase,
+    as markup; where stderr is no terminal it becomes a line of the log."""
+
+    def say() -> None:
+        from rich.markup import escape
+
+        from edgebench.machine import locks
+        from edgebench.records.terminal import printable
+
+        text = printable(locks.waiting())
+        if console.is_terminal:
+            show(escape(text))
+        else:
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    return say
+
+
+def tells(console: Console, show: Callable[[str], None]) -> Callable[[str], None]:
+    """Shows phases. One that waits for the machine is said in a log as well."""
+    from edgebench.machine.locks import WAITING
+
+    def tell(phase: str) -> None:
+        if WAITING in phase and not console.is_terminal:
+            console.print(phase, highlight=False, markup=False, soft_wrap=True)
+        show(phase)
+
+    return tell
+
+
 class RunProgress:
     """Shows what is being done right now, and each result that is done; a context manager.
 

@@ -40,6 +40,7 @@ class SweepProgress:
         self._figures: dict[str, str] = {}
         self._told: set[tuple[str, str]] | None = None
         self._drawn_at = 0.0
+        self._waits = ""
 
     def __enter__(self) -> SweepProgress:
         if self._live:
@@ -51,8 +52,13 @@ class SweepProgress:
             self._live.stop()
 
     def show(self, state: SweepState) -> None:
+        from edgebench.sweeping.work import waits
+
         for outcome in state.outcomes.values():
             self._durations.learn(outcome)
+        if (waiting := waits(state, self._kept)) and waiting != self._waits:
+            self.say(waiting)
+        self._waits = waiting
         if self._live is None:
             self._lines(state)
         elif time.monotonic() - self._drawn_at > REDRAW_S or len(state.outcomes) == len(state.steps):

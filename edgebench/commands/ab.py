@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _adopting, _options
+from edgebench.commands import _adopting, _options, _progress
+from edgebench.errors import UsageError
 from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
@@ -83,12 +84,14 @@ def command(
 
     from edgebench.comparing import sides
     from edgebench.machine import stated
-    from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
 
     for side in ("", "_b"):
         runtime = given[f"runtime{side}"] or given["runtime"]
-        stated.check([runtime] if runtime else [], given["compute"], given[f"runtime_option{side}"])
+        chosen = given[f"runtime_option{side}"] or given["runtime_option"]
+        if chosen and not runtime:
+            raise UsageError(f"--runtime-option{'-b' * bool(side)} needs a runtime", "name it: --runtime NAME")
+        stated.check([runtime] if runtime else [], given["compute"], chosen)
     console = Console(stderr=True)
     paths = [a, b] if b else [a]
     with console.status("reading the artifacts") as reading:
@@ -111,7 +114,7 @@ def command(
         found = sides.compare_artifacts(
             first, second, compute=given["compute"], batch=given["batch"], band=band,
             max_seconds=given["max_seconds"], on_launch=on_launch,
-            on_wait=lambda: status.update(WAITING),
+            on_wait=_progress.says_it_waits(console, status.update),
         )  # fmt: skip
     click.echo(jsonio.dumps(found, indent=1) if as_json else _told(found))
     if found.verdict in fail_on:

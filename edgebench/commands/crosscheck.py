@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _adopting, _options
+from edgebench.commands import _adopting, _options, _progress
 from edgebench.measuring.options import RunOptions
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def command(
 
     from edgebench.comparing import crosscheck
     from edgebench.machine import stated
-    from edgebench.machine.locks import WAITING
     from edgebench.records import jsonio
 
     stated.check([given["runtime"]] if given["runtime"] else [], given.get("compute"))
@@ -76,7 +75,7 @@ def command(
         (found,) = _adopting.read([path], workspace, console, status.update)
         made = crosscheck.crosscheck_artifact(
             found, rivals, rounds=rounds, max_seconds=max_seconds, tell=status.update,
-            on_wait=lambda: status.update(WAITING), **given,
+            on_wait=_progress.says_it_waits(console, status.update), **given,
         )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _adopting, _options
+from edgebench.commands import _adopting, _options, _progress
 
 if TYPE_CHECKING:
     from edgebench.estimating.model_floor import DeviceFloor, ModelFloor
@@ -53,10 +53,13 @@ def command(
     stated.check(device=device)
     model_floor.check_places(device, here=here)
     given = _adopting.read(paths, workspace, Console(stderr=True)) or workspace.newest_artifacts()
-    found = model_floor.estimate(
-        given, workspace, device=device, batch=batch, here=here, named=bool(paths),
-        on_left_out=lambda sentence: click.echo(sentence, err=True),
-    )  # fmt: skip
+    console = Console(stderr=True)
+    with console.status("") as status:
+        found = model_floor.estimate(
+            given, workspace, device=device, batch=batch, here=here, named=bool(paths),
+            on_left_out=lambda sentence: click.echo(sentence, err=True),
+            on_wait=_progress.says_it_waits(console, status.update),
+        )  # fmt: skip
     if as_json:
         click.echo(jsonio.dumps(list(map(_told, found)), indent=1))
         return

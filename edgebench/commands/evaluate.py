@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options, _remote
+from edgebench.commands import _options, _progress, _remote
 from edgebench.errors import UsageError
 from edgebench.measuring.options import RunOptions
 
@@ -146,12 +146,12 @@ def _here(
     from rich.console import Console
 
     from edgebench.adopting import scoring
-    from edgebench.machine.locks import WAITING
     from edgebench.measuring.running import Planned
     from edgebench.training import evaluating
 
     current = ""
-    with Console(stderr=True).status("asking the runtimes what they can open here") as status:
+    console = Console(stderr=True)
+    with console.status("asking the runtimes what they can open here") as status:
 
         def started(item: Planned, number: int, of: int) -> None:
             nonlocal current
@@ -161,7 +161,7 @@ def _here(
             artifacts, files, workspace, asked, device=device, on_start=started,
             score=partial(scoring.add, function=score) if score else None,
             on_phase=lambda said: status.update(f"{current}: {said}"),
-            on_wait=lambda: status.update(WAITING),
+            on_wait=_progress.says_it_waits(console, status.update),
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import _adopting, _options
+from edgebench.commands import _adopting, _options, _progress
 from edgebench.errors import UsageError
 from edgebench.records.export_settings import ExportSettings
 from edgebench.specs import InputType, Precision
@@ -121,7 +121,8 @@ def command(
                     pipeline.calibration, start, workspace, calibration_images,
                     partial(inputs.calibration, calibration, start, calibration_images),
                 ), out=out,
-                max_batch=max_batch, device=device, extra=extra, compare=True, tell=lambda s: status.update(s),
+                max_batch=max_batch, device=device, extra=extra, compare=True,
+                tell=_progress.tells(console, status.update),
             )  # fmt: skip
         made.append({"path": str(done.artifact.path), "parity": done.parity, "artifact": done.artifact})
         if not as_json:

@@ -20,7 +20,9 @@ from edgebench.records.recipe import TrainConfig
 from edgebench.specs import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
 
     from edgebench.choosing.limits import Limits
     from edgebench.choosing.picked import Picked
@@ -145,10 +147,11 @@ def command(
         console.print(ready.site.notice, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
     _say_what_is_ahead(ready)
     with console.status("") as status:
+        show = _shows(console, status.update)
         try:
             picked = picking.pick(
                 ready, workspace, tell=lambda sentence: click.echo(sentence, err=True),
-                show=lambda what, left: status.update(f"{_clock(left)} left: {_safe(what)}"),
+                show=show,
             )  # fmt: skip
         except KeyboardInterrupt:
             click.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
@@ -233,7 +236,25 @@ def _show(picked: Picked, out: Path, as_json: bool) -> None:
 
 def _end(picked: Picked, out: Path, seconds: float) -> None:
     runs = f"; try: python {out / 'infer.py'} IMAGE" if picked.decision.chosen else ""
-    click.echo(f"picked in {_clock(seconds)}: {out}{runs}", err=True)
+    waited = f", after {_clock(picked.waited_s)} of waiting for another edgebench" if picked.waited_s >= 1 else ""
+    click.echo(f"picked in {_clock(seconds)}{waited}: {out}{runs}", err=True)
+
+
+def _shows(console: Console, update: Callable[[str], None]) -> Callable[[str, float], None]:
+    """Shows what is done and the time left; that it waits for the machine is said in a log as well, each time once."""
+    from edgebench.machine.locks import WAITING
+
+    said = ""
+
+    def show(what: str, left: float) -> None:
+        nonlocal said
+        waits = WAITING in what
+        if waits and what != said and not console.is_terminal:
+            console.print(f"{_safe(what)}; the budget stands still", highlight=False, markup=False, soft_wrap=True)
+        said = what if waits else ""
+        update(f"{_clock(left)} left{' (standing still)' * waits}: {_safe(what)}")
+
+    return show
 
 
 def _clock(seconds: float) -> str:

@@ -75,7 +75,7 @@ def command(
 
     from edgebench.commands._progress import RunProgress, conclude
     from edgebench.machine.device import detect, load_profile, place
-    from edgebench.machine.locks import WAITING
+    from edgebench.machine.locks import waiting
     from edgebench.measuring import options, running
     from edgebench.racing import together
 
@@ -112,7 +112,7 @@ def command(
             asked,
             on_start=started,
             on_phase=lambda phase: status.update(f"{current['name']}: {phase}"),
-            on_wait=lambda: status.update(WAITING, now=True),
+            on_wait=lambda: status.update(waiting(), now=True),
             around=lambda: _settings.held(power_mode, lock_clocks, console),
             say=status.say,
         )

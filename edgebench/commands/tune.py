@@ -79,7 +79,7 @@ def command(
     from edgebench.choosing import tuning
     from edgebench.commands._progress import Phases
     from edgebench.machine import stated
-    from edgebench.machine.locks import WAITING
+    from edgebench.machine.locks import waiting
     from edgebench.records import jsonio
     from edgebench.records.missing import missing
 
@@ -96,7 +96,7 @@ def command(
                 runtimes=runtimes, compute=compute, duration_s=duration_s, export=not no_export, images=images,
                 calibration=calibration,
                 on_phase=status.update,
-                on_wait=lambda: status.update(WAITING, now=True),
+                on_wait=lambda: status.update(waiting(), now=True),
                 on_left_out=lambda said: console.print(said, highlight=False, markup=False, soft_wrap=True),
             )  # fmt: skip
     except KeyboardInterrupt:

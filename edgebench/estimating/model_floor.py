@@ -52,6 +52,7 @@ class ModelFloor:
 def estimate(
     artifacts: Sequence[Artifact], workspace: Workspace, *, device: str | None = None, batch: int = 1,
     here: bool = True, named: bool = True, on_left_out: Callable[[str], None] = lambda sentence: None,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> list[ModelFloor]:  # fmt: skip
     """The floors under models on a device of this name, and `here` on this machine, whose peaks a benchmark measures.
 
@@ -67,7 +68,7 @@ def estimate(
         raise UsageError("there is no ONNX artifact, by which layers are read", "`edgebench export --target onnx`")
     results = _results(workspace, on_left_out)
     roof = roofline.of_profile(profile) if profile else None
-    peaks, notice = _benchmark() if here else (None, "")
+    peaks, notice = _benchmark(on_wait) if here else (None, "")
     made = []
     for model in models:
         graph, size = _counted(model, batch), only_batch(model) or batch
@@ -111,9 +112,9 @@ def _counted(model: Artifact, batch: int) -> CountedLayers:
     return foreign_layers.count(model)
 
 
-def _benchmark() -> tuple[HostPeaks, str]:
+def _benchmark(on_wait: Callable[[], None]) -> tuple[HostPeaks, str]:
     """This machine's peaks, and a sentence if other programs took their part of them."""
-    with locks.device_to_ourselves():
+    with locks.device_to_ourselves(on_wait):
         watch = ForeignLoad()
         found, notice = host_peaks.measure(), watch.notice()
     why = f"{notice.message}: these peaks are too low, and the floor too high" if notice else ""

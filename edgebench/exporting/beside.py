@@ -36,7 +36,7 @@ def measure(made: Artifact, source: Artifact, tell: Callable[[str], None]) -> tu
         if stated.only_by_name or not {made.format, source.format} <= stated.accepts:
             continue
         try:
-            with locks.device_to_ourselves(lambda: tell(locks.WAITING)):
+            with locks.device_to_ourselves(lambda: tell(locks.waiting())):
                 tell(f"its speed beside {source.precision} on {name}")
                 found.append(_on(name, made, source))
         except EdgebenchError:  # not installed, or it cannot run one of them: `edgebench run` says why

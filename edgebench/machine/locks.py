@@ -20,8 +20,11 @@ PLACE = "EDGEBENCH_LOCKS"  # an environment variable with another folder: tests 
 
 
 @contextlib.contextmanager
-def device_to_ourselves(on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the machine's measuring lock, waiting for it: two measurements at once would slow each other."""
+def device_to_ourselves(on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the machine's measuring lock, waiting for it: two measurements at once would slow each other.
+
+    `on_wait` is called if there is something to wait for; `waiting` says for whom.
+    """
     with _measuring_locks() as handles:
         for handle in handles:
             if not taken(handle):
@@ -39,6 +42,42 @@ def machine_shared() -> Iterator[bool]:
             for handle in handles:
                 fcntl.flock(handle, fcntl.LOCK_UN)
         yield ours
+
+
+def waiting() -> str:
+    """The sentence of who waits for the lock: it begins with WAITING, and names the holder if the kernel tells it."""
+    with _measuring_locks() as handles:
+        files = {os.fstat(handle).st_ino for handle in handles}
+    holders = [holder for holder in map(_command, _holders(files)) if holder]
+    return f"{WAITING} ({holders[0]})" if holders else WAITING
+
+
+def busy() -> bool:
+    """Whether another edgebench measures on this machine now."""
+    with machine_shared() as ours:
+        return not ours
+
+
+def _holders(files: set[int], proc: Path = Path("/proc")) -> list[int]:
+    """The processes that hold a lock on files of these numbers."""
+    try:
+        lines = [line.split() for line in (proc / "locks").read_text().splitlines()]
+    except OSError:
+        return []
+    held = [
+        line for line in lines if len(line) > 5 and line[1] == "FLOCK" and line[4].isdecimal()
+    ]  # "->" is one who waits
+    return [int(line[4]) for line in held if int(line[5].rpartition(":")[2]) in files]
+
+
+def _command(process: int, proc: Path = Path("/proc")) -> str:
+    """What an edgebench does, as words: its process and command; "" for another program."""
+    try:
+        words = (proc / str(process) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return ""
+    at = next((i for i, word in enumerate(words) if word.endswith("edgebench") or word.startswith("edgebench.")), None)
+    return "" if at is None else f"process {process}: edgebench {' '.join(words[at + 1 :]).strip()[:60]}".rstrip(": ")
 
 
 @contextlib.contextmanager

@@ -88,4 +88,4 @@ def race(measurements: Sequence[Measurement], kept: Records, tell: Told) -> dict
 
 
 def _waiting(tell: Told) -> Callable[[], None]:
-    return lambda: tell(locks.WAITING)
+    return lambda: tell(locks.waiting())

@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgebench.machine import locks
 from edgebench.records.workspace import now
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Step, StepOutcome, alone, race_together
 
 TICK_S = 0.2
 MOST_TOGETHER = 24  # measurements that race: what a killed race has not finished begins anew
+
+
+def waits(state: SweepState, kept: Records) -> str:
+    """A sentence if nothing can be done because another edgebench measures on this machine; else ""."""
+    running = [outcome for outcome in state.outcomes.values() if outcome.status == "running"]
+    if running:
+        return next((said for o in running if locks.WAITING in (said := kept.phase(o.step.identity))), "")
+    return locks.waiting() if len(state.outcomes) < len(state.steps) and locks.busy() else ""
 
 
 class Engine(Protocol):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from rich.console import Console
 
-from edgebench.choosing import pick_times
+from edgebench.choosing import budget, pick_times
 from edgebench.choosing.budget import Budget, OutOfTime, StepsInTime
 from edgebench.choosing.pick_times import Counted
 from edgebench.choosing.pick_trials import Trials
+from edgebench.commands import pick
 from edgebench.records.sifted import Sifted
 from edgebench.records.workspace import Workspace
+from edgebench.sweeping import work
 from edgebench.sweeping.records import Records
 from edgebench.sweeping.steps import Adopt, StepOutcome
+from edgebench.sweeping.work import SweepState
 
 COUNTED = Counted.of(2000)
 SEEN = Sifted(model="net", accuracy=0.8, images=64, pixels=96, image_s=0.01, usual_size=224, rounds=1)
@@ -106,3 +112,47 @@ def test_steps_end_within_the_budget_and_its_margin_whoever_asks_for_more(tmp_pa
             work.do([step], -1000.0)
     assert ended == ["closed"], "and none is begun after that"
     assert Budget(1800.0, tmp_path / "pick.json").late_s == 450.0
+
+
+def test_the_budget_stands_still_while_another_edgebench_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, busy, shown = [0.0], [True], []
+    monkeypatch.setattr(budget.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(work.locks, "busy", lambda: busy[0])
+    monkeypatch.setattr(work.locks, "waiting", lambda: work.locks.WAITING)
+    kept, mine = Records(Workspace(tmp_path)), Budget(100.0, tmp_path / "budget.json")
+    step = SimpleNamespace(identity="1", title="a training", needs=())
+
+    def done(steps: list, kept: Records, engine: object, on_change: Callable[[SweepState], None]) -> dict:
+        for moment, taken in ((1, True), (500, True), (500.2, False), (510, False)):
+            now[0], busy[0] = moment, taken
+            on_change(SweepState((step,), {} if moment < 510 else {"1": SimpleNamespace(step=step, status="running")}))
+        return {}
+
+    monkeypatch.setattr(budget, "settled", lambda steps, kept: {})
+    monkeypatch.setattr(budget, "work", done)
+    show = lambda what, left_s: shown.append((what, round(left_s, 1)))  # noqa: E731
+    StepsInTime(kept, mine, show, lambda kept, steps: None).do([step], 0.0)
+    assert shown == [(work.locks.WAITING, 99.0), (work.locks.WAITING, 99.0), ("a training", 89.2)]
+    assert mine.waited_s == pytest.approx(499.2)
+    mine.save()
+    assert Budget(100.0, tmp_path / "budget.json").spent_s == pytest.approx(10.8)  # killed and begun again
+
+
+def test_a_step_that_waits_in_its_own_process_is_told_by_its_phase() -> None:
+    phases = {"1": "epoch 1", "2": f"onnx: {work.locks.WAITING} (process 7)"}
+    kept = SimpleNamespace(phase=phases.get)
+    running = {i: SimpleNamespace(step=SimpleNamespace(identity=i), status="running") for i in phases}
+    assert work.waits(SweepState((), running), kept).endswith("(process 7)")
+    assert work.waits(SweepState((), {"1": running["1"]}), kept) == ""
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_pick_says_once_that_it_waits_in_a_log_too(terminal: bool) -> None:
+    log, line = StringIO(), []
+    show = pick._shows(Console(file=log, force_terminal=terminal, width=200), line.append)
+    for what in ("epoch 1", work.locks.WAITING, work.locks.WAITING, "epoch 2"):
+        show(what, 61.0)
+    assert line[1] == f"1:01 left (standing still): {work.locks.WAITING}" and line[3] == "1:01 left: epoch 2"
+    assert log.getvalue() == ("" if terminal else f"{work.locks.WAITING}; the budget stands still\n")

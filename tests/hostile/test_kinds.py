@@ -123,7 +123,7 @@ def _measuring(user: int) -> Callable[[], str]:
             os.setgid(user)
             os.setuid(user)
             for _ in range(MEASURED):
-                with locks.device_to_ourselves():
+                with locks.device_to_ourselves(lambda: None):
                     began = time.monotonic_ns()
                     time.sleep(0.001)
                     os.write(write, b"%d %d\n" % (began, time.monotonic_ns()))

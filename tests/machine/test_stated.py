@@ -75,6 +75,22 @@ def test_every_command_refuses_it_before_any_work(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--runtime-option", "spinning=off"), ("--runtime-option-b", "spinning=off"),
+        ("--runtime-b", "onnxruntime", "--runtime-option", "spinning=off"),
+        ("--runtime", "onnxruntime", "--runtime-b", "openvino", "--runtime-option", "spinning=off"),
+    ],
+)  # fmt: skip
+def test_ab_gives_an_option_to_no_runtime_that_was_not_named_or_does_not_take_it(
+    given: tuple[str, ...], tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adopt, "read", lambda *given, **more: pytest.fail("it worked first"))
+    done = in_process("ab", tmp_path / "n.onnx", *given, "--workspace", tmp_path)
+    assert done.returncode == 2 and ("--runtime NAME" in done.stderr or "option of openvino" in done.stderr)
+
+
 def test_a_sweep_and_the_api_refuse_it_too(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text('models = ["resnet_mini"]\nruntimes = ["onnxruntime"]\n[run]\ncompute = "gpuu"\n')

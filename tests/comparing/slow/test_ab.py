@@ -109,7 +109,9 @@ def test_a_stopped_worker_does_not_outlive_a_killed_command(onnx_artifact: Artif
         (("{onnx}", "--band", "7"), 2, "--band is 7"),
         (("{onnx}", "--batch", "0"), 2, "--batch is 0"),
         (("{onnx}", "--runtime-option", "fast"), 2, "is not KEY=VALUE"),
-        (("{onnx}", "--runtime-option", "fast=1"), 1, "no option 'fast'"),
+        (("{onnx}", "--runtime-option", "fast=1"), 2, "--runtime NAME"),
+        (("{onnx}", "--runtime-option-b", "fast=1"), 2, "--runtime NAME"),
+        (("{onnx}", "--runtime", "ort", "--runtime-option", "fast=1"), 2, "option of onnxruntime"),
     ],
 )
 def test_bad_input_gets_one_clear_message(
