@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pytest
+from conftest import Command
+from factories import make_artifact
 from rich.console import Console
 
+from edgebench.choosing import tuning
+from edgebench.commands import _progress
 from edgebench.commands._progress import EVERY_S, Phases
 from edgebench.machine.locks import WAITING
 
@@ -26,3 +32,18 @@ def test_a_terminal_shows_the_phase_in_place_and_keeps_no_line() -> None:
     with Phases(Console(file=shown, force_terminal=True, width=80), clock=lambda: 1e9) as phases:
         phases.update("[b] launch 1", now=True)
     assert "[b] launch 1" in shown.getvalue() and shown.getvalue().endswith("\x1b[2K"), "it is erased in the end"
+
+
+def test_tune_is_not_silent_in_a_log_and_ctrl_c_is_no_traceback(
+    tmp_path: Path, in_process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*given: object, on_phase, on_wait, **named: object) -> None:
+        on_wait()
+        on_phase("round 1: onnxruntime on 2 threads")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "tune", stopped)
+    monkeypatch.setattr(_progress, "EVERY_S", 0.0)
+    done = in_process("tune", make_artifact(tmp_path / "net").path, "--workspace", tmp_path)
+    lines = [WAITING, "round 1: onnxruntime on 2 threads", "Interrupted: nothing was measured yet, so nothing is kept."]
+    assert done.returncode == 130 and done.stderr.splitlines() == lines

@@ -133,6 +133,24 @@ def test_an_evaluation_compares_at_its_own_batch_alone() -> None:
         assert worker._batches_to_verify(make_job(artifact, scenario=scenario, batch=16), artifact) == batches
 
 
+def test_adapters_share_a_process_until_one_takes_it_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doctor` started six, and each that needs torch loaded it again."""
+    asked: list[tuple[str, ...]] = []
+
+    def answered(adapters):
+        names = [name for _, name in adapters]
+        asked.append(tuple(names))
+        done = names[: names.index("crashes")] if len(names) > 1 and "crashes" in names else names
+        return [Probe(name=name) for name in done], Ending(cause="signal")
+
+    monkeypatch.setattr(process, "_probe", answered)
+    good = [("runtimes", "one"), ("exporters", "two"), ("runtimes", "three")]
+    assert [probe.name for probe in process.probe(good)] == ["one", "two", "three"] and len(asked) == 1
+    asked.clear()
+    assert len(process.probe([good[0], ("runtimes", "crashes"), good[2]])) == 3
+    assert asked[0] == ("one", "crashes", "three") and set(asked[1:]) == {("crashes",), ("three",)}
+
+
 def test_a_slow_board_is_told_that_it_is_slow_and_what_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_probe", lambda adapters: ([], Ending(cause="timeout")))
     (found,) = process.probe([("runtimes", "onnxruntime")])

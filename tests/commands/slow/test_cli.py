@@ -14,6 +14,7 @@ from conftest import REPOSITORY, SCRIPTED_CLOCK, Command
 
 from edgebench import artifact
 from edgebench.cli import cli
+from edgebench.machine import locks
 from edgebench.machine.profiles import profile_names
 from edgebench.specs import Artifact
 
@@ -221,6 +222,15 @@ def test_the_fake_runtime_takes_the_time_it_is_told(
     assert row["evidence"] == "scripted"
     assert (row["median_ms"], row["p90_ms"]) == (3.001, 30.001), "and a look at the clock"
     assert row["p99_ms"] is None, "about 80 requests do not support a 99th percentile"
+
+
+def test_a_run_that_waits_for_another_says_so(
+    in_process: Command, onnx_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "taken", lambda handle, shared=False: False)  # at first; then it waits, and has it
+    quick = ("--runtime", "fake", "--launches", "1", "--duration", "0.05", "--warmup", "0", "--power", "none")
+    done = in_process("run", onnx_artifact.path, *quick, "--workspace", tmp_path)
+    assert done.returncode == 0 and locks.WAITING in done.stderr, done.stderr
 
 
 def test_a_batch_that_the_artifact_takes_is_measured_and_counted(
