@@ -124,19 +124,21 @@ def command(
 
 
 def _say_what_is_wrong(done: list[Result]) -> None:
+    """Each fault and each warning once, with the evaluations that it concerns."""
     from edgebench.records.terminal import printable
     from edgebench.results import context
 
+    said: dict[tuple[str, str], list[str]] = {}
     for result in done:
-        what = result.title
         if result.status != "ok":
-            click.echo(f"{result.status}: {what}: {result.message}", err=True)
-        for notice in result.notices:
-            if notice.code == "unrepeatable":  # the others are about time, which was not asked for
-                click.echo(printable(f"warning: {what}: {notice.message} ({notice.remedy})"), err=True)
+            said.setdefault((result.status, result.message), []).append(result.title)
         found, training = result.evaluation, result.artifact.training
-        for against in context.notices(found.classes, training and training.data) if found else ():
-            click.echo(printable(f"warning: {what}: {against.message} ({against.remedy})"), err=True)
+        notices = [each for each in result.notices if each.code == "unrepeatable"]  # the others are about time
+        notices += context.notices(found.classes, training and training.data) if found else ()
+        for each in notices:
+            said.setdefault(("warning", f"{each.message} ({each.remedy})"), []).append(result.title)
+    for (kind, text), titles in said.items():
+        click.echo(printable(f"{kind}: {'; '.join(titles)}: {text}"), err=True)
 
 
 def _here(

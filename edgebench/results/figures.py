@@ -31,7 +31,7 @@ from edgebench.results.readings import ms, seconds, watts
 
 # Why a measurement ended, as a table says it under "stopped".
 STOPPED: dict[str, str] = {
-    "precision": "precise enough", "launches": "all launches", "max_seconds": "time limit", "failed": "failure",
+    "precision": "precise enough", "launches": "as planned", "max_seconds": "time limit", "failed": "failure",
     "interrupted": "Ctrl-C",
 }  # fmt: skip
 
