@@ -71,13 +71,17 @@ def says_it_waits(console: Console, show: Callable[[str], None]) -> Callable[[],
 
 
 def tells(console: Console, show: Callable[[str], None]) -> Callable[[str], None]:
-    """Shows phases. One that waits for the machine is said in a log as well."""
+    """Shows phases, as markup. One that waits for the machine is said in a log as well."""
+    from rich.markup import escape
+
     from edgebench.machine.locks import WAITING
+    from edgebench.records.terminal import printable
 
     def tell(phase: str) -> None:
-        if WAITING in phase and not console.is_terminal:
-            console.print(phase, highlight=False, markup=False, soft_wrap=True)
-        show(phase)
+        text = printable(phase)  # a phase that waits holds the command line of another program
+        if WAITING in text and not console.is_terminal:
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+        show(escape(text))
 
     return tell
 

@@ -77,7 +77,10 @@ def _command(process: int, proc: Path = Path("/proc")) -> str:
     except OSError:
         return ""
     at = next((i for i, word in enumerate(words) if word.endswith("edgebench") or word.startswith("edgebench.")), None)
-    return "" if at is None else f"process {process}: edgebench {' '.join(words[at + 1 :]).strip()[:60]}".rstrip(": ")
+    if at is None:
+        return ""
+    told = " ".join(" ".join(words[at + 1 :]).split())  # a line break would end the phase that is told
+    return f"process {process}: edgebench {told[:60]}".rstrip(": ")
 
 
 @contextlib.contextmanager

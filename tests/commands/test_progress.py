@@ -47,3 +47,12 @@ def test_tune_is_not_silent_in_a_log_and_ctrl_c_is_no_traceback(
     done = in_process("tune", make_artifact(tmp_path / "net").path, "--workspace", tmp_path)
     lines = [WAITING, "round 1: onnxruntime on 2 threads", "Interrupted: nothing was measured yet, so nothing is kept."]
     assert done.returncode == 130 and done.stderr.splitlines() == lines
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_command_line_of_who_is_waited_for_is_shown_as_it_is(terminal: bool) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=terminal, width=120)
+    with console.status("") as status:
+        _progress.tells(console, status.update)(f"{WAITING} (process 7: edgebench run [/x] \x1b]0;title\x07)")
+    assert "edgebench run [/x] \ufffd]0;title\ufffd" in shown.getvalue()
