@@ -264,7 +264,7 @@ def imports_before_an_error(t: Tried) -> str:
 
 def artifact_is_a_wall(t: Tried) -> str:
     python = [t.program.with_name("python"), "-c", PRINTED, t.manifest.parent]
-    said = subprocess.run(python, capture_output=True, text=True, timeout=LIMIT_S).stdout
+    said = subprocess.run(python, cwd=t.scratch, capture_output=True, text=True, timeout=LIMIT_S).stdout
     return "" if 0 < len(said) < 300 else f"{len(said)} characters"
 
 
