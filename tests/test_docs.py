@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import pydoc
 import re
+import runpy
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -293,3 +294,14 @@ def test_every_page_is_in_the_sites_contents() -> None:
     """scripts/build_site names those beside the folders, and stops at one that no list has."""
     named = (REPOSITORY / "scripts" / "build_site").read_text().split()
     assert [path.stem for path in (REPOSITORY / "docs").glob("*.md") if f"docs/{path.stem}" not in named] == []
+
+
+def test_the_site_breaks_no_line_inside_the_name_of_an_option() -> None:
+    conf = runpy.run_path(str(REPOSITORY / "scripts" / "site_conf.py"))
+    code = '<code class="literal"><span class="pre">{}</span></code>'
+    page = {"body": code.format("--near-copies,--no-near-copies") + " a --dash " + code.format("scripts--odd/a-b")}
+    conf["keep_options_whole"](None, "guide", "page.html", page, None)
+    marked = '<span class="option">--near-copies</span>,<span class="option">--no-near-copies</span>'
+    assert page["body"] == code.format(marked) + " a --dash " + code.format("scripts--odd/a-b")
+    assert conf["html_css_files"] == ["site.css"]
+    assert ".option { white-space: nowrap; }" in (REPOSITORY / "scripts" / "site.css").read_text()
