@@ -116,7 +116,8 @@ def read(path: Path, verify: bool = True) -> Artifact:
     for name, digest in artifact.files.items():
         file = file_in(artifact, name)
         if not file.is_file():
-            raise BadFile(f"{file} is missing", "copy the whole folder again, or export again")
+            deployed = "; a folder for infer.py is without it: name the artifact in the workspace" * (name == REFERENCE)
+            raise BadFile(f"{file} is missing", f"copy the whole folder again, or export again{deployed}")
         if verify and digests.of_file(file) != digest:
             raise BadFile(
                 f"{file} was changed or damaged after it was written (its sha256 is not the one in {manifest.name})",

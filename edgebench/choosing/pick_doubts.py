@@ -17,7 +17,7 @@ def of(
     return [
         *_chosen(decision, results), *([ready.site.notice] if ready.site.notice else []),
         *_untimed(decision, ready, results), *told, *_left_out("left out", left_out),
-        *_left_out("not looked at, because their weights cannot be had", ready.unavailable),
+        *without_weights(ready.unavailable),
     ]  # fmt: skip
 
 
@@ -57,6 +57,12 @@ def _untimed(decision: Decision, ready: ReadyPick, results: Sequence[Result]) ->
         if not any(result.status == "ok" for result in found):
             why = f"{found[-1].status}: {found[-1].message}" if found else "no time was left for it"
             yield f"what was chosen was not timed on {name}: {why}"
+
+
+def without_weights(unavailable: Mapping[str, str]) -> Iterator[str]:
+    """Which networks are no candidates, in one line, with the reason of the first: the others' are of the same kind."""
+    for model, why in list(unavailable.items())[:1]:
+        yield f"no candidates, because their weights cannot be had: {', '.join(unavailable)} ({model}: {why})"
 
 
 def _left_out(what: str, models: Mapping[str, str]) -> Iterator[str]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgebench.commands import _next
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -168,5 +170,5 @@ def conclude(done: list[Result], workspace: Workspace, as_json: bool) -> bool:
             console.print(terminal(rows(done), console.width))
             click.echo("".join(f"{line}\n" for line in ranking.lines(done)), nl=False)
             click.echo(f"results: {workspace.results}")
-            click.echo("next: edgebench report")
+            _next.tell("report")
     return all(result.status == "ok" and not objections(result) for result in done)

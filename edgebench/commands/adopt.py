@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edgebench.adopting.opener import LIMIT_S, Opener
-from edgebench.commands import _adopting, _options
+from edgebench.commands import _adopting, _next, _options
 
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
@@ -86,8 +87,8 @@ def command(
         return
     for line in _told(made):
         click.echo(printable(line))
-    trust = f"{TRUST}={network} " if made.model.origin == "file" else ""
-    click.echo(f"next: {trust}edgebench run {made.path}")
+    trust = f"{TRUST}={shlex.quote(str(network))} " if made.model.origin == "file" else ""
+    _next.tell(f"run {shlex.quote(str(made.path))}", before=trust)
 
 
 def _told(made: Artifact) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _next, _options
 from edgebench.records.recipe import TrainConfig
 
 SETTINGS = ("data_dir", "layout", "labels", "group_by", "near_copies", "skip_conflicts", "subset", "seed")
@@ -60,4 +60,4 @@ def command(dataset: str, sheet: Path | None, image_size: int | None, as_json: b
     texts = {"--layout": given["layout"], "--labels": given["labels"], "--group-by": given["group_by"]}
     said = "".join(f" {flag} {shlex.quote(text)}" for flag, text in texts.items() if text)
     said += " --no-near-copies" * (not given["near_copies"]) + " --skip-conflicts" * given["skip_conflicts"]
-    click.echo(f"next: edgebench train --dataset {shlex.quote(dataset)}{said}")
+    _next.tell(f"train --dataset {shlex.quote(dataset)}{said}")

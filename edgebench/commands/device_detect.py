@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _next, _options
 
 
 @click.command(
@@ -50,4 +50,4 @@ def command(name: str | None, force: bool, as_json: bool) -> None:
     if path:
         click.echo(f"written: {path}: complete it from the data sheet")
     elif first.match.any or first.match.nvidia_gpu:
-        click.echo("next: edgebench devices detect --write NAME")
+        _next.tell("devices detect --write NAME")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgebench.commands import _options, _remote
+from edgebench.commands import _next, _options, _remote
 
 
 @click.command(
@@ -61,4 +61,4 @@ def command(host: str, runtimes: tuple[str, ...], yes: bool, config: Path | None
         click.echo(jsonio.dumps({"host": board.name, "plan": plan}, indent=1))
     else:
         click.echo(f"{board.name}: {'set up' if plan.needed else 'was set up already'}: {what}")
-        click.echo(f"next: edgebench run --host {host}")
+        _next.tell(f"run --host {host}")

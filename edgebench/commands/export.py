@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import _adopting, _options, _progress
+from edgebench.commands import _adopting, _next, _options, _progress
 from edgebench.errors import UsageError
 from edgebench.records.export_settings import ExportSettings
 from edgebench.specs import InputType, Precision
@@ -149,4 +149,4 @@ def command(
     if as_json:
         click.echo(jsonio.dumps(made, indent=1))
     else:
-        click.echo("next: edgebench run")
+        _next.tell("run")

@@ -167,6 +167,7 @@ def command(
 
 
 def _say_what_is_ahead(ready: ReadyPick) -> None:
+    from edgebench.choosing import pick_doubts
     from edgebench.records import account_text
     from edgebench.records.recipe import absolute
     from edgebench.sweeping.facts import key
@@ -182,12 +183,8 @@ def _say_what_is_ahead(ready: ReadyPick) -> None:
         click.echo(f"not on {name}: {why}", err=True)
     for line in _beginnings(began) if n <= NAMED else _counted_beginnings(began):
         click.echo(line, err=True)
-    if ready.unavailable:
-        first, why = next(iter(ready.unavailable.items()))
-        click.echo(
-            f"not among them, because their weights cannot be had: {', '.join(ready.unavailable)} ({first}: {why})",
-            err=True,
-        )  # fmt: skip
+    for line in pick_doubts.without_weights(ready.unavailable):
+        click.echo(line, err=True)
     slow = sum(not found.learned for found in began.values()) or 1
     if asked.budget_s < 60 * slow:
         click.echo(
@@ -231,7 +228,8 @@ def _show(picked: Picked, out: Path, as_json: bool) -> None:
             click.echo(line)
         for line in floors.lines(picked.artifact.training) if picked.artifact else []:
             click.echo(line)
-        Console(width=None if sys.stdout.isatty() else 200).print(choice.terminal(picked.decision))
+        console = Console(width=None if sys.stdout.isatty() else 200)
+        console.print(choice.terminal(picked.decision, console.width))
 
 
 def _end(picked: Picked, out: Path, seconds: float) -> None:

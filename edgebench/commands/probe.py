@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options, _training
+from edgebench.commands import _next, _options, _training
 from edgebench.records.recipe import TrainConfig
 
 if TYPE_CHECKING:
@@ -123,4 +124,4 @@ def _show(done: Probes, text: str) -> None:
     for line in floors.lines(artifact.read(Path(best.checkpoint), verify=False).training):
         click.echo(line)
     click.echo(f"best on validation: {best.checkpoint}")
-    click.echo(f"next: edgebench export {best.checkpoint} --target onnx")
+    _next.tell(f"export {shlex.quote(str(best.checkpoint))} --target onnx")

@@ -72,7 +72,10 @@ def command(
 
 
 def _figure(value: float | None, unit: float) -> str:
-    return "–" if value is None else f"{value / unit:,.{0 if value / unit >= 100 else 2}f}"
+    if value is None:
+        return "–"
+    figure = value / unit
+    return f"{figure:#.3g}" if figure < 1 else f"{figure:,.{0 if figure >= 100 else 2}f}"
 
 
 def _cells(row: Complexity) -> dict[str, str]:

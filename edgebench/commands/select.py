@@ -88,7 +88,8 @@ def command(
     if form in (None, "table"):
         for line in choice.headline(decision):
             click.echo(line)
-        Console(width=None if sys.stdout.isatty() else 200).print(choice.terminal(decision))
+        console = Console(width=None if sys.stdout.isatty() else 200)
+        console.print(choice.terminal(decision, console.width))
     else:
         click.echo(choice.WRITERS[form](decision), nl=False)
     if decision.chosen is None:

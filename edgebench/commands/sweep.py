@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options
+from edgebench.commands import _next, _options
 
 if TYPE_CHECKING:
     from edgebench.records.workspace import Workspace
@@ -117,8 +117,10 @@ def command(
         for sentence in _sweep_progress.failures(ready.matrix, swept.outcomes):
             click.echo(sentence, err=True)
         click.echo(f"{done} of {len(swept.cells)} cells done; results: {workspace.results}")
-        go_on = "Interrupted: the same command goes on with it."
-        click.echo(go_on if swept.interrupted else "next: edgebench report")
+        if swept.interrupted:
+            click.echo("Interrupted: the same command goes on with it.")
+        else:
+            _next.tell("report")
     if swept.interrupted:
         sys.exit(130)  # as shells do after SIGINT
     if swept.failed:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.commands import _options, _training
+from edgebench.commands import _next, _options, _training
 from edgebench.records.recipe import TrainConfig, absolute, folder_name
 
 if TYPE_CHECKING:
@@ -110,4 +111,4 @@ def command(
     for line in (*searches.lines(done), *floors.lines(done)):
         click.echo(line)
     click.echo(f"checkpoint: {checkpoint.path}")
-    click.echo(f"next: edgebench export {checkpoint.path} --target onnx")
+    _next.tell(f"export {shlex.quote(str(checkpoint.path))} --target onnx")

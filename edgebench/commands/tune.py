@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.commands import _adopting, _options
+from edgebench.commands import _adopting, _next, _options
 from edgebench.measuring.options import RunOptions
 from edgebench.specs import Precision
 
@@ -108,7 +108,7 @@ def command(
         _show(found)
         click.echo(f"kept: {workspace.tuned(start, found.device, goal)}")
         how = " --scenario throughput" if goal == "throughput" else ""
-        click.echo(f"next: edgebench run {shlex.quote(str(start.path))} --tuned{how}")
+        _next.tell(f"run {shlex.quote(str(start.path))} --tuned{how}")
     if found.interrupted:
         click.echo("Interrupted: the best of what was measured so far is kept.", err=True)
         sys.exit(130)

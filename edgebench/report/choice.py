@@ -10,7 +10,7 @@ from edgebench.choosing.decision import Candidate, Check, Decision
 from edgebench.records import jsonio
 from edgebench.records.notices import KINDS
 from edgebench.records.terminal import printable
-from edgebench.report.formats import markdown_safe
+from edgebench.report.formats import fitting, markdown_safe
 from edgebench.report.written import MISSING, joined, record, scope
 from edgebench.results import recalls
 from edgebench.results.columns import Criterion
@@ -59,6 +59,10 @@ def _median(candidate: Candidate) -> str:
 def _lowest(candidate: Candidate) -> str:
     row = candidate.row
     return MISSING if row.lowest_recall is None else f"{row.lowest_recall:.1%} ({row.lowest_class})"
+
+
+# What a terminal shows if it is too narrow for all: these columns first, then the others in the table's order.
+FIRST = ("", "candidate", "median ms", "accuracy (95 %)", "why")
 
 
 def _columns(decision: Decision) -> dict[str, Callable[[Candidate], str]]:
@@ -180,22 +184,31 @@ def _below(decision: Decision, left_out: int) -> list[str]:
     return [*lines, NOTE.format(over=", ".join(decision.pareto_over), others=others)]
 
 
-def terminal(decision: Decision) -> Table:
-    """A rich table for a terminal: the candidates, best first; below it, what was not ranked."""
+def terminal(decision: Decision, width: int) -> Table:
+    """A rich table for a terminal of that width: the candidates, best first; below it, what was not ranked.
+
+    Its caption names the columns for which the terminal is too narrow.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     shown, columns = decision.candidates[:SHOWN], _columns(decision)
-    caption = escape(printable("\n".join(_below(decision, len(decision.candidates) - len(shown)))))
+    told = {heading: [printable(cell(candidate)) for candidate in shown] for heading, cell in columns.items()}
+    for heading, floor in zip(columns, floor_cells(decision, list(columns)), strict=False):
+        told[heading].append(floor)
+    widths = fitting({heading: [heading, *cells] for heading, cells in told.items()}, width, FIRST)
+    lines = _below(decision, len(decision.candidates) - len(shown))
+    if hidden := [heading for heading in columns if heading not in widths]:
+        lines.insert(0, f"too narrow for: {', '.join(hidden)}; edgebench select --format markdown has them")
+    caption = escape(printable("\n".join(lines)))
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False)
-    for heading in columns:
-        table.add_column(heading, justify="left" if heading in ("", "candidate", "why") else "right", overflow="fold")
-    for candidate in shown:
-        cells = [escape(printable(cell(candidate))) for cell in columns.values()]
-        style = STYLES.get(candidate.outcome)
+    kept = [heading for heading in columns if heading in widths]
+    for heading in kept:
+        justify = "left" if heading in ("", "candidate", "why") else "right"
+        table.add_column(heading, justify=justify, overflow="fold", width=widths[heading])
+    for i, cells in enumerate(zip(*(map(escape, told[heading]) for heading in kept), strict=True)):
+        style = STYLES.get(shown[i].outcome) if i < len(shown) else None
         table.add_row(f"[{style}]{cells[0]}[/]" if style else cells[0], *cells[1:])
-    if floor := floor_cells(decision, list(columns)):
-        table.add_row(*map(escape, floor))
     return table
 
 

@@ -83,7 +83,7 @@ def terminal(rows: Sequence[Row], width: int) -> Table:
     headings = [column.heading for column in columns]
     common = {i for i, column in enumerate(columns) if column.once and len({line[i] for line in told}) == 1}
     apart = [i for i in range(len(columns)) if i not in common]
-    widths = _widths({columns[i].name: [headings[i], *(line[i] for line in told)] for i in apart}, width)
+    widths = fitting({columns[i].name: [headings[i], *(line[i] for line in told)] for i in apart}, width)
     hidden = [headings[i] for i in apart if columns[i].name not in widths]
     lines = [", ".join(f"{headings[i]} {told[0][i]}" for i in sorted(common))]
     lines += _origins(rows) if "adopted" in hidden else []
@@ -105,8 +105,8 @@ def terminal(rows: Sequence[Row], width: int) -> Table:
     return table
 
 
-def _widths(columns: dict[str, list[str]], width: int) -> dict[str, int]:
-    """How wide each column is that has a place: the first of FIRST at least, then what fits, without parting words."""
+def fitting(columns: dict[str, list[str]], width: int, first: Sequence[str] = FIRST) -> dict[str, int]:
+    """How wide each column is that has a place: those that are `first`, then what fits, without parting words."""
     from rich.cells import cell_len
 
     whole = {name: max(map(cell_len, cells)) for name, cells in columns.items()}
@@ -114,7 +114,7 @@ def _widths(columns: dict[str, list[str]], width: int) -> dict[str, int]:
         name: min(WORD, max((cell_len(word) for cell in cells for word in cell.split()), default=1))
         for name, cells in columns.items()
     }
-    rank = {name: i for i, name in enumerate(FIRST)}
+    rank = {name: i for i, name in enumerate(first)}
     room, made = width + 1, {}  # a line and two spaces for each column, but two less at the edges and a line more
     for name in sorted(columns, key=lambda name: rank.get(name, len(rank))):
         if least[name] + 3 <= room or not made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,14 @@ from click.testing import CliRunner
 from factories import make_artifact, make_result, make_samples
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from edgebench.choosing.limits import Limits
 from edgebench.choosing.selecting import select
 from edgebench.cli import cli
 from edgebench.errors import EdgebenchError, UsageError
 from edgebench.records.answers import Evaluation
-from edgebench.report.choice import checked, headline, markdown
+from edgebench.report.choice import checked, headline, markdown, terminal
 from edgebench.results import store
 from edgebench.results.figures import Row
 from edgebench.results.rows import rows
@@ -355,3 +357,16 @@ def test_the_command(tmp_path: Path) -> None:
 def test_nothing_to_choose_from(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["select", "--workspace", str(tmp_path)])
     assert done.exit_code == 1 and "there are no results to choose from" in done.stderr
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_terminal_parts_no_word_of_the_table_and_names_what_it_has_no_place_for(width: int) -> None:
+    """At 80 columns twelve figures were three letters wide each, and a network took fifteen lines."""
+    figures = {"p99_ms": 9.5, "throughput_per_s": 812.0, "peak_memory_mib": 82.8, "mean_power_w": 4.5, "energy_mj": 4.4}
+    found = select([row("mobilenetv3_small_050", 0.978, **figures), row("resnet_mini", 1.29, **figures)], Limits())
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(terminal(found, width))
+    shown = console.export_text()
+    assert all(len(line) <= width for line in shown.splitlines())
+    assert "mobilenetv3_small_050" in shown and "resnet_mini" in shown and "0.978" in shown and "1.29" in shown
+    assert ("too narrow for: " in shown) == (width < 200)
