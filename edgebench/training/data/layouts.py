@@ -146,7 +146,8 @@ class _Places:
         fix = "sort its images into folders named by class, or give the labels with --labels FILE"
         if split != "train":
             fix = f"{fix}, or leave it out: {tree.move(path, f'{UNUSED}_{os.path.basename(path)}')}"
-        raise BadFile(f"{tree.shown(path)} has no class folders", fix)
+        but = "only pictures" if tree.holds_pictures(path) else "and no pictures"
+        raise BadFile(f"{tree.shown(path)} has no class folders, {but}", fix)
 
     def _judge_imagenet(self, path: str, named: dict[str, str]) -> None:
         """In ILSVRC's own layout, whose classes are WordNet numbers, val/ is the test split."""

@@ -127,7 +127,13 @@ def refused(root: Path, *words: str, **options) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", str(tmp_path / "empty"), "no class folders")
+    refused(tmp_path / "empty", str(tmp_path / "empty"), "no class folders, and no pictures")
+
+
+def test_a_folder_of_loose_pictures(tmp_path: Path) -> None:
+    root = write_split_images(tmp_path / "robots", {"train": 9})
+    loose = next((root / "train").iterdir())
+    refused(loose, str(loose), "no class folders, only pictures")
 
 
 def test_one_class_only(tmp_path: Path) -> None:
