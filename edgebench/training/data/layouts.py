@@ -53,6 +53,10 @@ class Tree:
         with os.scandir(self.root / path) as entries:
             return any(os.path.splitext(entry.name)[1].lower() in TRUSTED for entry in entries)
 
+    def without_classes(self, path: str) -> str:
+        """What a folder without class folders has, for a message."""
+        return f"no class folders, {'only' if self.holds_pictures(path) else 'and no'} pictures"
+
     def shown(self, path: str) -> str:
         return printable(str(self.root / path))
 
@@ -146,8 +150,7 @@ class _Places:
         fix = "sort its images into folders named by class, or give the labels with --labels FILE"
         if split != "train":
             fix = f"{fix}, or leave it out: {tree.move(path, f'{UNUSED}_{os.path.basename(path)}')}"
-        but = "only pictures" if tree.holds_pictures(path) else "and no pictures"
-        raise BadFile(f"{tree.shown(path)} has no class folders, {but}", fix)
+        raise BadFile(f"{tree.shown(path)} has {tree.without_classes(path)}", fix)
 
     def _judge_imagenet(self, path: str, named: dict[str, str]) -> None:
         """In ILSVRC's own layout, whose classes are WordNet numbers, val/ is the test split."""
@@ -166,8 +169,8 @@ class _Places:
         tree = self._tree
         names = sorted({name for split, name in self.places.values() if split == "train"})
         if len(names) < 2:
-            found = f"only the class {printable(names[0])!r}" if names else "no class folders"
             where = next((folder for folder, split in self.splits.items() if split == "train"), base)
+            found = f"only the class {printable(names[0])!r}" if names else tree.without_classes(where)
             fix = "sort its images into one folder per class, at least two, or give their labels with --labels FILE"
             raise BadFile(f"{tree.shown(where)} has {found}", fix)
         for name in names:
