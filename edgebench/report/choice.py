@@ -196,7 +196,7 @@ def terminal(decision: Decision, width: int) -> Table:
     told = {heading: [printable(cell(candidate)) for candidate in shown] for heading, cell in columns.items()}
     for heading, floor in zip(columns, floor_cells(decision, list(columns)), strict=False):
         told[heading].append(floor)
-    widths = fitting({heading: [heading, *cells] for heading, cells in told.items()}, width, FIRST)
+    widths = fitting({heading: [heading, *cells] for heading, cells in told.items()}, width, FIRST, "why")
     lines = _below(decision, len(decision.candidates) - len(shown))
     if hidden := [heading for heading in columns if heading not in widths]:
         lines.insert(0, f"too narrow for: {', '.join(hidden)}; edgebench select --format markdown has them")

@@ -105,8 +105,11 @@ def terminal(rows: Sequence[Row], width: int) -> Table:
     return table
 
 
-def fitting(columns: dict[str, list[str]], width: int, first: Sequence[str] = FIRST) -> dict[str, int]:
-    """How wide each column is that has a place: those that are `first`, then what fits, without parting words."""
+def fitting(
+    columns: dict[str, list[str]], width: int, first: Sequence[str] = FIRST, sentences: str = ""
+) -> dict[str, int]:  # fmt: skip
+    """How wide each column is that has a place: those that are `first`, then what fits, without parting words. The
+    column of `sentences` gets more only if the others are whole."""
     from rich.cells import cell_len
 
     whole = {name: max(map(cell_len, cells)) for name, cells in columns.items()}
@@ -120,7 +123,7 @@ def fitting(columns: dict[str, list[str]], width: int, first: Sequence[str] = FI
         if least[name] + 3 <= room or not made:
             made[name] = least[name]
             room -= least[name] + 3
-    for name in made:  # what is left over, to the most important one first
+    for name in sorted(made, key=lambda name: name == sentences):  # what is left over, to the most important one first
         more = max(0, min(whole[name] - made[name], room))
         made[name] += more
         room -= more

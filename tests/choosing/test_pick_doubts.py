@@ -47,7 +47,7 @@ def test_each_doubt_is_in_the_notes_of_the_decision() -> None:
     for part in (
         "was not counted", "other processes used 100% of a core", "EMULATED", "ncnn was not timed: it is missing",
         "what was chosen was not timed on openvino: crashed: the worker was killed", "no time",
-        "left out: a, b: too slow", "because their weights cannot be had: m: offline",
+        "left out: a, b: too slow", "because their weights cannot be had: m (m: offline)",
     ):  # fmt: skip
         assert part in text
     assert "not timed on openvino: no time was left for it" in "\n".join(

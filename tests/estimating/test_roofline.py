@@ -214,7 +214,7 @@ def test_a_device_without_a_floor_does_not_hide_that_of_this_machine(tmp_path, m
         "[match]\nany = true\n[memory]\nbandwidth_gb_s = 17\n"
     )
     peaks = host_peaks.HostPeaks(fp32_gflops=10.0, bandwidth_gb_s=10.0, cores=1, cache_bytes=0)
-    monkeypatch.setattr(model_floor, "_benchmark", lambda: (peaks, ""))
+    monkeypatch.setattr(model_floor, "_benchmark", lambda on_wait: (peaks, ""))
     asked = ["estimate", str(path), "--device", str(profile), "--workspace", str(tmp_path / "runs")]
     shown = CliRunner().invoke(cli, asked)
     assert shown.exit_code == 0, shown.output

@@ -16,7 +16,7 @@ import pytest
 from conftest import PATIENCE_S, PLUGINS, Command, clean_environment, eventually
 
 from edgebench.measuring import process
-from edgebench.records import jsonio
+from edgebench.records import jsonio, replacing
 from edgebench.records.jobs import Job
 from edgebench.records.result import Result
 from edgebench.results import store
@@ -136,6 +136,7 @@ def test_kill_minus_nine_keeps_every_finished_result(onnx_artifact: Artifact, tm
     assert all(result.status == "ok" and all(launch.samples for launch in result.launches) for result in found)
     assert [(result.stop, len(result.launches)) for result in found[:-1]] == [("launches", 2)] * (len(found) - 1)
     assert (found[-1].stop, len(found[-1].launches)) in (("launches", 2), ("interrupted", 1))
+    replacing.sweep_up(tmp_path / "results")  # as the next command does, where the kill came in the middle of a file
     assert {path.suffix for path in (tmp_path / "results").iterdir()} == {".json"}, "a half-written file was left"
 
 
