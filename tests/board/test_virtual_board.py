@@ -148,7 +148,7 @@ def test_a_full_disk_is_told_and_the_next_run_works(ready, run_there) -> None:
     )
     try:
         full = {"during": lambda: ready.ssh(fill, check=False), "when": lambda: measuring(ready)}
-        done, result = run_there("--power", "none", "--duration", "20", **full)
+        done, result = run_there("--power", "none", "--duration", "90", **full)
     finally:
         ready.ssh("rm -f full full2")
     assert done.returncode and not result and "its disk is full" in done.stderr, done.stderr
