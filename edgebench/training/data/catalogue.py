@@ -144,7 +144,7 @@ def _digits() -> Raw:
     spec = importlib.util.find_spec("sklearn")  # only the file: importing sklearn takes seconds
     if not spec or not spec.origin:
         raise Unsupported(
-            "the handwritten digits come with scikit-learn, which is not installed", "pip install scikit-learn"
+            "the handwritten digits come with scikit-learn, which is not installed", "pip install 'edgebench[train]'"
         )
     table = np.loadtxt(
         Path(spec.origin).parent / "datasets/data/digits.csv.gz", delimiter=","
