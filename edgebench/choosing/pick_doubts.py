@@ -62,7 +62,7 @@ def _untimed(decision: Decision, ready: ReadyPick, results: Sequence[Result]) ->
 def without_weights(unavailable: Mapping[str, str]) -> Iterator[str]:
     """Which networks are no candidates, in one line, with the reason of the first: the others' are of the same kind."""
     for model, why in list(unavailable.items())[:1]:
-        yield f"no candidates, because their weights cannot be had: {', '.join(unavailable)} ({model}: {why})"
+        yield f"left out, because their weights cannot be had: {', '.join(unavailable)} ({model}: {why})"
 
 
 def _left_out(what: str, models: Mapping[str, str]) -> Iterator[str]:

@@ -54,22 +54,11 @@ class Phases:
 
 
 def says_it_waits(console: Console, show: Callable[[str], None]) -> Callable[[], None]:
-    """For a command that waits for the machine: says so, and for whom. `show` puts it on the line of the present phase,
-    as markup; where stderr is no terminal it becomes a line of the log."""
+    """For a command that waits for the machine: says so, and for whom, as `tells` shows it."""
+    from edgebench.machine import locks
 
-    def say() -> None:
-        from rich.markup import escape
-
-        from edgebench.machine import locks
-        from edgebench.records.terminal import printable
-
-        text = printable(locks.waiting())
-        if console.is_terminal:
-            show(escape(text))
-        else:
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    return say
+    tell = tells(console, show)
+    return lambda: tell(locks.waiting())
 
 
 def tells(console: Console, show: Callable[[str], None]) -> Callable[[str], None]:

@@ -83,7 +83,7 @@ def test_all_artifacts_of_a_runtime_are_judged_in_one_process_as_each_would_be_a
         ("segfault", "crashed", 2, {}),
         ("exit", "crashed", 2, {}),
         ("memory_error", "out_of_memory", 2, {}),
-        ("hang", "timeout", 1, {"time_limit_s": 15}),
+        ("hang", "timeout", 1, {"time_limit_s": 30}),
         ("raise", "failed", 1, {}),
     ],
 )
